@@ -1,0 +1,70 @@
+"""Who may ask: the form of a key, what is kept of it, and what its roles allow; pure.
+
+Source: docs/contract.md, "Who may ask" and "Notification runs".
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+
+OBSERVER = "monitoring:observer"
+CREATOR = "monitoring:creator"
+ADMIN = "monitoring:admin"
+RUNS_VIEW = "notification-logs:view"
+RUNS_EDIT = "notification-logs:edit"
+
+GRANTS = {
+    OBSERVER: frozenset({OBSERVER}),
+    CREATOR: frozenset({OBSERVER, CREATOR}),
+    ADMIN: frozenset({OBSERVER, CREATOR, ADMIN}),
+    RUNS_VIEW: frozenset({RUNS_VIEW}),
+    RUNS_EDIT: frozenset({RUNS_VIEW, RUNS_EDIT}),
+}
+"""The roles that each role includes."""
+
+_KEY = re.compile(r"nh_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key as it is kept: everything but its secret. Times in ms since the epoch, UTC."""
+
+    id: str
+    name: str
+    tenant: str
+    roles: tuple[str, ...]
+    secret_hash: str
+    created: int
+    expires: int | None = None
+    revoked: int | None = None
+
+    def is_valid(self, now_ms: int) -> bool:
+        """Say whether the key is neither expired nor revoked."""
+        return self.revoked is None and (self.expires is None or now_ms < self.expires)
+
+    def allows(self, role: str) -> bool:
+        """Say whether one of the key's roles is or includes `role`."""
+        return any(role in GRANTS.get(own, ()) for own in self.roles)
+
+    def has_secret(self, secret: str) -> bool:
+        """Say whether `secret` is this key's, in a time that does not tell how nearly."""
+        return hmac.compare_digest(self.secret_hash, hash_secret(secret))
+
+
+def new_key() -> tuple[str, str, str]:
+    """Return a new key for its owner, its public id, and its secret's hash to keep."""
+    key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    return f"nh_{key_id}_{secret}", key_id, hash_secret(secret)
+
+
+def split_key(key: str) -> tuple[str, str] | None:
+    """Return a key's id and secret; None if it does not have the form of one."""
+    matched = _KEY.fullmatch(key)
+    return (matched[1], matched[2]) if matched else None
+
+
+def hash_secret(secret: str) -> str:
+    """Return the hash that is kept: plain SHA-256, since the secret has 256 random bits, not a person's few."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,24 @@
+"""The one clock: query windows, retention, new ids, the expiry of keys and rate limits all read it."""
+
+import time
+from dataclasses import dataclass
+
+TICKS_PER_MS = 10_000
+"""A tick is 100 ns, the unit of a version-1 UUID's time."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Tells the time; stands still at `frozen_ms` (ms since the epoch, UTC) where that is given."""
+
+    frozen_ms: int | None = None
+
+    def now_ms(self) -> int:
+        """Return milliseconds since the Unix epoch, UTC."""
+        return self.now_ticks() // TICKS_PER_MS
+
+    def now_ticks(self) -> int:
+        """Return 100 ns ticks since the Unix epoch, UTC."""
+        if self.frozen_ms is not None:
+            return self.frozen_ms * TICKS_PER_MS
+        return time.time_ns() // 100

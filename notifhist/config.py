@@ -1,0 +1,146 @@
+"""The settings: one table of names, defaults and helps, read once from `NOTIFHIST_*`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import limits
+
+from schemas.fields import parse_instant
+
+PREFIX = "NOTIFHIST_"
+MS_PER_DAY = 86_400_000
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the message names it and says what would do."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table: its name without the prefix, default as text, parser and help."""
+
+    name: str
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+
+
+def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not minimum <= int(text[:20]) <= maximum:
+            raise ValueError(f"give an integer from {minimum} to {maximum}")
+        return int(text)
+
+    return parse
+
+
+def _database_url(text: str) -> str:
+    if text.startswith(("postgresql://", "postgres://")):
+        return text
+    if text.startswith("sqlite:///") and text not in ("sqlite:///", "sqlite:///:memory:"):
+        return text
+    raise ValueError("give sqlite:///path/to/file.db or postgresql://user:password@host/name")
+
+
+def _now(text: str) -> int | None:
+    return parse_instant(text) if text else None
+
+
+def _rate_limit(text: str) -> limits.RateLimitItem | None:
+    if not text:
+        return None
+    try:
+        return limits.parse(text)
+    except ValueError:
+        raise ValueError("give a number and a span, such as 1000/minute, or nothing for no limit") from None
+
+
+def _rate_limit_storage(text: str) -> str:
+    if text == "memory://" or text.startswith(("redis://", "rediss://")):
+        return text
+    raise ValueError("give memory:// or redis://host:port/number")
+
+
+SETTINGS = (
+    Setting(
+        "DATABASE_URL",
+        "sqlite:///notifhist.db",
+        _database_url,
+        "where the history is kept; postgresql://… needs the extra notifhist[postgres]",
+    ),
+    Setting("NOW", "", _now, "freezes the clock (ISO date-time or ms since the epoch), for contract tests"),
+    Setting(
+        "RETENTION_DAYS",
+        "30",
+        _integer(0, 36_500),
+        "days an alarm notification is kept and shown; 0 keeps for ever",
+    ),
+    Setting("QUERY_WINDOW_DAYS", "7", _integer(1, 36_500), "days a query without `from` looks back"),
+    Setting("DEFAULT_LIMIT", "50", _integer(1, 1000), "items on a page when `limit` is not given"),
+    Setting(
+        "HISTORY_RATE_LIMIT", "50000/day", _rate_limit, "requests of an account to part A; empty: no limit"
+    ),
+    Setting(
+        "RUNS_RATE_LIMIT",
+        "1000/minute",
+        _rate_limit,
+        "requests of a key to notification runs; empty: no limit",
+    ),
+    Setting(
+        "RATE_LIMIT_STORAGE",
+        "memory://",
+        _rate_limit_storage,
+        "memory:// counts on this machine, across workers; redis://… across machines (notifhist[redis])",
+    ),
+    Setting(
+        "TRUSTED_PROXIES",
+        "0",
+        _integer(0, 100),
+        "how many proxies in front to believe X-Forwarded-* from; 0 believes nobody",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings as the service uses them. Times in days are turned into ms by the properties."""
+
+    database_url: str
+    now: int | None
+    retention_days: int
+    query_window_days: int
+    default_limit: int
+    history_rate_limit: limits.RateLimitItem | None
+    runs_rate_limit: limits.RateLimitItem | None
+    rate_limit_storage: str
+    trusted_proxies: int
+
+    @property
+    def retention_ms(self) -> int | None:
+        """How long an item is shown, in ms; None: for ever."""
+        return self.retention_days * MS_PER_DAY or None
+
+    @property
+    def query_window_ms(self) -> int:
+        """How far a query without `from` looks back, in ms."""
+        return self.query_window_days * MS_PER_DAY
+
+
+def load_settings(environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings of `environ`, with those of `overrides` (names without the prefix) before them.
+
+    Raises ConfigError for a value that does not parse and for an override that is no setting.
+    """
+    given = {name: str(value) for name, value in (overrides or {}).items()}
+    unknown = given.keys() - {setting.name for setting in SETTINGS}
+    if unknown:
+        raise ConfigError(f"no such setting: {', '.join(sorted(unknown))}")
+    values = {}
+    for setting in SETTINGS:
+        text = given.get(setting.name, environ.get(PREFIX + setting.name, setting.default)).strip()
+        try:
+            values[setting.name.lower()] = setting.parse(text)
+        except ValueError as error:
+            raise ConfigError(f"{PREFIX}{setting.name}={text!r}: {error}") from error
+    return Settings(**values)

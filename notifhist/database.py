@@ -1,0 +1,193 @@
+"""The databases: how to open one, what its transactions are, and all SQL in which the two differ."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import peewee
+from playhouse.migrations import Runner
+
+from notifhist.config import ConfigError
+
+_UNDEFINED_TABLE = "42P01"
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x6E6F7469  # any number, as long as all hosts take the same
+_BUSY_TIMEOUT_S = 20
+_TRUSTED_IDLE_S = 1.0
+
+
+class SqliteDatabase(peewee.SqliteDatabase):
+    """SQLite in a file: WAL, so that writers never fail readers; synced at every commit."""
+
+    def __init__(self, path: str, *, create: bool = False) -> None:
+        self.path = Path(path).absolute()
+        mode = "rwc" if create else "rw"
+        super().__init__(
+            # An ordinary open would make an empty database in the place of one that is gone.
+            f"file:{quote(str(self.path))}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_TIMEOUT_S,
+            autoconnect=False,
+            returning_clause=True,
+            pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1},
+        )
+        self._opened = threading.local()
+
+    def _connect(self) -> Any:
+        connection = super()._connect()
+        self._opened.inode = _inode(self.path)
+        return connection
+
+    def is_current(self) -> bool:
+        """Say whether this thread's connection is one to the file that stands at the path now."""
+        return _inode(self.path) == getattr(self._opened, "inode", None)
+
+    def writing(self) -> Any:
+        """Return a transaction that writes: it takes the lock at once, so that it need never be undone."""
+        return self.atomic("IMMEDIATE")
+
+    def reading(self) -> Any:
+        """Return a transaction whose reads all see the same state."""
+        return self.atomic("DEFERRED")
+
+    def locked(self, query: Any) -> Any:
+        """Return `query` such that its rows stay as they are until the transaction ends."""
+        return query  # `writing` has locked them all
+
+    def contains(self, column: Any, text: str) -> Any:
+        """Return the condition that `column` contains `text`, literally."""
+        return peewee.fn.INSTR(column, text) > 0
+
+    def lock_name(self, name: str) -> None:
+        """Make other transactions that lock the same name wait for the end of this one."""
+
+    @contextmanager
+    def migrating(self) -> Iterator[None]:
+        """Hold a transaction in which only one host at a time migrates."""
+        with self.atomic("EXCLUSIVE"):
+            yield
+
+
+class PostgresqlDatabase(peewee.PostgresqlDatabase):
+    """PostgreSQL, through psycopg 3."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            url.replace("postgres://", "postgresql://", 1),
+            prefer_psycopg3=True,
+            autoconnect=False,
+            connect_timeout=5,
+            client_encoding="UTF8",
+        )
+        self._used = threading.local()
+
+    def is_current(self) -> bool:
+        """Say whether this thread's connection still works; one that did a moment ago is trusted."""
+        last, self._used.at = getattr(self._used, "at", 0.0), time.monotonic()
+        if self._used.at - last < _TRUSTED_IDLE_S:
+            return self.is_connection_usable()
+        try:
+            self.execute_sql("SELECT 1")
+        except peewee.PeeweeException:
+            return False
+        return True
+
+    def writing(self) -> Any:
+        """Return a transaction that writes."""
+        return self.atomic()
+
+    def reading(self) -> Any:
+        """Return a transaction whose reads all see the same state."""
+        return self.atomic(isolation_level="REPEATABLE READ")
+
+    def locked(self, query: Any) -> Any:
+        """Return `query` such that its rows stay as they are until the transaction ends."""
+        return query.for_update()
+
+    def contains(self, column: Any, text: str) -> Any:
+        """Return the condition that `column` contains `text`, literally."""
+        return peewee.fn.STRPOS(column, text) > 0
+
+    def lock_name(self, name: str) -> None:
+        """Make other transactions that lock the same name wait for the end of this one."""
+        self.execute_sql("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_MIGRATION_LOCK, name))
+
+    @contextmanager
+    def migrating(self) -> Iterator[None]:
+        """Hold a transaction in which only one host at a time migrates."""
+        with self.atomic():
+            self.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+            yield
+
+
+Database = SqliteDatabase | PostgresqlDatabase
+
+
+def is_unreachable(error: peewee.DatabaseError | peewee.InterfaceError) -> bool:
+    """Say whether `error` is what a database raises that is gone, locked, full, damaged or not migrated."""
+    if isinstance(error, peewee.OperationalError | peewee.InterfaceError | peewee.InternalError):
+        return True
+    cause = error.__cause__ or error.__context__
+    return type(error) is peewee.DatabaseError or getattr(cause, "sqlstate", None) == _UNDEFINED_TABLE
+
+
+def open_database(url: str, *, create: bool = False) -> Database:
+    """Return the database at `url` (see `NOTIFHIST_DATABASE_URL`), without connecting.
+
+    `create` makes a SQLite file that is missing; otherwise that is an error when it is connected to.
+    Raises ConfigError where the driver is missing.
+    """
+    if url.startswith("sqlite:///"):
+        return SqliteDatabase(url.removeprefix("sqlite:///"), create=create)
+    try:
+        import psycopg  # noqa: F401 - an extra
+    except ImportError:
+        raise ConfigError("PostgreSQL needs a driver: pip install 'notifhist[postgres]'") from None
+    return PostgresqlDatabase(url)
+
+
+def lease(db: Database) -> None:
+    """Make sure that this thread has a connection that works; it keeps it for the next request.
+
+    Raises what the database raises; see `is_unreachable`.
+    """
+    if not db.is_closed() and not db.is_current():
+        give_up(db)
+    db.connect(reuse_if_open=True)
+
+
+def give_up(db: Database) -> None:
+    """Close this thread's connection, whatever state it is in, so that the next lease opens a new one."""
+    try:
+        db.close()
+    except peewee.PeeweeException:
+        db._state.reset()
+
+
+def migrate(db: Database) -> list[str]:
+    """Create or upgrade the tables; safe to repeat, and by several hosts at once.
+
+    Returns the names of the migrations applied. The database must be connected.
+    """
+    with db.migrating():
+        applied: list[str] = Runner(db, directory=str(_MIGRATIONS)).up()
+    return applied
+
+
+def pending_migrations(db: Database) -> list[str]:
+    """Return the names of the migrations that are yet to be applied."""
+    return [each.name for each in Runner(db, directory=str(_MIGRATIONS)).status() if each.applied is None]
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino

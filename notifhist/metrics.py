@@ -1,0 +1,98 @@
+"""What Prometheus reads at /metrics. No label ever holds an id, a tenant or a key."""
+
+import os
+from functools import cache
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
+KINDS = ("item", "run", "attempt")
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds of the histogram, in seconds."""
+
+# A series of start times for each series of counts: the files of several processes have none, so nobody has.
+disable_created_metrics()
+
+
+class _Families:
+    """The counters and the histogram, with the registry that holds them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "notifhist_requests_total",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "notifhist_request_seconds",
+            "Seconds from the request's arrival in the app to its answer.",
+            ["route"],
+            registry=self.registry,
+            buckets=BUCKETS,
+        )
+        self.recorded = Counter(
+            "notifhist_recorded_total",
+            "Notifications, runs and attempts recorded.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.rate_limited = Counter(
+            "notifhist_rate_limited_total",
+            "Requests refused with 429.",
+            ["api"],
+            registry=self.registry,
+        )
+        for kind in KINDS:
+            self.recorded.labels(kind)  # there from the start, at 0
+
+
+@cache
+def _families_of_process() -> _Families:
+    """Return the one set of a process that counts in files: two would overwrite each other's values there."""
+    return _Families()
+
+
+class Metrics:
+    """The metrics of one app.
+
+    With PROMETHEUS_MULTIPROC_DIR set, as the server does, every process counts in files of that directory and
+    `render` adds them all up, those of ended workers too. Otherwise each Metrics stands for itself.
+    """
+
+    def __init__(self) -> None:
+        self._directory = os.environ.get(MULTIPROCESS_DIR)
+        self._families = _families_of_process() if self._directory else _Families()
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request. `route` is the URL rule, never the URL; empty where none matched."""
+        route = route or "none"
+        method = method if method in METHODS else "other"
+        self._families.requests.labels(method, route, str(status)).inc()
+        self._families.seconds.labels(route).observe(seconds)
+
+    def recorded(self, kind: str, count: int) -> None:
+        """Count what has been recorded: `kind` is item, run or attempt."""
+        self._families.recorded.labels(kind).inc(count)
+
+    def rate_limited(self, api: str) -> None:
+        """Count a request that was refused with 429. `api` is the API's name."""
+        self._families.rate_limited.labels(api).inc()
+
+    def render(self) -> tuple[bytes, str]:
+        """Return the Prometheus text and its content type."""
+        registry = self._families.registry
+        if self._directory:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, self._directory)
+        return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,0 +1,91 @@
+"""Which of the formats on offer a client wants: RFC 9110, section 12.5.1, as a pure function."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PART = re.compile(rf"(?:[^,\"]|{_QUOTED})+")
+_RANGE = re.compile(rf"({_TOKEN})(?:/({_TOKEN}))?")
+_PARAMETER = re.compile(rf"[ \t]*;[ \t]*(?:({_TOKEN})=({_TOKEN}|{_QUOTED}))?")
+# `.2` is no qvalue of the RFC, but what Java's URLConnection sends by default.
+_QUALITY = re.compile(r"(?=[\d.]*\d)[01]?(\.\d*)?")
+
+
+@dataclass(frozen=True)
+class _MediaRange:
+    type: str
+    subtype: str
+    specificity: int
+    quality: float
+
+    def matches(self, media_type: str) -> bool:
+        offered_type, _, offered_subtype = media_type.partition("/")
+        return self.type in ("*", offered_type) and self.subtype in ("*", offered_subtype)
+
+
+def choose(accept: str | None, offers: Sequence[str]) -> str | None:
+    """Return the media type of `offers` that `accept` wants most; None if it accepts none of them.
+
+    The best quality wins, then the offer that is named more specifically, then the one offered first.
+    Malformed parts count as absent; an absent or empty header, or one without any sound part, accepts all.
+    """
+    ranges = list(_parse(accept or ""))
+    if not ranges:
+        return offers[0]
+    best: tuple[float, int] = (0.0, -1)
+    chosen = None
+    for offer in offers:
+        matching = [media_range for media_range in ranges if media_range.matches(offer)]
+        if not matching:
+            continue
+        closest = max(matching, key=lambda each: (each.specificity, each.quality))
+        if closest.quality > 0 and (closest.quality, closest.specificity) > best:
+            best, chosen = (closest.quality, closest.specificity), offer
+    return chosen
+
+
+def media_type_of(content_type: str | None, offers: Sequence[str]) -> str | None:
+    """Return which of `offers` a Content-Type header names, parameters aside; None if none of them."""
+    ranges = list(_parse(content_type or ""))
+    if len(ranges) != 1 or ranges[0].specificity < _EXACT:
+        return None
+    return next((offer for offer in offers if ranges[0].matches(offer)), None)
+
+
+_EXACT = 2
+
+
+def _parse(header: str) -> Iterator[_MediaRange]:
+    for part in _PART.findall(header):
+        media_range = _parse_range(part.strip(" \t"))
+        if media_range is not None:
+            yield media_range
+
+
+def _parse_range(part: str) -> _MediaRange | None:
+    matched = _RANGE.match(part)
+    if not matched:
+        return None
+    main, sub = matched[1].lower(), (matched[2] or "").lower()
+    if not sub:
+        if main != "*":
+            return None
+        sub = "*"  # a bare `*` is no range of the RFC, but old Java sends it too
+    if main == "*" != sub:
+        return None
+    quality, has_parameters, position = 1.0, False, matched.end()
+    while position < len(part):
+        parameter = _PARAMETER.match(part, position)
+        if not parameter:
+            return None
+        position = parameter.end()
+        if parameter[1] and parameter[1].lower() == "q":
+            if not _QUALITY.fullmatch(parameter[2]) or float(parameter[2]) > 1:
+                return None
+            quality = float(parameter[2])
+        elif parameter[1]:
+            has_parameters = True
+    specificity = (main != "*") + (sub != "*") + (has_parameters and sub != "*")
+    return _MediaRange(main, sub, specificity, quality)

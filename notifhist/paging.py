@@ -1,0 +1,56 @@
+"""Marker and sort key are one: an item's id is a version-1 UUID, its time and the rest of it order a series."""
+
+import secrets
+import uuid
+from typing import NamedTuple
+
+from notifhist.clock import TICKS_PER_MS
+from schemas.fields import parse_time_uuid
+from schemas.history import UUID_EPOCH_TICKS
+
+_MAX_UUID_TIME = 2**60 - 1
+_SIGNED_64 = 2**64
+_MULTICAST = 1 << 40
+
+
+class Key(NamedTuple):
+    """Where an item stands in its series: by the UUID's time, then by the id, as two integers.
+
+    `ticks`: 100 ns since the Unix epoch, UTC. `rest`: the last 64 bits of the UUID (variant, clock
+    sequence, node), signed; among equal times it sorts as the id's text does, since all version-1 UUIDs
+    share their first two of these bits.
+    """
+
+    ticks: int
+    rest: int
+
+    @property
+    def timestamp(self) -> int:
+        """The item's timestamp: ms since the epoch, floored."""
+        return self.ticks // TICKS_PER_MS
+
+
+def key_of(item_id: str) -> Key:
+    """Return the key of an item's id. Raises ValueError if it is no version-1 UUID."""
+    parsed = parse_time_uuid(item_id)
+    return Key(parsed.time - UUID_EPOCH_TICKS, (parsed.int & (_SIGNED_64 - 1)) - _SIGNED_64)
+
+
+def id_of(key: Key) -> str:
+    """Return the id, in lower case, whose key is `key`."""
+    time = key.ticks + UUID_EPOCH_TICKS
+    fields = (time & 0xFFFFFFFF) << 32 | (time >> 32 & 0xFFFF) << 16 | 1 << 12 | time >> 48
+    return str(uuid.UUID(int=fields << 64 | key.rest + _SIGNED_64))
+
+
+def new_key(ticks: int, ordinal: int = 0) -> Key:
+    """Return a fresh key at `ticks` (100 ns since the Unix epoch), for a new id.
+
+    Of items that are recorded together, `ordinal` counts: they stay in order within their millisecond.
+    """
+    last_of_ms = ticks - ticks % TICKS_PER_MS + TICKS_PER_MS - 1
+    ticks = min(ticks + ordinal, last_of_ms, _MAX_UUID_TIME - UUID_EPOCH_TICKS)
+    clock_sequence = 0b10 << 14 | secrets.randbits(14)
+    # The multicast bit marks a node that is no network card's address (RFC 9562, 6.10).
+    node = secrets.randbits(48) | _MULTICAST
+    return Key(ticks, (clock_sequence << 48 | node) - _SIGNED_64)

@@ -1,0 +1,78 @@
+"""What a parser makes of a body, and what it may not hold in either format."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from notifhist.errors import BadRequest
+from schemas.fields import NUMBER_RANGE
+
+MAX_DEPTH = 64
+"""How deeply maps and lists may be nested (docs/contract.md, "Recording")."""
+
+Path = tuple["Path", str | int] | tuple[()]
+"""Where a member stands: its parent's path and its name or index."""
+
+_PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A parsed body: its document (any JSON value), whether it is the container of several documents,
+    and the wrong members that only the parser can see: messages by path.
+    """
+
+    document: Any
+    is_container: bool
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def path_text(path: Path) -> str:
+    """Return `path` as errors write it: `notification_results[0].attempts[2].message`."""
+    parts: list[str] = []
+    while path:
+        path, key = path
+        if isinstance(key, int):
+            parts.append(f"[{key}]")
+        elif _PLAIN_NAME.fullmatch(key):
+            parts.append(f".{key}")
+        else:
+            parts.append(f"[{json.dumps(key)}]")
+    return "".join(reversed(parts)).removeprefix(".")
+
+
+def wrong_values(
+    value: Any, path: Path = (), depth: int = 1, max_depth: int = MAX_DEPTH
+) -> Iterator[tuple[str, str]]:
+    """Yield path and message of each value that no member may have: a number out of range, a lone surrogate.
+
+    Raises BadRequest where the nesting is deeper than `max_depth`.
+    """
+    kind = type(value)
+    if kind is dict or kind is list:
+        if depth > max_depth:
+            raise BadRequest("The body is nested too deeply.", f"More than {max_depth} levels.")
+        for key, member in value.items() if kind is dict else enumerate(value):
+            if kind is dict and _has_lone_surrogate(key):
+                yield path_text((path, key)), "The name has a lone surrogate."
+            yield from wrong_values(member, (path, key), depth + 1, max_depth)
+    elif kind is str:
+        if _has_lone_surrogate(value):
+            yield path_text(path), "Has a lone surrogate."
+    elif kind is int and not NUMBER_RANGE[0] <= value <= NUMBER_RANGE[1]:
+        yield path_text(path), f"Must be from {NUMBER_RANGE[0]} to {NUMBER_RANGE[1]}."
+    elif kind is float and not math.isfinite(value):
+        yield path_text(path), "Must be a finite number."
+
+
+def _has_lone_surrogate(text: str) -> bool:
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

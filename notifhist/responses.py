@@ -1,0 +1,110 @@
+"""The only place that builds a response, errors too: format, Vary, ETag, request id."""
+
+import hashlib
+from http import HTTPStatus
+
+from flask import Response, g, request
+
+from notifhist.errors import ApiError, RateLimitReached
+from notifhist.negotiation import choose
+from notifhist.representation import RENDERERS, as_json
+from schemas.document import Document, DocumentSchema
+from schemas.error import FAULT, PROBLEM, RUN_ERROR
+
+FORMATS = tuple(RENDERERS)
+PROBLEM_JSON = "application/problem+json"
+
+
+def is_runs_path(path: str) -> bool:
+    """Say whether errors at this path are the notification runs' own; all others are faults."""
+    return path == "/api" or path.startswith("/api/")
+
+
+def respond(
+    document: Document,
+    schema: DocumentSchema,
+    status: HTTPStatus = HTTPStatus.OK,
+    location: str | None = None,
+    etag: bool = False,
+) -> Response:
+    """Return `document` in the format that the caller wants, and 304 if `etag` and the caller has it already."""
+    body = RENDERERS[g.media_type](document, schema)
+    response = Response(body, status, content_type=g.media_type)
+    if location is not None:
+        response.headers["Location"] = location
+    if etag:
+        tag = hashlib.blake2b(body, digest_size=16).hexdigest()
+        response.set_etag(tag)
+        if request.method in ("GET", "HEAD") and request.if_none_match.contains_weak(tag):
+            response.status_code = HTTPStatus.NOT_MODIFIED
+            response.set_data(b"")
+            del response.headers["Content-Type"], response.headers["Content-Length"]
+    return response
+
+
+def no_content() -> Response:
+    """Return the answer that has nothing to say."""
+    response = Response(status=HTTPStatus.NO_CONTENT)
+    del response.headers["Content-Type"]
+    return response
+
+
+def plain(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """Return a document that is not negotiated."""
+    return Response(body, status, content_type=content_type)
+
+
+def error_response(error: ApiError) -> Response:
+    """Return `error` as the API of the request's path words it, in the caller's format."""
+    accept = request.headers.get("Accept")
+    body, content_type = render_error(error, request.path, accept, g.request_id)
+    return Response(body, error.status, {**error.headers, "Content-Type": content_type})
+
+
+def render_error(error: ApiError, path: str, accept: str | None, request_id: str) -> tuple[bytes, str]:
+    """Return body and content type of `error`; `path` decides whose document, `accept` which format."""
+    media_type = choose(accept, FORMATS) or FORMATS[0]
+    render = RENDERERS[media_type]
+    if not is_runs_path(path):
+        return render(_fault(error, request_id), FAULT), media_type
+    if isinstance(error, RateLimitReached):
+        return as_json.render(_problem(error, path), PROBLEM), PROBLEM_JSON
+    return render(_run_error(error, request_id), RUN_ERROR), media_type
+
+
+def _fault(error: ApiError, request_id: str) -> Document:
+    return FAULT.dump(
+        {
+            "type": error.fault_type,
+            "code": str(error.status),
+            "message": error.message,
+            "details": error.details,
+            "request_id": request_id,
+        }
+    )
+
+
+def _run_error(error: ApiError, request_id: str) -> Document:
+    return RUN_ERROR.dump(
+        {
+            "details": error.details,
+            "gateway_http_status": 0,
+            "http_status": error.status,
+            "message": error.message,
+            "request_id": request_id,
+            "type": error.run_error_type,
+        }
+    )
+
+
+def _problem(error: ApiError, path: str) -> Document:
+    return PROBLEM.dump(
+        {
+            "detail": error.message,
+            "instance": path,
+            "retry_after": int(error.headers.get("Retry-After", "1")),
+            "status": error.status,
+            "title": HTTPStatus(error.status).phrase,
+            "type": "about:blank",
+        }
+    )

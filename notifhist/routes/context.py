@@ -1,0 +1,79 @@
+"""What a view needs of the application and of the request it serves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+from urllib.parse import parse_qsl, quote, urlencode
+
+from flask import current_app, g, request
+
+from notifhist.auth import ApiKey
+from notifhist.bodies import MAX_BODY, MAX_CONTAINER, Body, parse_body
+from notifhist.clock import Clock
+from notifhist.config import Settings
+from notifhist.database import Database
+from notifhist.limits import RateLimiter
+from notifhist.metrics import Metrics
+from schemas.document import DocumentSchema
+
+View = TypeVar("View", bound=Callable[..., object])
+
+
+@dataclass(frozen=True)
+class Service:
+    """What `create_app` wires together; one for each application."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    history_limiter: RateLimiter
+    runs_limiter: RateLimiter
+    metrics: Metrics
+
+    def oldest_ms(self) -> int | None:
+        """Return the time before which items have expired, ms since the epoch; None if none ever does."""
+        retention_ms = self.settings.retention_ms
+        return None if retention_ms is None else self.clock.now_ms() - retention_ms
+
+
+def service() -> Service:
+    """Return the service of the current application."""
+    return cast("Service", current_app.extensions["notifhist"])
+
+
+def caller() -> ApiKey:
+    """Return the key that the request came with; admitted requests have one."""
+    return cast("ApiKey", g.key)
+
+
+def requires(role: str) -> Callable[[View], View]:
+    """Declare the role that a key must have for a view; `admission` holds to it."""
+
+    def declare(view: View) -> View:
+        view.required_role = role  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def read_body(single: DocumentSchema, container: DocumentSchema | None = None) -> Body:
+    """Return the request's body; see `parse_body` for what it raises."""
+    request.max_content_length = MAX_BODY if container is None else MAX_CONTAINER
+    return parse_body(request.get_data(cache=False), request.headers.get("Content-Type"), single, container)
+
+
+def url_here(*more: str, **replaced: str) -> str:
+    """Return the absolute URL of the request's path and `more` parts.
+
+    With `replaced` parameters, the request's query goes along, those replaced at the end of it.
+    """
+    path = "/".join(
+        [quote(request.root_path + request.path, safe="/"), *(quote(part, safe="") for part in more)]
+    )
+    url = request.host_url.rstrip("/") + path
+    if not replaced:
+        return url
+    query = request.query_string.decode("latin-1").encode("latin-1").decode("utf-8", "surrogateescape")
+    kept = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    pairs = [pair for pair in kept if pair[0] not in replaced] + list(replaced.items())
+    return f"{url}?{urlencode(pairs, errors='surrogateescape', quote_via=quote)}"

@@ -1,0 +1,89 @@
+"""What every answer passes on its way out: errors become responses, headers are set, the request is logged."""
+
+import logging
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import peewee
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from notifhist import errors
+from notifhist.database import give_up, is_unreachable
+from notifhist.logs import log_request
+from notifhist.responses import error_response
+from notifhist.routes.context import service
+
+if TYPE_CHECKING:
+    from notifhist.limits import Usage
+
+logger = logging.getLogger("notifhist")
+
+_RETRY_AFTER_S = "5"
+
+
+def register(app: Flask) -> None:
+    """Make `app` answer errors in the caller's format, and send every answer through `finish`."""
+    app.register_error_handler(errors.ApiError, error_response)
+    app.register_error_handler(HTTPException, _answer_http_exception)
+    app.register_error_handler(peewee.PeeweeException, _answer_database_error)
+    app.register_error_handler(Exception, _answer_unexpected)
+    app.after_request(finish)
+
+
+def finish(response: Response) -> Response:
+    """Set the headers that every answer bears, and account for the request."""
+    response.headers["Vary"] = "Accept"
+    response.headers["X-Response-Id"] = g.request_id
+    key = g.get("key")
+    if key is not None:
+        # Caches between us and the caller do not know that the token decides what is answered.
+        response.headers["Cache-Control"] = "private, no-cache"
+    usage: Usage | None = g.get("usage")
+    if usage is not None:
+        response.headers["X-RateLimit-Limit"] = str(usage.limit)
+        response.headers["X-RateLimit-Used"] = str(usage.used)
+        response.headers["X-RateLimit-Window"] = usage.window
+        response.headers["X-RateLimit-Type"] = "global"
+    seconds = time.perf_counter() - g.started
+    route = request.url_rule.rule if request.url_rule is not None else ""
+    service().metrics.observe(request.method, route, response.status_code, seconds)
+    log_request(
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        ms=seconds * 1000,
+        size=0 if request.method == "HEAD" else len(response.get_data()),
+        tenant=key.tenant if key is not None else None,
+        request_id=g.request_id,
+    )
+    return response
+
+
+def _answer_http_exception(error: HTTPException) -> Response:
+    """Flask's own refusals, in the words of the API."""
+    if isinstance(error, MethodNotAllowed):
+        allow = ", ".join(sorted(error.valid_methods or ()))
+        return error_response(errors.MethodNotAllowed(headers={"Allow": allow}))
+    kinds = {
+        HTTPStatus.BAD_REQUEST: errors.BadRequest,
+        HTTPStatus.NOT_FOUND: errors.NotFound,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.RequestTooLarge,
+    }
+    kind = kinds.get(HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR))
+    return error_response(kind()) if kind is not None else _answer_unexpected(error)
+
+
+def _answer_database_error(error: peewee.PeeweeException) -> Response:
+    """A database that is gone is no fault of the service's: it answers 503 and recovers by itself."""
+    give_up(service().db)
+    if not is_unreachable(error):
+        return _answer_unexpected(error)
+    logger.error("the database failed: %s", error, extra={"request_id": g.request_id})
+    return error_response(errors.Unavailable(headers={"Retry-After": _RETRY_AFTER_S}))
+
+
+def _answer_unexpected(error: Exception) -> Response:
+    logger.error("request failed", exc_info=error, extra={"request_id": g.request_id})
+    return error_response(errors.InternalError())

@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def describe() -> dict[str, object]:
+    return {}

@@ -1,0 +1,1 @@
+"""The wire contract: what clients may send and what they get, each document's members written once."""

@@ -1,0 +1,42 @@
+"""The base of every document: recorded order and unnamed members survive marshmallow, at every level."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from marshmallow import EXCLUDE, Schema, fields, post_dump, post_load
+
+Document = dict[str, Any]
+"""A document: what JSON calls an object, in the order in which it was recorded."""
+
+
+def member_fields(schema: Schema) -> dict[str, fields.Field[Any]]:
+    """Return the schema's fields by the members' JSON names, in published order."""
+    return {field.data_key or name: field for name, field in schema.fields.items()}
+
+
+class DocumentSchema(Schema):
+    """A document with named members. `root` is its element where it stands alone in XML."""
+
+    root: ClassVar[str] = ""
+
+
+class OpenDocumentSchema(DocumentSchema):
+    """A document that may have unnamed members as well, and keeps the order in which it was recorded.
+
+    marshmallow by itself goes through the fields in their own order and knows no others; both hooks
+    below put its results back at the places of the original's members.
+    """
+
+    class Meta:
+        # Unnamed members are taken from the original: INCLUDE would let a member called like a field's
+        # Python name take that field's place.
+        unknown = EXCLUDE
+
+    @post_load(pass_original=True)
+    def _restore_loaded(self, data: Document, original: Mapping[str, Any], **kwargs: Any) -> Document:
+        named = {field.data_key or name: field.attribute or name for name, field in self.fields.items()}
+        return {name: data[named[name]] if name in named else original[name] for name in original}
+
+    @post_dump(pass_original=True)
+    def _restore_dumped(self, data: Document, original: Mapping[str, Any], **kwargs: Any) -> Document:
+        return {name: data.get(name, value) for name, value in original.items()}

