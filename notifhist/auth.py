@@ -66,5 +66,5 @@ def split_key(key: str) -> tuple[str, str] | None:
 
 
 def hash_secret(secret: str) -> str:
-    """Return the hash that is kept: plain SHA-256, since the secret has 256 random bits, not a person's few."""
+    """Return the hash that is kept: plain SHA-256 will do, since the secret has 256 random bits."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -40,7 +40,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
         self._opened = threading.local()
 
     def _connect(self) -> Any:
-        connection = super()._connect()
+        connection = super()._connect()  # type: ignore[misc]  # peewee's stubs leave it out
         self._opened.inode = _inode(self.path)
         return connection
 
@@ -93,7 +93,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         if self._used.at - last < _TRUSTED_IDLE_S:
             return self.is_connection_usable()
         try:
-            self.execute_sql("SELECT 1")
+            self.execute_sql("SELECT 1")  # type: ignore[no-untyped-call]  # by peewee's stubs
         except peewee.PeeweeException:
             return False
         return True
@@ -116,14 +116,17 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def lock_name(self, name: str) -> None:
         """Make other transactions that lock the same name wait for the end of this one."""
-        self.execute_sql("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_MIGRATION_LOCK, name))
+        self._lock("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", _MIGRATION_LOCK, name)
 
     @contextmanager
     def migrating(self) -> Iterator[None]:
         """Hold a transaction in which only one host at a time migrates."""
         with self.atomic():
-            self.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+            self._lock("SELECT pg_advisory_xact_lock(%s)", _MIGRATION_LOCK)
             yield
+
+    def _lock(self, sql: str, *parameters: object) -> None:
+        self.execute_sql(sql, parameters)  # type: ignore[no-untyped-call]  # by peewee's stubs
 
 
 Database = SqliteDatabase | PostgresqlDatabase
@@ -167,7 +170,7 @@ def give_up(db: Database) -> None:
     try:
         db.close()
     except peewee.PeeweeException:
-        db._state.reset()
+        db._state.reset()  # type: ignore[union-attr]  # peewee's stubs leave it out
 
 
 def migrate(db: Database) -> list[str]:

@@ -45,6 +45,16 @@ class BadRequest(ApiError):
     message = "The request does not fit."
 
 
+class Malformed(BadRequest):
+    """A body that cannot be parsed at all; `line` is where."""
+
+    message = "The body cannot be parsed."
+
+    def __init__(self, message: str, problem: str, line: int, column: int) -> None:
+        super().__init__(message, f"{problem}: line {line}, column {column}.")
+        self.line = line
+
+
 class InvalidLimit(BadRequest):
     """`limit` is no integer from 1 to 1000."""
 

@@ -36,7 +36,7 @@ def log_request(
     tenant: str | None,
     request_id: str,
 ) -> None:
-    """Write the line of an answered request. `path` is without the query string; `size` is the body's, in bytes."""
+    """Write the line of an answered request: `path` without the query string, `size` of the body in bytes."""
     members = {
         "method": _printable(method),
         "path": _printable(path),
@@ -65,7 +65,7 @@ class JsonLines(logging.Handler):
 
 
 def render(record: logging.LogRecord) -> bytes:
-    """Return a record as a JSON object: an access line if it has `members`, else level, message and the like."""
+    """Return a record as a JSON object: its `members` if it has them, else level, message and the like."""
     line: dict[str, object] = {"time": _time(record.created)}
     members: dict[str, object] | None = getattr(record, "members", None)
     if members is not None:

@@ -20,7 +20,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Upper bounds of the histogram, in seconds."""
 
 # A series of start times for each series of counts: the files of several processes have none, so nobody has.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class _Families:
@@ -94,5 +94,5 @@ class Metrics:
         registry = self._families.registry
         if self._directory:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry, self._directory)
+            MultiProcessCollector(registry, self._directory)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PART = re.compile(rf"(?:[^,\"]|{_QUOTED})+")
-_RANGE = re.compile(rf"({_TOKEN})(?:/({_TOKEN}))?")
-_PARAMETER = re.compile(rf"[ \t]*;[ \t]*(?:({_TOKEN})=({_TOKEN}|{_QUOTED}))?")
+_RANGE = re.compile(rf"({_WORD})(?:/({_WORD}))?")
+_PARAMETER = re.compile(rf"[ \t]*;[ \t]*(?:({_WORD})=({_WORD}|{_QUOTED}))?")
 # `.2` is no qvalue of the RFC, but what Java's URLConnection sends by default.
 _QUALITY = re.compile(r"(?=[\d.]*\d)[01]?(\.\d*)?")
 

@@ -1,4 +1,4 @@
-"""Marker and sort key are one: an item's id is a version-1 UUID, its time and the rest of it order a series."""
+"""Marker and sort key are one: an item's id, a version-1 UUID, orders its series by time and by the rest."""
 
 import secrets
 import uuid

@@ -35,7 +35,7 @@ def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock
 
 
 def runs_query(tenant: str, args: Args) -> RunsQuery:
-    """Return the page of runs that is asked for. Raises BadRequest naming every parameter that does not fit."""
+    """Return the page of runs that is asked for. Raises BadRequest naming all parameters that do not fit."""
     try:
         given = RUNS_QUERY.load(_named(args, RUNS_QUERY))
     except ValidationError as error:

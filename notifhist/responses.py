@@ -27,7 +27,7 @@ def respond(
     location: str | None = None,
     etag: bool = False,
 ) -> Response:
-    """Return `document` in the format that the caller wants, and 304 if `etag` and the caller has it already."""
+    """Return `document` in the format that the caller wants; 304 if `etag` and the caller has it already."""
     body = RENDERERS[g.media_type](document, schema)
     response = Response(body, status, content_type=g.media_type)
     if location is not None:

@@ -1,6 +1,6 @@
-"""The server: gunicorn, its settings, and a worker that answers in the APIs' format what never reaches the app.
+"""The server: gunicorn, its settings, and a worker that answers what never reaches the app as the app would.
 
-gunicorn's threaded worker is kept but for what was seen to go wrong on real sockets; each override says what.
+gunicorn's threaded worker is kept but for what went wrong on real sockets; each override says what that was.
 """
 
 import atexit
@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from selectors import EVENT_READ
+from ssl import SSLError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -22,14 +23,12 @@ from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.http import errors as http_errors
+from gunicorn.http.errors import ParseException
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import values
 from prometheus_client.multiprocess import mark_process_dead
-from werkzeug.exceptions import BadRequest as BadBody
-from werkzeug.exceptions import HTTPException
-from werkzeug.exceptions import RequestTimeout as LateBody
 
 from notifhist.errors import ApiError, BadRequest, InternalError
 from notifhist.logs import configure_logging, log_request
@@ -41,12 +40,14 @@ if TYPE_CHECKING:
 
 THREADS = 2
 REQUEST_LINE_BYTES = 32_768
-"""Five ids of 255 characters, each up to 12 bytes percent-encoded, are 15.3 kB; as much again for the query."""
-KEEPALIVE_SECONDS = (
-    75  # longer than the minute after which proxies drop an idle connection: they close, not we
-)
+"""Five ids of 255 characters, each of up to 12 bytes encoded, are 15.3 kB; as much again for the query."""
+KEEPALIVE_SECONDS = 75
+"""Longer than the minute for which proxies keep an idle connection: they close it, and nothing is lost."""
+READ_SECONDS = 15.0
+"""For a head to arrive whole, and for each next piece of a body."""
 STOP_SECONDS = 2.0
-READ_SECONDS = 30.0
+"""How long a stopping worker listens to silent clients; gunicorn's own value for idle connections."""
+LINGER_SECONDS = 0.5
 DRAIN_BYTES, DRAIN_SECONDS = 64 * 2**20, 10.0
 
 
@@ -147,7 +148,7 @@ def _child_exit(server: Any, worker: Any) -> None:
 
 
 class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
-    """A request as it arrives. It has a deadline, and keeps its raw head for the answer in case it is no good."""
+    """A request as it arrives: it has a deadline, and keeps its raw head to be answered by if it is bad."""
 
     def __init__(self, *args: Any) -> None:
         self.received = bytearray()
@@ -155,13 +156,13 @@ class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
         self.started = time.monotonic()
         try:
             super().__init__(*args)
-        except http_errors.ParseException as error:
-            error.request = self
+        except (ParseException, ApiError) as error:
+            error.request = self  # type: ignore[union-attr]  # for Worker.handle_error
             raise
         self.body.reader = BodyReader(self)
 
     def parse(self, unreader: Any) -> Any:
-        """Parse the head. The setting for its first line knows 8190 bytes at most, or no limit."""
+        """Parse the head. gunicorn's setting for its first line knows 8190 bytes at most, or no limit."""
         self.limit_request_line = REQUEST_LINE_BYTES
         return super().parse(unreader)
 
@@ -172,7 +173,7 @@ class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
         try:
             super().read_into(unreader, buf, stop)
         except TimeoutError as error:
-            raise LateHead from error
+            raise LateRequest from error
         finally:
             unreader.sock.settimeout(None)
         self.received += buf[before:]
@@ -186,13 +187,13 @@ class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
         return method, path, ", ".join(accept) if accept else None
 
     def drained(self) -> bool:
-        """Return whether the body ends here, once what the app left of it is read.
+        """Return whether the body is at its end, once what the app left of it is read.
 
-        A client that still sends when the connection closes may never see its answer (413).
+        Of a connection that is closed while the client still sends, many clients never read the answer (413).
         """
         self.body.reader.seconds = DRAIN_SECONDS
         deadline, left = time.monotonic() + DRAIN_SECONDS, DRAIN_BYTES
-        with suppress(HTTPException, OSError):
+        with suppress(ApiError, OSError):
             while not self.body.failed and left > 0 and time.monotonic() < deadline:
                 data = self.body.read(65_536)
                 if not data:
@@ -202,7 +203,7 @@ class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
 
 
 class BodyReader:
-    """Reads a body. What is wrong with it becomes an error that the app answers: 400, or 408 if it stops coming."""
+    """Reads a body. What is wrong with it becomes the app's to answer: 400, or 408 where it stops coming."""
 
     def __init__(self, request: Incoming) -> None:
         self._request, self._reader, self.seconds = request, request.body.reader, READ_SECONDS
@@ -213,29 +214,28 @@ class BodyReader:
         sock.settimeout(self.seconds)
         try:
             data: bytes = self._reader.read(size)
-            return data
-        except (http_errors.ParseException, http_errors.NoMoreData) as error:
+        except (ParseException, http_errors.NoMoreData, TimeoutError) as error:
             self._request.force_close()
-            raise BadBody("The body is cut off, or its chunks are not valid.") from error
-        except TimeoutError as error:
-            self._request.force_close()
-            raise LateBody("The body did not arrive in time.") from error
+            if isinstance(error, TimeoutError):
+                raise LateRequest from error
+            raise BadRequest("The body is cut off, or its chunks are not valid.") from error
         finally:
             sock.settimeout(None)
+        return data
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """The threaded worker, whose main loop and threads wait for no client, and who loses none when it stops."""
+    """The threaded worker, kept from waiting for silent clients, and from losing others when it stops."""
 
     def init_process(self) -> None:
         """Prepare this process, then run."""
         RequestParser.mesg_class = Incoming
-        # Chosen at the import of prometheus_client, which the command line may have done without the directory.
+        # Chosen when prometheus_client was imported, by the command line perhaps, and without the directory.
         values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
         super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:
-        """Hand a connection to a thread once it has sent something: a silent one would hold the thread for 5 s."""
+        """Hand a connection to a thread once it has sent something; silent, it would hold that for 5 s."""
         if conn.initialized or conn.data_ready:
             super().enqueue_req(conn)
             return
@@ -245,14 +245,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def murder_pending(self) -> None:
-        """Close silent connections in time; a stopping worker does not wait long for them."""
+        """Close the silent in time; a stopping worker would wait for them as long as for requests."""
         if not self.alive:
             for conn in self.pending_conns:
                 conn.timeout = min(conn.timeout, time.monotonic() + STOP_SECONDS)
         super().murder_pending()
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Stop or start accepting. For good: not without those the kernel has let in, who would be reset."""
+        """Start or stop accepting. Before the end, take all whom the kernel let in: they would be reset."""
         super().set_accept_enabled(enabled)
         while not (enabled or self.alive) and self.sockets:
             listener, before = self.sockets.pop(), -1
@@ -262,20 +262,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
             listener.close()
 
     def handle(self, conn: Any) -> Any:
-        """Handle what a connection sent, and close it here if it ends: gunicorn lingers in its main loop, for 2 s."""
+        """Handle what was sent, and close here what ends: the main loop would stand still for 2 s over it."""
         conn.whole = False
         result = super().handle(conn)
         if result is False:
             with suppress(OSError):
-                if conn.whole:
+                if conn.whole:  # closing on unread bytes would reset, and take the answer from the client
                     conn.sock.setblocking(False)
-                    conn.sock.recv(65_536)  # closing on unread bytes would take the answer from the client
-            with suppress(OSError):
-                conn.close(graceful=not conn.whole)
+                    conn.sock.recv(65_536)
+                else:
+                    util.close_graceful(conn.sock, LINGER_SECONDS)
+            conn.close()
         return result
 
     def finish_request(self, conn: Any, fs: Any) -> None:
-        """Take note of a connection that a thread is done with."""
+        """Take note that a thread is done with a connection; one that it closed is counted off only once."""
         if not fs.cancelled() and fs.exception() is None and fs.result() is False:
             self.nr_conns -= 1
         else:
@@ -289,16 +290,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         return keep and conn.whole
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what the app never saw, or failed at beyond its own handlers; once only."""
+        """Answer what never reached the app, or what failed beyond its error handlers; and nothing twice."""
         request = req or getattr(exc, "request", None)
         if request is not None and request.answered:
             return
         error, request_id = _api_error(exc), uuid.uuid4().hex
-        if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        if isinstance(error, InternalError):
             self.log.exception("A request failed outside the app", extra={"request_id": request_id})
         method, path, accept = request.told() if request is not None else ("", "", None)
         body, content_type = render_error(error, path, accept, request_id)
-        ms = (time.monotonic() - request.started) * 1000 if request is not None else 0.0
         head = (
             f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\nDate: {util.http_date()}\r\n"
             f"Connection: close\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
@@ -311,38 +311,55 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
             method=method,
             path=unquote(path),
             status=error.status,
-            ms=ms,
+            ms=(time.monotonic() - request.started) * 1000 if request is not None else 0.0,
             size=len(body),
             tenant=None,
             request_id=request_id,
         )
 
 
-class LateHead(http_errors.ParseException):  # type: ignore[misc]  # gunicorn ships no types
-    """A request whose head does not arrive in time."""
+class LateRequest(BadRequest):
+    """A request that does not arrive in time."""
+
+    status = 408
+    message = "The request did not arrive in time."
 
 
-_FAULTS: tuple[tuple[tuple[type[Exception], ...], int, str], ...] = (
-    ((http_errors.InvalidResponseHeader, http_errors.InvalidResponseHeaderName), 500, ""),
-    ((http_errors.ConfigurationProblem,), 500, ""),
-    ((LateHead,), 408, "The request did not arrive in time."),
+class UnknownTransferCoding(ApiError):
+    """A body sent in a way that we cannot undo."""
+
+    status, fault_type = 501, "notImplementedError"
+    message = "No transfer coding but chunked is known."
+
+
+_REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (
-        (http_errors.LimitRequestLine,),
+        http_errors.LimitRequestLine,
         414,
-        f"The URL is too long: a request line may have {REQUEST_LINE_BYTES} bytes.",
+        f"The request line is too long: {REQUEST_LINE_BYTES} bytes are taken.",
     ),
-    ((http_errors.ExpectationFailed,), 417, "No expectation but 100-continue can be met."),
-    ((http_errors.LimitRequestHeaders,), 431, "The header is too large: 100 fields, of 8190 bytes each."),
-    ((http_errors.UnsupportedTransferCoding,), 501, "No transfer coding but chunked is known."),
-    ((http_errors.ParseException, OSError), 400, "The request is not valid HTTP/1.1."),
+    (http_errors.ExpectationFailed, 417, "No expectation but 100-continue can be met."),
+    (http_errors.LimitRequestHeaders, 431, "The header is too large: 100 fields of 8190 bytes are taken."),
+    (ParseException, 400, "The request is not valid HTTP/1.1."),
+    (SSLError, 400, "The connection is not valid TLS."),
+)
+# These are parse errors by name, and the app's or the operator's fault.
+_OURS = (
+    http_errors.InvalidResponseHeader,
+    http_errors.InvalidResponseHeaderName,
+    http_errors.ConfigurationProblem,
 )
 
 
 def _api_error(exc: BaseException) -> ApiError:
-    """Return the error to answer. Never with the exception's text: it may hold a key."""
-    status, message = next((row[1:] for row in _FAULTS if isinstance(exc, row[0])), (500, ""))
-    error = InternalError() if status == HTTPStatus.INTERNAL_SERVER_ERROR else BadRequest(message)
-    if status == HTTPStatus.NOT_IMPLEMENTED:
-        error.fault_type, error.run_error_type = "notImplementedError", "UNHANDLED_EXCEPTION"
-    error.status = status
-    return error
+    """Return the error to answer. Nothing of the exception's text is in it: that may hold a key."""
+    if isinstance(exc, ApiError):
+        return exc
+    if isinstance(exc, http_errors.UnsupportedTransferCoding):
+        return UnknownTransferCoding()
+    for kind, status, message in _REFUSALS:
+        if isinstance(exc, kind) and not isinstance(exc, _OURS):
+            error = BadRequest(message)
+            error.status = status
+            return error
+    return InternalError()

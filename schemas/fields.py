@@ -173,7 +173,7 @@ class Instant(fields.Field[int]):
 
 
 class QueryInteger(fields.Integer):
-    """An integer in a query string: ASCII digits, perhaps behind a minus, within `bounds` if there are any."""
+    """An integer in a query string: ASCII digits, perhaps behind a minus, within `bounds`."""
 
     def __init__(self, *, bounds: tuple[int, int] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -191,7 +191,7 @@ class QueryInteger(fields.Integer):
         return number
 
 
-class QueryChoices(fields.List[str]):
+class QueryChoices(fields.List[str | None]):
     """A list in a query string: repeated, comma-separated or both, of the values in `choices`."""
 
     def __init__(self, choices: Iterable[str], **kwargs: Any) -> None:
@@ -200,7 +200,7 @@ class QueryChoices(fields.List[str]):
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> list[str]:
+    ) -> list[str | None]:
         given = [part.strip() for text in value for part in text.split(",") if part.strip()]
         for choice in given:
             if choice not in self.choices:

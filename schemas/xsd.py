@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from lxml import etree
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from schemas.document import DocumentSchema, member_fields
 from schemas.fields import FreeMap, JsonBoolean, JsonInteger, place_in_xml
@@ -16,8 +16,8 @@ from schemas.xml_names import GLOBAL_MEMBERS, OPEN_DOCUMENTS, ROOTS
 _XS = "http://www.w3.org/2001/XMLSchema"
 
 _ABOUT = (
-    "The documents of both APIs. Members may stand in any order, and the documents of the alarm notification "
-    "history may have unnamed ones as well. XSD 1.0 can say that only by a wildcard over global declarations, "
+    "The documents of both APIs. Members may stand in any order, and the documents of the alarm "
+    "notification history may have unnamed ones as well. XSD 1.0 can say that only by a wildcard over global declarations, "
     "so their members are declared globally."
 )
 
@@ -45,11 +45,11 @@ def _document(parent: etree._Element, text: str) -> None:
     _xs(_xs(parent, "annotation"), "documentation").text = text
 
 
-def _type_name(schema: DocumentSchema) -> str:
+def _type_name(schema: Schema) -> str:
     return type(schema).__name__.removesuffix("Schema")
 
 
-def _is_open(schema: DocumentSchema) -> bool:
+def _is_open(schema: Schema) -> bool:
     return type(schema) in {type(known) for known in OPEN_DOCUMENTS}
 
 
@@ -90,7 +90,7 @@ def _container(parent: etree._Element, pages: tuple[DocumentSchema, ...]) -> Non
 _MANY = {"minOccurs": "0", "maxOccurs": "unbounded"}
 
 
-def _closed_type(parent: etree._Element, schema: DocumentSchema, mixed: bool = False) -> None:
+def _closed_type(parent: etree._Element, schema: Schema, mixed: bool = False) -> None:
     """Add the type of a document without unnamed members: each of its members, in any order."""
     complex_type = _xs(parent, "complexType", **({"mixed": "true"} if mixed else {}))
     choice = _xs(complex_type, "choice", **_MANY)

@@ -99,9 +99,9 @@ def all_runs(db: Database, batch: int = 500) -> Iterator[tuple[str, Run]]:
     row = NotificationRunRow
     tenants = row.select(row.tenant).distinct().order_by(row.tenant).tuples().execute(db)
     for (tenant,) in list(tenants):
-        after = None
+        after: int | None = None
         while True:
-            behind = [] if after is None else [row.id > after]
+            behind: list[Any] = [] if after is None else [row.id > after]
             rows = row.select(*_COLUMNS).where(row.tenant == tenant, *behind).order_by(row.id).limit(batch)
             found = [_run(each) for each in rows.dicts().execute(db)]
             yield from ((tenant, run) for run in found)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from lxml import etree
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from schemas.document import Document, DocumentSchema, member_fields
 from schemas.fields import FreeMap, place_in_xml
@@ -32,7 +32,7 @@ def render(document: Document, schema: DocumentSchema) -> bytes:
     return _DECLARATION + etree.tostring(root, encoding="utf-8", xml_declaration=False)
 
 
-def _fill(element: etree._Element, document: Document, schema: DocumentSchema) -> None:
+def _fill(element: etree._Element, document: Document, schema: Schema) -> None:
     named = _members(schema)
     inner = []
     for name, value in document.items():

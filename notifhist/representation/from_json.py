@@ -11,13 +11,14 @@ from typing import Any, NoReturn
 
 from marshmallow import fields
 
-from notifhist.errors import BadRequest
+from notifhist.errors import BadRequest, Malformed
 from notifhist.representation.parsed import MAX_DEPTH, Parsed, wrong_values
 from schemas.document import DocumentSchema, member_fields
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|:|[^\s{}\[\],:"]+')
 _LONGEST_EXACT = 20  # characters of the longest integer in range; a longer one need not be converted
 _OUT_OF_RANGE = 10**_LONGEST_EXACT
+_RECORD_LEVEL = 2  # a container's records stand in a list in a map
 
 
 class _RepeatedMember(Exception):
@@ -35,7 +36,7 @@ def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None 
     nesting that is too deep.
     """
     document, problems = parse_value(body)
-    is_container = container is not None and isinstance(document, dict) and _list_name(container) in document
+    is_container = container is not None and isinstance(document, dict) and list_name(container) in document
     return Parsed(document, is_container, problems)
 
 
@@ -52,19 +53,41 @@ def parse_value(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, dict[str,
     except RecursionError:
         raise BadRequest("The body is nested too deeply.", f"More than {max_depth} levels.") from None
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise BadRequest("The body is not JSON.", f"{error.msg}: {where}.") from None
+        raise Malformed("The body is not JSON.", error.msg, error.lineno, error.colno) from None
     except _NotJson as error:
         where = _line_and_column(text, _find_constant(text, str(error)))
-        raise BadRequest("The body is not JSON.", f"{error} is no JSON: {where}.") from None
+        raise Malformed("The body is not JSON.", f"{error} is no JSON", *where) from None
     except _RepeatedMember:
         name, start = next(_repeated_members(text))
         where = _line_and_column(text, start)
-        raise BadRequest("The body repeats a member.", f"{name} again: {where}.") from None
+        raise Malformed("The body repeats a member.", f"{name} again", *where) from None
     return value, dict(wrong_values(value, max_depth=max_depth))
 
 
-def _list_name(container: DocumentSchema) -> str:
+def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
+    """Yield the line in which each record of a container begins; `body` has been parsed without error."""
+    text = body.decode("utf-8-sig")
+    levels, inside, line, counted = 0, False, 1, 0
+    name = previous = ""
+    for token in _TOKEN.finditer(text):
+        mark = token.group()
+        if inside and levels == _RECORD_LEVEL and mark not in (",", "]"):
+            line += text.count("\n", counted, token.start())
+            counted = token.start()
+            yield line
+        if mark in ("{", "["):
+            levels += 1
+            inside = inside or (levels == _RECORD_LEVEL and name == list_name(container))
+        elif mark in ("}", "]"):
+            inside = inside and levels > _RECORD_LEVEL
+            levels -= 1
+        elif mark == ":" and levels == 1:
+            name = json.loads(previous)
+        previous = mark
+
+
+def list_name(container: DocumentSchema) -> str:
+    """Return the name of the member that holds the container's documents."""
     return next(name for name, field in member_fields(container).items() if isinstance(field, fields.List))
 
 
@@ -107,6 +130,5 @@ def _repeated_members(text: str) -> Iterator[tuple[str, int]]:
         previous = token
 
 
-def _line_and_column(text: str, offset: int) -> str:
-    line = text.count("\n", 0, offset) + 1
-    return f"line {line}, column {offset - text.rfind(chr(10), 0, offset)}"
+def _line_and_column(text: str, offset: int) -> tuple[int, int]:
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)

@@ -6,7 +6,7 @@ from typing import Any
 from lxml import etree
 from marshmallow import fields
 
-from notifhist.errors import BadRequest
+from notifhist.errors import BadRequest, Malformed
 from notifhist.representation.parsed import Parsed, Path, path_text, wrong_values
 from schemas.document import Document, DocumentSchema, member_fields
 from schemas.fields import FreeMap, JsonBoolean, JsonInteger, parse_integer, place_in_xml
@@ -37,6 +37,17 @@ def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None 
     return Parsed(document, schema is container, problems)
 
 
+def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
+    """Yield the line in which each record of a container begins; `body` has been parsed without error."""
+    holder = next(
+        place_in_xml(field).name or name
+        for name, field in member_fields(container).items()
+        if isinstance(field, fields.List)
+    )
+    for element in _parse_tree(body).iterfind(f"{holder}/*"):
+        yield element.sourceline or 1
+
+
 def _parse_tree(body: bytes) -> etree._Element:
     parser = etree.XMLParser(
         resolve_entities=False,
@@ -49,7 +60,8 @@ def _parse_tree(body: bytes) -> etree._Element:
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
-        raise BadRequest("The body is not well-formed XML.", f"{error.msg}.") from None
+        problem = (error.msg or "").partition(", line ")[0]
+        raise Malformed("The body is not well-formed XML.", problem, *error.position) from None
     except ValueError as error:
         raise BadRequest("The body is not well-formed XML.", f"{error}.") from None
     if root.getroottree().docinfo.doctype:

@@ -51,21 +51,23 @@ def wrong_values(
 
     Raises BadRequest where the nesting is deeper than `max_depth`.
     """
-    kind = type(value)
-    if kind is dict or kind is list:
+    if isinstance(value, dict | list):
         if depth > max_depth:
             raise BadRequest("The body is nested too deeply.", f"More than {max_depth} levels.")
-        for key, member in value.items() if kind is dict else enumerate(value):
-            if kind is dict and _has_lone_surrogate(key):
-                yield path_text((path, key)), "The name has a lone surrogate."
+        if isinstance(value, dict):
+            for name in value:
+                if _has_lone_surrogate(name):
+                    yield path_text((path, name)), "The name has a lone surrogate."
+        for key, member in value.items() if isinstance(value, dict) else enumerate(value):
             yield from wrong_values(member, (path, key), depth + 1, max_depth)
-    elif kind is str:
+    elif isinstance(value, str):
         if _has_lone_surrogate(value):
             yield path_text(path), "Has a lone surrogate."
-    elif kind is int and not NUMBER_RANGE[0] <= value <= NUMBER_RANGE[1]:
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield path_text(path), "Must be a finite number."
+    elif isinstance(value, int) and not NUMBER_RANGE[0] <= value <= NUMBER_RANGE[1]:
         yield path_text(path), f"Must be from {NUMBER_RANGE[0]} to {NUMBER_RANGE[1]}."
-    elif kind is float and not math.isfinite(value):
-        yield path_text(path), "Must be a finite number."
 
 
 def _has_lone_surrogate(text: str) -> bool:

@@ -42,7 +42,7 @@ def admit() -> None:
     except (errors.Unauthorized, errors.Forbidden) as refused:
         if rule is None:
             raise errors.NotFound from None
-        raise errors.Forbidden(refused.message) if runs_api else refused
+        raise (errors.Forbidden(refused.message) if runs_api else refused) from None
     _charge(g.key, runs_api)
     if request.routing_exception is not None:
         return  # Flask raises it
@@ -92,7 +92,7 @@ def _authenticate(runs_api: bool) -> ApiKey:
 
 
 def _authorize(key: ApiKey, ids: dict[str, Any]) -> None:
-    """Raise Forbidden unless the key may do this; take the tenant out of `ids`, for it is the key's from here on."""
+    """Raise Forbidden unless the key may do this; takes the tenant out of `ids`: from here on it is the key's."""
     if ids.pop("tenant_id", key.tenant) != key.tenant:
         raise errors.Forbidden
     if request.endpoint is not None:

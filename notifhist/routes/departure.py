@@ -1,4 +1,4 @@
-"""What every answer passes on its way out: errors become responses, headers are set, the request is logged."""
+"""What every answer passes on its way out: errors become responses, headers are set, a line is logged."""
 
 import logging
 import time

@@ -1,0 +1,68 @@
+VENV := .venv
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+BIN := $(VENV)/bin
+BIND ?= 127.0.0.1:8000
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd clean
+
+help: ## show these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+install: $(BIN)/.installed ## set up .venv with everything that serving and testing need
+
+$(BIN)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# The two published clients have environments of their own: they need old versions of what we use too.
+.venv-rackspace/.installed: tests/clients/rackspace.txt
+	$(PYTHON) -m venv .venv-rackspace
+	.venv-rackspace/bin/python -m pip install --quiet 'setuptools==65.*' wheel
+	.venv-rackspace/bin/python -m pip install --quiet --no-build-isolation -r $<
+	@touch $@
+
+.venv-cortex/.installed: tests/clients/cortex.txt
+	$(PYTHON) -m venv .venv-cortex
+	.venv-cortex/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+serve: install ## serve the demo: the published examples and a lifelike history
+	$(BIN)/notifhist serve --demo --bind $(BIND)
+
+test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests, on SQLite and PostgreSQL
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-fast: install ## run the tests that start no processes of the service
+	$(BIN)/python -m pytest -n 2 tests/unit tests/http tests/contract
+
+lint: install ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fmt: install ## mend style and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: install ## check types
+	$(BIN)/mypy
+
+imports: install ## check that imports point one way
+	$(BIN)/lint-imports
+
+check: lint types imports test ## all that CI runs
+
+migrate: install ## create or upgrade the tables
+	$(BIN)/notifhist migrate
+
+fixtures: install ## write the lifelike fixtures anew
+	$(BIN)/python fixtures/generate.py
+
+xsd: install ## write the XML schema anew from the marshmallow schemas
+	$(BIN)/python -m schemas.xsd > schemas/notification_history.xsd.new
+	mv schemas/notification_history.xsd.new schemas/notification_history.xsd
+
+clean: ## remove what the targets above have made
+	rm -rf .venv .venv-rackspace .venv-cortex build *.egg-info notifhist-demo.db*

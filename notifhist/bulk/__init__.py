@@ -1,0 +1,1 @@
+"""Whole files of records, in and out."""

@@ -1,0 +1,117 @@
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from notifhist.logs import ACCESS_LOGGER, LOGGERS, configure_logging, log_request
+
+
+@pytest.fixture(autouse=True)
+def _configured() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
+    configure_logging()
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return what each line of standard output holds; `splitlines` knows more ends of lines than most do."""
+    return [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def request(**changes: Any) -> None:
+    members: dict[str, Any] = {
+        "method": "GET",
+        "path": "/healthz",
+        "status": 200,
+        "ms": 1.23456,
+        "size": 15,
+        "tenant": "acme",
+        "request_id": "0123abcd",
+    }
+    log_request(**members | changes)
+
+
+def test_the_access_line_has_exactly_its_members(capsys: pytest.CaptureFixture[str]) -> None:
+    request()
+    (line,) = written(capsys)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
+    assert line == {
+        "method": "GET",
+        "path": "/healthz",
+        "status": 200,
+        "ms": 1.235,
+        "bytes": 15,
+        "tenant": "acme",
+        "request_id": "0123abcd",
+    }
+    assert list(line) == ["method", "path", "status", "ms", "bytes", "tenant", "request_id"]
+
+
+def test_an_unknown_tenant_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    request(tenant=None)
+    assert written(capsys)[0]["tenant"] is None
+
+
+@pytest.mark.parametrize(
+    "nasty",
+    ["a\nb", "a\r\n{}", "a\x00b", "a\x1b[2J", "a\x85b", "a\x9bb", "a\u2028b", "a\ud800b", 'a"b\\', "é😀"],
+)
+def test_no_character_breaks_the_line(nasty: str, capsys: pytest.CaptureFixture[str]) -> None:
+    request(path=nasty, tenant=nasty)
+    logging.getLogger("notifhist").error("%s", nasty)
+    access, message = written(capsys)
+    assert access["path"] == access["tenant"] == message["message"]
+    assert access["path"][0] == nasty[0]
+
+
+def test_a_message_has_level_and_logger_and_no_more(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("notifhist.limits").warning("let through: %d", 3)
+    (line,) = written(capsys)
+    assert list(line) == ["time", "level", "message", "logger"]
+    assert (line["level"], line["message"], line["logger"]) == (
+        "WARNING",
+        "let through: 3",
+        "notifhist.limits",
+    )
+
+
+def test_an_exception_comes_with_its_text_and_the_request_id(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ValueError("no\ngood \udc80")
+    except ValueError:
+        logging.getLogger("notifhist").exception("failed", extra={"request_id": "0123abcd"})
+    (line,) = written(capsys)
+    assert line["exception"].startswith("Traceback")
+    assert "ValueError: no\ngood \\udc80" in line["exception"]
+    assert line["request_id"] == "0123abcd"
+
+
+def test_gunicorn_writes_the_same_lines_and_nothing_below_info(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("gunicorn.error").info("Booting worker")
+    logging.getLogger("gunicorn.error").debug("bytes of a request")
+    logging.getLogger("gunicorn.http.wsgi").warning("dropped")
+    assert [line["logger"] for line in written(capsys)] == ["gunicorn.error", "gunicorn.http.wsgi"]
+
+
+def test_configuring_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging()
+    request()
+    assert len(written(capsys)) == 1
+    assert logging.getLogger(ACCESS_LOGGER).handlers == []
+
+
+def test_a_standard_output_that_is_gone_fails_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def write(self, text: str) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    request()
