@@ -25,6 +25,7 @@ GRANTS = {
 """The roles that each role includes."""
 
 _KEY = re.compile(r"nh_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+_SECRET = re.compile(r"(nh_[0-9a-f]{12}_)[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ def split_key(key: str) -> tuple[str, str] | None:
     """Return a key's id and secret; None if it does not have the form of one."""
     matched = _KEY.fullmatch(key)
     return (matched[1], matched[2]) if matched else None
+
+
+def hide_secrets(text: str) -> str:
+    """Return `text` with the secret of each key in it blotted out: some send keys where none belongs."""
+    return _SECRET.sub(r"\1***", text)
 
 
 def hash_secret(secret: str) -> str:

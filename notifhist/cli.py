@@ -2,8 +2,9 @@
 
 import os
 import re
+import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,18 +25,20 @@ from rich.table import Table
 from notifhist import demo, serving
 from notifhist.auth import GRANTS, ApiKey, new_key
 from notifhist.bulk.exporting import count_lines, export_lines
-from notifhist.bulk.loading import Outcome, find_sources, load_file
-from notifhist.bulk.records import Place, Tenant
+from notifhist.bulk.loading import Loader, Report, find_sources
+from notifhist.bulk.records import Place, Tenant, place_problems
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY, SETTINGS, ConfigError, Settings, load_settings
 from notifhist.database import Database, lease, migrate, open_database
 from notifhist.queries import history
 from notifhist.queries import keys as stored_keys
+from schemas.bulk import PATH_ID, is_path_id
 from schemas.fields import format_instant, parse_instant
 from schemas.query import CheckPath
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": MS_PER_DAY}
+_PASSWORD = re.compile(r"(?<=:)[^:@/]*(?=@)|(?<=password=)[^&]*")
 _DEMO_SETTINGS = {"NOTIFHIST_DATABASE_URL": "sqlite:///notifhist-demo.db", "NOTIFHIST_RETENTION_DAYS": "0"}
 
 
@@ -50,7 +53,10 @@ def _settings_help() -> str:
 def cli() -> None:
     """Keep and serve the history of notifications.
 
-    Try it: `notifhist serve --demo` loads examples and prints commands that ask for them.
+    \b
+    Try it:   notifhist serve --demo
+    Use it:   notifhist keys create --tenant 123456 --role monitoring:creator
+              notifhist serve --bind 0.0.0.0:8000
     """
 
 
@@ -61,7 +67,10 @@ def main() -> None:
     except ConfigError as error:
         _fail(str(error))
     except peewee.PeeweeException as error:
-        _fail(f"The database failed: {error}")
+        url = _PASSWORD.sub("***", load_settings(os.environ).database_url)
+        _fail(f"The database {url} failed: {' '.join(str(error).split())}")
+    except (OSError, sqlite3.Error) as error:  # files, temporary ones too
+        _fail(str(error))
 
 
 def _fail(message: str) -> None:
@@ -70,9 +79,17 @@ def _fail(message: str) -> None:
 
 
 @cli.command("serve")
-@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT")
+@click.option(
+    "--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT", help="Where to listen."
+)
 @click.option("--workers", type=click.IntRange(1, 512), help="Processes; one for each CPU, if not given.")
-@click.option("--threads", type=click.IntRange(1, 64), default=serving.THREADS, show_default=True)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=serving.THREADS,
+    show_default=True,
+    help="Requests that a process answers at once.",
+)
 @click.option(
     "--demo", "with_demo", is_flag=True, help="Load examples into a new database, print commands to try."
 )
@@ -81,6 +98,8 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
 
     SIGTERM stops it and SIGHUP reloads it; neither loses a request. The tables are created or upgraded
     before the first worker starts.
+
+    Example: notifhist serve --bind 0.0.0.0:8000
     """
     if with_demo:
         for name, value in _DEMO_SETTINGS.items():
@@ -88,8 +107,8 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
     with _database() as (db, settings):
         if with_demo:
             clock = Clock(settings.now)
-            with _progress("Loading examples") as advance:
-                key = demo.prepare(db, clock, advance)
+            with _progress("Loading examples") as report:
+                key = demo.prepare(db, clock, report)
             click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
             for command in demo.commands(key, bind):
                 click.echo(f"  {command}\n")
@@ -98,7 +117,10 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
 
 @cli.command("migrate")
 def migrate_command() -> None:
-    """Create or upgrade the tables. Safe to repeat, and by several hosts at once."""
+    """Create or upgrade the tables of NOTIFHIST_DATABASE_URL.
+
+    Safe to repeat, and by several hosts at once; the other commands do it too.
+    """
     db = open_database(load_settings(os.environ).database_url, create=True)
     lease(db)
     applied = migrate(db)
@@ -123,9 +145,11 @@ def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> 
     """Create a key and print it, this once: only its hash is kept.
 
     Each monitoring: role includes the one before it, notification-logs:edit includes view.
+
+    Example: notifhist keys create --tenant 123456 --role monitoring:creator --expires 30d
     """
-    if not 1 <= len(tenant) <= 255 or "/" in tenant or not tenant.isprintable():
-        raise click.BadParameter("give 1 to 255 printable characters without a slash", param_hint="--tenant")
+    if not is_path_id(tenant):
+        raise click.BadParameter(PATH_ID, param_hint="--tenant")
     with _database() as (db, settings):
         now_ms = Clock(settings.now).now_ms()
         secret, key_id, secret_hash = new_key()
@@ -139,7 +163,7 @@ def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> 
 
 @keys.command("list")
 def list_keys() -> None:
-    """List the keys: everything about them but the keys themselves."""
+    """List the keys: everything about them but the keys themselves, revoked and expired ones too."""
     table = Table("ID", "NAME", "TENANT", "ROLES", "CREATED", "EXPIRES", "REVOKED", box=None)
     with _database() as (db, _):
         for key in stored_keys.list_keys(db):
@@ -148,13 +172,17 @@ def list_keys() -> None:
                 for at in (key.created, key.expires, key.revoked)
             )
             table.add_row(key.id, key.name, key.tenant, " ".join(key.roles), *times)
-    Console(width=None if sys.stdout.isatty() else 400, markup=False).print(table)
+    width = None if sys.stdout.isatty() else 10_000
+    Console(width=width, markup=False, emoji=False, highlight=False).print(table)
 
 
 @keys.command("revoke")
 @click.argument("name_or_id")
 def revoke_key(name_or_id: str) -> None:
-    """Revoke the keys of this name, or the one of this id, at once."""
+    """Revoke the keys of this name, or the one of this id, at once.
+
+    `notifhist keys list` shows names and ids.
+    """
     with _database() as (db, settings):
         revoked = stored_keys.revoke_keys(db, name_or_id, Clock(settings.now).now_ms())
     if not revoked:
@@ -184,33 +212,46 @@ def load(
     Reads documents as the APIs answer them (.json, .xml: an item, a container of items, a run, a page of
     runs) and the lines of an export (.ndjson). Documents in a tree like the URLs,
     TENANT/entities/E/alarms/A/notification_history/C.json or TENANT/api/v1/notifications/logs/run.json,
-    say themselves where they belong; for others the options do.
+    say themselves where they belong; for others the options do: all four of them for items, --tenant for
+    runs.
 
     A file is checked whole before anything of it is stored, then stored in batches. Loading a file again
     skips what is there; nothing that is stored is ever changed.
+
+    \b
+    Examples: notifhist load fixtures
+              notifhist load --tenant 123456 --entity enOne --alarm alOne --check chOne list.json
+              notifhist load export.ndjson
     """
     place = _place(tenant, entity, alarm, check)
-    outcome = Outcome()
-    with _database() as (db, settings), _progress("Loading") as advance:
-        for source in find_sources(paths, place):
-            load_file(db, source, Clock(settings.now), outcome, skip_bad=skip_bad, report=advance)
-    for problem in outcome.bad:
-        click.echo(problem, err=True)
-    click.echo(f"Stored {outcome.stored}, there already {outcome.present}, bad {len(outcome.bad)}.", err=True)
-    if outcome.bad and not skip_bad:
+    with _database() as (db, settings):
+        loader = Loader(db, Clock(settings.now))
+        try:
+            with _progress("Loading") as loader.report:
+                for source in find_sources(paths, place):
+                    loader.load(source, skip_bad=skip_bad)
+        finally:
+            for problem in loader.bad:
+                click.echo(problem, err=True)
+            counts = f"Stored {loader.stored}, there already {loader.present}, bad {len(loader.bad)}."
+            click.echo(counts, err=True)
+    if loader.bad and not skip_bad:
         sys.exit(1)
 
 
 @cli.command("export")
 @click.option(
-    "--output", type=click.File("wb", lazy=False), default="-", help="A file; standard output, if not given."
+    "--output", type=click.File("wb", lazy=True), default="-", help="A file; standard output, if not given."
 )
 def export(output: BinaryIO) -> None:
-    """Write every item and run as NDJSON, which `notifhist load` reads; keys are not part of it."""
-    with _database() as (db, _), _progress("Exporting", total=count_lines(db)) as advance:
+    """Write every item and run as NDJSON, which `notifhist load` reads; keys are not part of it.
+
+    Example: notifhist export > history.ndjson
+    """
+    with _database() as (db, _), _progress("Exporting", total=count_lines(db)) as report:
         for line in export_lines(db):
             output.write(line)
-            advance(1)
+            report(1)
         output.flush()
 
 
@@ -219,17 +260,23 @@ def export(output: BinaryIO) -> None:
     "--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Items deleted at once."
 )
 def purge(batch: int) -> None:
-    """Delete the items that have expired, in small batches that no reader or writer waits for long."""
+    """Delete the items that have expired, in small batches that no reader or writer waits for long.
+
+    They are not shown any more; this makes room. Once a day will do.
+    """
     with _database() as (db, settings):
         if settings.retention_ms is None:
             click.echo("Nothing ever expires: NOTIFHIST_RETENTION_DAYS is 0.")
             return
         oldest_ms = Clock(settings.now).now_ms() - settings.retention_ms
         deleted = 0
-        with _progress("Purging", total=history.count_expired(db, oldest_ms)) as advance:
-            while done := history.purge_expired(db, oldest_ms, batch):
+        with _progress("Purging", total=history.count_expired(db, oldest_ms)) as report:
+            done = batch
+            while done == batch:
+                with db.turn():
+                    done = history.purge_expired(db, oldest_ms, batch)
                 deleted += done
-                advance(done)
+                report(done)
     click.echo(f"Deleted {deleted} items older than {format_instant(oldest_ms)}.")
 
 
@@ -247,8 +294,8 @@ def _database() -> Iterator[tuple[Database, Settings]]:
 
 
 @contextmanager
-def _progress(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error; yields what moves it on by a number of records."""
+def _progress(title: str, total: int = 0) -> Iterator[Report]:
+    """Show a bar, if standard error is a terminal; yields what moves it on. Ctrl-C says how far it came."""
     columns: tuple[Any, ...] = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -256,10 +303,21 @@ def _progress(title: str, total: int | None = None) -> Iterator[Callable[[int], 
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=total)
-        yield lambda done: progress.advance(task, done)
-        progress.update(task, total=progress.tasks[0].completed)
+        (state,) = progress.tasks
+
+        def report(done: int, expected: int = 0) -> None:
+            progress.update(task, advance=done, total=(state.total or 0) + expected)
+
+        try:
+            yield report
+        except KeyboardInterrupt:
+            raise click.ClickException(
+                f"{title} was interrupted after {state.completed:.0f} of {state.total:.0f} records; "
+                "what is done stays done."
+            ) from None
 
 
 def _place(tenant: str | None, entity: str | None, alarm: str | None, check: str | None) -> Place | None:
@@ -269,23 +327,27 @@ def _place(tenant: str | None, entity: str | None, alarm: str | None, check: str
         if any(each is not None for each in of_item):
             raise click.UsageError("--entity, --alarm and --check need --tenant.")
         return None
+    place: Place = Tenant(tenant)
     if entity is not None and alarm is not None and check is not None:
-        return CheckPath(tenant, entity, alarm, check)
-    if any(each is not None for each in of_item):
+        place = CheckPath(tenant, entity, alarm, check)
+    elif any(each is not None for each in of_item):
         raise click.UsageError("Items need all of --tenant, --entity, --alarm and --check.")
-    return Tenant(tenant)
+    if problems := place_problems(place):
+        raise click.UsageError(problems)
+    return place
 
 
 def _expiry(text: str, now_ms: int) -> int:
     """Return when a key expires, ms since the epoch. Raises BadParameter."""
     if matched := _SPAN.fullmatch(text):
-        return now_ms + int(matched[1]) * _SPAN_MS[matched[2]]
-    try:
-        expiry = parse_instant(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{error} Or give a span such as 30d.", param_hint="--expires") from None
+        expiry = now_ms + int(matched[1]) * _SPAN_MS[matched[2]]
+    else:
+        try:
+            expiry = parse_instant(text)
+        except ValueError as error:
+            raise click.BadParameter(f"{error} Or give a span such as 30d.", param_hint="--expires") from None
     if expiry <= now_ms:
-        raise click.BadParameter("That is past.", param_hint="--expires")
+        raise click.BadParameter("That is past; give a time to come.", param_hint="--expires")
     return expiry
 
 

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -68,6 +68,16 @@ class SqliteDatabase(peewee.SqliteDatabase):
         """Make other transactions that lock the same name wait for the end of this one."""
 
     @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold one of many transactions in a row, and then let others write.
+
+        SQLite's lock knows no queue: who waits for it looks again every 0.1 s, and would never find it free.
+        """
+        started = time.monotonic()
+        yield
+        time.sleep((time.monotonic() - started) / 2)
+
+    @contextmanager
     def migrating(self) -> Iterator[None]:
         """Hold a transaction in which only one host at a time migrates."""
         with self.atomic("EXCLUSIVE"):
@@ -116,23 +126,27 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def lock_name(self, name: str) -> None:
         """Make other transactions that lock the same name wait for the end of this one."""
-        self._lock("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", _MIGRATION_LOCK, name)
+        self._take_lock("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", _MIGRATION_LOCK, name)
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Hold one of many transactions in a row, and then let others write: they wait for no such lock."""
+        return nullcontext()
 
     @contextmanager
     def migrating(self) -> Iterator[None]:
         """Hold a transaction in which only one host at a time migrates."""
         with self.atomic():
-            self._lock("SELECT pg_advisory_xact_lock(%s)", _MIGRATION_LOCK)
+            self._take_lock("SELECT pg_advisory_xact_lock(%s)", _MIGRATION_LOCK)
             yield
 
-    def _lock(self, sql: str, *parameters: object) -> None:
+    def _take_lock(self, sql: str, *parameters: object) -> None:
         self.execute_sql(sql, parameters)  # type: ignore[no-untyped-call]  # by peewee's stubs
 
 
 Database = SqliteDatabase | PostgresqlDatabase
 
 
-def is_unreachable(error: peewee.DatabaseError | peewee.InterfaceError) -> bool:
+def is_unreachable(error: peewee.PeeweeException) -> bool:
     """Say whether `error` is what a database raises that is gone, locked, full, damaged or not migrated."""
     if isinstance(error, peewee.OperationalError | peewee.InterfaceError | peewee.InternalError):
         return True

@@ -1,11 +1,10 @@
 """The demo: the fixtures in a new database, a key to it, and commands to try."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
-from notifhist.bulk.loading import Outcome, Report, Source, find_sources, load_file, store
+from notifhist.bulk.loading import Loader, Report, Source, find_sources
 from notifhist.bulk.records import Record, Tenant, read_records
 from notifhist.clock import TICKS_PER_MS, Clock
 from notifhist.config import ConfigError
@@ -25,26 +24,22 @@ def fixtures_folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[1] / "fixtures"
 
 
-def count_records() -> int:
-    """Return how many records `prepare` loads into a new database."""
-    sources = find_sources([fixtures_folder()], None)
-    return sum(1 for source in sources for _ in read_records(source.path, source.place))
-
-
 def prepare(db: Database, clock: Clock, report: Report) -> str:
     """Load the fixtures into a new database, once, and return a new key to it; earlier ones are revoked.
 
     The lifelike set is moved so that it ends now. Raises ConfigError for a database that holds other data.
     """
-    has_data = bool(history.count_items(db) or runs.count_runs(db))
     was_demo = any(key.name == _KEY_NAME for key in keys.list_keys(db))
-    if has_data and not was_demo:
-        raise ConfigError("The demo wants a new database, and this one holds data: name another.")
+    if not was_demo:
+        if history.count_items(db) or runs.count_runs(db):
+            raise ConfigError(
+                "The demo wants a new database, and this one holds other data: name a new one in "
+                "NOTIFHIST_DATABASE_URL."
+            )
+        _load(Loader(db, clock, report))
     secret, key_id, secret_hash = new_key()
     keys.revoke_keys(db, _KEY_NAME, clock.now_ms())
     keys.add_key(db, ApiKey(key_id, _KEY_NAME, TENANT, (ADMIN, RUNS_EDIT), secret_hash, clock.now_ms()))
-    if not has_data:
-        _load(db, clock, report)
     return secret
 
 
@@ -62,21 +57,21 @@ def commands(key: str, address: str) -> list[str]:
     ]
 
 
-def _load(db: Database, clock: Clock, report: Report) -> None:
-    outcome = Outcome()
+def _load(loader: Loader) -> None:
     for source in find_sources([fixtures_folder() / _PUBLISHED], None):
-        load_file(db, source, clock, outcome, skip_bad=False, report=report)
-    lifelike = list(find_sources([fixtures_folder() / _LIFELIKE], None))
-    shift_ms = clock.now_ms() - max(_newest_ms(record) for source in lifelike for record in _sound(source))
-    for source in lifelike:
-        moved = (_moved(record, shift_ms) for record in _sound(source))
-        store(db, source, moved, clock, outcome, report)
-    if outcome.bad:
-        raise ConfigError("The fixtures are damaged: " + "; ".join(outcome.bad))
+        loader.load(source)
+    lifelike = [(each, _records(each)) for each in find_sources([fixtures_folder() / _LIFELIKE], None)]
+    newest_ms = max(_newest_ms(record) for _, records in lifelike for record in records)
+    shift_ms = loader.clock.now_ms() - newest_ms
+    loader.report(0, expected=sum(len(records) for _, records in lifelike))
+    for source, records in lifelike:
+        loader.store(source, (_moved(record, shift_ms) for record in records))
+    if loader.bad:
+        raise ConfigError("The fixtures are damaged: " + "; ".join(loader.bad))
 
 
-def _sound(source: Source) -> Iterator[Record]:
-    return (each for each in read_records(source.path, source.place) if isinstance(each, Record))
+def _records(source: Source) -> list[Record]:
+    return [each for each in read_records(source.path, source.place) if isinstance(each, Record)]
 
 
 def _newest_ms(record: Record) -> int:

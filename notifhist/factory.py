@@ -44,7 +44,7 @@ def create_app(overrides: Mapping[str, object] | None = None) -> Flask:
     app.register_blueprint(history.blueprint, name="tenant_history", url_prefix="/v1.0/<tenant_id>")
     app.register_blueprint(runs.blueprint)
     app.register_blueprint(operations.blueprint)
-    app.wsgi_app = _keep_encoded_slashes(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = _keep_encoded_slashes(app.wsgi_app)  # type: ignore[assignment]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops, hops)  # type: ignore[method-assign]
     return app

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line on standard output. No header and no query string is ever in it."""
+"""The log: one JSON object a line on standard output. No header, query string or key is ever in it."""
 
 import logging
 import re
@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime
 
 import orjson
+
+from notifhist.auth import hide_secrets
 
 ACCESS_LOGGER = "notifhist.access"
 LOGGERS = ("notifhist", "gunicorn", "gunicorn.error")
@@ -82,7 +84,7 @@ def render(record: logging.LogRecord) -> bytes:
 
 
 def _printable(text: str) -> str:
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", hide_secrets(text))
 
 
 def _time(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """Marker and sort key are one: an item's id, a version-1 UUID, orders its series by time and by the rest."""
 
+import hashlib
 import secrets
 import uuid
 from typing import NamedTuple
@@ -50,7 +51,16 @@ def new_key(ticks: int, ordinal: int = 0) -> Key:
     """
     last_of_ms = ticks - ticks % TICKS_PER_MS + TICKS_PER_MS - 1
     ticks = min(ticks + ordinal, last_of_ms, _MAX_UUID_TIME - UUID_EPOCH_TICKS)
-    clock_sequence = 0b10 << 14 | secrets.randbits(14)
+    return Key(ticks, _rest(secrets.randbits(62)))
+
+
+def derived_key(timestamp: int, content: bytes) -> Key:
+    """Return a key in the millisecond `timestamp`, for a new id: the same for the same content."""
+    digest = int.from_bytes(hashlib.sha256(content).digest()[:8])
+    return Key(timestamp * TICKS_PER_MS, _rest(digest))
+
+
+def _rest(bits: int) -> int:
+    """Return the second half of a key, its clock sequence and node made of `bits`."""
     # The multicast bit marks a node that is no network card's address (RFC 9562, 6.10).
-    node = secrets.randbits(48) | _MULTICAST
-    return Key(ticks, (clock_sequence << 48 | node) - _SIGNED_64)
+    return (0b10 << 62 | bits & 2**62 - 1 | _MULTICAST) - _SIGNED_64

@@ -5,10 +5,11 @@ from http import HTTPStatus
 
 from flask import Response, g, request
 
+from notifhist.auth import hide_secrets
 from notifhist.errors import ApiError, RateLimitReached
 from notifhist.negotiation import choose
 from notifhist.representation import RENDERERS, as_json
-from schemas.document import Document, DocumentSchema
+from schemas.document import Document, DocumentSchema, dump
 from schemas.error import FAULT, PROBLEM, RUN_ERROR
 
 FORMATS = tuple(RENDERERS)
@@ -73,38 +74,41 @@ def render_error(error: ApiError, path: str, accept: str | None, request_id: str
 
 
 def _fault(error: ApiError, request_id: str) -> Document:
-    return FAULT.dump(
+    return dump(
+        FAULT,
         {
             "type": error.fault_type,
             "code": str(error.status),
             "message": error.message,
-            "details": error.details,
+            "details": hide_secrets(error.details),
             "request_id": request_id,
-        }
+        },
     )
 
 
 def _run_error(error: ApiError, request_id: str) -> Document:
-    return RUN_ERROR.dump(
+    return dump(
+        RUN_ERROR,
         {
-            "details": error.details,
+            "details": hide_secrets(error.details),
             "gateway_http_status": 0,
             "http_status": error.status,
             "message": error.message,
             "request_id": request_id,
             "type": error.run_error_type,
-        }
+        },
     )
 
 
 def _problem(error: ApiError, path: str) -> Document:
-    return PROBLEM.dump(
+    return dump(
+        PROBLEM,
         {
             "detail": error.message,
-            "instance": path,
+            "instance": hide_secrets(path),
             "retry_after": int(error.headers.get("Retry-After", "1")),
             "status": error.status,
             "title": HTTPStatus(error.status).phrase,
             "type": "about:blank",
-        }
+        },
     )

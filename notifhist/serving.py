@@ -16,8 +16,9 @@ from functools import partial
 from http import HTTPStatus
 from selectors import EVENT_READ
 from ssl import SSLError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
+from wsgiref.types import WSGIApplication
 
 from gunicorn import util
 from gunicorn.app.base import BaseApplication
@@ -34,9 +35,6 @@ from notifhist.errors import ApiError, BadRequest, InternalError
 from notifhist.logs import configure_logging, log_request
 from notifhist.metrics import MULTIPROCESS_DIR
 from notifhist.responses import render_error
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 THREADS = 2
 REQUEST_LINE_BYTES = 32_768
@@ -88,8 +86,8 @@ def options(workers: int | None = None, threads: int = THREADS) -> dict[str, Any
 def serve(bind: str, workers: int, threads: int) -> None:
     """Serve the service's app at `bind` (HOST:PORT) until a signal ends it; leaves by SystemExit."""
 
-    def load() -> "WSGIApplication":
-        from notifhist.factory import create_app
+    def load() -> WSGIApplication:
+        from notifhist.factory import create_app  # in the worker, which a reload starts anew
 
         return create_app()
 
@@ -99,7 +97,7 @@ def serve(bind: str, workers: int, threads: int) -> None:
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn with the settings given; each worker calls `load` for its own app."""
 
-    def __init__(self, load: Callable[[], "WSGIApplication"], settings: Mapping[str, Any]) -> None:
+    def __init__(self, load: Callable[[], WSGIApplication], settings: Mapping[str, Any]) -> None:
         self._load, self._settings = load, settings
         super().__init__()
 
@@ -108,7 +106,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         for name, value in self._settings.items():
             self.cfg.set(name, value)
 
-    def load(self) -> "WSGIApplication":
+    def load(self) -> WSGIApplication:
         """Return the app."""
         return self._load()
 
@@ -287,7 +285,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         keep = super().handle_request(req, conn)
         req.answered = True
         conn.whole = req.drained()
-        return keep and conn.whole
+        return bool(keep and conn.whole)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what never reached the app, or what failed beyond its error handlers; and nothing twice."""

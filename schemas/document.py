@@ -9,6 +9,12 @@ Document = dict[str, Any]
 """A document: what JSON calls an object, in the order in which it was recorded."""
 
 
+def dump(schema: Schema, document: Mapping[str, Any]) -> Document:
+    """Return `document` as `schema` writes it."""
+    dumped: Document = schema.dump(document)
+    return dumped
+
+
 def member_fields(schema: Schema) -> dict[str, fields.Field[Any]]:
     """Return the schema's fields by the members' JSON names, in published order."""
     return {field.data_key or name: field for name, field in schema.fields.items()}
@@ -18,6 +24,7 @@ class DocumentSchema(Schema):
     """A document with named members. `root` is its element where it stands alone in XML."""
 
     root: ClassVar[str] = ""
+    error_messages = {"type": "Must be an object."}  # noqa: RUF012 - so marshmallow declares it
 
 
 class OpenDocumentSchema(DocumentSchema):

@@ -184,14 +184,19 @@ class QueryInteger(fields.Integer):
     ) -> int:
         try:
             number = parse_integer(value)
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
+        except ValueError:
+            raise ValidationError(self._wanted()) from None
         if self.bounds and not self.bounds[0] <= number <= self.bounds[1]:
-            raise ValidationError(f"Must be from {self.bounds[0]} to {self.bounds[1]}.")
+            raise ValidationError(self._wanted())
         return number
 
+    def _wanted(self) -> str:
+        if self.bounds:
+            return f"Must be an integer from {self.bounds[0]} to {self.bounds[1]}."
+        return "Must be an integer: milliseconds since the epoch."
 
-class QueryChoices(fields.List[str | None]):
+
+class QueryChoices(fields.List[str]):
     """A list in a query string: repeated, comma-separated or both, of the values in `choices`."""
 
     def __init__(self, choices: Iterable[str], **kwargs: Any) -> None:

@@ -1,16 +1,18 @@
 """The query strings a client may send, and the frozen query objects that the store answers."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, Schema, fields, validate
 
-from schemas.fields import INT32, Instant, QueryChoices, QueryInteger, TimeUuid
+from schemas.fields import INT32, Instant, QueryChoices, QueryInteger, Text, TimeUuid
 from schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
 LIMIT = (1, 1000)
 """How many items a page may have."""
 PAGE_SIZE = (1, 1000)
 """How many runs a page may have."""
+_BOOLEAN: dict[str, Any] = {"invalid": "Must be true or false."}
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,7 @@ class HistoryQuerySchema(QuerySchema):
     to = QueryInteger(metadata={"description": "ms since the epoch, inclusive; now, if not given"})
     limit = QueryInteger(bounds=LIMIT)
     marker = TimeUuid(metadata={"description": "the id of the first item of the page, from `next_marker`"})
-    reverse = fields.Boolean(metadata={"description": "true: newest first"})
-
-
-def _no_nul(text: str) -> None:
-    if "\0" in text:
-        raise ValidationError("U+0000 is not allowed.")
+    reverse = fields.Boolean(error_messages=_BOOLEAN, metadata={"description": "true: newest first"})
 
 
 class RunsQuerySchema(QuerySchema):
@@ -90,12 +87,12 @@ class RunsQuerySchema(QuerySchema):
     mediums = QueryChoices(MEDIUMS)
     ignored_reasons = QueryChoices(IGNORED_REASONS, data_key="ignoredReasons")
     failed_reasons = QueryChoices(FAILED_REASONS, data_key="failedReasons")
-    search_query = fields.String(
+    search_query = Text(
         data_key="searchQuery",
-        validate=_no_nul,
+        without_nul=True,
         metadata={"description": "part of the error message, the summary, or an object's name or tag"},
     )
-    include_objects = fields.Boolean(data_key="includeObjects")
+    include_objects = fields.Boolean(data_key="includeObjects", error_messages=_BOOLEAN)
     from_ms = Instant(data_key="fromDate")
     until_ms = Instant(data_key="untilDate")
     page_size = QueryInteger(data_key="pageSize", bounds=PAGE_SIZE)

@@ -54,10 +54,10 @@ def fits_declaration(name: str, value: object, text: str | None) -> bool:
 
     `text` is its text where it is a scalar, "" for null; None for a map or a list.
     """
+    is_empty = text == "" or value == [] or value == {}
     if name in ROOTS:
         # Of the roots, `error` alone may hold plain text: attempts like to have such a member.
-        return name == "error" and text is not None
-    is_empty = text == "" or value == [] or value == {}
+        return name == "error" and (text is not None or is_empty)
     match GLOBAL_MEMBERS.get(name):
         case None | FreeMap():
             return True
@@ -68,6 +68,7 @@ def fits_declaration(name: str, value: object, text: str | None) -> bool:
         case JsonInteger(bounds=(low, high)):
             return text is not None and _INTEGER.fullmatch(text) is not None and low <= int(text) <= high
         case fields.List() as field if place_in_xml(field).item is None:
-            return isinstance(value, dict) or is_empty
+            # A list in a list is an element of `item` elements: read back, a map.
+            return isinstance(value, dict | list) or is_empty
         case _:
             return is_empty

@@ -17,8 +17,8 @@ _XS = "http://www.w3.org/2001/XMLSchema"
 
 _ABOUT = (
     "The documents of both APIs. Members may stand in any order, and the documents of the alarm "
-    "notification history may have unnamed ones as well. XSD 1.0 can say that only by a wildcard over global declarations, "
-    "so their members are declared globally."
+    "notification history may have unnamed ones as well. XSD 1.0 can say that only by a wildcard over "
+    "global declarations, so their members are declared globally."
 )
 
 

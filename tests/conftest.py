@@ -149,3 +149,12 @@ def authorized(app: Flask, key: str, headers: Mapping[str, str] | None = None) -
     for name, value in (headers or {}).items():
         client.environ_base[f"HTTP_{name.upper().replace('-', '_')}"] = value
     return client
+
+
+def every_row(db: Database) -> dict[str, list[str]]:
+    """Return every row of every table, as text, to compare what was with what is."""
+    rows = {}
+    for table in db.get_tables():
+        cursor = db.execute_sql(f'SELECT * FROM "{table}"')  # type: ignore[no-untyped-call]
+        rows[table] = sorted(map(repr, cursor.fetchall()))
+    return rows

@@ -6,21 +6,27 @@ Contract: docs/contract.md, "Loading".
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import orjson
+
 from notifhist.bodies import load
-from notifhist.errors import BadRequest, Malformed
+from notifhist.errors import BadRequest, Malformed, name_problems
+from notifhist.paging import derived_key, id_of
 from notifhist.representation import from_json, from_xml
 from notifhist.representation.parsed import MAX_DEPTH, Parsed
-from schemas.bulk import ITEM_LINE, RUN_LINE
+from schemas.bulk import ITEM_LINE, PATH_ID, RUN_LINE, is_path_id
 from schemas.document import Document, DocumentSchema
 from schemas.history import HISTORY_CONTAINER, ITEM
 from schemas.query import CheckPath
 from schemas.runs import RUN, RUNS_CONTAINER
 
 NDJSON = (".ndjson", ".jsonl")
+_LINE_DEPTH = MAX_DEPTH + 5
+"""An attempt may be nested as deeply as a body, and stands four levels deep in its item, five in its line."""
 SUFFIXES = (".json", ".xml", *NDJSON)
 
 _PART = "([^/]+)"
@@ -28,6 +34,7 @@ _HISTORY_PATH = re.compile(
     f"{_PART}/entities/{_PART}/alarms/{_PART}/notification_history/([^/]+?)(?:/[^/]+)?[.](?:json|xml)$"
 )
 _RUNS_PATH = re.compile(f"{_PART}/api/v1/notifications/logs/run(?:/[^/]+)?[.](?:json|xml)$")
+_DISCOVERY_PATH = re.compile(r"/notification_history[.](?:json|xml)$")
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ Place = CheckPath | Tenant
 
 @dataclass(frozen=True)
 class Record:
-    """A sound record: an item or a run as its schema loads it, where it belongs, and the line it begins in."""
+    """A sound record: an item or a run, with its id, as its schema loads it; its place; its first line."""
 
     line: int
     place: Place
@@ -61,40 +68,50 @@ class BadRecord:
 def place_of(path: Path) -> Place | None:
     """Return where the records of a file belong that lies in a tree like the URLs; None if it does not."""
     text = path.absolute().as_posix()
-    if matched := _HISTORY_PATH.search(text):
-        return CheckPath(*map(unquote, matched.groups()))
-    if matched := _RUNS_PATH.search(text):
-        return Tenant(unquote(matched[1]))
+    for pattern, place in ((_HISTORY_PATH, CheckPath), (_RUNS_PATH, Tenant)):
+        if matched := pattern.search(text):
+            return place(*(unquote(part, errors="surrogateescape") for part in matched.groups()))
     return None
+
+
+def place_problems(place: Place) -> str:
+    """Return what is wrong with the ids of a place; empty if nothing is."""
+    return name_problems({name: PATH_ID for name, value in vars(place).items() if not is_path_id(value)})
 
 
 def read_records(path: Path, place: Place | None) -> Iterator[Record | BadRecord]:
     """Yield the records of a file in their order; lines of NDJSON say themselves where they belong."""
     if path.suffix in NDJSON:
         yield from _read_lines(path)
-    elif place is None:
+    elif place is not None:
+        problems = place_problems(place)
+        yield from [BadRecord(1, f"No such place. {problems}")] if problems else _read_document(path, place)
+    elif _DISCOVERY_PATH.search(path.absolute().as_posix()):
+        yield BadRecord(1, "This list of checks follows from their items; load those.")
+    else:
         yield BadRecord(
             1, "Where does it belong? Give --tenant, and for items --entity, --alarm and --check."
         )
-    else:
-        yield from _read_document(path, place)
 
 
 def _read_lines(path: Path) -> Iterator[Record | BadRecord]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _or_bad(number, lambda line=line, number=number: _read_line(line, number))
+                yield _or_bad(number, partial(_read_line, line, number))
 
 
 def _read_line(line: bytes, number: int) -> Record:
-    value, problems = from_json.parse_value(line, max_depth=MAX_DEPTH + 1)
+    try:
+        value, problems = from_json.parse_value(line, max_depth=_LINE_DEPTH)
+    except Malformed as error:  # it counts lines from this one
+        raise BadRequest(error.message, error.details.replace(": line 1, column", ": column")) from None
     is_run = isinstance(value, dict) and "run" in value
     loaded = load(Parsed(value, False, problems), RUN_LINE if is_run else ITEM_LINE).document
     if is_run:
-        return Record(number, Tenant(loaded["tenant"]), loaded["run"])
+        return _record(number, Tenant(loaded["tenant"]), loaded["run"])
     place = CheckPath(loaded["tenant"], loaded["entity_id"], loaded["alarm_id"], loaded["check_id"])
-    return Record(number, place, loaded["item"])
+    return _record(number, place, loaded["item"])
 
 
 def _read_document(path: Path, place: Place) -> Iterator[Record | BadRecord]:
@@ -104,29 +121,53 @@ def _read_document(path: Path, place: Place) -> Iterator[Record | BadRecord]:
     reader = from_xml if path.suffix == ".xml" else from_json
     try:
         parsed = reader.parse(body, single, container)
+        parts = _parts(parsed, single, container) if parsed.is_container else [parsed]
     except BadRequest as error:
         yield BadRecord(error.line if isinstance(error, Malformed) else 1, _text(error))
         return
-    if not parsed.is_container:
-        yield _or_bad(1, lambda: Record(1, place, load(parsed, single).document))
-        return
-    lines = reader.record_lines(body, container)
-    for each, line in zip(_parts(parsed, container), lines, strict=False):
-        yield _or_bad(line, lambda each=each, line=line: Record(line, place, load(each, single).document))
+    lines = reader.record_lines(body, container) if parsed.is_container else [1]
+    for part, line in zip(parts, lines, strict=True):
+        yield _or_bad(line, partial(_read_part, part, single, place, line))
 
 
-def _parts(parsed: Parsed, container: DocumentSchema) -> Iterator[Parsed]:
-    """Yield the documents of a container, each with the problems of its own."""
+def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) -> list[Parsed]:
+    """Return the documents of a container, each with the problems of its own.
+
+    Raises BadRequest if the container itself does not fit.
+    """
     name = from_json.list_name(container)
-    members: Any = parsed.document[name]
-    for n, member in enumerate(members if isinstance(members, list) else [members]):
-        prefix = f"{name}[{n}]"
-        problems = {
-            path.removeprefix(prefix).removeprefix("."): problem
-            for path, problem in parsed.problems.items()
-            if path.startswith((f"{prefix}.", f"{prefix}["))
-        }
-        yield Parsed(member, False, problems)
+    members: Any = parsed.document.get(name)
+    own: dict[str, str] = {}
+    of_members: dict[int, dict[str, str]] = {}
+    for path, problem in parsed.problems.items():
+        if matched := re.match(rf"{name}\[(\d+)\][.]?", path):
+            of_members.setdefault(int(matched[1]), {})[path[matched.end() :] or "the record"] = problem
+        else:
+            own[path] = problem
+    envelope = {**parsed.document, name: []} if isinstance(members, list) else parsed.document
+    load(Parsed(envelope, True, own), single, container)
+    return [Parsed(member, False, of_members.get(n, {})) for n, member in enumerate(members)]
+
+
+def _read_part(parsed: Parsed, schema: DocumentSchema, place: Place, line: int) -> Record:
+    return _record(line, place, load(parsed, schema).document)
+
+
+def _record(line: int, place: Place, document: Document) -> Record:
+    """Return the record. An item that has only its time gets an id, the same whenever it is loaded.
+
+    Raises BadRequest where loading again could not tell that the record is there.
+    """
+    if "id" not in document:
+        if isinstance(place, Tenant):
+            raise BadRequest("The run has no id.", "Loaded again, it would be there twice.")
+        if "timestamp" not in document:
+            raise BadRequest(
+                "The item has neither id nor timestamp.", "Loaded again, it would be there twice."
+            )
+        content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        document = {"id": id_of(derived_key(document["timestamp"], content)), **document}
+    return Record(line, place, document)
 
 
 def _or_bad(line: int, read: Callable[[], Record]) -> Record | BadRecord:

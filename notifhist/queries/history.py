@@ -4,8 +4,9 @@ Times are ms since the epoch, UTC; `oldest_ms` is the time before which everythi
 nothing ever does. Contract: docs/contract.md, "Items", "Time series and pages" and "Recording".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -139,10 +140,18 @@ def record_items(db: Database, check: CheckPath, documents: Sequence[Document], 
     with db.writing():
         series_id = _ensure_series(db, check)
         created = 0
-        pairs = list(first.items())
+        # In the order of their keys: two senders of the same items wait for each other, never both.
+        pairs = sorted(first.items(), key=itemgetter(0))
         for start in range(0, len(pairs), _INSERT_BATCH):
             created += _insert(db, series_id, dict(pairs[start : start + _INSERT_BATCH]))
     return Recorded(tuple(whole), created)
+
+
+def list_conflicts(db: Database, check: CheckPath, documents: Sequence[Document]) -> set[str]:
+    """Return the ids of those documents (they all have one) that are there with other content."""
+    items = {key_of(document["id"]): complete(document) for document in documents}
+    known = _known(db, _series_id(check), items.keys())
+    return {items[key]["id"] for key, document in known if not same_json(document, items[key])}
 
 
 def replace_item(db: Database, check: CheckPath, document: Document) -> bool:
@@ -150,10 +159,10 @@ def replace_item(db: Database, check: CheckPath, document: Document) -> bool:
     key = key_of(document["id"])
     with db.writing():
         series_id = _ensure_series(db, check)
-        if _insert(db, series_id, {key: document}, check_same=False):
-            return True
-        _update(db, series_id, key, document)
-    return False
+        while not (created := bool(_insert(db, series_id, {key: document}, check_same=False))):
+            if _update(db, series_id, key, document):
+                break  # else somebody has deleted it in between
+    return created
 
 
 def add_attempt(
@@ -170,8 +179,8 @@ def add_attempt(
     """
     try:
         key = key_of(item_id)
-    except ValueError:
-        raise ParentNotFound from None
+    except ValueError as error:
+        raise ParentNotFound("No such item.", f"{item_id}: {error}") from None
     with db.writing():
         document = _find(db, check, key, oldest_ms, locked=True)
         if document is None:
@@ -273,19 +282,25 @@ def _insert(db: Database, series_id: int, items: dict[Key, Document], check_same
     )
     new = {Key(*row) for row in inserted}
     present = items.keys() - new
-    if check_same and present:
-        known = (
-            HistoryItemRow.select(HistoryItemRow.ticks, HistoryItemRow.rest, HistoryItemRow.document)
-            .where(
-                HistoryItemRow.series_id == series_id, HistoryItemRow.ticks << [key.ticks for key in present]
-            )
-            .tuples()
-            .execute(db)
-        )
-        for ticks, rest, document in known:
-            if (key := Key(ticks, rest)) in present:
-                _require_same(orjson.loads(document), items[key])
+    if check_same:
+        for key, document in _known(db, series_id, present):
+            _require_same(document, items[key])
     return len(new)
+
+
+def _known(db: Database, series_id: Any, keys: Set[Key]) -> Iterator[tuple[Key, Document]]:
+    """Yield those items of a series that have one of `keys`."""
+    if not keys:
+        return
+    rows = (
+        HistoryItemRow.select(HistoryItemRow.ticks, HistoryItemRow.rest, HistoryItemRow.document)
+        .where(HistoryItemRow.series_id == series_id, HistoryItemRow.ticks << [key.ticks for key in keys])
+        .tuples()
+        .execute(db)
+    )
+    for ticks, rest, document in rows:
+        if (key := Key(ticks, rest)) in keys:
+            yield key, orjson.loads(document)
 
 
 def _require_same(known: Document, given: Document) -> None:
@@ -293,9 +308,11 @@ def _require_same(known: Document, given: Document) -> None:
         raise ItemConflict(details=f"{given['id']} is there already; PUT replaces it.")
 
 
-def _update(db: Database, series_id: Any, key: Key, document: Document) -> None:
+def _update(db: Database, series_id: Any, key: Key, document: Document) -> int:
+    """Replace an item; return whether it is there, as 0 or 1."""
     text = orjson.dumps(document).decode()
-    HistoryItemRow.update(document=text).where(_is_item(series_id, key)).execute(db)
+    updated: int = HistoryItemRow.update(document=text).where(_is_item(series_id, key)).execute(db)
+    return updated
 
 
 def _find(

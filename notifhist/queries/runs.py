@@ -5,6 +5,7 @@ Times are ms since the epoch, UTC. Contract: docs/contract.md, "Notification run
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ Run = dict[str, Any]
 _BETWEEN = "X"
 """Parts the texts that a search looks through: no case-folded text has an upper-case letter, so no search
 can match across two of them."""
+_FIND_BATCH, _INSERT_BATCH = 1000, 200  # rows of one statement
 _DEFAULTED = ("date_created", "date_updated", "delivered_count", "seq_no")
 _COLUMNS = tuple(
     field for name, field in NotificationRunRow._meta.fields.items() if name not in ("tenant", "search_text")
@@ -67,27 +69,28 @@ def record_runs(db: Database, tenant: str, runs: Sequence[Run], now_ms: int) -> 
     with db.writing():
         complete = _with_ids(db, tenant, runs)
         known = _find(db, tenant, [run["id"] for run in complete])
-        created = 0
-        recorded = []
-        for run in complete:
-            filled = _filled(run, known.get(run["id"]), now_ms)
-            if run["id"] not in known and _insert(db, tenant, filled):
-                known[run["id"]] = filled
-                created += 1
-            elif run["id"] not in known:  # another sender was a moment earlier
-                known.update(_find(db, tenant, [run["id"]]))
-                filled = _filled(run, known[run["id"]], now_ms)
-            if not same_json(known[run["id"]], filled):
-                raise RunConflict(details=f"{run['id']} is there already; PUT replaces it.")
-            recorded.append(filled)
-    return tuple(recorded), created
+        recorded = _agreeing(complete, known, now_ms)
+        # In the order of their ids: two senders of the same runs wait for each other, never both.
+        new = {run["id"]: run for run in sorted(recorded, key=itemgetter("id")) if run["id"] not in known}
+        inserted = _insert(db, tenant, list(new.values()))
+        if len(inserted) < len(new):  # another sender was a moment earlier
+            known |= _find(db, tenant, [run_id for run_id in new if run_id not in inserted])
+            recorded = _agreeing(complete, known, now_ms)
+    return recorded, len(inserted)
+
+
+def list_conflicts(db: Database, tenant: str, runs: Sequence[Run]) -> set[int]:
+    """Return the ids of those runs (they all have one) that are there with other content."""
+    known = _find(db, tenant, [run["id"] for run in runs])
+    pairs = [(run, known[run["id"]]) for run in runs if run["id"] in known]
+    return {run["id"] for run, other in pairs if not same_json(_filled(run, other, 0), other)}
 
 
 def replace_run(db: Database, tenant: str, run: Run, now_ms: int) -> tuple[Run, bool]:
     """Create the run of this id or replace it; return it filled in, and whether it was created."""
     filled = _filled(run, None, now_ms)
     with db.writing():
-        created = _insert(db, tenant, filled)
+        created = bool(_insert(db, tenant, [filled]))
         if not created:
             row = NotificationRunRow
             row.update(**_row(tenant, filled)).where(row.tenant == tenant, row.id == run["id"]).execute(db)
@@ -183,18 +186,24 @@ def _find(db: Database, tenant: str, run_ids: list[int]) -> dict[int, Run]:
     return runs
 
 
-_FIND_BATCH = 1000
+def _agreeing(runs: Sequence[Run], known: dict[int, Run], now_ms: int) -> tuple[Run, ...]:
+    """Return the runs filled in. Raises RunConflict where one differs from the known one of its id."""
+    filled = tuple(_filled(run, known.get(run["id"]), now_ms) for run in runs)
+    first = dict(known)
+    for run in filled:
+        if not same_json(first.setdefault(run["id"], run), run):
+            raise RunConflict(details=f"{run['id']} is there already; PUT replaces it.")
+    return filled
 
 
-def _insert(db: Database, tenant: str, run: Run) -> bool:
-    inserted = (
-        NotificationRunRow.insert(**_row(tenant, run))
-        .on_conflict_ignore()
-        .returning(NotificationRunRow.id)
-        .tuples()
-        .execute(db)
-    )
-    return bool(list(inserted))
+def _insert(db: Database, tenant: str, runs: Sequence[Run]) -> set[int]:
+    """Insert those of the runs that are not there; return their ids."""
+    inserted: set[int] = set()
+    for start in range(0, len(runs), _INSERT_BATCH):
+        rows = [_row(tenant, run) for run in runs[start : start + _INSERT_BATCH]]
+        query = NotificationRunRow.insert_many(rows).on_conflict_ignore().returning(NotificationRunRow.id)
+        inserted.update(run_id for (run_id,) in query.tuples().execute(db))
+    return inserted
 
 
 def _row(tenant: str, run: Run) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from schemas.xml_names import fits_declaration
 _DECLARATION = b'<?xml version="1.0" encoding="utf-8"?>\n'
 _NAME_START = (
     "A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f"
-    "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
+    "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010000-\U000effff"
 )
 _NAME = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\u00b7\u0300-\u036f\u203f-\u2040]*")
-"""A name without a colon (Namespaces in XML 1.0, NCName)."""
+"""A name without a colon (Namespaces in XML 1.0, NCName); without U+FFFD, which stands for what is no XML."""
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0, section 2.2, leaves out; lone surrogates too."""
 
@@ -29,6 +29,8 @@ def render(document: Document, schema: DocumentSchema) -> bytes:
     """Return `document` as XML, UTF-8, with a declaration; always well-formed, whatever it holds."""
     root = etree.Element(schema.root)
     _fill(root, document, schema)
+    if schema.root == "container" and root.find("metadata") is None:
+        etree.SubElement(root, "metadata")  # the XML schema requires it; runs recorded together have none
     return _DECLARATION + etree.tostring(root, encoding="utf-8", xml_declaration=False)
 
 
@@ -69,7 +71,7 @@ def _add_named(parent: etree._Element, name: str, field: fields.Field[Any], valu
 
 def _add_one(parent: etree._Element, name: str, field: fields.Field[Any], value: Any) -> None:
     element = etree.SubElement(parent, name)
-    if value is None or value == []:
+    if value is None or isinstance(field, fields.List):  # an empty one; others come here member by member
         return
     if isinstance(field, fields.Nested):
         _fill(element, value, field.schema)

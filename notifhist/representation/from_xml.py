@@ -1,10 +1,11 @@
 """An XML body as a document: the way back of `as_xml`, for what XML can say (docs/contract.md, "Formats")."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from lxml import etree
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from notifhist.errors import BadRequest, Malformed
 from notifhist.representation.parsed import Parsed, Path, path_text, wrong_values
@@ -15,6 +16,8 @@ MAX_ELEMENT_DEPTH = 150
 """Enough for any document of the greatest depth; less than what Python's stack allows."""
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_CLEARER = {"xmlParseEntityRef: no name": "An ampersand stands alone, write &amp;"}
+"""Words for what the parser says in its own."""
 _LONGEST_INTEGER = 100  # characters; far out of any range, and cheap to convert
 
 
@@ -29,7 +32,7 @@ def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None 
     schema = schemas.get(str(root.tag))
     if schema is None:
         raise BadRequest(
-            "The body's root element does not fit.", f"{root.tag} is none of {', '.join(sorted(schemas))}."
+            "The body's root element does not fit.", f"{root.tag!s} is none of {', '.join(sorted(schemas))}."
         )
     reader = _Reader()
     document = reader.document(root, schema, ())
@@ -60,13 +63,40 @@ def _parse_tree(body: bytes) -> etree._Element:
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
-        problem = (error.msg or "").partition(", line ")[0]
+        _refuse_doctype(body)
+        problem = (error.msg or "").partition(", line ")[0].strip()
+        if problem.startswith("Excessive depth"):
+            raise _too_deep() from None
+        problem = _CLEARER.get(problem, problem)
         raise Malformed("The body is not well-formed XML.", problem, *error.position) from None
     except ValueError as error:
         raise BadRequest("The body is not well-formed XML.", f"{error}.") from None
     if root.getroottree().docinfo.doctype:
-        raise BadRequest("The body has a DOCTYPE.", "Send XML without one.")
+        _Refusal.doctype()
     return root
+
+
+class _Refusal:
+    """A parser's target that refuses a DOCTYPE, before any entity of it is expanded."""
+
+    @staticmethod
+    def doctype(*about: str | None) -> None:
+        """Refuse it."""
+        raise BadRequest("The body has a DOCTYPE.", "Send XML without one.")
+
+    def close(self) -> None:
+        """Return no document."""
+
+
+def _refuse_doctype(body: bytes) -> None:
+    """Raise BadRequest if `body`, which is not well-formed or too much for the parser, has a DOCTYPE."""
+    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, target=_Refusal())
+    with suppress(etree.XMLSyntaxError):
+        etree.fromstring(body, parser)
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest("The body is nested too deeply.", f"More than {MAX_ELEMENT_DEPTH} elements.")
 
 
 class _Reader:
@@ -75,9 +105,7 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: dict[str, str] = {}
 
-    def document(
-        self, element: etree._Element, schema: DocumentSchema, path: Path, depth: int = 1
-    ) -> Document:
+    def document(self, element: etree._Element, schema: Schema, path: Path, depth: int = 1) -> Document:
         """Return the document that `element` holds, members in the order of their first appearance."""
         named = member_fields(schema)
         names = {place_in_xml(field).name or name: name for name, field in named.items()}
@@ -108,9 +136,9 @@ class _Reader:
     def _by_name(
         self, element: etree._Element, path: Path, depth: int, holders: Any = frozenset()
     ) -> dict[str, list[etree._Element]]:
-        """Return the children of `element` (and of those in `holders`) by the names of the members they are."""
+        """Return the children of `element`, and of those in `holders`, by the names of their members."""
         if depth > MAX_ELEMENT_DEPTH:
-            raise BadRequest("The body is nested too deeply.", f"More than {MAX_ELEMENT_DEPTH} elements.")
+            raise _too_deep()
         if any(text.strip() for text in _own_texts(element)):
             self.problems[path_text(path) or "the root element"] = "Has text beside elements."
         by_name: dict[str, list[etree._Element]] = {}

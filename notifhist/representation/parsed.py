@@ -51,23 +51,29 @@ def wrong_values(
 
     Raises BadRequest where the nesting is deeper than `max_depth`.
     """
-    if isinstance(value, dict | list):
-        if depth > max_depth:
-            raise BadRequest("The body is nested too deeply.", f"More than {max_depth} levels.")
-        if isinstance(value, dict):
-            for name in value:
-                if _has_lone_surrogate(name):
-                    yield path_text((path, name)), "The name has a lone surrogate."
-        for key, member in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from wrong_values(member, (path, key), depth + 1, max_depth)
-    elif isinstance(value, str):
-        if _has_lone_surrogate(value):
-            yield path_text(path), "Has a lone surrogate."
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield path_text(path), "Must be a finite number."
-    elif isinstance(value, int) and not NUMBER_RANGE[0] <= value <= NUMBER_RANGE[1]:
-        yield path_text(path), f"Must be from {NUMBER_RANGE[0]} to {NUMBER_RANGE[1]}."
+    if not isinstance(value, dict | list):
+        if problem := _wrong_scalar(value):
+            yield path_text(path), problem
+        return
+    if depth > max_depth:
+        raise BadRequest("The body is nested too deeply.", f"More than {max_depth} levels.")
+    members = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, member in members:
+        if isinstance(key, str) and _has_lone_surrogate(key):
+            yield path_text((path, key)), "The name has a lone surrogate."
+        yield from wrong_values(member, (path, key), depth + 1, max_depth)
+
+
+def _wrong_scalar(value: Any) -> str | None:
+    """Return what is wrong with a scalar, if anything is."""
+    match value:
+        case str():
+            return "Has a lone surrogate." if _has_lone_surrogate(value) else None
+        case float():
+            return None if math.isfinite(value) else "Must be a finite number."
+        case int() if not NUMBER_RANGE[0] <= value <= NUMBER_RANGE[1]:
+            return f"Must be from {NUMBER_RANGE[0]} to {NUMBER_RANGE[1]}."
+    return None
 
 
 def _has_lone_surrogate(text: str) -> bool:

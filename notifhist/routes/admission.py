@@ -10,7 +10,7 @@ import uuid
 from typing import Any, cast
 
 from flask import current_app, g, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Rule
 
 from notifhist import errors
@@ -44,9 +44,12 @@ def admit() -> None:
             raise errors.NotFound from None
         raise (errors.Forbidden(refused.message) if runs_api else refused) from None
     _charge(g.key, runs_api)
+    if rule is None:
+        raise errors.NotFound
     if request.routing_exception is not None:
         return  # Flask raises it
     _check_ids(ids)
+    _check_query()
     g.media_type = choose(request.headers.get("Accept"), FORMATS)
     if g.media_type is None:
         raise errors.NotAcceptable
@@ -54,6 +57,8 @@ def admit() -> None:
 
 def _matched() -> tuple[Rule | None, dict[str, Any]]:
     """Return the rule and ids of the request's URL, whatever its method; None if it is no route."""
+    if request.environ["PATH_INFO"].startswith("//"):
+        return None, {}  # Werkzeug takes several leading slashes for one
     if request.url_rule is not None:
         return request.url_rule, request.view_args or {}
     refused = request.routing_exception
@@ -63,8 +68,9 @@ def _matched() -> tuple[Rule | None, dict[str, Any]]:
     if adapter is None:
         return None, {}
     try:
-        return adapter.match(method=next(iter(refused.valid_methods)), return_rule=True)
-    except (NotFound, HTTPException):
+        rule, ids = adapter.match(method=next(iter(refused.valid_methods)), return_rule=True)
+        return rule, dict(ids)
+    except HTTPException:
         return None, {}
 
 
@@ -92,7 +98,7 @@ def _authenticate(runs_api: bool) -> ApiKey:
 
 
 def _authorize(key: ApiKey, ids: dict[str, Any]) -> None:
-    """Raise Forbidden unless the key may do this; takes the tenant out of `ids`: from here on it is the key's."""
+    """Raise Forbidden unless the key may do this; takes the tenant out of `ids`, for it is the key's."""
     if ids.pop("tenant_id", key.tenant) != key.tenant:
         raise errors.Forbidden
     if request.endpoint is not None:
@@ -130,3 +136,11 @@ def _check_ids(ids: dict[str, Any]) -> None:
                 "An id in the URL has a character that no id has.",
                 f"{name}: No slash and no control character.",
             )
+
+
+def _check_query() -> None:
+    """Raise BadRequest for a query string of raw bytes that are no text."""
+    try:
+        request.query_string.decode()
+    except UnicodeDecodeError:
+        raise errors.BadRequest("The query string is not UTF-8.", "Percent-encode it as UTF-8.") from None

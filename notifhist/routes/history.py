@@ -12,7 +12,7 @@ from notifhist.responses import no_content, respond
 from notifhist.routes.context import caller, read_body, requires, service, url_here
 from schemas.document import Document
 from schemas.fields import parse_time_uuid
-from schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM
+from schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM, uuid_timestamp
 from schemas.query import AlarmPath, CheckPath
 
 blueprint = Blueprint("history", __name__)
@@ -105,13 +105,18 @@ def _check(ids: dict[str, str]) -> CheckPath:
 
 
 def _item_of(item: Document, uuid: str) -> Document:
-    """Return the item of a body with the id that its URL gives it. Raises BadRequest if the two differ."""
+    """Return the item of a body with the id that its URL gives it. Raises BadRequest if the two disagree."""
     try:
         item_id = str(parse_time_uuid(uuid))
     except ValueError as error:
         raise BadRequest("The URL names no item.", f"{uuid}: {error}") from None
+    timestamp = uuid_timestamp(item_id)
+    if timestamp < 0:
+        raise BadRequest("The URL names no item.", f"{uuid}: Its time is before 1970.")
     if item.get("id", item_id) != item_id:
         raise BadRequest("The body does not fit.", f"id: The URL says {item_id}.")
+    if item.get("timestamp", timestamp) != timestamp:
+        raise BadRequest("The body does not fit.", f"timestamp: The id's time is {timestamp}.")
     return history.complete({"id": item_id, **item} if "id" not in item else item)
 
 

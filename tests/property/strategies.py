@@ -1,5 +1,6 @@
 """What hypothesis may make of a history item: all that a sender may record, the awkward above all."""
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -19,13 +20,53 @@ MAX_TICKS = 2**60 - 1 - UUID_EPOCH_TICKS
 """The last 100 ns, since the epoch, that a version-1 UUID holds."""
 
 _NAMED = {
-    name for schema in (ITEM, RESULT, ATTEMPT, HISTORY_PAGE, RUN) for name in (schema.root, *member_fields(schema))
+    name
+    for schema in (ITEM, RESULT, ATTEMPT, HISTORY_PAGE, RUN)
+    for name in (schema.root, *member_fields(schema))
 }
 AWKWARD_NAMES = (
     *sorted(_NAMED | ROOTS.keys() | {"notification_result", "check_ids", "check_id", "runs"}),
-    *("entry", "item", "key", "from_", "__class__", "xml", "xmlns", "xmlns:a", "xsi:type", "a:b", "{a}b", "a b"),
-    *("", " ", "0", "-", ".", "é", "e\u0301", "\u0301e", "\u05e9\u05dc\u05d5\u05dd", "\u202eabc", "🚨", "👩\u200d🚒"),
-    *("\0", "a\0", "a\x1f", "\x7f", "\x85", "\u2028", "\ufeff", "\ufffd", "\ufffe", "\U000effff", "\U000f0000"),
+    *(
+        "entry",
+        "item",
+        "key",
+        "from_",
+        "__class__",
+        "xml",
+        "xmlns",
+        "xmlns:a",
+        "xsi:type",
+        "a:b",
+        "{a}b",
+        "a b",
+    ),
+    *(
+        "",
+        " ",
+        "0",
+        "-",
+        ".",
+        "é",
+        "e\u0301",
+        "\u0301e",
+        "\u05e9\u05dc\u05d5\u05dd",
+        "\u202eabc",
+        "🚨",
+        "👩\u200d🚒",
+    ),
+    *(
+        "\0",
+        "a\0",
+        "a\x1f",
+        "\x7f",
+        "\x85",
+        "\u2028",
+        "\ufeff",
+        "\ufffd",
+        "\ufffe",
+        "\U000effff",
+        "\U000f0000",
+    ),
 )
 """Named members of every level, roots, what XML means something by, and what is no XML name."""
 
@@ -35,7 +76,9 @@ NUMBERS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
 )
 TEXTS = st.one_of(
-    st.sampled_from(("", " ", "\t\r\n", "\0", "]]>", "<a>&amp;", "true", "1", "-0", "\u202e!", "\ufffe", "🚨")),
+    st.sampled_from(
+        ("", " ", "\t\r\n", "\0", "]]>", "<a>&amp;", "true", "1", "-0", "\u202e!", "\ufffe", "🚨")
+    ),
     st.text(max_size=8),
 )
 NAMES = st.one_of(st.sampled_from(AWKWARD_NAMES), st.text(max_size=4))
@@ -45,6 +88,8 @@ XML_TEXTS = st.text(
     max_size=8,
 )
 """Texts of the characters that XML 1.0 can hold."""
+NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""The characters that XML 1.0 cannot hold, lone surrogates aside."""
 
 _scalars = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS)
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -58,7 +103,7 @@ MAPS = st.dictionaries(NAMES, VALUES, max_size=4)
 
 def examples(share: float = 1) -> settings:
     """Return settings with this share of the profile's examples."""
-    return settings(max_examples=max(1, int(settings.default.max_examples * share)))
+    return settings(max_examples=max(1, int(settings().max_examples * share)))
 
 
 @st.composite
@@ -114,7 +159,7 @@ def _history(text: st.SearchStrategy[str], details: st.SearchStrategy[Document],
     )
     return document(
         {"state": text, "notification_results": st.lists(results, max_size=3)},
-        {name: text for name in ("notification_plan_id", "transaction_id", "status", "previous_state")},
+        dict.fromkeys(("notification_plan_id", "transaction_id", "status", "previous_state"), text),
         "values",
         "id",
         "timestamp",
@@ -157,7 +202,10 @@ XML_ITEM: st.SearchStrategy[Document] = _dated(
 MANY_ATTEMPTS: Document = {
     "state": "CRITICAL",
     "notification_results": [
-        {"notification_id": "nt", "attempts": [{"message": f"try {n}", "from": "ele", "n": n} for n in range(1000)]}
+        {
+            "notification_id": "nt",
+            "attempts": [{"message": f"try {n}", "from": "ele", "n": n} for n in range(1000)],
+        }
     ],
 }
 AWKWARD_ITEM: Document = {
@@ -166,7 +214,9 @@ AWKWARD_ITEM: Document = {
         {"container": 1, "attempts": [{"error": None, "timestamp": "never"}, {}], "values": [], "id": 5}
     ],
     "error": {"message": ["a"]},
+    "attempts": [[None]],
     "from_": "\0",
+    "\x1f": None,
     "state": "",
 }
 

@@ -14,7 +14,7 @@ def samples(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
     """Return the value of each series by its name and sorted labels."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text.decode())  # type: ignore[no-untyped-call]
+        for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
     }
 
@@ -109,3 +109,11 @@ def test_forked_processes_count_each_for_itself(tmp_path: Path) -> None:
         f"if not child: os._exit(0)\nos.waitpid(child, 0)\n{RENDER}",
     )
     assert samples(out)["notifhist_recorded_total", (("kind", "run"),)] == 3
+
+
+def test_a_process_that_just_starts_does_not_disturb_the_others(tmp_path: Path) -> None:
+    out = run(
+        tmp_path,
+        f"metrics.recorded('run', 1); open({str(tmp_path / 'counter_1.db')!r}, 'w').close()\n{RENDER}",
+    )
+    assert samples(out)["notifhist_recorded_total", (("kind", "run"),)] == 1

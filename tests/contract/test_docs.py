@@ -1,0 +1,78 @@
+"""The documents say what is: every setting, route, test and decision they name exists, and none is left out."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from lxml import etree
+
+from notifhist.config import SETTINGS
+from notifhist.factory import create_app
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+CONTRACT = (ROOT / "docs" / "contract.md").read_text()
+MARKDOWN = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_the_readme_tells_each_setting_with_its_default(setting: object) -> None:
+    name, default, text = (getattr(setting, each) for each in ("name", "default", "help"))
+    told = f"`{default}`" if default else "empty"
+    assert f"| `NOTIFHIST_{name}` | {told} | {text} |" in README
+
+
+def test_the_documents_name_no_setting_that_does_not_exist() -> None:
+    known = {setting.name for setting in SETTINGS}
+    for path in MARKDOWN:
+        named = set(re.findall(r"NOTIFHIST_([A-Z_]+[A-Z])", path.read_text()))
+        assert named <= known, path.name
+
+
+def test_the_contract_tells_every_route() -> None:
+    app = create_app({"DATABASE_URL": "sqlite:///never-opened.db"})
+    for rule in app.url_map.iter_rules():
+        last = next(part for part in reversed(rule.rule.split("/")) if part and not part.startswith("<"))
+        assert last in CONTRACT, rule.rule
+
+
+def test_every_section_of_the_contract_names_tests_that_exist() -> None:
+    sections = re.split(r"^## ", CONTRACT, flags=re.MULTILINE)[1:]
+    for section in sections:
+        named = re.findall(r"`(tests/[\w/]+\.py)`", section)
+        assert named, section.splitlines()[0]
+        for path in named:
+            assert (ROOT / path).is_file(), path
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_decisions_fit_on_a_page() -> None:
+    pages = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for page in pages:
+        assert len(page.read_text().splitlines()) <= 40, page.name
+
+
+def test_the_readme_shows_the_real_answer(client: FlaskClient) -> None:
+    url = re.search(r"http://127\.0\.0\.1:8000(/[^']+)'", README)
+    shown_json = re.search(r"```json\n(.+?)\n```", README, re.DOTALL)
+    shown_xml = re.search(r"```xml\n(.+?)\n```", README, re.DOTALL)
+    assert url and shown_json and shown_xml
+    item = json.loads(shown_json[1])["values"][0]
+    # Not by `json=`, which would sort the members.
+    posted = client.post(url[1].partition("?")[0], data=json.dumps(item), content_type="application/json")
+    assert posted.status_code == 201
+
+    assert client.get(url[1]).text == shown_json[1]
+    answered = client.get(url[1], headers={"Accept": "application/xml"}).data
+    without_blanks = etree.XMLParser(remove_blank_text=True)
+    assert etree.canonicalize(etree.fromstring(answered)) == etree.canonicalize(
+        etree.fromstring(shown_xml[1].encode(), without_blanks)
+    )

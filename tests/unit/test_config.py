@@ -1,0 +1,135 @@
+import limits
+import pytest
+
+from notifhist.config import PREFIX, SETTINGS, ConfigError, Settings, load_settings
+
+DEFAULTS = {
+    "DATABASE_URL": "sqlite:///notifhist.db",
+    "NOW": None,
+    "RETENTION_DAYS": 30,
+    "QUERY_WINDOW_DAYS": 7,
+    "DEFAULT_LIMIT": 50,
+    "HISTORY_RATE_LIMIT": limits.parse("50000/day"),
+    "RUNS_RATE_LIMIT": limits.parse("1000/minute"),
+    "RATE_LIMIT_STORAGE": "memory://",
+    "TRUSTED_PROXIES": 0,
+}
+
+GOOD = [
+    ("DATABASE_URL", "sqlite:////srv/a b.db", "sqlite:////srv/a b.db"),
+    ("DATABASE_URL", "postgresql://u:p@h:1/d", "postgresql://u:p@h:1/d"),
+    ("DATABASE_URL", "postgres://h/d", "postgres://h/d"),
+    ("NOW", "2011-11-10T01:00:00Z", 1_320_886_800_000),
+    ("NOW", "1320886800000", 1_320_886_800_000),
+    ("NOW", "0", 0),
+    ("NOW", " ", None),
+    ("RETENTION_DAYS", "0", 0),
+    ("RETENTION_DAYS", " 36500 ", 36_500),
+    ("QUERY_WINDOW_DAYS", "1", 1),
+    ("DEFAULT_LIMIT", "1000", 1000),
+    ("HISTORY_RATE_LIMIT", "5/hour", limits.parse("5/hour")),
+    ("HISTORY_RATE_LIMIT", "10 per 2 minutes", limits.parse("10/2 minutes")),
+    ("HISTORY_RATE_LIMIT", "", None),
+    ("RUNS_RATE_LIMIT", "5/second", limits.parse("5/second")),
+    ("RUNS_RATE_LIMIT", "", None),
+    ("RATE_LIMIT_STORAGE", "redis://h:1/0", "redis://h:1/0"),
+    ("RATE_LIMIT_STORAGE", "rediss://h", "rediss://h"),
+    ("TRUSTED_PROXIES", "100", 100),
+]
+
+BAD = [
+    ("DATABASE_URL", ""),
+    ("DATABASE_URL", "notifhist.db"),
+    ("DATABASE_URL", "mysql://h/d"),
+    ("DATABASE_URL", "sqlite:///"),
+    ("DATABASE_URL", "sqlite:///:memory:"),
+    ("DATABASE_URL", "sqlite://notifhist.db"),
+    ("NOW", "yesterday"),
+    ("NOW", "2011-11-31"),
+    ("NOW", "999999999999999999"),
+    ("RETENTION_DAYS", ""),
+    ("RETENTION_DAYS", "-1"),
+    ("RETENTION_DAYS", "36501"),
+    ("RETENTION_DAYS", "30d"),
+    ("RETENTION_DAYS", "1.5"),
+    ("RETENTION_DAYS", "٣٠"),
+    ("RETENTION_DAYS", "9" * 5000),
+    ("QUERY_WINDOW_DAYS", "0"),
+    ("QUERY_WINDOW_DAYS", "36501"),
+    ("DEFAULT_LIMIT", "0"),
+    ("DEFAULT_LIMIT", "1001"),
+    ("HISTORY_RATE_LIMIT", "many"),
+    ("HISTORY_RATE_LIMIT", "50000"),
+    ("HISTORY_RATE_LIMIT", "5/fortnight"),
+    ("RUNS_RATE_LIMIT", "off"),
+    ("RATE_LIMIT_STORAGE", ""),
+    ("RATE_LIMIT_STORAGE", "memory"),
+    ("RATE_LIMIT_STORAGE", "memcached://h"),
+    ("TRUSTED_PROXIES", "-1"),
+    ("TRUSTED_PROXIES", "101"),
+    ("TRUSTED_PROXIES", "*"),
+]
+
+
+def value(settings: Settings, name: str) -> object:
+    return getattr(settings, name.lower())
+
+
+def test_the_table_has_each_setting_of_the_contract() -> None:
+    assert [setting.name for setting in SETTINGS] == list(DEFAULTS)
+    assert all(setting.help for setting in SETTINGS)
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_setting_has_its_default(name: str) -> None:
+    assert value(load_settings({}), name) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), GOOD)
+def test_a_setting_is_read_from_the_environment(name: str, text: str, expected: object) -> None:
+    assert value(load_settings({PREFIX + name: text}), name) == expected
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), GOOD)
+def test_an_override_comes_before_the_environment(name: str, text: str, expected: object) -> None:
+    assert value(load_settings({PREFIX + name: "?"}, {name: text}), name) == expected
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_bad_value_is_named_with_its_setting(name: str, text: str) -> None:
+    for environ, overrides in (({PREFIX + name: text}, {}), ({}, {name: text})):
+        with pytest.raises(ConfigError) as raised:
+            load_settings(environ, overrides)
+        message = str(raised.value)
+        assert message.startswith(f"{PREFIX}{name}={text!r}: ")
+        assert message.partition(": ")[2]
+
+
+def test_every_setting_has_a_bad_value_here() -> None:
+    assert {name for name, _ in BAD} == set(DEFAULTS)
+    assert {name for name, _, _ in GOOD} == set(DEFAULTS)
+
+
+def test_an_override_may_be_a_number() -> None:
+    assert load_settings({}, {"DEFAULT_LIMIT": 3}).default_limit == 3
+
+
+@pytest.mark.parametrize("name", ["DEFAULT_LIMITS", "default_limit", "NOTIFHIST_DEFAULT_LIMIT", ""])
+def test_an_override_that_is_no_setting_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"no such setting: {name}"):
+        load_settings({}, {name: "1"})
+
+
+def test_other_variables_are_left_alone() -> None:
+    assert load_settings({"DEFAULT_LIMIT": "?", "NOTIFHIST_OTHER": "?", "NOTIFHIST_default_limit": "?"}) == (
+        load_settings({})
+    )
+
+
+@pytest.mark.parametrize(("days", "ms"), [(0, None), (1, 86_400_000), (30, 2_592_000_000)])
+def test_retention_is_told_in_milliseconds(days: int, ms: int | None) -> None:
+    assert load_settings({}, {"RETENTION_DAYS": days}).retention_ms == ms
+
+
+def test_the_window_is_told_in_milliseconds() -> None:
+    assert load_settings({}).query_window_ms == 604_800_000

@@ -1,0 +1,323 @@
+import multiprocessing
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import peewee
+import psycopg
+import pytest
+
+from notifhist.config import ConfigError
+from notifhist.database import (
+    Database,
+    PostgresqlDatabase,
+    SqliteDatabase,
+    give_up,
+    is_unreachable,
+    lease,
+    migrate,
+    open_database,
+    pending_migrations,
+)
+from notifhist.models import ApiKeyRow, HistoryItemRow, NotificationRunRow, SeriesRow
+
+FIRST = ["0001_initial"]
+TABLES = [SeriesRow, HistoryItemRow, NotificationRunRow, ApiKeyRow]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables, of each kind; the SQLite file does not exist yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/new.db"
+        return
+    server: str = request.getfixturevalue("postgres_url")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE empty_notifhist")
+        yield server.replace("/postgres?", "/empty_notifhist?")
+        connection.execute("DROP DATABASE empty_notifhist WITH (FORCE)")
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
+    """A connection to a database without tables, of each kind."""
+    database = open_database(empty_url, create=True)
+    lease(database)
+    yield database
+    database.close()
+
+
+def migrate_when_all_are_ready(url: str, start: Any) -> list[str]:
+    database = open_database(url, create=True)
+    start.wait(timeout=60)
+    lease(database)
+    applied = migrate(database)
+    database.close()
+    return applied
+
+
+def test_migrating_twice_changes_nothing(empty: Database) -> None:
+    assert pending_migrations(empty) == FIRST
+    assert migrate(empty) == FIRST
+    assert pending_migrations(empty) == []
+    assert migrate(empty) == []
+
+
+def test_of_hosts_that_migrate_at_the_same_moment_one_does_it(empty_url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, context.Pool(3) as pool:
+        start = manager.Barrier(3)
+        applied = pool.starmap(migrate_when_all_are_ready, [(empty_url, start)] * 3, chunksize=1)
+    assert sorted(applied) == [[], [], FIRST]
+
+
+def test_the_migrations_make_the_tables_of_the_models(db: Database) -> None:
+    for model in TABLES:
+        table = model._meta.table_name
+        columns = {column.name: (column.null, column.primary_key) for column in db.get_columns(table)}
+        key = model._meta.primary_key
+        key_names = set(getattr(key, "field_names", ()) or {key.name})
+        assert columns == {
+            name: (field.null, name in key_names) for name, field in model._meta.columns.items()
+        }
+        declared = {tuple(names) for names, _ in model._meta.indexes}
+        assert declared <= {tuple(index.columns) for index in db.get_indexes(table)}
+
+
+def test_a_connection_is_kept_and_leased_again(db: Database) -> None:
+    before = db.connection()
+    lease(db)
+    assert db.connection() is before
+
+
+def test_each_thread_has_a_connection_of_its_own(db: Database) -> None:
+    connections = [db.connection()]
+
+    def connect() -> None:
+        lease(db)
+        connections.append(db.connection())
+        db.close()
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    thread.join()
+    assert len(set(map(id, connections))) == 2
+
+
+def test_giving_up_leaves_a_transaction_undone(db: Database) -> None:
+    series = {"tenant": "t", "entity_id": "e", "alarm_id": "a", "check_id": "c"}
+    transaction = db.writing()
+    transaction.__enter__()
+    SeriesRow.insert(**series).execute(db)
+    give_up(db)
+    lease(db)
+    assert not db.in_transaction()
+    assert SeriesRow.select().count(db) == 0
+    with db.writing():
+        SeriesRow.insert(**series).execute(db)
+    assert SeriesRow.select().count(db) == 1
+
+
+def test_a_lost_connection_is_replaced(db: Database) -> None:
+    db.connection().close()
+    give_up(db)
+    lease(db)
+    assert db.is_current()
+    assert SeriesRow.select().count(db) == 0
+
+
+def test_a_transaction_that_fails_is_undone(db: Database) -> None:
+    series = {"tenant": "t", "entity_id": "e", "alarm_id": "a", "check_id": "c"}
+    with pytest.raises(peewee.IntegrityError), db.writing():
+        SeriesRow.insert(**series).execute(db)
+        SeriesRow.insert(**series).execute(db)
+    assert SeriesRow.select().count(db) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "contained"),
+    [
+        ("abc", "b", True),
+        ("abc", "B", False),
+        ("a%c", "%", True),
+        ("abc", "%", False),
+        ("abc", "_", False),
+        ("a\\c", "\\", True),
+        ("ström", "ö", True),
+        ("🚦", "🚦", True),
+        ("", "a", False),
+    ],
+)
+def test_containing_is_meant_literally(text: str, part: str, contained: bool, db: Database) -> None:
+    with db.writing():
+        SeriesRow.insert(tenant=text, entity_id="e", alarm_id="a", check_id="c").execute(db)
+    assert SeriesRow.select().where(db.contains(SeriesRow.tenant, part)).count(db) == contained
+
+
+def test_reading_sees_one_state(database_url: str, db: Database) -> None:
+    other = open_database(database_url)
+    lease(other)
+    with db.reading():
+        assert SeriesRow.select().count(db) == 0
+        with other.writing():
+            SeriesRow.insert(tenant="t", entity_id="e", alarm_id="a", check_id="c").execute(other)
+        assert SeriesRow.select().count(db) == 0
+    assert SeriesRow.select().count(db) == 1
+    other.close()
+
+
+def test_a_database_without_tables_is_unreachable(empty: Database) -> None:
+    with pytest.raises(peewee.DatabaseError) as raised:
+        SeriesRow.select().count(empty)
+    assert is_unreachable(raised.value)
+    give_up(empty)
+
+
+def test_a_broken_rule_is_not_unreachable() -> None:
+    assert not is_unreachable(peewee.IntegrityError("UNIQUE constraint failed"))
+    assert not is_unreachable(peewee.ProgrammingError("syntax error"))
+    assert is_unreachable(peewee.OperationalError("database is locked"))
+
+
+# SQLite
+
+
+def test_a_missing_sqlite_file_is_not_created(tmp_path: Path) -> None:
+    path = tmp_path / "gone.db"
+    database = open_database(f"sqlite:///{path}")
+    with pytest.raises(peewee.OperationalError) as raised:
+        lease(database)
+    assert is_unreachable(raised.value)
+    assert not path.exists()
+
+
+def test_a_missing_sqlite_file_is_created_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "ü? #%20 new.db"
+    database = open_database(f"sqlite:///{path}", create=True)
+    assert not path.exists()
+    lease(database)
+    assert migrate(database) == FIRST
+    database.close()
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_relative_path_is_one_from_where_the_process_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    database = open_database("sqlite:///relative.db", create=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    lease(database)
+    database.close()
+    assert (tmp_path / "relative.db").exists()
+
+
+def test_the_pragmas_are_in_force(sqlite_database: str) -> None:
+    database = open_database(sqlite_database)
+    lease(database)
+    assert isinstance(database, SqliteDatabase)
+    pragmas = {name: database.pragma(name) for name in ("journal_mode", "synchronous", "foreign_keys")}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    assert database.pragma("busy_timeout") >= 5000
+    database.close()
+
+
+def test_a_connection_to_a_replaced_file_is_not_kept(sqlite_database: str, tmp_path: Path) -> None:
+    database = open_database(sqlite_database)
+    lease(database)
+    with database.writing():
+        SeriesRow.insert(tenant="t", entity_id="e", alarm_id="a", check_id="c").execute(database)
+    assert database.is_current()
+    path = Path(sqlite_database.removeprefix("sqlite:///"))
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(tmp_path / "restored.db")) as target:
+        source.backup(target)
+        with target:
+            target.execute("UPDATE series SET tenant = 'restored'")
+    for companion in (f"{path}-wal", f"{path}-shm"):
+        Path(companion).unlink(missing_ok=True)
+    (tmp_path / "restored.db").replace(path)
+    assert not database.is_current()
+    lease(database)
+    assert database.is_current()
+    assert [row.tenant for row in SeriesRow.select().execute(database)] == ["restored"]
+    database.close()
+
+
+def test_a_connection_to_a_removed_file_is_given_up(sqlite_database: str) -> None:
+    database = open_database(sqlite_database)
+    lease(database)
+    path = Path(sqlite_database.removeprefix("sqlite:///"))
+    path.unlink()
+    assert not database.is_current()
+    with pytest.raises(peewee.OperationalError):
+        lease(database)
+    assert not path.exists()
+
+
+def test_writing_takes_the_lock_at_once(sqlite_database: str) -> None:
+    database = open_database(sqlite_database)
+    lease(database)
+    path = sqlite_database.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, timeout=0)) as other:
+        with database.writing(), pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        with database.reading():
+            other.execute("BEGIN IMMEDIATE")
+            other.rollback()
+    database.close()
+
+
+def test_a_file_that_is_no_database_is_unreachable(tmp_path: Path) -> None:
+    path = tmp_path / "text.db"
+    path.write_text("no database, but text that is longer than the header of one " * 20)
+    database = open_database(f"sqlite:///{path}")
+    with pytest.raises(peewee.DatabaseError) as raised:
+        lease(database)
+    assert is_unreachable(raised.value)
+
+
+# PostgreSQL
+
+
+def test_a_postgresql_connection_that_was_cut_off_is_replaced(postgres_database: str) -> None:
+    database = open_database(postgres_database)
+    lease(database)
+    assert isinstance(database, PostgresqlDatabase)
+    pid = database.connection().info.backend_pid
+    with psycopg.connect(postgres_database, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+    database._used.at = 0.0  # as if the connection had been idle for long
+    lease(database)
+    assert database.connection().info.backend_pid != pid
+    assert SeriesRow.select().count(database) == 0
+    database.close()
+
+
+def test_a_postgresql_server_that_is_not_there_is_unreachable() -> None:
+    database = open_database("postgresql://127.0.0.1:1/none")
+    with pytest.raises(peewee.OperationalError) as raised:
+        lease(database)
+    assert is_unreachable(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_both_schemes_of_postgresql_are_taken(scheme: str, postgres_database: str) -> None:
+    database = open_database(postgres_database.replace("postgresql", scheme, 1))
+    lease(database)
+    assert SeriesRow.select().count(database) == 0
+    database.close()
+
+
+def test_postgresql_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    with pytest.raises(ConfigError, match=r"pip install 'notifhist\[postgres\]'"):
+        open_database("postgresql://h/d")
+
+
+def test_opening_connects_to_nothing(tmp_path: Path) -> None:
+    assert open_database(f"sqlite:///{tmp_path}/none/none.db", create=True).is_closed()
+    assert open_database("postgresql://127.0.0.1:1/none").is_closed()
