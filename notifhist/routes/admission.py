@@ -9,6 +9,7 @@ import unicodedata
 import uuid
 from typing import Any, cast
 
+import peewee
 from flask import current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Rule
@@ -33,16 +34,18 @@ def admit() -> None:
     rule, ids = _matched()
     if rule is not None and rule.endpoint.partition(".")[0] == OPERATIONS:
         return
-    lease(service().db)
     runs_api = is_runs_path(request.path)
     try:
+        lease(service().db)
         g.key = _authenticate(runs_api)
         if rule is not None:
             _authorize(g.key, ids)
-    except (errors.Unauthorized, errors.Forbidden) as refused:
+    except (errors.Unauthorized, errors.Forbidden, peewee.PeeweeException) as refused:
         if rule is None:
             raise errors.NotFound from None
-        raise (errors.Forbidden(refused.message) if runs_api else refused) from None
+        if runs_api and isinstance(refused, errors.Unauthorized):
+            raise errors.Forbidden(refused.message) from None
+        raise
     _charge(g.key, runs_api)
     if rule is None:
         raise errors.NotFound

