@@ -38,7 +38,7 @@ from schemas.query import CheckPath
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": MS_PER_DAY}
-_PASSWORD = re.compile(r"(?<=:)[^:@/]*(?=@)|(?<=password=)[^&]*")
+_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&]*")
 _DEMO_SETTINGS = {"NOTIFHIST_DATABASE_URL": "sqlite:///notifhist-demo.db", "NOTIFHIST_RETENTION_DAYS": "0"}
 
 
@@ -223,12 +223,17 @@ def load(
               notifhist load --tenant 123456 --entity enOne --alarm alOne --check chOne list.json
               notifhist load export.ndjson
     """
-    place = _place(tenant, entity, alarm, check)
+    sources = list(find_sources(paths, _place(tenant, entity, alarm, check)))
+    if not sources:
+        raise click.ClickException(
+            "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
+            "--tenant and so on, see --help."
+        )
     with _database() as (db, settings):
         loader = Loader(db, Clock(settings.now))
         try:
             with _progress("Loading") as loader.report:
-                for source in find_sources(paths, place):
+                for source in sources:
                     loader.load(source, skip_bad=skip_bad)
         finally:
             for problem in loader.bad:

@@ -181,10 +181,10 @@ def lease(db: Database) -> None:
 
 def give_up(db: Database) -> None:
     """Close this thread's connection, whatever state it is in, so that the next lease opens a new one."""
-    try:
+    # peewee closes nothing amid a transaction; dropped only, a connection would keep its locks for a while.
+    db._state.transactions.clear()  # type: ignore[union-attr]  # peewee's stubs leave it out
+    with suppress(peewee.PeeweeException):
         db.close()
-    except peewee.PeeweeException:
-        db._state.reset()  # type: ignore[union-attr]  # peewee's stubs leave it out
 
 
 def migrate(db: Database) -> list[str]:

@@ -95,14 +95,13 @@ class Loader:
             before = sound.count
             yield from (record for record in batch if isinstance(record, BadRecord))
             for place, some in _by_place(record for record in batch if isinstance(record, Record)):
-                conflicts = _conflicts(self.db, place, [record.document for record in some])
-                for record in some:
-                    record_id = record.document["id"]
-                    if record_id in conflicts:
-                        yield BadRecord(record.line, f"{record_id} is there already, with other content.")
+                conflicts = _find_conflicts(self.db, place, [record.document for record in some])
+                for record, is_conflict in zip(some, conflicts, strict=True):
+                    name = f"{record.document['id']} is"
+                    if is_conflict:
+                        yield BadRecord(record.line, f"{name} there already, with other content.")
                     elif line := sound.add(record):
-                        problem = f"{record_id} is in line {line} already, with other content."
-                        yield BadRecord(record.line, problem)
+                        yield BadRecord(record.line, f"{name} in line {line} already, with other content.")
             self.report(0, expected=sound.count - before)
 
     def _store(self, source: Source, place: Place, records: list[Record]) -> None:
@@ -164,11 +163,11 @@ def _by_place(records: Iterable[Record]) -> Iterable[tuple[Place, list[Record]]]
     return by_place.items()
 
 
-def _conflicts(db: Database, place: Place, documents: list[Document]) -> set[str] | set[int]:
-    """Return the ids of those documents that are there with other content."""
+def _find_conflicts(db: Database, place: Place, documents: list[Document]) -> list[bool]:
+    """Return of each of the documents whether it is there with other content."""
     if isinstance(place, Tenant):
-        return runs.list_conflicts(db, place.tenant, documents)
-    return history.list_conflicts(db, place, documents)
+        return runs.find_conflicts(db, place.tenant, documents)
+    return history.find_conflicts(db, place, documents)
 
 
 def _record(db: Database, place: Place, documents: list[Document], clock: Clock) -> int:

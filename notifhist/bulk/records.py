@@ -98,7 +98,7 @@ def _read_lines(path: Path) -> Iterator[Record | BadRecord]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _or_bad(number, partial(_read_line, line, number))
+                yield _or_bad(number, partial(_read_line, line.rstrip(b"\r\n"), number))
 
 
 def _read_line(line: bytes, number: int) -> Record:

@@ -147,11 +147,14 @@ def record_items(db: Database, check: CheckPath, documents: Sequence[Document], 
     return Recorded(tuple(whole), created)
 
 
-def list_conflicts(db: Database, check: CheckPath, documents: Sequence[Document]) -> set[str]:
-    """Return the ids of those documents (they all have one) that are there with other content."""
-    items = {key_of(document["id"]): complete(document) for document in documents}
-    known = _known(db, _series_id(check), items.keys())
-    return {items[key]["id"] for key, document in known if not same_json(document, items[key])}
+def find_conflicts(db: Database, check: CheckPath, documents: Sequence[Document]) -> list[bool]:
+    """Return of each of the documents, which all have an id, whether it is there with other content."""
+    keys = [key_of(document["id"]) for document in documents]
+    known = dict(_known(db, _series_id(check), set(keys)))
+    return [
+        key in known and not same_json(known[key], complete(document))
+        for key, document in zip(keys, documents, strict=True)
+    ]
 
 
 def replace_item(db: Database, check: CheckPath, document: Document) -> bool:

@@ -79,11 +79,14 @@ def record_runs(db: Database, tenant: str, runs: Sequence[Run], now_ms: int) -> 
     return recorded, len(inserted)
 
 
-def list_conflicts(db: Database, tenant: str, runs: Sequence[Run]) -> set[int]:
-    """Return the ids of those runs (they all have one) that are there with other content."""
+def find_conflicts(db: Database, tenant: str, runs: Sequence[Run]) -> list[bool]:
+    """Return of each of the runs, which all have an id, whether it is there with other content."""
     known = _find(db, tenant, [run["id"] for run in runs])
-    pairs = [(run, known[run["id"]]) for run in runs if run["id"] in known]
-    return {run["id"] for run, other in pairs if not same_json(_filled(run, other, 0), other)}
+    others = [known.get(run["id"]) for run in runs]
+    return [
+        other is not None and not same_json(other, _filled(run, other, 0))
+        for run, other in zip(runs, others, strict=True)
+    ]
 
 
 def replace_run(db: Database, tenant: str, run: Run, now_ms: int) -> tuple[Run, bool]:

@@ -90,7 +90,8 @@ class _Refusal:
 
 def _refuse_doctype(body: bytes) -> None:
     """Raise BadRequest if `body`, which is not well-formed or too much for the parser, has a DOCTYPE."""
-    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, target=_Refusal())
+    target: Any = _Refusal()  # lxml's stubs ask for methods that lxml does not
+    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, target=target)
     with suppress(etree.XMLSyntaxError):
         etree.fromstring(body, parser)
 

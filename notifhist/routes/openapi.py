@@ -6,7 +6,7 @@ method out of each.
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -35,56 +35,41 @@ _ABOUT = (
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """What a view answers: any of `documents`, with a status of its own, and the headers it has then."""
-
-    status: HTTPStatus
-    documents: tuple[DocumentSchema, ...] = ()
-    headers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class _View:
-    """What neither the route nor the signature of a view tells. `bodies`: any of them may be sent."""
+    """What neither the route nor the signature of a view tells.
 
-    answers: tuple[_Answer, ...]
+    `answers` has the headers, beside those of every answer, by status; an answer of 200 or 201 is any of
+    `documents`, a body any of `bodies`. `links` are views to go on with.
+    """
+
+    answers: Mapping[int, tuple[str, ...]]
+    documents: tuple[DocumentSchema, ...] = ()
     errors: tuple[type[ApiError], ...] = ()
     bodies: tuple[DocumentSchema, ...] = ()
     query: Schema | None = None
+    links: tuple[str, ...] = ()
 
 
-_OK, _CREATED = HTTPStatus.OK, HTTPStatus.CREATED
-_NOT_MODIFIED = _Answer(HTTPStatus.NOT_MODIFIED, headers=("ETag",))
+_READ = {200: ("ETag",), 304: ("ETag",)}
+_RECORDED = {200: ("Location",), 201: ("Location",)}
+_REPLACED = {200: ("ETag",), 201: ("ETag", "Location")}
 
 _VIEWS = {
-    "list_checks": _View((_Answer(_OK, (DISCOVERY,)),)),
-    "list_items": _View((_Answer(_OK, (HISTORY_PAGE,)),), query=HISTORY_QUERY),
-    "get_item": _View((_Answer(_OK, (ITEM,), ("ETag",)), _NOT_MODIFIED), (errors.NotFound,)),
+    "list_checks": _View({200: ()}, (DISCOVERY,)),
+    "list_items": _View({200: ()}, (HISTORY_PAGE,), query=HISTORY_QUERY),
+    "get_item": _View(_READ, (ITEM,), (errors.NotFound,)),
     "record_items": _View(
-        (
-            _Answer(_CREATED, (ITEM, HISTORY_PAGE), ("Location",)),
-            _Answer(_OK, (ITEM, HISTORY_PAGE), ("Location",)),
-        ),
-        bodies=(ITEM, HISTORY_CONTAINER),
+        _RECORDED, (ITEM, HISTORY_PAGE), bodies=(ITEM, HISTORY_CONTAINER), links=("get_item", "delete_item")
     ),
-    "replace_item": _View(
-        (_Answer(_CREATED, (ITEM,), ("ETag", "Location")), _Answer(_OK, (ITEM,), ("ETag",))), bodies=(ITEM,)
-    ),
-    "delete_item": _View((_Answer(HTTPStatus.NO_CONTENT),), (errors.NotFound,)),
-    "add_attempt": _View((_Answer(_CREATED, (ITEM,), ("ETag",)),), (errors.NotFound,), bodies=(ATTEMPT,)),
-    "list_runs": _View((_Answer(_OK, (RUNS_PAGE,)),), query=RUNS_QUERY),
-    "get_run": _View((_Answer(_OK, (RUN,), ("ETag",)), _NOT_MODIFIED), (errors.NotFound,)),
+    "replace_item": _View(_REPLACED, (ITEM,), bodies=(ITEM,), links=("get_item", "delete_item")),
+    "delete_item": _View({204: ()}, (), (errors.NotFound,), links=("get_item",)),
+    "add_attempt": _View({201: ("ETag",)}, (ITEM,), (errors.NotFound,), (ATTEMPT,), links=("get_item",)),
+    "list_runs": _View({200: ()}, (RUNS_PAGE,), query=RUNS_QUERY),
+    "get_run": _View(_READ, (RUN,), (errors.NotFound,)),
     "record_runs": _View(
-        (
-            _Answer(_CREATED, (RUN, RUNS_CONTAINER), ("Location",)),
-            _Answer(_OK, (RUN, RUNS_CONTAINER), ("Location",)),
-        ),
-        (errors.RunConflict,),
-        bodies=(RUN, RUNS_CONTAINER),
+        _RECORDED, (RUN, RUNS_CONTAINER), (errors.RunConflict,), (RUN, RUNS_CONTAINER), links=("get_run",)
     ),
-    "replace_run": _View(
-        (_Answer(_CREATED, (RUN,), ("ETag", "Location")), _Answer(_OK, (RUN,), ("ETag",))), bodies=(RUN,)
-    ),
+    "replace_run": _View(_REPLACED, (RUN,), bodies=(RUN,), links=("get_run",)),
 }
 
 _OPERATIONS: dict[str, tuple[str, Json, tuple[type[ApiError], ...]]] = {
@@ -190,9 +175,7 @@ def _operation(description: Description, rule: Rule) -> Json:
     }
     if name in _OPERATIONS:
         media_type, schema, more = _OPERATIONS[name]
-        answers: dict[str, Json | str] = {
-            "200": _response(_OK.phrase, {media_type: {"schema": schema}}, _ALWAYS)
-        }
+        answers: dict[str, Json | str] = {"200": _response("OK", {media_type: {"schema": schema}}, _ALWAYS)}
         kinds: tuple[type[ApiError], ...] = (*api.errors, *more)
     else:
         view = _VIEWS[name]
@@ -201,7 +184,7 @@ def _operation(description: Description, rule: Rule) -> Json:
         operation["parameters"] = _parameters(description, view)
         if view.bodies:
             operation["requestBody"] = {"required": True, "content": _content(description, view.bodies)}
-        answers = {str(answer.status.value): _answer(description, api, answer) for answer in view.answers}
+        answers = {str(status): _answer(description, api, view, status, rule) for status in view.answers}
         too = (errors.RequestTooLarge, errors.UnsupportedMediaType) if view.bodies else ()
         kinds = (*api.errors, *view.errors, *too)
     answers |= {str(kind.status): _error(description, api, kind) for kind in kinds}
@@ -211,7 +194,7 @@ def _operation(description: Description, rule: Rule) -> Json:
 
 def _parameters(description: Description, view: _View) -> list[Json]:
     parameters = description.parameters(view.query) if view.query else []
-    if _NOT_MODIFIED in view.answers:
+    if 304 in view.answers:
         about = "the ETag of what the client has: 304 if that is still it"
         schema = {"type": "string"}
         parameters.append({"name": "If-None-Match", "in": "header", "description": about, "schema": schema})
@@ -227,12 +210,25 @@ def _content(description: Description, documents: Iterable[DocumentSchema]) -> J
     return content
 
 
-def _answer(description: Description, api: _Api, answer: _Answer) -> Json:
-    content = _content(description, answer.documents) if answer.documents else None
-    always = (*_ALWAYS, *answer.headers)
+def _answer(description: Description, api: _Api, view: _View, status: int, rule: Rule) -> Json:
+    content = _content(description, view.documents) if status in (200, 201) else None
     # One item or run has an ETag, a container of them none.
-    sometimes = ("ETag",) if len(answer.documents) > 1 else ()
-    return _response(answer.status.phrase, content, always, (*sometimes, *_limits(api)))
+    sometimes = ("ETag",) if len(view.documents) > 1 else ()
+    always = (*_ALWAYS, *view.answers[status])
+    response = _response(HTTPStatus(status).phrase, content, always, (*sometimes, *_limits(api)))
+    if view.links:
+        response["links"] = {name: _link(rule, name, api) for name in view.links}
+    return response
+
+
+def _link(rule: Rule, name: str, api: _Api) -> Json:
+    """Return how to go on with the view `name`: under the same ids, the last of which may be a new one."""
+    target = next(current_app.url_map.iter_rules(f"{rule.endpoint.partition('.')[0]}.{name}"))
+    parameters = {
+        each: f"$request.path.{each}" if each in rule.arguments else "$response.body#/id"
+        for each in sorted(target.arguments)
+    }
+    return {"operationId": name + api.suffix, "parameters": parameters}
 
 
 def _error(description: Description, api: _Api, kind: type[ApiError]) -> str:

@@ -73,6 +73,22 @@ def test_clients_can_be_named_after_it(description: Description) -> None:
         assert operation["tags"]
 
 
+def test_links_lead_on_and_say_every_parameter_of_the_way(description: Description) -> None:
+    paths = {operation["operationId"]: path for path, _, operation in description.operations()}
+    links = [
+        (operation["operationId"], link)
+        for _, _, operation in description.operations()
+        for response in operation["responses"].values()
+        for link in response.get("links", {}).values()
+    ]
+    for _, link in links:
+        assert list(link["parameters"]) == sorted(re.findall(r"{(\w+)}", paths[link["operationId"]]))
+    new_id = {(source, link["operationId"]): list(link["parameters"].values())[-1] for source, link in links}
+    assert new_id["record_items", "get_item"] == new_id["record_runs", "get_run"] == "$response.body#/id"
+    assert new_id["replace_item", "delete_item"] == "$request.path.uuid"
+    assert new_id["delete_item_of_own_tenant", "get_item_of_own_tenant"] == "$request.path.uuid"
+
+
 def test_every_parameter_of_a_path_is_described(description: Description) -> None:
     for path, item in description.document["paths"].items():
         described = [each["name"] for each in item.get("parameters", ()) if each["in"] == "path"]

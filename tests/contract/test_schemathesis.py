@@ -27,12 +27,20 @@ from schemas import runs
 from schemas.fields import NUMBER_RANGE
 from schemas.history import UUID_EPOCH_TICKS, uuid_timestamp
 from tests.conftest import NOW_MS, TENANT, MakeApp, authorized
-from tests.contract.described import Description
+from tests.contract.described import Description, Json
 from tests.http.helpers import CHECK, RUNS, item_at, run_of, xsd
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES")
-PHASES = {"coverage": 0, "fuzzing": 12, "stateful": 25}
-"""How many examples of each operation a phase asks for; coverage asks for a fixed number."""
+PHASES: dict[str, Json] = {
+    "coverage": {},
+    "fuzzing": {"generation": {"max-examples": int(EXAMPLES or 12)}},
+    # What fits, so that something is there to go on with; by the links of the description, since those
+    # that schemathesis infers take one id for another.
+    "stateful": {
+        "generation": {"max-examples": int(EXAMPLES or 50), "mode": "positive"},
+        "inference": {"algorithms": []},
+    },
+}
 ACCEPTS = ("", "application/json", "application/xml", "text/xml", "*/*")
 XML = ("application/xml", "text/xml")
 LISTS = {
@@ -42,7 +50,6 @@ LISTS = {
     "ignoredReasons": runs.IGNORED_REASONS,
     "failedReasons": runs.FAILED_REASONS,
 }
-Json = dict[str, Any]
 
 
 def time_uuid(time: int, rest: int) -> str:
@@ -207,7 +214,7 @@ def found_by(schema: Any) -> list[str]:
                 if info is not None:
                     answer = event.recorder.interactions[case_id].response
                     text = f"{info.failure.message}\n{info.code_sample}\n{answer and answer.content!r}"
-                    found.setdefault(f"{event.label} {info.failure.title}", text)
+                    found.setdefault(f"{info.failure.operation}: {info.failure.title}", text)
     return [f"{title}\n{text}" for title, text in found.items()]
 
 
@@ -218,21 +225,18 @@ def test_a_machine_finds_nothing(make_app: MakeApp, key: str, phase: str) -> Non
     # Without limits every request is answered, and without retention whatever was recorded is shown.
     app = make_app(HISTORY_RATE_LIMIT="", RUNS_RATE_LIMIT="", RETENTION_DAYS=0)
     seed(authorized(app, key))
-    generation: Json = {"database": "none", "deterministic": EXAMPLES is None}
-    examples = int(EXAMPLES or 0) or PHASES[phase]
     config = schemathesis.Config.from_dict(
         {
             "headers": {"X-Auth-Token": key, "Authorization": f"Bearer {key}"},
             "parameters": {"path.tenant_id": TENANT},
-            "generation": generation,
-            "phases": {
-                each: {"enabled": each == phase}
-                | ({"generation": {"max-examples": examples}} if each in ("fuzzing", "stateful") else {})
-                for each in ("examples", *PHASES)
-            },
+            "generation": {"database": "none", "deterministic": EXAMPLES is None},
+            "phases": {"examples": {"enabled": False}}
+            | {name: {"enabled": name == phase} | settings for name, settings in PHASES.items()},
             "checks": {"ignored_auth": {"enabled": False}},  # see keys_are_asked_for
         }
     )
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app, config=config)
-    found = found_by(schema)
+    # The same views answer at both their URLs; fuzzing asks them at both, the others at the first.
+    without_twins = schema.exclude(operation_id_regex="_of_own_tenant$")
+    found = found_by(schema if phase == "fuzzing" else without_twins)
     assert not found, "\n\n".join(found)

@@ -1,10 +1,8 @@
-"""What the tests of the command line have in common: real processes, and an application over what they left."""
+"""What the tests of the command line have in common: real processes, and an app over what they left."""
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,46 +15,43 @@ from notifhist.database import Database, lease, open_database
 from notifhist.factory import create_app
 from notifhist.queries.keys import add_key
 from tests.conftest import NOW, TENANT, authorized
+from tests.system.service import NOTIFHIST, PATIENCE_S, ROOT, environment
 
-ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
-SECONDS = 60
-"""How long a process may take before it counts as hanging."""
-
-
-def environment(database_url: str, settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a command: nothing of the outer service's settings, the clock at NOW."""
-    ours = {"DATABASE_URL": database_url, "NOW": NOW, **(settings or {})}
-    outer = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFHIST_")}
-    # COLUMNS: so that help does not depend on who runs the tests.
-    outer |= {"PYTHONPATH": str(ROOT), "COLUMNS": "100", "TERM": "xterm"}
-    return outer | {f"NOTIFHIST_{name}": value for name, value in ours.items()}
+FIXTURES_COUNTS = "Stored 954, there already 3, bad 0."
+"""What loading the fixtures says: of the published ones, three show again what others hold."""
 
 
 def start(database_url: str, *arguments: str | Path, **settings: str) -> subprocess.Popen[str]:
-    """Start a command; its output goes into pipes."""
+    """Start a command with its clock at NOW; its output goes into pipes."""
+    ours = {"DATABASE_URL": database_url, "NOW": NOW, **settings}
     return subprocess.Popen(
-        [sys.executable, "-m", "notifhist.cli", *map(str, arguments)],
-        env=environment(database_url, settings),
+        [*NOTIFHIST, *map(str, arguments)],
+        env=environment(ours) | {"COLUMNS": "100"},  # help does not depend on who runs the tests
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def run(
-    database_url: str, *arguments: str | Path, code: int = 0, **settings: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a command, and return its output once its exit code is the expected one and nothing crashed."""
-    with start(database_url, *arguments, **settings) as process:
+def finish(process: subprocess.Popen[str], code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Return a command's output once it has ended with the expected exit code, and nothing has crashed."""
+    with process:
         try:
-            stdout, stderr = process.communicate(timeout=SECONDS)
+            stdout, stderr = process.communicate(timeout=PATIENCE_S)
         finally:
             process.kill()
     assert process.returncode == code, stdout + stderr
     assert "Traceback" not in stderr
     assert "Exception ignored" not in stderr
     return subprocess.CompletedProcess(process.args, code, stdout, stderr)
+
+
+def run(
+    database_url: str, *arguments: str | Path, code: int = 0, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command; see `finish`."""
+    return finish(start(database_url, *arguments, **settings), code)
 
 
 @contextmanager
@@ -97,10 +92,5 @@ def write_lines(path: Path, lines: list[Any]) -> Path:
 
 def item_line(item: Any, check_id: str = "chOne", tenant: str = TENANT) -> dict[str, Any]:
     """Return the line of an export for an item of a check of enOne and alOne."""
-    return {
-        "tenant": tenant,
-        "entity_id": "enOne",
-        "alarm_id": "alOne",
-        "check_id": check_id,
-        "item": item,
-    }
+    place = {"tenant": tenant, "entity_id": "enOne", "alarm_id": "alOne", "check_id": check_id}
+    return {**place, "item": item}

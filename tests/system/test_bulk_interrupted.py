@@ -1,0 +1,210 @@
+"""Bulk commands that are watched, interrupted, killed or large."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from notifhist.bulk.loading import BATCH, Loader, find_sources
+from notifhist.clock import Clock
+from notifhist.queries.history import count_items
+from tests.conftest import NOW, NOW_MS
+from tests.http.helpers import item_at
+from tests.system.commands import FIXTURES, finish, item_line, opened, run, start, write_lines
+from tests.system.service import NOTIFHIST, PATIENCE_S, environment, wait_until
+
+MANY = 12_000
+
+
+@pytest.fixture(autouse=True)
+def sigint_is_heard() -> Iterator[None]:
+    """A test run in the background may ignore SIGINT, and what it starts would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def many_lines(tmp_path: Path) -> Path:
+    """An export of MANY items, all expired."""
+    return write_lines(
+        tmp_path / "many.ndjson", [item_line(item_at(1_000_000_000_000 + n)) for n in range(MANY)]
+    )
+
+
+def count(database_url: str) -> int:
+    with opened(database_url) as db:
+        return count_items(db)
+
+
+def load_here(database_url: str, *paths: Path) -> None:
+    """Load files without starting a process."""
+    with opened(database_url) as db:
+        loader = Loader(db, Clock(NOW_MS))
+        for source in find_sources(paths, None):
+            loader.load(source)
+        assert not loader.bad
+
+
+class OnTerminal:
+    """A command with a terminal for its standard error."""
+
+    def __init__(self, database_url: str, *arguments: str | Path) -> None:
+        ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [*NOTIFHIST, *map(str, arguments)],
+            env=environment({"DATABASE_URL": database_url, "NOW": NOW}) | {"TERM": "xterm", "COLUMNS": "100"},
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        self._text = b""
+        self._reader = threading.Thread(target=self._read, args=(ours,))
+        self._reader.start()
+
+    def _read(self, terminal: int) -> None:
+        try:
+            while data := os.read(terminal, 65_536):
+                self._text += data
+        except OSError:  # so a terminal ends on Linux
+            pass
+        finally:
+            os.close(terminal)
+
+    def text(self) -> str:
+        """Return what it has shown so far, without colours and cursor movements."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._text.decode(errors="replace"))
+
+    def reported(self) -> tuple[int, int]:
+        """Return how many records it has shown as done, and of how many."""
+        shown = re.findall(r"(\d+)/(\d+)", self.text())
+        return (int(shown[-1][0]), int(shown[-1][1])) if shown else (0, 0)
+
+    def wait(self) -> int:
+        """Return the exit code, once all that was shown is read."""
+        code = self.process.wait(PATIENCE_S)
+        self._reader.join()
+        return code
+
+
+@contextmanager
+def on_terminal(database_url: str, *arguments: str | Path) -> Iterator[OnTerminal]:
+    """Run a command on a terminal, and end it if it has not ended by itself."""
+    shown = OnTerminal(database_url, *arguments)
+    try:
+        yield shown
+    finally:
+        shown.process.kill()
+        shown.wait()
+
+
+def test_progress_is_shown_on_a_terminal_and_not_in_a_pipe(sqlite_database: str) -> None:
+    with on_terminal(sqlite_database, "load", FIXTURES) as shown:
+        assert shown.wait() == 0
+        assert shown.reported() == (957, 957)
+        assert re.search(r"Loading ━+ 957/957", shown.text())
+        assert "Stored 954, there already 3, bad 0." in shown.text()
+    piped = run(sqlite_database, "export")
+    assert piped.stderr == ""
+    assert len(piped.stdout.splitlines()) == 954
+    with on_terminal(sqlite_database, "export") as shown:
+        assert shown.wait() == 0
+        assert re.search(r"Exporting ━+ 954/954", shown.text())
+
+
+def test_what_was_reported_survives_a_kill_and_loading_again_completes_it(
+    database_url: str, many_lines: Path
+) -> None:
+    with on_terminal(database_url, "load", many_lines) as shown:
+        wait_until(lambda: shown.reported()[0] >= 2 * BATCH)
+        shown.process.kill()
+        assert shown.wait() == -signal.SIGKILL
+        reported, expected = shown.reported()
+    there = count(database_url)
+    assert 2 * BATCH <= reported <= there < MANY == expected
+    again = run(database_url, "load", many_lines).stderr
+    assert again == f"Stored {MANY - there}, there already {there}, bad 0.\n"
+    assert count(database_url) == MANY
+
+
+def test_ctrl_c_stops_a_load_and_says_how_far_it_came(database_url: str, many_lines: Path) -> None:
+    loading = start(database_url, "load", many_lines)
+    wait_until(lambda: count(database_url) >= BATCH)
+    loading.send_signal(signal.SIGINT)
+    counts, interrupted = finish(loading, code=1).stderr.splitlines()
+    there = count(database_url)
+    assert BATCH <= there < MANY
+    assert there % BATCH == 0
+    assert counts == f"Stored {there}, there already 0, bad 0."
+    done = f"Loading was interrupted after {there} of {MANY} records; what is done stays done."
+    assert interrupted == f"Error: {done}"
+
+
+def test_ctrl_c_stops_a_purge_and_says_how_far_it_came(database_url: str, many_lines: Path) -> None:
+    load_here(database_url, many_lines)
+    purging = start(database_url, "purge", "--batch", "10")
+    wait_until(lambda: count(database_url) < MANY)
+    purging.send_signal(signal.SIGINT)
+    interrupted = finish(purging, code=1)
+    deleted = MANY - count(database_url)
+    assert 0 < deleted < MANY
+    assert interrupted.stderr == (
+        f"Error: Purging was interrupted after {deleted} of {MANY} records; what is done stays done.\n"
+    )
+    assert interrupted.stdout == ""
+
+
+def test_ctrl_c_stops_an_export_and_says_how_far_it_came(database_url: str, many_lines: Path) -> None:
+    load_here(database_url, many_lines)
+    exporting = start(database_url, "export")
+    assert exporting.stdout is not None
+    exporting.stdout.readline()  # it is on its way, and has to wait while nobody reads on
+    exporting.send_signal(signal.SIGINT)
+    stderr = finish(exporting, code=1).stderr
+    assert re.fullmatch(rf"Error: Exporting was interrupted after \d+ of {MANY} records; .*\n", stderr)
+
+
+def test_a_reader_that_has_seen_enough_ends_an_export_without_a_word(
+    database_url: str, many_lines: Path
+) -> None:
+    load_here(database_url, many_lines)
+    exporting = start(database_url, "export")
+    assert exporting.stdout is not None
+    assert exporting.stdout.readline().startswith('{"tenant":')
+    exporting.stdout.close()
+    exporting.stdout = None
+    assert finish(exporting, code=1).stderr == ""
+
+
+def peak_memory(database_url: str, *arguments: str | Path) -> int:
+    """Return the greatest resident size, in bytes, that a command has until it ends well."""
+    process = subprocess.Popen(
+        [*NOTIFHIST, *map(str, arguments)],
+        env=environment({"DATABASE_URL": database_url, "NOW": NOW}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss * 1024
+
+
+def test_memory_stays_flat_however_large_the_file(database_url: str, tmp_path: Path) -> None:
+    text = "x" * 1000
+    lines = [item_line(item_at(NOW_MS - n, status=text)) for n in range(20_000)]
+    small = write_lines(tmp_path / "small.ndjson", lines[:BATCH])
+    large = write_lines(tmp_path / "large.ndjson", lines)
+    del lines
+    growth = -peak_memory(database_url, "load", small) + peak_memory(database_url, "load", large)
+    assert large.stat().st_size > 24_000_000
+    assert growth < 10_000_000
+    growth = -peak_memory(f"sqlite:///{tmp_path}/empty.db", "export") + peak_memory(database_url, "export")
+    assert growth < 10_000_000

@@ -1,0 +1,299 @@
+"""The commands as people type them: what they print, and what they say when things go wrong."""
+
+import re
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from notifhist.auth import GRANTS
+from notifhist.config import SETTINGS
+from notifhist.queries.keys import list_keys
+from tests.conftest import NOW_MS, TENANT, authorized
+from tests.http.helpers import ALARM, RUNS
+from tests.system.commands import application, finish, opened, run, start
+from tests.system.conftest import FragileDatabase
+
+DAY_MS = 86_400_000
+CREATE = ("keys", "create", "--tenant", TENANT, "--role", "monitoring:observer")
+
+
+def test_migrate_creates_the_tables_once(fragile_database: FragileDatabase) -> None:
+    url = fragile_database.url
+    both = [finish(start(url, "migrate")) for _ in range(2)]
+    assert [each.stdout for each in both] == ["Applied: 0001_initial\n", "The tables are up to date.\n"]
+    with application(url) as app:
+        assert app.test_client().get("/readyz").status_code == 200
+
+
+def test_two_hosts_may_migrate_at_once(fragile_database: FragileDatabase) -> None:
+    both = [start(fragile_database.url, "migrate") for _ in range(2)]
+    printed = sorted(finish(each).stdout for each in both)
+    assert printed == ["Applied: 0001_initial\n", "The tables are up to date.\n"]
+
+
+def test_every_command_creates_the_tables(tmp_path: Path) -> None:
+    for command in (("keys", "list"), ("export",), ("purge",)):
+        url = f"sqlite:///{tmp_path}/{command[0]}.db"
+        run(url, *command)
+        assert run(url, "migrate").stdout == "The tables are up to date.\n"
+
+
+def test_a_created_key_is_printed_alone_and_only_its_hash_is_kept(database_url: str) -> None:
+    created = run(database_url, *CREATE, "--role", "notification-logs:view", "--name", "reader")
+    assert re.fullmatch(r"nh_[0-9a-f]{12}_[A-Za-z0-9_-]{43}\n", created.stdout)
+    assert created.stderr == ""
+    key = created.stdout.strip()
+    with opened(database_url) as db:
+        (stored,) = list_keys(db)
+    assert key.rpartition("_")[2] not in repr(stored)
+    assert (stored.name, stored.tenant) == ("reader", TENANT)
+    assert stored.roles == ("monitoring:observer", "notification-logs:view")
+    assert stored.created == NOW_MS
+    assert stored.expires is None
+    with application(database_url) as app:
+        client = authorized(app, key)
+        assert client.get(ALARM).status_code == 200
+        assert client.get(RUNS).status_code == 200
+        assert client.post(f"{ALARM}/chOne", json={}).status_code == 403
+
+
+def test_the_list_of_keys_shows_everything_but_the_keys(database_url: str) -> None:
+    keys = [run(database_url, *CREATE, "--name", name).stdout for name in ("[one]", ":warning:")]
+    run(database_url, "keys", "revoke", ":warning:")
+    listed = run(database_url, "keys", "list").stdout
+    head, *lines = listed.splitlines()
+    assert head.split() == ["ID", "NAME", "TENANT", "ROLES", "CREATED", "EXPIRES", "REVOKED"]
+    now = "2011-11-10T01:00:00.000Z"
+    rows = [
+        [key.split("_")[1], name, TENANT, "monitoring:observer", now, "-", revoked]
+        for key, name, revoked in zip(keys, ("[one]", ":warning:"), ("-", now), strict=True)
+    ]
+    assert sorted(line.split() for line in lines) == sorted(rows)
+    assert not any(key.rpartition("_")[2].strip() in listed for key in keys)
+
+
+def test_a_key_is_revoked_at_once_by_name_or_id(database_url: str) -> None:
+    keys = [run(database_url, *CREATE, "--name", name).stdout.strip() for name in ("one", "two", "two")]
+    with application(database_url) as app:
+
+        def statuses() -> list[int]:
+            return [authorized(app, key).get(ALARM).status_code for key in keys]
+
+        assert statuses() == [200, 200, 200]
+        assert run(database_url, "keys", "revoke", keys[0].split("_")[1]).stdout == "Revoked: 1\n"
+        assert statuses() == [401, 200, 200]
+        assert run(database_url, "keys", "revoke", "two").stdout == "Revoked: 2\n"
+        assert statuses() == [401, 401, 401]
+    again = run(database_url, "keys", "revoke", "two", code=1)
+    assert "'two'" in again.stderr
+    assert "notifhist keys list" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("expires", "expected_ms"),
+    [
+        ("30d", NOW_MS + 30 * DAY_MS),
+        ("12h", NOW_MS + DAY_MS // 2),
+        ("90m", NOW_MS + 5_400_000),
+        ("1s", NOW_MS + 1000),
+        ("2011-11-10T02:00:00Z", NOW_MS + 3_600_000),
+        ("2011-11-10T02:00:00", NOW_MS + 3_600_000),
+        ("2011-11-10T02:00:00+01:00", None),
+        ("2011-11-11", NOW_MS + 23 * 3_600_000),
+    ],
+)
+def test_a_key_expires_at_a_date_or_after_a_span(
+    sqlite_database: str, expires: str, expected_ms: int | None
+) -> None:
+    if expected_ms is None:  # with its zone, it is now
+        assert "That is past" in run(sqlite_database, *CREATE, "--expires", expires, code=2).stderr
+        return
+    run(sqlite_database, *CREATE, "--expires", expires)
+    with opened(sqlite_database) as db:
+        assert [key.expires for key in list_keys(db)] == [expected_ms]
+
+
+def test_an_expired_key_stops_working_at_once(database_url: str) -> None:
+    key = run(database_url, *CREATE, "--expires", "1s").stdout.strip()
+    for ms, status in ((999, 200), (1000, 401)):
+        with application(database_url, NOW=NOW_MS + ms) as app:
+            assert authorized(app, key).get(ALARM).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param((*CREATE[:5], "reader"), [*GRANTS, "'reader'"], id="role"),
+        pytest.param(CREATE[:4], ["--role", *GRANTS], id="no-role"),
+        pytest.param(("keys", "create", *CREATE[4:]), ["--tenant"], id="no-tenant"),
+        *(
+            pytest.param(
+                ("keys", "create", "--tenant", tenant, *CREATE[4:]),
+                ["--tenant", "1 to 255"],
+                id=f"tenant-{name}",
+            )
+            for name, tenant in (("empty", ""), ("slash", "a/b"), ("long", "a" * 256), ("control", "a\nb"))
+        ),
+        *(
+            pytest.param((*CREATE, "--expires", expires), ["--expires", said], id=f"expires-{expires}")
+            for expires, said in (
+                ("soon", "a span such as 30d"),
+                ("30", "past"),
+                ("0d", "past"),
+                ("2011-11-10", "past"),
+                ("12345678901d", "a span such as 30d"),
+            )
+        ),
+        pytest.param(("keys", "revoke"), ["NAME_OR_ID"], id="revoke-nothing"),
+        pytest.param(("load",), ["PATHS"], id="load-nothing"),
+        pytest.param(
+            ("load", "no-such-file.json"), ["no-such-file.json", "does not exist"], id="load-missing"
+        ),
+        pytest.param(("load", "--check", "c", "."), ["--tenant"], id="load-check-alone"),
+        pytest.param(
+            ("load", "--tenant", "t", "--check", "c", "."),
+            ["--tenant, --entity, --alarm and --check"],
+            id="load-half-a-place",
+        ),
+        pytest.param(("load", "--tenant", "a/b", "."), ["tenant", "1 to 255"], id="load-bad-place"),
+        pytest.param(("purge", "--batch", "0"), ["--batch", "1<=x"], id="purge-batch"),
+        pytest.param(("serve", "--workers", "none"), ["--workers", "integer"], id="serve-workers"),
+        pytest.param(("fetch",), ["No such command 'fetch'"], id="command"),
+    ],
+)
+def test_wrong_usage_is_explained_with_exit_code_2(
+    sqlite_database: str, arguments: tuple[str, ...], said: list[str]
+) -> None:
+    wrong = run(sqlite_database, *arguments, code=2)
+    assert wrong.stdout == ""
+    explanation = re.sub(r"\s+", " ", wrong.stderr)
+    assert all(each in explanation for each in said), wrong.stderr
+
+
+HELP: dict[tuple[str, ...], list[str]] = {
+    (): ["serve", "migrate", "keys", "load", "export", "purge", "--version", "notifhist serve --demo"],
+    ("serve",): ["--bind HOST:PORT", "--workers", "--threads", "--demo", "Example: notifhist serve"],
+    ("migrate",): ["NOTIFHIST_DATABASE_URL", "Safe to repeat"],
+    ("keys",): ["create", "list", "revoke"],
+    ("keys", "create"): [
+        "--tenant",
+        "--role",
+        "--name",
+        "--expires",
+        *GRANTS,
+        "30d",
+        "Example: notifhist keys",
+    ],
+    ("keys", "list"): ["but the keys themselves"],
+    ("keys", "revoke"): ["NAME_OR_ID", "notifhist keys list"],
+    ("load",): [
+        "--tenant",
+        "--entity",
+        "--alarm",
+        "--check",
+        "--skip-bad",
+        "Examples: notifhist load fixtures",
+    ],
+    ("export",): ["--output", "Example: notifhist export > history.ndjson", "notifhist load"],
+    ("purge",): ["--batch", "default: 500", "Once a day"],
+}
+
+
+@pytest.mark.parametrize("command", HELP, ids=" ".join)
+def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
+    explained = run("no database is asked for", *command, "--help").stdout
+    text = re.sub(r"\s+", " ", explained)
+    assert text.startswith(f"Usage: python -m notifhist.cli {' '.join(command)}".rstrip())
+    assert all(said in text for said in HELP[command]), explained
+    options = re.split(r"\n  (?=-)", explained.partition("Options:")[2].partition("\n\n")[0])[1:]
+    for option in options:
+        assert re.search(r"(?s) {2,}[A-Z].*\w", option), f"no explanation: {option}"
+
+
+def test_the_help_lists_every_setting_with_its_default() -> None:
+    lines = run("", "--help").stdout.splitlines()
+    for setting in SETTINGS:
+        number = lines.index(f"    NOTIFHIST_{setting.name}={setting.default}")
+        assert lines[number + 1].strip() == setting.help
+
+
+BAD_SETTINGS = {
+    "DATABASE_URL": "mysql://localhost/x",
+    "NOW": "yesterday",
+    "RETENTION_DAYS": "abc",
+    "QUERY_WINDOW_DAYS": "0",
+    "DEFAULT_LIMIT": "1001",
+    "HISTORY_RATE_LIMIT": "many",
+    "RUNS_RATE_LIMIT": "1000",
+    "RATE_LIMIT_STORAGE": "disk",
+    "TRUSTED_PROXIES": "-1",
+}
+
+
+def test_a_file_that_cannot_be_written_is_one_clear_line(sqlite_database: str) -> None:
+    failed = run(sqlite_database, "export", "--output", "/no/such/folder/history.ndjson", code=1)
+    (line,) = failed.stderr.splitlines()
+    assert line == "Error: Could not open file '/no/such/folder/history.ndjson': No such file or directory"
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in SETTINGS])
+def test_a_bad_setting_is_named_in_one_line(sqlite_database: str, name: str) -> None:
+    settings = {"DATABASE_URL": sqlite_database, name: BAD_SETTINGS[name]}
+    wrong = run(settings.pop("DATABASE_URL"), "purge", code=1, **settings)
+    (line,) = wrong.stderr.splitlines()
+    assert line.startswith(f"Error: NOTIFHIST_{name}='{BAD_SETTINGS[name]}': ")
+    assert wrong.stdout == ""
+
+
+def assert_it_says_that_the_database_fails(
+    url: str, *command: str, why: str, shown: str | None = None
+) -> None:
+    failed = run(url, *command, code=1)
+    (line,) = failed.stderr.splitlines()
+    assert line.startswith(f"Error: The database {shown or url} failed: ")
+    assert why in line
+    assert failed.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("migrate",), ("keys", "list"), CREATE, ("load", "."), ("export",), ("purge",), ("serve",)],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_database_in_a_missing_folder_is_one_clear_line(tmp_path: Path, command: tuple[str, ...]) -> None:
+    url = f"sqlite:///{tmp_path}/missing/notifhist.db"
+    assert_it_says_that_the_database_fails(url, *command, why="unable to open database file")
+
+
+def test_a_file_that_is_no_database_is_one_clear_line_and_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("Not a database at all. " * 100)
+    assert_it_says_that_the_database_fails(f"sqlite:///{path}", "keys", "list", why="file is not a database")
+    assert path.read_text() == "Not a database at all. " * 100
+
+
+@pytest.mark.parametrize(
+    "form", ["postgresql://me:secret@127.0.0.1:1/x", "postgresql://127.0.0.1:1/x?password=secret"]
+)
+def test_a_server_that_does_not_listen_is_one_clear_line_without_the_password(form: str) -> None:
+    shown = form.replace("secret", "***")
+    assert_it_says_that_the_database_fails(form, "keys", "list", why="Connection refused", shown=shown)
+
+
+def test_a_server_that_lacks_the_database_is_one_clear_line(postgres_url: str) -> None:
+    url = postgres_url.replace("/postgres?", "/no_such_database?")
+    assert_it_says_that_the_database_fails(url, "migrate", why='database "no_such_database" does not exist')
+
+
+def test_a_database_that_another_has_locked_is_waited_for(sqlite_database: str) -> None:
+    path = sqlite_database.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = start(sqlite_database, *CREATE)
+        time.sleep(2)
+        assert waiting.poll() is None
+        other.execute("COMMIT")
+    assert finish(waiting).stdout.startswith("nh_")

@@ -1,0 +1,88 @@
+"""`purge`, as a process: it deletes what has expired, and nobody waits for it."""
+
+import uuid
+
+import pytest
+
+from notifhist.database import Database
+from notifhist.paging import TICKS_PER_MS
+from notifhist.queries.history import all_items, count_items, record_items
+from notifhist.queries.runs import record_runs
+from schemas.query import CheckPath
+from schemas.runs import RUN
+from tests.conftest import NOW_MS, TENANT
+from tests.http.helpers import CHECK, get_json, id_at, item_at, post, run_of
+from tests.system.commands import application, client_of, finish, run, start
+
+DAY_MS = 86_400_000
+OLDEST_MS = NOW_MS - 30 * DAY_MS
+WHERE = CheckPath(TENANT, "enOne", "alOne", "chOne")
+ELSEWHERE = CheckPath("654321", "enOne", "alOne", "chOne")
+
+
+def record(db: Database, where: CheckPath, *item_ids: str) -> None:
+    items = [{"id": item_id, "state": "OK", "notification_results": []} for item_id in item_ids]
+    record_items(db, where, items, 0)
+
+
+def kept(db: Database) -> list[tuple[str, str]]:
+    """Return tenant and id of every item."""
+    return [(stored.check.tenant, stored.document["id"]) for stored in all_items(db)]
+
+
+EXPIRED = [id_at(0), id_at(OLDEST_MS - DAY_MS), id_at(OLDEST_MS - 1, ticks=TICKS_PER_MS - 1)]
+SHOWN = [id_at(OLDEST_MS), id_at(OLDEST_MS, number=1), id_at(NOW_MS), id_at(NOW_MS + DAY_MS)]
+
+
+@pytest.mark.parametrize("batch", ["1", "2", "3", "500"])
+def test_purge_deletes_exactly_what_has_expired(database_url: str, db: Database, batch: str) -> None:
+    record(db, WHERE, *EXPIRED, *SHOWN)
+    record(db, ELSEWHERE, *EXPIRED)
+    record_runs(db, TENANT, [RUN.load(run_of(id=1, dateCreated="1999-01-01T00:00:00Z"))], 0)
+    said = "Deleted {} items older than 2011-10-11T01:00:00.000Z.\n"
+    assert run(database_url, "purge", "--batch", batch).stdout == said.format(6)
+    assert kept(db) == [(TENANT, item_id) for item_id in SHOWN]
+    assert run(database_url, "purge", "--batch", batch).stdout == said.format(0)
+    assert kept(db) == [(TENANT, item_id) for item_id in SHOWN]
+    with application(database_url) as app:
+        assert get_json(client_of(app), "/api/v1/notifications/logs/run")["total"] == 1
+
+
+def test_what_purge_deletes_is_what_is_not_shown(database_url: str, db: Database) -> None:
+    record(db, WHERE, *EXPIRED, *SHOWN)
+    with application(database_url) as app:
+        client = client_of(app)
+        url = f"{CHECK}?from=0&to={NOW_MS + 2 * DAY_MS}"
+        before = client.get(url).data
+        assert run(database_url, "purge").stdout.startswith("Deleted 3 items")
+        assert client.get(url).data == before
+        assert [item["id"] for item in get_json(client, url)["values"]] == SHOWN
+
+
+@pytest.mark.parametrize(("days", "deleted"), [("0", None), ("1", 5), ("31", 2), ("36500", 0)])
+def test_the_retention_decides(database_url: str, db: Database, days: str, deleted: int | None) -> None:
+    record(db, WHERE, *EXPIRED, *SHOWN)
+    said = run(database_url, "purge", RETENTION_DAYS=days).stdout
+    if deleted is None:
+        assert said == "Nothing ever expires: NOTIFHIST_RETENTION_DAYS is 0.\n"
+    else:
+        assert said.startswith(f"Deleted {deleted} items older than ")
+    assert count_items(db) == len(EXPIRED) + len(SHOWN) - (deleted or 0)
+
+
+def test_readers_and_writers_go_on_during_a_purge(database_url: str, db: Database) -> None:
+    expired = 4000
+    record(db, WHERE, *(id_at(1_000_000_000_000 + n) for n in range(expired)))
+    with application(database_url) as app:
+        client = client_of(app)
+        purging = start(database_url, "purge", "--batch", "100")
+        meanwhile = 0
+        while purging.poll() is None:
+            left = count_items(db)
+            written = post(client, CHECK, item_at(NOW_MS, number=meanwhile)).get_json()
+            assert get_json(client, f"{CHECK}/{written['id']}") == written
+            if left < expired and purging.poll() is None:
+                meanwhile += 1
+        assert finish(purging).stdout.startswith(f"Deleted {expired} items")
+        assert meanwhile > 5
+        assert count_items(db) in (meanwhile, meanwhile + 1)
