@@ -7,29 +7,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 import peewee
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from notifhist import demo, serving
 from notifhist.auth import GRANTS, ApiKey, new_key
 from notifhist.bulk.exporting import count_lines, export_lines
-from notifhist.bulk.loading import Loader, Report, find_sources
+from notifhist.bulk.loading import Loader, find_sources
 from notifhist.bulk.records import Place, Tenant, place_problems
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY, SETTINGS, ConfigError, Settings, load_settings
 from notifhist.database import Database, lease, migrate, open_database
+from notifhist.progress import progress
 from notifhist.queries import history
 from notifhist.queries import keys as stored_keys
 from schemas.bulk import PATH_ID, is_path_id
@@ -107,7 +100,7 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
     with _database() as (db, settings):
         if with_demo:
             clock = Clock(settings.now)
-            with _progress("Loading examples") as report:
+            with progress("Loading examples") as report:
                 key = demo.prepare(db, clock, report)
             click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
             for command in demo.commands(key, bind):
@@ -232,7 +225,7 @@ def load(
     with _database() as (db, settings):
         loader = Loader(db, Clock(settings.now))
         try:
-            with _progress("Loading") as loader.report:
+            with progress("Loading") as loader.report:
                 for source in sources:
                     loader.load(source, skip_bad=skip_bad)
         finally:
@@ -253,7 +246,7 @@ def export(output: BinaryIO) -> None:
 
     Example: notifhist export > history.ndjson
     """
-    with _database() as (db, _), _progress("Exporting", total=count_lines(db)) as report:
+    with _database() as (db, _), progress("Exporting", total=count_lines(db)) as report:
         for line in export_lines(db):
             output.write(line)
             report(1)
@@ -275,7 +268,7 @@ def purge(batch: int) -> None:
             return
         oldest_ms = Clock(settings.now).now_ms() - settings.retention_ms
         deleted = 0
-        with _progress("Purging", total=history.count_expired(db, oldest_ms)) as report:
+        with progress("Purging", total=history.count_expired(db, oldest_ms)) as report:
             done = batch
             while done == batch:
                 with db.turn():
@@ -296,33 +289,6 @@ def _database() -> Iterator[tuple[Database, Settings]]:
         yield db, settings
     finally:
         db.close()
-
-
-@contextmanager
-def _progress(title: str, total: int = 0) -> Iterator[Report]:
-    """Show a bar, if standard error is a terminal; yields what moves it on. Ctrl-C says how far it came."""
-    columns: tuple[Any, ...] = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total)
-        (state,) = progress.tasks
-
-        def report(done: int, expected: int = 0) -> None:
-            progress.update(task, advance=done, total=(state.total or 0) + expected)
-
-        try:
-            yield report
-        except KeyboardInterrupt:
-            raise click.ClickException(
-                f"{title} was interrupted after {state.completed:.0f} of {state.total:.0f} records; "
-                "what is done stays done."
-            ) from None
 
 
 def _place(tenant: str | None, entity: str | None, alarm: str | None, check: str | None) -> Place | None:

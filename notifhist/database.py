@@ -1,10 +1,11 @@
 """The databases: how to open one, what its transactions are, and all SQL in which the two differ."""
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -40,9 +41,18 @@ class SqliteDatabase(peewee.SqliteDatabase):
         self._opened = threading.local()
 
     def _connect(self) -> Any:
-        connection = super()._connect()  # type: ignore[misc]  # peewee's stubs leave it out
-        self._opened.inode = _inode(self.path)
-        return connection
+        give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
+        while True:
+            try:
+                connection = super()._connect()  # type: ignore[misc]  # peewee's stubs leave it out
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait for its turn to change the journal mode, as it does for all else.
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                    raise
+                time.sleep(0.01)
+            else:
+                self._opened.inode = _inode(self.path)
+                return connection
 
     def is_current(self) -> bool:
         """Say whether this thread's connection is one to the file that stands at the path now."""

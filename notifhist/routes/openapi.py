@@ -246,7 +246,9 @@ def _error(description: Description, api: _Api, kind: type[ApiError]) -> str:
         # Who is refused is not charged.
         limits = () if kind in (errors.Unauthorized, errors.Forbidden) else _limits(api)
         sometimes = ("Retry-After", *limits) if kind is errors.Unavailable else limits
-        about = inspect.getdoc(kind) or ""
+        # The notification runs tell with 403 what is a 401 elsewhere.
+        told = (errors.Unauthorized, kind) if name == "error403" else (kind,)
+        about = " ".join(inspect.getdoc(each) or "" for each in told)
         description.spec.components.response(name, _response(about, content, (*_ALWAYS, *more), sometimes))
     return name
 

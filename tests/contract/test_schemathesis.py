@@ -33,11 +33,11 @@ from tests.http.helpers import CHECK, RUNS, item_at, run_of, xsd
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES")
 PHASES: dict[str, Json] = {
     "coverage": {},
-    "fuzzing": {"generation": {"max-examples": int(EXAMPLES or 12)}},
+    "fuzzing": {"generation": {"max-examples": int(EXAMPLES or 8)}},
     # What fits, so that something is there to go on with; by the links of the description, since those
     # that schemathesis infers take one id for another.
     "stateful": {
-        "generation": {"max-examples": int(EXAMPLES or 50), "mode": "positive"},
+        "generation": {"max-examples": int(EXAMPLES or 30), "mode": "positive"},
         "inference": {"algorithms": []},
     },
 }
@@ -106,20 +106,30 @@ def before_call(context: Any, case: Any, kwargs: Json) -> None:
         case.headers["Accept"] = accept
     if case.meta and not case.meta.generation.mode.is_negative and isinstance(case.body, dict):
         case.body = within_range(case.body)
-        path = case.path_parameters or {}
-        for document in case.body.get("values", case.body.get("runs", [case.body])):
-            agree(document, path if case.method == "PUT" else {})
+        if not case.path.endswith("/attempts"):
+            make_fit(case)
 
 
-def agree(document: Json, path: Json) -> None:
-    """Make the ids of body and URL agree, and an item's timestamp with its id."""
-    if "run_id" in path and "id" in document:
-        document["id"] = int(path["run_id"])
-    if "uuid" in path and "id" in document:
-        document["id"] = path["uuid"]
-    item_id = path.get("uuid", document.get("id"))
-    if "timestamp" in document and item_id is not None:
-        document["timestamp"] = uuid_timestamp(item_id)
+def make_fit(case: Any) -> None:
+    """Leave the reserved `values` out of an item, and make ids and times agree."""
+    path = case.path_parameters or {} if case.method == "PUT" else {}
+    name = "runs" if case.path.startswith(RUNS) else "values"
+    if path or not is_list_of_documents(case.body.get(name)):
+        case.body.pop(name, None)
+    for document in case.body.get(name, [case.body]):
+        if "run_id" in path and "id" in document:
+            document["id"] = int(path["run_id"])
+        if "uuid" in path and "id" in document:
+            document["id"] = path["uuid"]
+        item_id = path.get("uuid", document.get("id"))
+        if "timestamp" in document and item_id is not None:
+            document["timestamp"] = uuid_timestamp(item_id)
+
+
+def is_list_of_documents(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(each, dict) and bool({"state", "status"} & each.keys()) for each in value
+    )
 
 
 def within_range(value: Any) -> Any:

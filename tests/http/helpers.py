@@ -40,9 +40,15 @@ def run_of(**members: Any) -> dict[str, Any]:
 
 def post(client: FlaskClient, url: str, document: Any, status: int = 201, **headers: str) -> TestResponse:
     """Post `document` as JSON, and return the answer once its status is the expected one."""
-    response = client.post(url, json=document, headers=headers)
+    response = send(client, "POST", url, document, **headers)
     assert response.status_code == status, response.text
     return response
+
+
+def send(client: FlaskClient, method: str, url: str, document: Any, **headers: str) -> TestResponse:
+    """Send `document` as JSON, members in their order (the client's own `json` would sort them)."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.open(url, method=method, data=json.dumps(document), content_type=JSON, headers=named)
 
 
 def get_json(client: FlaskClient, url: str, status: int = 200) -> Any:

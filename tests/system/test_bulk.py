@@ -272,14 +272,15 @@ def test_an_export_loaded_elsewhere_answers_the_same_byte_for_byte(
 def test_an_export_has_lines_that_name_the_place_of_a_record_and_no_keys(
     database_url: str, tmp_path: Path
 ) -> None:
-    runs = [{"tenant": TENANT, "run": run_of(id=2, dateCreated="2011-11-01T00:00:00.000Z")}]
-    run(database_url, "load", write_lines(tmp_path / "a.ndjson", [item_line(FIRST), *runs]))
+    one = {**run_of(id=2), "dateCreated": "2011-11-01T00:00:00.000Z"}
+    lines = [item_line(FIRST), {"tenant": TENANT, "run": one}]
+    run(database_url, "load", write_lines(tmp_path / "a.ndjson", lines))
     key = run(database_url, "keys", "create", "--tenant", TENANT, "--role", "monitoring:observer").stdout
     exported = run(database_url, "export").stdout
     item, recorded = map(json.loads, exported.splitlines())
     assert json.dumps(item) == json.dumps(item_line(FIRST))
     assert list(recorded) == ["tenant", "run"]
-    assert recorded["run"].items() >= runs[0]["run"].items()
+    assert recorded["run"].items() >= one.items()
     assert key.split("_")[1] not in exported
 
 

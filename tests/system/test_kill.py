@@ -107,7 +107,7 @@ def post_attempt(ledger: Ledger, client: Client) -> None:
 
 
 def post_runs(ledger: Ledger, client: Client) -> None:
-    summaries = tuple(f"run {next(ledger.number)}" for _ in range(random.choice((1, 5))))
+    summaries = tuple(f"run {next(ledger.number)}" for _ in range(random.choice((1, 50))))
     ledger.bundles.append(summaries)
     runs = [run_of(summary=summary) for summary in summaries]
     if (answer := ledger.post(client, RUNS, {"runs": runs} if len(runs) > 1 else runs[0])) is not None:

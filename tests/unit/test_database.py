@@ -1,5 +1,6 @@
 import multiprocessing
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -233,13 +234,14 @@ def test_a_connection_to_a_replaced_file_is_not_kept(sqlite_database: str, tmp_p
         SeriesRow.insert(tenant="t", entity_id="e", alarm_id="a", check_id="c").execute(database)
     assert database.is_current()
     path = Path(sqlite_database.removeprefix("sqlite:///"))
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(tmp_path / "restored.db")) as target:
+    restored = tmp_path / "restored.db"
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(restored)) as target:
         source.backup(target)
         with target:
             target.execute("UPDATE series SET tenant = 'restored'")
     for companion in (f"{path}-wal", f"{path}-shm"):
         Path(companion).unlink(missing_ok=True)
-    (tmp_path / "restored.db").replace(path)
+    restored.replace(path)
     assert not database.is_current()
     lease(database)
     assert database.is_current()
@@ -256,6 +258,20 @@ def test_a_connection_to_a_removed_file_is_given_up(sqlite_database: str) -> Non
     with pytest.raises(peewee.OperationalError):
         lease(database)
     assert not path.exists()
+
+
+def test_a_file_that_is_not_yet_in_wal_mode_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "restored.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as writer:
+        writer.execute("CREATE TABLE t (x)")
+        writer.execute("BEGIN IMMEDIATE")
+        finish = threading.Timer(0.3, writer.execute, args=("COMMIT",))
+        finish.start()
+        database = open_database(f"sqlite:///{path}")
+        lease(database)
+        finish.join()
+        assert database.execute_sql("PRAGMA journal_mode").fetchone() == ("wal",)
+        database.close()
 
 
 def test_writing_takes_the_lock_at_once(sqlite_database: str) -> None:
@@ -313,7 +329,7 @@ def test_both_schemes_of_postgresql_are_taken(scheme: str, postgres_database: st
 
 
 def test_postgresql_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"pip install 'notifhist\[postgres\]'"):
         open_database("postgresql://h/d")
 
