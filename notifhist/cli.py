@@ -25,8 +25,7 @@ from notifhist.database import Database, lease, migrate, open_database
 from notifhist.progress import progress
 from notifhist.queries import history
 from notifhist.queries import keys as stored_keys
-from schemas.bulk import PATH_ID, is_path_id
-from schemas.fields import format_instant, parse_instant
+from schemas.fields import PATH_ID, format_instant, is_path_id, parse_instant
 from schemas.query import CheckPath
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
@@ -209,7 +208,8 @@ def load(
     runs.
 
     A file is checked whole before anything of it is stored, then stored in batches. Loading a file again
-    skips what is there; nothing that is stored is ever changed.
+    skips what is there; nothing that is stored is ever changed. So a run needs its id here, and an item
+    its id or its timestamp.
 
     \b
     Examples: notifhist load fixtures

@@ -3,8 +3,7 @@
 import time
 from dataclasses import dataclass
 
-TICKS_PER_MS = 10_000
-"""A tick is 100 ns, the unit of a version-1 UUID's time."""
+from schemas.fields import TICKS_PER_MS
 
 
 @dataclass(frozen=True)

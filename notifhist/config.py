@@ -51,9 +51,10 @@ def _rate_limit(text: str) -> limits.RateLimitItem | None:
     if not text:
         return None
     try:
-        return limits.parse(text)
+        (item,) = limits.parse_many(text)
     except ValueError:
         raise ValueError("give a number and a span, such as 1000/minute, or nothing for no limit") from None
+    return item
 
 
 def _rate_limit_storage(text: str) -> str:

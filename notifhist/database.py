@@ -18,7 +18,7 @@ from notifhist.config import ConfigError
 _UNDEFINED_TABLE = "42P01"
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_MIGRATION_LOCK = 0x6E6F7469  # any number, as long as all hosts take the same
+_LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
 _BUSY_TIMEOUT_S = 20
 _TRUSTED_IDLE_S = 1.0
 
@@ -75,7 +75,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
         return peewee.fn.INSTR(column, text) > 0
 
     def lock_name(self, name: str) -> None:
-        """Make other transactions that lock the same name wait for the end of this one."""
+        """Make other transactions that lock the same name wait: `writing` has locked everyone out."""
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -87,11 +87,9 @@ class SqliteDatabase(peewee.SqliteDatabase):
         yield
         time.sleep((time.monotonic() - started) / 2)
 
-    @contextmanager
-    def migrating(self) -> Iterator[None]:
-        """Hold a transaction in which only one host at a time migrates."""
-        with self.atomic("EXCLUSIVE"):
-            yield
+    def migrating(self) -> Any:
+        """Return a transaction in which only one host at a time migrates."""
+        return self.atomic("EXCLUSIVE")
 
 
 class PostgresqlDatabase(peewee.PostgresqlDatabase):
@@ -136,7 +134,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def lock_name(self, name: str) -> None:
         """Make other transactions that lock the same name wait for the end of this one."""
-        self._take_lock("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", _MIGRATION_LOCK, name)
+        self._take_lock("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", _LOCK_SPACE, name)
 
     def turn(self) -> AbstractContextManager[None]:
         """Hold one of many transactions in a row, and then let others write: they wait for no such lock."""
@@ -146,7 +144,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     def migrating(self) -> Iterator[None]:
         """Hold a transaction in which only one host at a time migrates."""
         with self.atomic():
-            self._take_lock("SELECT pg_advisory_xact_lock(%s)", _MIGRATION_LOCK)
+            self._take_lock("SELECT pg_advisory_xact_lock(%s)", _LOCK_SPACE)
             yield
 
     def _take_lock(self, sql: str, *parameters: object) -> None:

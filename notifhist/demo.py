@@ -6,11 +6,12 @@ from pathlib import Path
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.bulk.loading import Loader, Report, Source, find_sources
 from notifhist.bulk.records import Record, Tenant, read_records
-from notifhist.clock import TICKS_PER_MS, Clock
+from notifhist.clock import Clock
 from notifhist.config import ConfigError
 from notifhist.database import Database
 from notifhist.paging import Key, id_of, key_of
 from notifhist.queries import history, keys, runs
+from schemas.fields import TICKS_PER_MS
 
 TENANT = "123456"
 """The tenant of the published examples."""

@@ -26,8 +26,12 @@ class ApiError(Exception):
         self.headers = headers or {}
         super().__init__(self.message)
 
+    def __str__(self) -> str:
+        return f"{self.message} {self.details}".strip()
+
 
 MOST_PROBLEMS_NAMED = 1000
+RETRY_AFTER_S = "5"
 
 
 def name_problems(problems: Mapping[str, str]) -> str:
@@ -52,7 +56,7 @@ class Malformed(BadRequest):
 
     def __init__(self, message: str, problem: str, line: int, column: int) -> None:
         super().__init__(message, f"{problem}: line {line}, column {column}.")
-        self.line = line
+        self.problem, self.line, self.column = problem, line, column
 
 
 class InvalidLimit(BadRequest):
@@ -80,7 +84,7 @@ class Unauthorized(ApiError):
     """No token, or one that is unknown, expired or revoked."""
 
     status, fault_type, run_error_type = 401, "unauthorizedError", "FORBIDDEN"
-    message = "No valid token: send a key that is neither expired nor revoked as X-Auth-Token."
+    message = "No valid key."
 
 
 class Forbidden(ApiError):
@@ -144,7 +148,10 @@ class InternalError(ApiError):
 
 
 class Unavailable(ApiError):
-    """The database cannot be reached."""
+    """The database cannot be reached, or is not ready."""
 
     status, fault_type = 503, "systemFailureError"
     message = "The service cannot reach its database at the moment; try again."
+
+    def __init__(self, message: str | None = None, details: str = "") -> None:
+        super().__init__(message, details, {"Retry-After": RETRY_AFTER_S})

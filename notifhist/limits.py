@@ -18,8 +18,9 @@ from limits import RateLimitItem
 from limits.errors import ConfigurationError
 from limits.storage import RedisStorage, Storage
 
-from notifhist.clock import TICKS_PER_MS, Clock
+from notifhist.clock import Clock
 from notifhist.config import PREFIX, ConfigError
+from schemas.fields import TICKS_PER_MS
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - what we put there is in a private directory
 REDIS_TIMEOUT_S, WARN_EVERY_S, SWEEP_EVERY_REQUESTS = 1, 60, 1000

@@ -5,11 +5,9 @@ import secrets
 import uuid
 from typing import NamedTuple
 
-from notifhist.clock import TICKS_PER_MS
-from schemas.fields import parse_time_uuid
-from schemas.history import UUID_EPOCH_TICKS
+from schemas.document import Document
+from schemas.fields import MAX_TICKS, TICKS_PER_MS, UUID_EPOCH_TICKS, parse_time_uuid
 
-_MAX_UUID_TIME = 2**60 - 1
 _SIGNED_64 = 2**64
 _MULTICAST = 1 << 40
 
@@ -50,7 +48,7 @@ def new_key(ticks: int, ordinal: int = 0) -> Key:
     Of items that are recorded together, `ordinal` counts: they stay in order within their millisecond.
     """
     last_of_ms = ticks - ticks % TICKS_PER_MS + TICKS_PER_MS - 1
-    ticks = min(ticks + ordinal, last_of_ms, _MAX_UUID_TIME - UUID_EPOCH_TICKS)
+    ticks = min(ticks + ordinal, last_of_ms, MAX_TICKS)
     return Key(ticks, _rest(secrets.randbits(62)))
 
 
@@ -58,6 +56,22 @@ def derived_key(timestamp: int, content: bytes) -> Key:
     """Return a key in the millisecond `timestamp`, for a new id: the same for the same content."""
     digest = int.from_bytes(hashlib.sha256(content).digest()[:8])
     return Key(timestamp * TICKS_PER_MS, _rest(digest))
+
+
+def complete(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:
+    """Return `document` with its id and timestamp, filled-in ones first.
+
+    Without either, its time is `now_ticks`, 100 ns since the epoch; for `ordinal` see `new_key`.
+    """
+    if "id" not in document:
+        ticks = document["timestamp"] * TICKS_PER_MS if "timestamp" in document else now_ticks
+        document = {"id": id_of(new_key(ticks, ordinal)), **document}
+    if "timestamp" not in document:
+        # A filled-in timestamp comes right behind the id where that is first, else before all others.
+        timestamp = key_of(document["id"]).timestamp
+        first = {"id": document["id"]} if next(iter(document)) == "id" else {}
+        document = {**first, "timestamp": timestamp, **document}
+    return document
 
 
 def _rest(bits: int) -> int:

@@ -1,4 +1,4 @@
-"""The only place that builds a response, errors too: format, Vary, ETag, request id."""
+"""Documents and errors as responses: format, status, Location, ETag."""
 
 import hashlib
 from http import HTTPStatus

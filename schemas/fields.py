@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import unicodedata
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,13 @@ INT32 = (-(2**31), 2**31 - 1)
 INT64 = (-(2**63), 2**63 - 1)
 NUMBER_RANGE = (-(2**63), 2**64 - 1)
 """Integers that are kept exactly, in any member (docs/contract.md, "Recording")."""
-MAX_TIMESTAMP = 103_072_857_660_684
+TICKS_PER_MS = 10_000
+"""A tick is 100 ns, the unit of a version-1 UUID's time."""
+UUID_EPOCH_TICKS = 0x01B21DD213814000
+"""Ticks from the start of UUID time (1582-10-15) to the Unix epoch (RFC 9562, 5.1)."""
+MAX_TICKS = 2**60 - 1 - UUID_EPOCH_TICKS
+"""The last tick, since the epoch, that a version-1 UUID holds."""
+MAX_TIMESTAMP = MAX_TICKS // TICKS_PER_MS
 """The last millisecond, since the epoch, that a version-1 UUID holds."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -23,6 +30,10 @@ _MAX_INSTANT = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
 _INTEGER = re.compile(r"-?[0-9]{1,4000}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _UNESCAPED_PLUS = re.compile(r"(?<=\d) (\d\d:?\d\d)$")
+
+
+MAX_PATH_ID = 255
+PATH_ID = f"Must be 1 to {MAX_PATH_ID} characters, no slash and no control character among them."
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,13 @@ def format_instant(instant: int) -> str:
     return (_EPOCH + instant * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def is_path_id(text: str) -> bool:
+    """Say whether `text` can be an id in a URL's path: 1 to 255 characters, any but slash and controls."""
+    return 1 <= len(text) <= MAX_PATH_ID and not any(
+        character == "/" or unicodedata.category(character) in ("Cc", "Cs") for character in text
+    )
+
+
 def parse_time_uuid(text: str) -> uuid.UUID:
     """Return the version-1 UUID that `text` writes in the 8-4-4-4-12 form, any case; raises ValueError."""
     if not _UUID.fullmatch(text):
@@ -107,6 +125,18 @@ class Text(fields.String):
         if self.without_nul and "\0" in value:
             raise ValidationError("U+0000 is not allowed.")
         return value
+
+
+class PathId(Text):
+    """An id that stands in a URL's path."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not is_path_id(text):
+            raise ValidationError(PATH_ID)
+        return text
 
 
 class JsonInteger(fields.Integer):

@@ -8,6 +8,8 @@ from marshmallow import EXCLUDE, ValidationError, fields, validates_schema
 from schemas.document import DocumentSchema, OpenDocumentSchema
 from schemas.fields import (
     MAX_TIMESTAMP,
+    TICKS_PER_MS,
+    UUID_EPOCH_TICKS,
     FreeMap,
     JsonBoolean,
     JsonInteger,
@@ -17,13 +19,22 @@ from schemas.fields import (
     parse_time_uuid,
 )
 
-UUID_EPOCH_TICKS = 0x01B21DD213814000
-"""100 ns ticks from the start of UUID time (1582-10-15) to the Unix epoch (RFC 9562, 5.1)."""
-
 
 def uuid_timestamp(text: str) -> int:
     """Return the time of the version-1 UUID `text`, in ms since the epoch, floored."""
-    return (parse_time_uuid(text).time - UUID_EPOCH_TICKS) // 10_000
+    return (parse_time_uuid(text).time - UUID_EPOCH_TICKS) // TICKS_PER_MS
+
+
+def time_problems(item: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with an item's id and timestamp taken together, by member."""
+    if "id" not in item:
+        return {}
+    timestamp = uuid_timestamp(item["id"])
+    if timestamp < 0:
+        return {"id": "Its time is before 1970."}
+    if item.get("timestamp", timestamp) != timestamp:
+        return {"timestamp": f"The id's time is {timestamp}."}
+    return {}
 
 
 class AttemptSchema(OpenDocumentSchema):
@@ -75,13 +86,8 @@ class HistoryItemSchema(OpenDocumentSchema):
 
     @validates_schema(skip_on_field_errors=False)
     def _one_time(self, data: Mapping[str, Any], **kwargs: Any) -> None:
-        if "id" not in data:
-            return
-        expected = uuid_timestamp(data["id"])
-        if not 0 <= expected <= MAX_TIMESTAMP:
-            raise ValidationError("Its time is before 1970.", "id")
-        if data.get("timestamp", expected) != expected:
-            raise ValidationError(f"The id's time is {expected}.", "timestamp")
+        if problems := time_problems(data):
+            raise ValidationError({name: [problem] for name, problem in problems.items()})
 
 
 class PageMetadataSchema(DocumentSchema):

@@ -11,16 +11,9 @@ from schemas.bulk import RUN_LINE
 
 def export_lines(db: Database) -> Iterator[bytes]:
     """Yield a line for each item, expired or not, and then for each run; `notifhist load` reads them back."""
-    for stored in history.all_items(db):
-        check = stored.check
+    for check, item in history.all_items(db):
         # Not dumped by the schema: the item is already as it was recorded.
-        line = {
-            "tenant": check.tenant,
-            "entity_id": check.entity_id,
-            "alarm_id": check.alarm_id,
-            "check_id": check.check_id,
-            "item": stored.document,
-        }
+        line = {**vars(check), "item": item}
         yield orjson.dumps(line) + b"\n"
     for tenant, run in runs.all_runs(db):
         yield orjson.dumps(RUN_LINE.dump({"tenant": tenant, "run": run})) + b"\n"

@@ -113,7 +113,7 @@ class Loader:
                 for record in records:
                     self._store(source, place, [record])
             else:
-                self._add_bad(source, records[0].line, f"{error.message} {error.details}".strip())
+                self._add_bad(source, records[0].line, str(error))
             return
         self.stored += created
         self.present += len(records) - created

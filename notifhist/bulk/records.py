@@ -17,9 +17,10 @@ from notifhist.bodies import load
 from notifhist.errors import BadRequest, Malformed, name_problems
 from notifhist.paging import derived_key, id_of
 from notifhist.representation import from_json, from_xml
-from notifhist.representation.parsed import MAX_DEPTH, Parsed
-from schemas.bulk import ITEM_LINE, PATH_ID, RUN_LINE, is_path_id
+from notifhist.representation.parsed import MAX_DEPTH, Parsed, list_field
+from schemas.bulk import ITEM_LINE, RUN_LINE
 from schemas.document import Document, DocumentSchema
+from schemas.fields import PATH_ID, is_path_id
 from schemas.history import HISTORY_CONTAINER, ITEM
 from schemas.query import CheckPath
 from schemas.runs import RUN, RUNS_CONTAINER
@@ -105,7 +106,7 @@ def _read_line(line: bytes, number: int) -> Record:
     try:
         value, problems = from_json.parse_value(line, max_depth=_LINE_DEPTH)
     except Malformed as error:  # it counts lines from this one
-        raise BadRequest(error.message, error.details.replace(": line 1, column", ": column")) from None
+        raise BadRequest(error.message, f"{error.problem}: column {error.column}.") from None
     is_run = isinstance(value, dict) and "run" in value
     loaded = load(Parsed(value, False, problems), RUN_LINE if is_run else ITEM_LINE).document
     if is_run:
@@ -123,7 +124,7 @@ def _read_document(path: Path, place: Place) -> Iterator[Record | BadRecord]:
         parsed = reader.parse(body, single, container)
         parts = _parts(parsed, single, container) if parsed.is_container else [parsed]
     except BadRequest as error:
-        yield BadRecord(error.line if isinstance(error, Malformed) else 1, _text(error))
+        yield BadRecord(error.line if isinstance(error, Malformed) else 1, str(error))
         return
     lines = reader.record_lines(body, container) if parsed.is_container else [1]
     for part, line in zip(parts, lines, strict=True):
@@ -135,7 +136,7 @@ def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) ->
 
     Raises BadRequest if the container itself does not fit.
     """
-    name = from_json.list_name(container)
+    name = list_field(container)[0]
     members: Any = parsed.document.get(name)
     own: dict[str, str] = {}
     of_members: dict[int, dict[str, str]] = {}
@@ -174,8 +175,4 @@ def _or_bad(line: int, read: Callable[[], Record]) -> Record | BadRecord:
     try:
         return read()
     except BadRequest as error:
-        return BadRecord(line, _text(error))
-
-
-def _text(error: BadRequest) -> str:
-    return f"{error.message} {error.details}".strip()
+        return BadRecord(line, str(error))

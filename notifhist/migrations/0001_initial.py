@@ -71,9 +71,3 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
     for model in (Series, HistoryItem, NotificationRun, ApiKey):
         with db.bind_ctx([model]):
             db.create_tables([model])
-
-
-def down(migrator: SchemaMigrator, db: Database) -> None:
-    for model in (Series, HistoryItem, NotificationRun, ApiKey):
-        with db.bind_ctx([model]):
-            db.drop_tables([model])

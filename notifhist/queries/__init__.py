@@ -1,1 +1,1 @@
-"""The only SQL: a module per resource, each function one question or one change to the store."""
+"""All SQL over what is recorded: a module per resource, each function one question or one change."""

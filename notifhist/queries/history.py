@@ -12,16 +12,17 @@ from typing import Any
 import orjson
 import peewee
 
-from notifhist.clock import TICKS_PER_MS
 from notifhist.database import Database
 from notifhist.errors import ItemConflict, NotFound, ParentNotFound
 from notifhist.models import HistoryItemRow, SeriesRow
-from notifhist.paging import Key, id_of, key_of, new_key
+from notifhist.paging import Key, complete, id_of, key_of
 from notifhist.queries.same import same_json
 from schemas.document import Document
+from schemas.fields import TICKS_PER_MS
 from schemas.query import AlarmPath, CheckPath, HistoryQuery
 
 _INSERT_BATCH = 200  # rows of one statement; SQLite takes 32,766 parameters at most
+_READ_BATCH = 500
 _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
 
 
@@ -39,14 +40,6 @@ class Recorded:
 
     items: tuple[Document, ...]
     created: int
-
-
-@dataclass(frozen=True)
-class StoredItem:
-    """An item together with the check it belongs to."""
-
-    check: CheckPath
-    document: Document
 
 
 def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[str]:
@@ -107,22 +100,6 @@ def get_item(db: Database, check: CheckPath, item_id: str, oldest_ms: int | None
     document = _find(db, check, _key_or_not_found(item_id), oldest_ms)
     if document is None:
         raise NotFound("No such item.", f"{item_id} is not in this check's history.")
-    return document
-
-
-def complete(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:
-    """Return `document` with its id and timestamp, filled-in ones first.
-
-    Without either, its time is `now_ticks`, 100 ns since the epoch; for `ordinal` see `new_key`.
-    """
-    if "id" not in document:
-        ticks = document["timestamp"] * TICKS_PER_MS if "timestamp" in document else now_ticks
-        document = {"id": id_of(new_key(ticks, ordinal)), **document}
-    if "timestamp" not in document:
-        # A filled-in timestamp comes right behind the id where that is first, else before all others.
-        timestamp = key_of(document["id"]).timestamp
-        first = {"id": document["id"]} if next(iter(document)) == "id" else {}
-        document = {**first, "timestamp": timestamp, **document}
     return document
 
 
@@ -219,23 +196,20 @@ def count_expired(db: Database, oldest_ms: int) -> int:
 
 def purge_expired(db: Database, oldest_ms: int, batch: int) -> int:
     """Delete up to `batch` expired items, in a transaction of their own; return how many there were."""
+    key = (HistoryItemRow.series_id, HistoryItemRow.ticks, HistoryItemRow.rest)
+    expired = (
+        HistoryItemRow.select(*key)
+        .where(HistoryItemRow.ticks < _low_ticks(oldest_ms))
+        .order_by(HistoryItemRow.ticks)
+        .limit(batch)
+    )
     with db.writing():
-        rows = (
-            HistoryItemRow.select(HistoryItemRow.series_id, HistoryItemRow.ticks, HistoryItemRow.rest)
-            .where(HistoryItemRow.ticks < _low_ticks(oldest_ms))
-            .order_by(HistoryItemRow.ticks)
-            .limit(batch)
-            .tuples()
-            .execute(db)
-        )
-        expired = list(rows)
-        for series_id, *key in expired:
-            HistoryItemRow.delete().where(_is_item(series_id, Key(*key))).execute(db)
-    return len(expired)
+        deleted: int = HistoryItemRow.delete().where(peewee.Tuple(*key) << expired).execute(db)
+    return deleted
 
 
-def all_items(db: Database, batch: int = 500) -> Iterator[StoredItem]:
-    """Yield every item, expired or not, series by series and oldest first; memory stays flat."""
+def all_items(db: Database) -> Iterator[tuple[CheckPath, Document]]:
+    """Yield every check and item, expired or not, series by series and oldest first; memory stays flat."""
     for series in SeriesRow.select().order_by(SeriesRow.id).execute(db):
         check = CheckPath(series.tenant, series.entity_id, series.alarm_id, series.check_id)
         after = Key(_MIN_BIGINT, _MIN_BIGINT)
@@ -247,14 +221,14 @@ def all_items(db: Database, batch: int = 500) -> Iterator[StoredItem]:
                     peewee.Tuple(HistoryItemRow.ticks, HistoryItemRow.rest) > after,
                 )
                 .order_by(HistoryItemRow.ticks, HistoryItemRow.rest)
-                .limit(batch)
+                .limit(_READ_BATCH)
                 .tuples()
                 .execute(db)
             )
             found = list(rows)
             for _, _, document in found:
-                yield StoredItem(check, orjson.loads(document))
-            if len(found) < batch:
+                yield check, orjson.loads(document)
+            if len(found) < _READ_BATCH:
                 break
             after = Key(*found[-1][:2])
 

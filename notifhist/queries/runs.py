@@ -22,8 +22,7 @@ Run = dict[str, Any]
 _BETWEEN = "X"
 """Parts the texts that a search looks through: no case-folded text has an upper-case letter, so no search
 can match across two of them."""
-_FIND_BATCH, _INSERT_BATCH = 1000, 200  # rows of one statement
-_DEFAULTED = ("date_created", "date_updated", "delivered_count", "seq_no")
+_FIND_BATCH, _READ_BATCH, _INSERT_BATCH = 1000, 500, 200  # rows of one statement
 _COLUMNS = tuple(
     field for name, field in NotificationRunRow._meta.fields.items() if name not in ("tenant", "search_text")
 )
@@ -100,7 +99,7 @@ def replace_run(db: Database, tenant: str, run: Run, now_ms: int) -> tuple[Run, 
     return filled, created
 
 
-def all_runs(db: Database, batch: int = 500) -> Iterator[tuple[str, Run]]:
+def all_runs(db: Database) -> Iterator[tuple[str, Run]]:
     """Yield every tenant and run, tenant by tenant and by id; memory stays flat."""
     row = NotificationRunRow
     tenants = row.select(row.tenant).distinct().order_by(row.tenant).tuples().execute(db)
@@ -108,10 +107,12 @@ def all_runs(db: Database, batch: int = 500) -> Iterator[tuple[str, Run]]:
         after: int | None = None
         while True:
             behind: list[Any] = [] if after is None else [row.id > after]
-            rows = row.select(*_COLUMNS).where(row.tenant == tenant, *behind).order_by(row.id).limit(batch)
+            rows = (
+                row.select(*_COLUMNS).where(row.tenant == tenant, *behind).order_by(row.id).limit(_READ_BATCH)
+            )
             found = [_run(each) for each in rows.dicts().execute(db)]
             yield from ((tenant, run) for run in found)
-            if len(found) < batch:
+            if len(found) < _READ_BATCH:
                 break
             after = found[-1]["id"]
 
@@ -172,9 +173,9 @@ def _filled(run: Run, known: Run | None, now_ms: int) -> Run:
     conflict only because time has passed.
     """
     date_created = run.get("date_created", now_ms)
-    defaults = dict(zip(_DEFAULTED, (date_created, run.get("date_updated", date_created), 0, 0), strict=True))
+    defaults = {"date_created": date_created, "date_updated": date_created, "delivered_count": 0, "seq_no": 0}
     if known is not None:
-        defaults = {name: known[name] for name in _DEFAULTED}
+        defaults = {name: known[name] for name in defaults}
     objects = run.get("notification_objects") or None
     return {column.name: None for column in _COLUMNS} | defaults | run | {"notification_objects": objects}
 

@@ -9,11 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from marshmallow import fields
-
 from notifhist.errors import BadRequest, Malformed
-from notifhist.representation.parsed import MAX_DEPTH, Parsed, wrong_values
-from schemas.document import DocumentSchema, member_fields
+from notifhist.representation.parsed import MAX_DEPTH, Parsed, list_field, wrong_values
+from schemas.document import DocumentSchema
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|:|[^\s{}\[\],:"]+')
 _LONGEST_EXACT = 20  # characters of the longest integer in range; a longer one need not be converted
@@ -36,7 +34,9 @@ def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None 
     nesting that is too deep.
     """
     document, problems = parse_value(body)
-    is_container = container is not None and isinstance(document, dict) and list_name(container) in document
+    is_container = (
+        container is not None and isinstance(document, dict) and list_field(container)[0] in document
+    )
     return Parsed(document, is_container, problems)
 
 
@@ -67,6 +67,7 @@ def parse_value(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, dict[str,
 def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
     """Yield the line in which each record of a container begins; `body` has been parsed without error."""
     text = body.decode("utf-8-sig")
+    holder, _ = list_field(container)
     levels, inside, line, counted = 0, False, 1, 0
     name = previous = ""
     for token in _TOKEN.finditer(text):
@@ -77,18 +78,13 @@ def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
             yield line
         if mark in ("{", "["):
             levels += 1
-            inside = inside or (levels == _RECORD_LEVEL and name == list_name(container))
+            inside = inside or (levels == _RECORD_LEVEL and name == holder)
         elif mark in ("}", "]"):
             inside = inside and levels > _RECORD_LEVEL
             levels -= 1
         elif mark == ":" and levels == 1:
             name = json.loads(previous)
         previous = mark
-
-
-def list_name(container: DocumentSchema) -> str:
-    """Return the name of the member that holds the container's documents."""
-    return next(name for name, field in member_fields(container).items() if isinstance(field, fields.List))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

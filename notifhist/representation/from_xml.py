@@ -8,7 +8,7 @@ from lxml import etree
 from marshmallow import Schema, fields
 
 from notifhist.errors import BadRequest, Malformed
-from notifhist.representation.parsed import Parsed, Path, path_text, wrong_values
+from notifhist.representation.parsed import Parsed, Path, list_field, path_text, wrong_values
 from schemas.document import Document, DocumentSchema, member_fields
 from schemas.fields import FreeMap, JsonBoolean, JsonInteger, parse_integer, place_in_xml
 
@@ -42,11 +42,8 @@ def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None 
 
 def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
     """Yield the line in which each record of a container begins; `body` has been parsed without error."""
-    holder = next(
-        place_in_xml(field).name or name
-        for name, field in member_fields(container).items()
-        if isinstance(field, fields.List)
-    )
+    name, field = list_field(container)
+    holder = place_in_xml(field).name or name
     for element in _parse_tree(body).iterfind(f"{holder}/*"):
         yield element.sourceline or 1
 

@@ -1,13 +1,17 @@
 """What a parser makes of a body, and what it may not hold in either format."""
 
+import dataclasses
 import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from marshmallow import fields
+
 from notifhist.errors import BadRequest
+from schemas.document import DocumentSchema, member_fields
 from schemas.fields import NUMBER_RANGE
 
 MAX_DEPTH = 64
@@ -27,7 +31,13 @@ class Parsed:
 
     document: Any
     is_container: bool
-    problems: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def list_field(container: DocumentSchema) -> tuple[str, fields.List[Any]]:
+    """Return name and field of the member that holds a container's documents."""
+    members = member_fields(container).items()
+    return next((name, each) for name, each in members if isinstance(each, fields.List))
 
 
 def path_text(path: Path) -> str:

@@ -5,9 +5,11 @@ which is no route is 404 for anyone (docs/contract.md, "Who may ask" and "Rate l
 """
 
 import time
-import unicodedata
 import uuid
-from typing import Any, cast
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
 
 import peewee
 from flask import current_app, g, request
@@ -17,14 +19,49 @@ from werkzeug.routing import Rule
 from notifhist import errors
 from notifhist.auth import ApiKey, split_key
 from notifhist.database import lease
+from notifhist.limits import RateLimiter
 from notifhist.negotiation import choose
 from notifhist.queries.keys import find_key
 from notifhist.responses import FORMATS, is_runs_path
-from notifhist.routes.context import service
+from notifhist.routes.context import Service, required_role, service
+from schemas.fields import PATH_ID, is_path_id
 
 OPERATIONS = "operations"
 """The blueprint whose views need no key and are charged to nobody."""
-MAX_ID_LENGTH = 255
+
+
+@dataclass(frozen=True)
+class _Api:
+    """In what the two APIs differ on the way in: each reads its own header first, and counts for itself."""
+
+    name: str
+    headers: tuple[str, str]
+    how: str
+    refusal: type[errors.ApiError]
+    """Of a caller without a valid key."""
+    limiter: Callable[[Service], RateLimiter]
+    account: Callable[[ApiKey], str]
+    shows_usage: bool
+
+
+_HISTORY = _Api(
+    name="history",
+    headers=("X-Auth-Token", "Authorization"),
+    how="X-Auth-Token",
+    refusal=errors.Unauthorized,
+    limiter=attrgetter("history_limiter"),
+    account=attrgetter("tenant"),
+    shows_usage=True,
+)
+_RUNS = _Api(
+    name="runs",
+    headers=("Authorization", "X-Auth-Token"),
+    how="Authorization: Bearer …",
+    refusal=errors.Forbidden,
+    limiter=attrgetter("runs_limiter"),
+    account=attrgetter("id"),
+    shows_usage=False,
+)
 
 
 def admit() -> None:
@@ -34,19 +71,17 @@ def admit() -> None:
     rule, ids = _matched()
     if rule is not None and rule.endpoint.partition(".")[0] == OPERATIONS:
         return
-    runs_api = is_runs_path(request.path)
+    api = _RUNS if is_runs_path(request.path) else _HISTORY
     try:
         lease(service().db)
-        g.key = _authenticate(runs_api)
+        g.key = _authenticate(api)
         if rule is not None:
             _authorize(g.key, ids)
-    except (errors.Unauthorized, errors.Forbidden, peewee.PeeweeException) as refused:
+    except (errors.Unauthorized, errors.Forbidden, peewee.PeeweeException):
         if rule is None:
             raise errors.NotFound from None
-        if runs_api and isinstance(refused, errors.Unauthorized):
-            raise errors.Forbidden(refused.message) from None
         raise
-    _charge(g.key, runs_api)
+    _charge(g.key, api)
     if rule is None:
         raise errors.NotFound
     if request.routing_exception is not None:
@@ -77,27 +112,18 @@ def _matched() -> tuple[Rule | None, dict[str, Any]]:
         return None, {}
 
 
-def _authenticate(runs_api: bool) -> ApiKey:
-    """Return the caller's key. Each API reads its own header first, the other's only if that is absent."""
-    own, other = ("Authorization", "X-Auth-Token") if runs_api else ("X-Auth-Token", "Authorization")
-    name = own if own in request.headers else other
+def _authenticate(api: _Api) -> ApiKey:
+    """Return the caller's key: from the API's own header, from the other's only if that is absent."""
+    name = next((each for each in api.headers if each in request.headers), api.headers[0])
     token = request.headers.get(name, "")
     if name == "Authorization":
         scheme, _, token = token.partition(" ")
         token = token if scheme.lower() == "bearer" else ""
     parts = split_key(token.strip())
     key = find_key(service().db, parts[0]) if parts else None
-    if (
-        parts is None
-        or key is None
-        or not key.has_secret(parts[1])
-        or not key.is_valid(service().clock.now_ms())
-    ):
-        raise errors.Unauthorized(
-            f"No valid key: send one that is neither expired nor revoked as {own}"
-            f"{': Bearer …' if runs_api else ''}."
-        )
-    return key
+    if parts and key and key.has_secret(parts[1]) and key.is_valid(service().clock.now_ms()):
+        return key
+    raise api.refusal(f"No valid key: send one that is neither expired nor revoked as {api.how}.")
 
 
 def _authorize(key: ApiKey, ids: dict[str, Any]) -> None:
@@ -105,18 +131,17 @@ def _authorize(key: ApiKey, ids: dict[str, Any]) -> None:
     if ids.pop("tenant_id", key.tenant) != key.tenant:
         raise errors.Forbidden
     if request.endpoint is not None:
-        role: str = cast("Any", current_app.view_functions[request.endpoint]).required_role
+        role = required_role(request.endpoint)
         if not key.allows(role):
             raise errors.Forbidden(f"This key may not do that; it lacks the role {role}.")
 
 
-def _charge(key: ApiKey, runs_api: bool) -> None:
-    """Count the request: part A by account, part B by key. Raises RateLimitReached."""
-    limiter = service().runs_limiter if runs_api else service().history_limiter
-    usage = limiter.charge(key.id if runs_api else key.tenant)
-    g.usage = None if runs_api else usage
+def _charge(key: ApiKey, api: _Api) -> None:
+    """Count the request. Raises RateLimitReached."""
+    usage = api.limiter(service()).charge(api.account(key))
+    g.usage = usage if api.shows_usage else None
     if usage is not None and usage.exceeded:
-        service().metrics.rate_limited("runs" if runs_api else "history")
+        service().metrics.rate_limited(api.name)
         raise errors.RateLimitReached(
             details=f"{usage.limit} requests in {usage.window}.",
             headers={"Retry-After": str(usage.retry_after)},
@@ -129,16 +154,9 @@ def _check_ids(ids: dict[str, Any]) -> None:
         request.environ["PATH_INFO"].encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:
         raise errors.BadRequest("An id in the URL is not UTF-8.") from None
-    for name, value in ids.items():
-        if len(value) > MAX_ID_LENGTH:
-            raise errors.BadRequest(
-                "An id in the URL is too long.", f"{name}: At most {MAX_ID_LENGTH} characters."
-            )
-        if any(unicodedata.category(character) == "Cc" for character in value):
-            raise errors.BadRequest(
-                "An id in the URL has a character that no id has.",
-                f"{name}: No slash and no control character.",
-            )
+    wrong = {name: PATH_ID for name, value in ids.items() if not is_path_id(value)}
+    if wrong:
+        raise errors.BadRequest("An id in the URL does not fit.", errors.name_problems(wrong))
 
 
 def _check_query() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, quote, urlencode
 
 from flask import current_app, g, request
@@ -56,6 +56,13 @@ def requires(role: str) -> Callable[[View], View]:
     return declare
 
 
+def required_role(endpoint: str) -> str:
+    """Return the role that the view of `endpoint` requires."""
+    view: Any = current_app.view_functions[endpoint]
+    role: str = view.required_role
+    return role
+
+
 def read_body(single: DocumentSchema, container: DocumentSchema | None = None) -> Body:
     """Return the request's body; see `parse_body` for what it raises."""
     request.max_content_length = MAX_BODY if container is None else MAX_CONTAINER
@@ -73,7 +80,6 @@ def url_here(*more: str, **replaced: str) -> str:
     url = request.host_url.rstrip("/") + path
     if not replaced:
         return url
-    query = request.query_string.decode("latin-1").encode("latin-1").decode("utf-8", "surrogateescape")
-    kept = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    kept = parse_qsl(request.query_string.decode(), keep_blank_values=True, errors="surrogateescape")
     pairs = [pair for pair in kept if pair[0] not in replaced] + list(replaced.items())
     return f"{url}?{urlencode(pairs, errors='surrogateescape', quote_via=quote)}"

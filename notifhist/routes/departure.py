@@ -3,7 +3,6 @@
 import logging
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 import peewee
 from flask import Flask, Response, g, request
@@ -11,16 +10,19 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from notifhist import errors
 from notifhist.database import give_up, is_unreachable
+from notifhist.limits import Usage
 from notifhist.logs import log_request
 from notifhist.responses import error_response
 from notifhist.routes.context import service
 
-if TYPE_CHECKING:
-    from notifhist.limits import Usage
-
 logger = logging.getLogger("notifhist")
 
-_RETRY_AFTER_S = "5"
+_KINDS = {
+    HTTPStatus.BAD_REQUEST: errors.BadRequest,
+    HTTPStatus.NOT_FOUND: errors.NotFound,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.RequestTooLarge,
+}
+"""What Flask refuses by itself, in the words of the API."""
 
 
 def register(app: Flask) -> None:
@@ -66,12 +68,7 @@ def _answer_http_exception(error: HTTPException) -> Response:
     if isinstance(error, MethodNotAllowed):
         allow = ", ".join(sorted(error.valid_methods or ()))
         return error_response(errors.MethodNotAllowed(headers={"Allow": allow}))
-    kinds = {
-        HTTPStatus.BAD_REQUEST: errors.BadRequest,
-        HTTPStatus.NOT_FOUND: errors.NotFound,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.RequestTooLarge,
-    }
-    kind = kinds.get(HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR))
+    kind = _KINDS.get(HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR))
     return error_response(kind()) if kind is not None else _answer_unexpected(error)
 
 
@@ -81,7 +78,7 @@ def _answer_database_error(error: peewee.PeeweeException) -> Response:
     if not is_unreachable(error):
         return _answer_unexpected(error)
     logger.error("the database failed: %s", error, extra={"request_id": g.request_id})
-    return error_response(errors.Unavailable(headers={"Retry-After": _RETRY_AFTER_S}))
+    return error_response(errors.Unavailable())
 
 
 def _answer_unexpected(error: Exception) -> Response:

@@ -5,14 +5,15 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from notifhist.auth import ADMIN, CREATOR, OBSERVER
-from notifhist.errors import BadRequest
+from notifhist.errors import BadRequest, name_problems
+from notifhist.paging import complete
 from notifhist.params import history_query
 from notifhist.queries import history
 from notifhist.responses import no_content, respond
 from notifhist.routes.context import caller, read_body, requires, service, url_here
 from schemas.document import Document
 from schemas.fields import parse_time_uuid
-from schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM, uuid_timestamp
+from schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM, time_problems
 from schemas.query import AlarmPath, CheckPath
 
 blueprint = Blueprint("history", __name__)
@@ -110,14 +111,12 @@ def _item_of(item: Document, uuid: str) -> Document:
         item_id = str(parse_time_uuid(uuid))
     except ValueError as error:
         raise BadRequest("The URL names no item.", f"{uuid}: {error}") from None
-    timestamp = uuid_timestamp(item_id)
-    if timestamp < 0:
-        raise BadRequest("The URL names no item.", f"{uuid}: Its time is before 1970.")
     if item.get("id", item_id) != item_id:
         raise BadRequest("The body does not fit.", f"id: The URL says {item_id}.")
-    if item.get("timestamp", timestamp) != timestamp:
-        raise BadRequest("The body does not fit.", f"timestamp: The id's time is {timestamp}.")
-    return history.complete({"id": item_id, **item} if "id" not in item else item)
+    item = item if "id" in item else {"id": item_id, **item}
+    if problems := time_problems(item):
+        raise BadRequest("The body does not fit.", name_problems(problems))
+    return complete(item)
 
 
 def _container_of(items: tuple[Document, ...]) -> Document:

@@ -19,10 +19,10 @@ from notifhist import errors
 from notifhist.errors import ApiError
 from notifhist.openapi_fields import Description, Json
 from notifhist.responses import FORMATS, PROBLEM_JSON
-from notifhist.routes.admission import MAX_ID_LENGTH
+from notifhist.routes.context import required_role
 from schemas.document import DocumentSchema
 from schemas.error import FAULT, PROBLEM, RUN_ERROR
-from schemas.fields import JsonInteger, Text, TimeUuid
+from schemas.fields import MAX_PATH_ID, JsonInteger, Text, TimeUuid
 from schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM
 from schemas.query import HISTORY_QUERY, RUNS_QUERY
 from schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
@@ -114,7 +114,7 @@ _APIS = {
 """What stands under the name of each blueprint."""
 
 _ID = Text(
-    validate=[validate.Length(1, MAX_ID_LENGTH), validate.Regexp(r"^[^/\x00-\x1f\x7f-\x9f]*$")],
+    validate=[validate.Length(1, MAX_PATH_ID), validate.Regexp(r"^[^/\x00-\x1f\x7f-\x9f]*$")],
     metadata={"description": "any characters but a slash and controls, percent-encoded UTF-8"},
 )
 _PATH_FIELDS: dict[str, fields.Field[Any]] = {"uuid": TimeUuid(), "run_id": JsonInteger()}
@@ -179,7 +179,7 @@ def _operation(description: Description, rule: Rule) -> Json:
         kinds: tuple[type[ApiError], ...] = (*api.errors, *more)
     else:
         view = _VIEWS[name]
-        operation["description"] = f"Needs the role `{getattr(function, 'required_role')}`."  # noqa: B009
+        operation["description"] = f"Needs the role `{required_role(rule.endpoint)}`."
         operation["security"] = [{scheme: []} for scheme in api.security]
         operation["parameters"] = _parameters(description, view)
         if view.bodies:

@@ -4,10 +4,9 @@ from functools import lru_cache
 from importlib.resources import files
 
 import orjson
-import peewee
 from flask import Blueprint, Response
 
-from notifhist.database import give_up, lease, pending_migrations
+from notifhist.database import lease, pending_migrations
 from notifhist.errors import Unavailable
 from notifhist.responses import plain
 from notifhist.routes.context import service
@@ -28,13 +27,8 @@ def healthz() -> Response:
 def readyz() -> Response:
     """Answer whether requests can be served: the database is reachable and its tables are up to date."""
     db = service().db
-    try:
-        lease(db)
-        pending = pending_migrations(db)
-    except peewee.PeeweeException:
-        give_up(db)
-        raise Unavailable(headers={"Retry-After": "5"}) from None
-    if pending:
+    lease(db)
+    if pending := pending_migrations(db):
         raise Unavailable("The tables are not up to date: run `notifhist migrate`.", ", ".join(pending))
     return plain(b'{"status":"ready"}', _JSON)
 

@@ -64,7 +64,9 @@ def test_the_readme_shows_the_real_answer(client: FlaskClient) -> None:
     url = re.search(r"http://127\.0\.0\.1:8000(/[^']+)'", README)
     shown_json = re.search(r"```json\n(.+?)\n```", README, re.DOTALL)
     shown_xml = re.search(r"```xml\n(.+?)\n```", README, re.DOTALL)
-    assert url and shown_json and shown_xml
+    assert url is not None
+    assert shown_json is not None
+    assert shown_xml is not None
     item = json.loads(shown_json[1])["values"][0]
     # Not by `json=`, which would sort the members.
     posted = client.post(url[1].partition("?")[0], data=json.dumps(item), content_type="application/json")

@@ -21,7 +21,7 @@ _SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile(
     "default", max_examples=40, deadline=None, derandomize=True, suppress_health_check=_SUPPRESSED
 )
-settings.register_profile("thorough", max_examples=1000, deadline=None, suppress_health_check=_SUPPRESSED)
+settings.register_profile("thorough", max_examples=400, deadline=None, suppress_health_check=_SUPPRESSED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 Newcomer = Callable[..., FlaskClient]

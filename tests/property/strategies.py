@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from notifhist.paging import Key, id_of
 from schemas.document import Document, member_fields
-from schemas.fields import MAX_TIMESTAMP, NUMBER_RANGE
-from schemas.history import ATTEMPT, HISTORY_PAGE, ITEM, UUID_EPOCH_TICKS, NotificationResultSchema
+from schemas.fields import MAX_TIMESTAMP, NUMBER_RANGE, UUID_EPOCH_TICKS
+from schemas.history import ATTEMPT, HISTORY_PAGE, ITEM, NotificationResultSchema
 from schemas.runs import RUN
 from schemas.xml_names import ROOTS
 

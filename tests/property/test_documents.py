@@ -10,11 +10,10 @@ from flask.testing import FlaskClient
 from hypothesis import assume, example, given
 from lxml import etree
 
-from notifhist.clock import TICKS_PER_MS
 from notifhist.paging import Key, id_of, key_of
 from notifhist.representation import as_json, as_xml, from_json, from_xml
 from schemas.document import Document
-from schemas.fields import MAX_TIMESTAMP
+from schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
 from schemas.history import HISTORY_PAGE, ITEM, uuid_timestamp
 from tests.property.conftest import Newcomer
 from tests.property.strategies import (
@@ -28,7 +27,7 @@ from tests.property.strategies import (
 )
 
 SERIES = "/entities/e/alarms/a/notification_history"
-PURE = 4
+PURE = 3
 """How many times as many examples a test without a database can afford."""
 REST = key_of("646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26").rest
 

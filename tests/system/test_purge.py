@@ -1,11 +1,13 @@
 """`purge`, as a process: it deletes what has expired, and nobody waits for it."""
 
+from itertools import pairwise
+
 import pytest
 
-from notifhist.clock import TICKS_PER_MS
 from notifhist.database import Database
 from notifhist.queries.history import all_items, count_items, record_items
 from notifhist.queries.runs import record_runs
+from schemas.fields import TICKS_PER_MS
 from schemas.query import CheckPath
 from schemas.runs import RUN
 from tests.conftest import NOW_MS, TENANT
@@ -69,18 +71,18 @@ def test_the_retention_decides(database_url: str, db: Database, days: str, delet
 
 
 def test_readers_and_writers_go_on_during_a_purge(database_url: str, db: Database) -> None:
-    expired = 4000
+    expired = 10_000
     record(db, WHERE, *(id_at(1_000_000_000_000 + n) for n in range(expired)))
     with application(database_url) as app:
         client = client_of(app)
-        purging = start(database_url, "purge", "--batch", "100")
-        written = meanwhile = 0
+        purging = start(database_url, "purge")
+        left = [expired]
         while purging.poll() is None:
-            has_begun = count_items(db) < expired + written
-            item = post(client, CHECK, item_at(NOW_MS, number=written)).get_json()
+            item = post(client, CHECK, item_at(NOW_MS, number=len(left))).get_json()
             assert get_json(client, f"{CHECK}/{item['id']}") == item
-            written += 1
-            meanwhile += has_begun and purging.poll() is None
+            left.append(count_items(db) - len(left))
         assert finish(purging).stdout.startswith(f"Deleted {expired} items")
-        assert meanwhile > 5
-        assert count_items(db) == written
+        deleted_during_a_write = [before - after for before, after in pairwise(left)]
+        assert max(deleted_during_a_write) <= expired / 4
+        assert sum(deleted_during_a_write) > expired / 2
+        assert count_items(db) == len(left) - 1

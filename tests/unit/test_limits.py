@@ -16,9 +16,10 @@ import limits
 import pytest
 from limits.storage import Storage
 
-from notifhist.clock import TICKS_PER_MS, Clock
+from notifhist.clock import Clock
 from notifhist.config import ConfigError
 from notifhist.limits import MachineStorage, RateLimiter, Usage, open_storage
+from schemas.fields import TICKS_PER_MS
 
 NOW_MS = 1_320_885_544_875
 SQLITE_URL = "sqlite:////srv/notifhist.db"

@@ -5,8 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifhist.paging import Key, id_of, key_of, new_key
-from schemas.fields import MAX_TIMESTAMP
-from schemas.history import UUID_EPOCH_TICKS, uuid_timestamp
+from schemas.fields import MAX_TIMESTAMP, UUID_EPOCH_TICKS
+from schemas.history import uuid_timestamp
 
 PUBLISHED = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
 LAST = "ffffffff-ffff-1fff-bfff-ffffffffffff"
