@@ -22,6 +22,7 @@ from notifhist.bulk.records import Place, Tenant, place_problems
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY, SETTINGS, ConfigError, Settings, load_settings
 from notifhist.database import Database, lease, migrate, open_database
+from notifhist.factory import create_app
 from notifhist.progress import progress
 from notifhist.queries import history
 from notifhist.queries import keys as stored_keys
@@ -96,7 +97,8 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
     if with_demo:
         for name, value in _DEMO_SETTINGS.items():
             os.environ.setdefault(name, value)
-    with _database() as (db, settings):
+    create_app()  # settings that cannot be used are told once, here, and not by each worker
+    with _database(create=True) as (db, settings):
         if with_demo:
             clock = Clock(settings.now)
             with progress("Loading examples") as report:
@@ -142,7 +144,7 @@ def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> 
     """
     if not is_path_id(tenant):
         raise click.BadParameter(PATH_ID, param_hint="--tenant")
-    with _database() as (db, settings):
+    with _database(create=True) as (db, settings):
         now_ms = Clock(settings.now).now_ms()
         secret, key_id, secret_hash = new_key()
         expiry = _expiry(expires, now_ms) if expires else None
@@ -222,7 +224,7 @@ def load(
             "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
             "--tenant and so on, see --help."
         )
-    with _database() as (db, settings):
+    with _database(create=True) as (db, settings):
         loader = Loader(db, Clock(settings.now))
         try:
             with progress("Loading") as loader.report:
@@ -279,10 +281,10 @@ def purge(batch: int) -> None:
 
 
 @contextmanager
-def _database() -> Iterator[tuple[Database, Settings]]:
-    """Open the database, its tables up to date."""
+def _database(*, create: bool = False) -> Iterator[tuple[Database, Settings]]:
+    """Open the database, its tables up to date; `create` makes a SQLite file that is missing."""
     settings = load_settings(os.environ)
-    db = open_database(settings.database_url, create=True)
+    db = open_database(settings.database_url, create=create)
     lease(db)
     try:
         migrate(db)

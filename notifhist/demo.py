@@ -5,7 +5,7 @@ from pathlib import Path
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.bulk.loading import Loader, Report, Source, find_sources
-from notifhist.bulk.records import Record, Tenant, read_records
+from notifhist.bulk.records import BadRecord, Record, Tenant, read_records
 from notifhist.clock import Clock
 from notifhist.config import ConfigError
 from notifhist.database import Database
@@ -34,8 +34,8 @@ def prepare(db: Database, clock: Clock, report: Report) -> str:
     if not was_demo:
         if history.count_items(db) or runs.count_runs(db):
             raise ConfigError(
-                "The demo wants a new database, and this one holds other data: name a new one in "
-                "NOTIFHIST_DATABASE_URL."
+                "The demo wants a new database, and this one holds other data, or what an interrupted demo "
+                "left: delete it, or name a new one in NOTIFHIST_DATABASE_URL."
             )
         _load(Loader(db, clock, report))
     secret, key_id, secret_hash = new_key()
@@ -72,7 +72,12 @@ def _load(loader: Loader) -> None:
 
 
 def _records(source: Source) -> list[Record]:
-    return [each for each in read_records(source.path, source.place) if isinstance(each, Record)]
+    records = []
+    for record in read_records(source.path, source.place):
+        if isinstance(record, BadRecord):
+            raise ConfigError(f"The fixtures are damaged: {source.path}:{record.line}: {record.problem}")
+        records.append(record)
+    return records
 
 
 def _newest_ms(record: Record) -> int:

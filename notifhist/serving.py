@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -17,6 +18,7 @@ from notifhist.metrics import MULTIPROCESS_DIR
 from notifhist.worker import Worker
 
 THREADS = 2
+_METRICS = "notifhist-metrics-"
 KEEPALIVE_SECONDS = 75
 """Longer than the minute for which proxies keep an idle connection: they close it, and nothing is lost."""
 
@@ -101,7 +103,8 @@ def _memory_dir() -> str | None:
 
 def _on_starting(server: Any) -> None:
     """Make the directory in which the workers count; the process that made it removes it."""
-    directory = tempfile.mkdtemp(prefix="notifhist-metrics-", dir=_memory_dir())
+    _remove_left_behind()
+    directory = tempfile.mkdtemp(prefix=f"{_METRICS}{os.getpid()}-", dir=_memory_dir())
     os.chown(directory, server.cfg.uid, server.cfg.gid)
     os.environ[MULTIPROCESS_DIR] = directory
     owner = os.getpid()
@@ -111,6 +114,14 @@ def _on_starting(server: Any) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
     atexit.register(remove)
+
+
+def _remove_left_behind() -> None:
+    """Remove the directories of services that were killed: they would pile up in memory."""
+    for directory in Path(_memory_dir() or tempfile.gettempdir()).glob(f"{_METRICS}*-*"):
+        pid = directory.name.removeprefix(_METRICS).partition("-")[0]
+        if pid.isdigit() and directory.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _child_exit(server: Any, worker: Any) -> None:

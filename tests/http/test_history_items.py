@@ -164,7 +164,19 @@ def test_an_id_in_a_path_may_be_anything_encoded(name: str, client: FlaskClient)
 
 @pytest.mark.parametrize(
     "part",
-    ["x" * 256, "%F0%9F%9A%A6" * 256, "a%00", "%0A", "%1F", "%7F", "%C2%80", "%C2%9F", "%ED%A0%80", "%FF", "%C3"],
+    [
+        "x" * 256,
+        "%F0%9F%9A%A6" * 256,
+        "a%00",
+        "%0A",
+        "%1F",
+        "%7F",
+        "%C2%80",
+        "%C2%9F",
+        "%ED%A0%80",
+        "%FF",
+        "%C3",
+    ],
     ids=lambda part: part[:12],
 )
 def test_an_id_that_none_may_be_is_refused(part: str, client: FlaskClient) -> None:

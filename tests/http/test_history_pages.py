@@ -137,9 +137,7 @@ def test_a_marker_need_not_be_there(
         ("to=0", slice(0, 0)),
     ],
 )
-def test_from_and_to_are_inclusive(
-    client: FlaskClient, ten: list[str], query: str, expected: slice
-) -> None:
+def test_from_and_to_are_inclusive(client: FlaskClient, ten: list[str], query: str, expected: slice) -> None:
     assert ids(get_json(client, f"{CHECK}?{query}")) == ten[expected]
     assert ids(get_json(client, f"{CHECK}?{query}&reverse=true")) == ten[expected][::-1]
 
@@ -194,7 +192,15 @@ def test_a_bad_limit_is_an_invalid_limit(client: FlaskClient, limit: str) -> Non
 
 @pytest.mark.parametrize(
     "query",
-    ["from=x", "to=x", "from=", "marker=x", "marker=", "marker=646ac7b0-0b34-41e1-a0a1-0ff89fa2fa26", "reverse=x"],
+    [
+        "from=x",
+        "to=x",
+        "from=",
+        "marker=x",
+        "marker=",
+        "marker=646ac7b0-0b34-41e1-a0a1-0ff89fa2fa26",
+        "reverse=x",
+    ],
 )
 def test_another_bad_parameter_is_a_bad_request(client: FlaskClient, query: str) -> None:
     fault = assert_fault(client.get(f"{CHECK}?{query}"), 400, "badRequest")

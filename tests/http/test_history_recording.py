@@ -179,7 +179,9 @@ def test_items_recorded_together_stay_in_order(client: FlaskClient) -> None:
 def test_a_container_is_recorded_whole_or_not_at_all(client: FlaskClient) -> None:
     post(client, CHECK, item_at(NOW_MS, state="WARNING"))
     before = get_json(client, CHECK)["values"]
-    container = {"values": [*(item_at(NOW_MS - 1, n) for n in range(250)), item_at(NOW_MS), item_at(NOW_MS, 9)]}
+    container = {
+        "values": [*(item_at(NOW_MS - 1, n) for n in range(250)), item_at(NOW_MS), item_at(NOW_MS, 9)]
+    }
     assert_fault(send(client, "POST", CHECK, container), 400, CONFLICT)
     assert get_json(client, CHECK)["values"] == before
 
@@ -337,7 +339,11 @@ def test_an_attempt_in_xml_is_answered_with_the_item(client: FlaskClient) -> Non
 def test_an_attempt_goes_to_the_first_result_of_its_notification(client: FlaskClient) -> None:
     post(client, CHECK, item_at(NOW_MS, notification_results=[{}, *[{"notification_id": "n"}] * 2]))
     item = json.loads(post(client, f"{URL}/notification_results/n/attempts", {}).data)
-    assert item["notification_results"] == [{}, {"notification_id": "n", "attempts": [{}]}, {"notification_id": "n"}]
+    assert item["notification_results"] == [
+        {},
+        {"notification_id": "n", "attempts": [{}]},
+        {"notification_id": "n"},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -360,7 +366,8 @@ def test_an_attempt_at_what_is_unknown_is_not_found(
 
 
 @pytest.mark.parametrize(
-    ("attempt", "path"), [({"message": 1}, "message"), ({"from": None}, "from"), ([], "the body"), (1, "the body")]
+    ("attempt", "path"),
+    [({"message": 1}, "message"), ({"from": None}, "from"), ([], "the body"), (1, "the body")],
 )
 def test_an_attempt_that_does_not_fit_is_named(attempt: Any, path: str, client: FlaskClient) -> None:
     item = item_at(NOW_MS, notification_results=[{"notification_id": "ntOne"}])

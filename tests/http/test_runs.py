@@ -79,13 +79,27 @@ def test_a_member_without_a_value_is_absent(client: FlaskClient) -> None:
     record(client, {})
     run = get_json(client, RUNS)["runs"][0]
     assert list(run) == [
-        *("dateCreated", "dateUpdated", "deliveredCount", "id", "medium", "notificationType", "seqNo", "status")
+        *(
+            "dateCreated",
+            "dateUpdated",
+            "deliveredCount",
+            "id",
+            "medium",
+            "notificationType",
+            "seqNo",
+            "status",
+        )
     ]
 
 
 @pytest.mark.parametrize(
     ("parameter", "included"),
-    [("", False), ("includeObjects=false", False), ("includeObjects=true", True), ("includeObjects=True", True)],
+    [
+        ("", False),
+        ("includeObjects=false", False),
+        ("includeObjects=true", True),
+        ("includeObjects=True", True),
+    ],
 )
 def test_objects_are_there_only_when_asked_for(parameter: str, included: bool, client: FlaskClient) -> None:
     record(client, {"notificationObjects": [thing("n")]}, {"notificationObjects": []}, {})
@@ -101,7 +115,9 @@ def test_one_run_includes_its_objects(client: FlaskClient) -> None:
     root = get_xml(client, f"{RUNS}/9")
     assert (root.tag, root.get("id")) == ("notification_run", "9")
     assert [child.tag for child in root] == [name for name in FULL if name != "id"]
-    assert [each.tag for each in root.iterfind("notificationObjects/*")] == list(FULL["notificationObjects"][0])  # type: ignore[index]
+    assert [each.tag for each in root.iterfind("notificationObjects/*")] == list(
+        FULL["notificationObjects"][0]
+    )  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +212,10 @@ SEARCHED = [
     {"notificationObjects": [thing("Payments"), thing("Ledger", tag="ledger-100%_x")]},
     {"errorMessage": "ab", "summary": "cd"},
     {"summary": "ΣΊΣΥΦΟΣ İstanbul"},
-    {"notificationObjects": [thing("n", cid="hidden-cid", url="https://hidden.example.com")], "summary": None},
+    {
+        "notificationObjects": [thing("n", cid="hidden-cid", url="https://hidden.example.com")],
+        "summary": None,
+    },
     {"summary": "a\\b 'c' \"d\" 🚦"},
 ]
 

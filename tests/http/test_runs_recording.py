@@ -100,8 +100,18 @@ def test_an_empty_list_of_objects_counts_as_absent(absent: Any, client: FlaskCli
 
 
 def test_null_members_count_as_absent(client: FlaskClient) -> None:
-    names = ["summary", "errorMessage", "failedReason", "ignoredReason", "originalRunId", "seqNo", "deliveredCount"]
-    run = loaded(post(client, RUNS, run_of(**dict.fromkeys(names), notificationObjects=[{**THING, "tag": None}])))
+    names = [
+        "summary",
+        "errorMessage",
+        "failedReason",
+        "ignoredReason",
+        "originalRunId",
+        "seqNo",
+        "deliveredCount",
+    ]
+    run = loaded(
+        post(client, RUNS, run_of(**dict.fromkeys(names), notificationObjects=[{**THING, "tag": None}]))
+    )
     assert (run["seqNo"], run["deliveredCount"]) == (0, 0)
     assert not {"summary", "errorMessage", "failedReason", "ignoredReason", "originalRunId"} & run.keys()
     assert run["notificationObjects"] == [THING]

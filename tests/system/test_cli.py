@@ -34,11 +34,12 @@ def test_two_hosts_may_migrate_at_once(fragile_database: FragileDatabase) -> Non
     assert printed == ["Applied: 0001_initial\n", "The tables are up to date.\n"]
 
 
-def test_every_command_creates_the_tables(tmp_path: Path) -> None:
-    for command in (("keys", "list"), ("export",), ("purge",)):
-        url = f"sqlite:///{tmp_path}/{command[0]}.db"
-        run(url, *command)
-        assert run(url, "migrate").stdout == "The tables are up to date.\n"
+def test_commands_that_only_look_make_no_database(tmp_path: Path) -> None:
+    for command in (("keys", "list"), ("keys", "revoke", "x"), ("export",), ("purge",)):
+        database = tmp_path / "mistyped.db"
+        failed = run(f"sqlite:///{database}", *command, code=1)
+        assert "unable to open database file" in failed.stderr
+        assert not database.exists()
 
 
 def test_a_created_key_is_printed_alone_and_only_its_hash_is_kept(database_url: str) -> None:

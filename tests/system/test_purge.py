@@ -27,7 +27,7 @@ def record(db: Database, where: CheckPath, *item_ids: str) -> None:
 
 def kept(db: Database) -> list[tuple[str, str]]:
     """Return tenant and id of every item."""
-    return [(stored.check.tenant, stored.document["id"]) for stored in all_items(db)]
+    return [(check.tenant, item["id"]) for check, item in all_items(db)]
 
 
 EXPIRED = [id_at(0), id_at(OLDEST_MS - DAY_MS), id_at(OLDEST_MS - 1, ticks=TICKS_PER_MS - 1)]

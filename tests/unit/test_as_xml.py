@@ -73,7 +73,11 @@ def details(value: Any) -> str:
             "<notificationObjects><id>6</id></notificationObjects><status>CREATED</status></notification_run>",
         ),
         (FAULT, {"type": "t", "code": "404"}, "<fault><type>t</type><code>404</code></fault>"),
-        (RUN_ERROR, {"details": "", "httpStatus": 403}, "<error><details/><httpStatus>403</httpStatus></error>"),
+        (
+            RUN_ERROR,
+            {"details": "", "httpStatus": 403},
+            "<error><details/><httpStatus>403</httpStatus></error>",
+        ),
     ],
 )
 def test_each_document_has_its_own_elements(

@@ -236,7 +236,11 @@ def test_a_run_is_read_by_its_schema() -> None:
     [
         {"id": "i", "timestamp": 5, "notification_results": [{"in_progress": True, "attempts": [{}, {}]}]},
         {"state": "  a\r\nb\t", "a b": {"1": "x"}, "notification_results": []},
-        {"notification_results": [{"notification_details": {"a": ["1", "2"], "b": {"c": "d"}}, "success": False}]},
+        {
+            "notification_results": [
+                {"notification_details": {"a": ["1", "2"], "b": {"c": "d"}}, "success": False}
+            ]
+        },
     ],
 )
 def test_the_way_back_gives_the_document(document: dict[str, Any]) -> None:
