@@ -20,7 +20,7 @@ from notifhist.bulk.exporting import count_lines, export_lines
 from notifhist.bulk.loading import Loader, find_sources
 from notifhist.bulk.records import Place, Tenant, place_problems
 from notifhist.clock import Clock
-from notifhist.config import MS_PER_DAY, SETTINGS, ConfigError, Settings, load_settings
+from notifhist.config import MS_PER_DAY, SETTINGS, ConfigError, Settings, hide_password, load_settings
 from notifhist.database import Database, lease, migrate, open_database
 from notifhist.factory import create_app
 from notifhist.progress import progress
@@ -31,7 +31,6 @@ from schemas.query import CheckPath
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": MS_PER_DAY}
-_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&]*")
 _DEMO_SETTINGS = {"NOTIFHIST_DATABASE_URL": "sqlite:///notifhist-demo.db", "NOTIFHIST_RETENTION_DAYS": "0"}
 
 
@@ -57,11 +56,11 @@ def main() -> None:
     """Run the command line; what the user can mend is one line on standard error and exit code 1."""
     try:
         cli()
-    except ConfigError as error:
+    except (ConfigError, UnicodeError) as error:
         _fail(str(error))
     except peewee.PeeweeException as error:
-        url = _PASSWORD.sub("***", load_settings(os.environ).database_url)
-        _fail(f"The database {url} failed: {' '.join(str(error).split())}")
+        url = load_settings(os.environ).database_url
+        _fail(hide_password(f"The database {url} failed: {' '.join(str(error).split())}"))
     except (OSError, sqlite3.Error) as error:  # files, temporary ones too
         _fail(str(error))
 

@@ -1,5 +1,6 @@
 """The settings: one table of names, defaults and helps, read once from `NOTIFHIST_*`."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from schemas.fields import parse_instant
 
 PREFIX = "NOTIFHIST_"
 MS_PER_DAY = 86_400_000
+_CREDENTIALS = re.compile(r"://\S*@")
 
 
 class ConfigError(Exception):
@@ -37,10 +39,30 @@ def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
 
 def _database_url(text: str) -> str:
     if text.startswith(("postgresql://", "postgres://")):
+        if not _is_postgresql_url(text):
+            raise ValueError("it is no valid URL; percent-encode what is special in the password")
         return text
     if text.startswith("sqlite:///") and text not in ("sqlite:///", "sqlite:///:memory:"):
         return text
     raise ValueError("give sqlite:///path/to/file.db or postgresql://user:password@host/name")
+
+
+def _is_postgresql_url(text: str) -> bool:
+    try:
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        return True  # to open it will say what is missing
+    try:
+        conninfo_to_dict(text)
+    except ProgrammingError:
+        return False
+    return True
+
+
+def hide_password(text: str) -> str:
+    """Return `text` without who asks, and by which password, of the URLs in it."""
+    return _CREDENTIALS.sub("://***@", text)
 
 
 def _now(text: str) -> int | None:
@@ -143,5 +165,5 @@ def load_settings(environ: Mapping[str, str], overrides: Mapping[str, object] | 
         try:
             values[setting.name.lower()] = setting.parse(text)
         except ValueError as error:
-            raise ConfigError(f"{PREFIX}{setting.name}={text!r}: {error}") from error
+            raise ConfigError(f"{PREFIX}{setting.name}={hide_password(text)!r}: {error}") from None
     return Settings(**values)

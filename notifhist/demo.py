@@ -16,6 +16,8 @@ from schemas.fields import TICKS_PER_MS
 TENANT = "123456"
 """The tenant of the published examples."""
 _KEY_NAME = "demo"
+_STARTED = "demo started"
+"""The name of a key that opens nothing: it tells when loading began, for one that is interrupted to go on."""
 _PUBLISHED, _LIFELIKE = "published", "lifelike"
 
 
@@ -30,18 +32,26 @@ def prepare(db: Database, clock: Clock, report: Report) -> str:
 
     The lifelike set is moved so that it ends now. Raises ConfigError for a database that holds other data.
     """
-    was_demo = any(key.name == _KEY_NAME for key in keys.list_keys(db))
-    if not was_demo:
-        if history.count_items(db) or runs.count_runs(db):
-            raise ConfigError(
-                "The demo wants a new database, and this one holds other data, or what an interrupted demo "
-                "left: delete it, or name a new one in NOTIFHIST_DATABASE_URL."
-            )
-        _load(Loader(db, clock, report))
-    secret, key_id, secret_hash = new_key()
+    known = {key.name: key for key in keys.list_keys(db)}
+    if _KEY_NAME not in known:
+        if _STARTED not in known:
+            if history.count_items(db) or runs.count_runs(db):
+                raise ConfigError(
+                    "The demo wants a new database, and this one holds other data: name a new one in "
+                    "NOTIFHIST_DATABASE_URL."
+                )
+            known[_STARTED] = _add_key(db, _STARTED, clock.now_ms())[1]
+            keys.revoke_keys(db, _STARTED, clock.now_ms())
+        _load(Loader(db, clock, report), known[_STARTED].created)
     keys.revoke_keys(db, _KEY_NAME, clock.now_ms())
-    keys.add_key(db, ApiKey(key_id, _KEY_NAME, TENANT, (ADMIN, RUNS_EDIT), secret_hash, clock.now_ms()))
-    return secret
+    return _add_key(db, _KEY_NAME, clock.now_ms())[0]
+
+
+def _add_key(db: Database, name: str, now_ms: int) -> tuple[str, ApiKey]:
+    secret, key_id, secret_hash = new_key()
+    key = ApiKey(key_id, name, TENANT, (ADMIN, RUNS_EDIT), secret_hash, now_ms)
+    keys.add_key(db, key)
+    return secret, key
 
 
 def commands(key: str, address: str) -> list[str]:
@@ -58,12 +68,12 @@ def commands(key: str, address: str) -> list[str]:
     ]
 
 
-def _load(loader: Loader) -> None:
+def _load(loader: Loader, now_ms: int) -> None:
     for source in find_sources([fixtures_folder() / _PUBLISHED], None):
         loader.load(source)
     lifelike = [(each, _records(each)) for each in find_sources([fixtures_folder() / _LIFELIKE], None)]
     newest_ms = max(_newest_ms(record) for _, records in lifelike for record in records)
-    shift_ms = loader.clock.now_ms() - newest_ms
+    shift_ms = now_ms - newest_ms
     loader.report(0, expected=sum(len(records) for _, records in lifelike))
     for source, records in lifelike:
         loader.store(source, (_moved(record, shift_ms) for record in records))

@@ -5,6 +5,8 @@ Sources: docs/contract.md, "Faults" (alarm notification history) and "Errors" (n
 
 from collections.abc import Mapping
 
+from schemas.fields import MOST_PROBLEMS_NAMED
+
 
 class ApiError(Exception):
     """A request that fails.
@@ -30,7 +32,6 @@ class ApiError(Exception):
         return f"{self.message} {self.details}".strip()
 
 
-MOST_PROBLEMS_NAMED = 1000
 RETRY_AFTER_S = "5"
 
 
@@ -38,7 +39,7 @@ def name_problems(problems: Mapping[str, str]) -> str:
     """Return the `details` that name each wrong member or parameter with what is wrong about it."""
     named = [f"{name}: {problem.removesuffix('.')}" for name, problem in problems.items()]
     if len(named) > MOST_PROBLEMS_NAMED:
-        named[MOST_PROBLEMS_NAMED:] = [f"and {len(named) - MOST_PROBLEMS_NAMED} more"]
+        named[MOST_PROBLEMS_NAMED:] = ["and more"]
     return "; ".join(named)
 
 

@@ -18,6 +18,9 @@ from notifhist.routes import departure, history, operations, runs
 from notifhist.routes.admission import admit
 from notifhist.routes.context import Service
 
+_AUTHORITY = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+"""What a request line in absolute form has before the path (RFC 9112, 3.2.2)."""
+
 
 def create_app(overrides: Mapping[str, object] | None = None) -> Flask:
     """Return the WSGI application, configured by `NOTIFHIST_*` and, before them, by `overrides`.
@@ -57,8 +60,8 @@ def _keep_encoded_slashes(wsgi_app: WSGIApplication) -> WSGIApplication:
     """
 
     def keep(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        raw_path = environ.get("RAW_URI", "").partition("?")[0]
-        if "%2f" in raw_path.lower() and raw_path.startswith("/"):
+        raw_path = _AUTHORITY.sub("", environ.get("RAW_URI", "").partition("?")[0])
+        if "%2f" in raw_path.lower():
             path = unquote_to_bytes(re.sub("%2f", "%00", raw_path, flags=re.IGNORECASE)).decode("latin-1")
             environ["PATH_INFO"] = path.removeprefix(environ.get("SCRIPT_NAME", ""))
         return wsgi_app(environ, start_response)

@@ -11,10 +11,12 @@ class SeriesRow(Model):
     entity_id = TextField()
     alarm_id = TextField()
     check_id = TextField()
+    alarm_digest = TextField()
+    """Stands for tenant, entity and alarm in the index: together they may be longer than PostgreSQL indexes."""
 
     class Meta:
         table_name = "series"
-        indexes = ((("tenant", "entity_id", "alarm_id", "check_id"), True),)
+        indexes = ((("alarm_digest", "check_id"), True),)
 
 
 class HistoryItemRow(Model):

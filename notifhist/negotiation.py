@@ -18,6 +18,7 @@ class _MediaRange:
     type: str
     subtype: str
     specificity: int
+    is_plain: bool
     quality: float
 
     def matches(self, media_type: str) -> bool:
@@ -40,7 +41,7 @@ def choose(accept: str | None, offers: Sequence[str]) -> str | None:
         matching = [media_range for media_range in ranges if media_range.matches(offer)]
         if not matching:
             continue
-        closest = max(matching, key=lambda each: (each.specificity, each.quality))
+        closest = max(matching, key=lambda each: (each.specificity, each.is_plain, each.quality))
         if closest.quality > 0 and (closest.quality, closest.specificity) > best:
             best, chosen = (closest.quality, closest.specificity), offer
     return chosen
@@ -87,5 +88,5 @@ def _parse_range(part: str) -> _MediaRange | None:
             quality = float(parameter[2])
         elif parameter[1]:
             has_parameters = True
-    specificity = (main != "*") + (sub != "*") + (has_parameters and sub != "*")
-    return _MediaRange(main, sub, specificity, quality)
+    # A range with parameters is of another variant than ours; it counts where the plain one is not named.
+    return _MediaRange(main, sub, (main != "*") + (sub != "*"), not has_parameters, quality)

@@ -24,6 +24,8 @@ class DocumentSchema(Schema):
     """A document with named members. `root` is its element where it stands alone in XML."""
 
     root: ClassVar[str] = ""
+    levels_above: ClassVar[int] = 0
+    """Of a document that is also recorded by itself: the maps and lists around it in its item."""
     error_messages = {"type": "Must be an object."}  # noqa: RUF012 - so marshmallow declares it
 
 

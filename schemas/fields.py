@@ -36,6 +36,10 @@ MAX_PATH_ID = 255
 PATH_ID = f"Must be 1 to {MAX_PATH_ID} characters, no slash and no control character among them."
 
 
+MOST_PROBLEMS_NAMED = 1000
+"""How many wrong members an error names."""
+
+
 @dataclass(frozen=True)
 class Xml:
     """A member's place in XML, where it is not simply a child element of the member's name."""
@@ -165,6 +169,27 @@ class JsonBoolean(fields.Boolean):
         if type(value) is not bool:
             raise self.make_error("invalid")
         return value
+
+
+class Documents(fields.List[Any]):
+    """A list of documents; the rest of one that has very many wrong members is not looked at."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        loaded, problems = [], {}
+        for n, each in enumerate(value):
+            try:
+                loaded.append(self.inner.deserialize(each, **kwargs))
+            except ValidationError as error:
+                problems[n] = error.messages
+                if len(problems) > MOST_PROBLEMS_NAMED:
+                    break
+        if problems:
+            raise ValidationError(problems)
+        return loaded
 
 
 class FreeMap(fields.Dict):

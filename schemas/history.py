@@ -10,6 +10,7 @@ from schemas.fields import (
     MAX_TIMESTAMP,
     TICKS_PER_MS,
     UUID_EPOCH_TICKS,
+    Documents,
     FreeMap,
     JsonBoolean,
     JsonInteger,
@@ -41,6 +42,7 @@ class AttemptSchema(OpenDocumentSchema):
     """One attempt to deliver a notification."""
 
     root = "attempts"
+    levels_above = 4
 
     message = Text()
     # `from` is a keyword of Python; the attribute makes dump read the document's own member.
@@ -58,7 +60,7 @@ class NotificationResultSchema(OpenDocumentSchema):
     in_progress = JsonBoolean()
     message = Text()
     success = JsonBoolean()
-    attempts = fields.List(fields.Nested(AttemptSchema))
+    attempts = Documents(fields.Nested(AttemptSchema))
 
 
 class HistoryItemSchema(OpenDocumentSchema):
@@ -73,7 +75,7 @@ class HistoryItemSchema(OpenDocumentSchema):
     status = Text()
     state = Text(required=True)
     previous_state = Text()
-    notification_results = fields.List(
+    notification_results = Documents(
         fields.Nested(NotificationResultSchema),
         required=True,
         metadata=in_xml(item=NotificationResultSchema.root),
@@ -107,7 +109,7 @@ class HistoryPageSchema(DocumentSchema):
 
     root = "container"
 
-    values = fields.List(
+    values = Documents(
         fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root)
     )
     metadata = fields.Nested(PageMetadataSchema, required=True)
@@ -121,7 +123,7 @@ class HistoryContainerSchema(DocumentSchema):
     class Meta:
         unknown = EXCLUDE
 
-    values = fields.List(
+    values = Documents(
         fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root)
     )
     metadata = FreeMap()

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import EXCLUDE, RAISE, fields, post_dump, pre_load, validate
 
 from schemas.document import Document, DocumentSchema
-from schemas.fields import INT32, Instant, JsonInteger, Text, in_xml
+from schemas.fields import INT32, Documents, Instant, JsonInteger, Text, in_xml
 
 NOTIFICATION_TYPES = (
     "INITIATIVE_CREATION",
@@ -92,9 +92,7 @@ class NotificationRunSchema(ClosedDocumentSchema):
     id = JsonInteger(metadata=in_xml(attribute=True))
     ignored_reason = Text(data_key="ignoredReason", validate=validate.OneOf(IGNORED_REASONS))
     medium = Text(required=True, validate=validate.OneOf(MEDIUMS))
-    notification_objects = fields.List(
-        fields.Nested(NotificationObjectSchema), data_key="notificationObjects"
-    )
+    notification_objects = Documents(fields.Nested(NotificationObjectSchema), data_key="notificationObjects")
     notification_type = Text(
         data_key="notificationType", required=True, validate=validate.OneOf(NOTIFICATION_TYPES)
     )
@@ -110,7 +108,7 @@ class RunsPageSchema(DocumentSchema):
     root = "container"
 
     page = fields.Integer(required=True, metadata=in_xml(inside="metadata"))
-    runs = fields.List(
+    runs = Documents(
         fields.Nested(NotificationRunSchema),
         required=True,
         metadata=in_xml(name="values", item=NotificationRunSchema.root),
@@ -127,7 +125,7 @@ class RunsContainerSchema(DocumentSchema):
     class Meta:
         unknown = EXCLUDE
 
-    runs = fields.List(
+    runs = Documents(
         fields.Nested(NotificationRunSchema),
         required=True,
         metadata=in_xml(name="values", item=NotificationRunSchema.root),

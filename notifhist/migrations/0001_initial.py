@@ -8,10 +8,11 @@ class Series(Model):
     entity_id = TextField()
     alarm_id = TextField()
     check_id = TextField()
+    alarm_digest = TextField()
 
     class Meta:
         table_name = "series"
-        indexes = ((("tenant", "entity_id", "alarm_id", "check_id"), True),)
+        indexes = ((("alarm_digest", "check_id"), True),)
 
 
 class HistoryItem(Model):

@@ -4,6 +4,7 @@ Times are ms since the epoch, UTC; `oldest_ms` is the time before which everythi
 nothing ever does. Contract: docs/contract.md, "Items", "Time series and pages" and "Recording".
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from operator import itemgetter
@@ -51,10 +52,7 @@ def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[s
         HistoryItemRow.series_id == SeriesRow.id, HistoryItemRow.ticks >= _low_ticks(oldest_ms)
     )
     query = SeriesRow.select(SeriesRow.check_id).where(
-        SeriesRow.tenant == alarm.tenant,
-        SeriesRow.entity_id == alarm.entity_id,
-        SeriesRow.alarm_id == alarm.alarm_id,
-        peewee.fn.EXISTS(has_items),
+        SeriesRow.alarm_digest == _alarm_digest(alarm), peewee.fn.EXISTS(has_items)
     )
     return sorted(check_id for (check_id,) in query.tuples().execute(db))
 
@@ -114,14 +112,14 @@ def record_items(db: Database, check: CheckPath, documents: Sequence[Document], 
     first: dict[Key, Document] = {}
     for key, document in zip(keys, whole, strict=True):
         _require_same(first.setdefault(key, document), document)
+    known: dict[Key, Document] = {}
     with db.writing():
         series_id = _ensure_series(db, check)
-        created = 0
         # In the order of their keys: two senders of the same items wait for each other, never both.
         pairs = sorted(first.items(), key=itemgetter(0))
         for start in range(0, len(pairs), _INSERT_BATCH):
-            created += _insert(db, series_id, dict(pairs[start : start + _INSERT_BATCH]))
-    return Recorded(tuple(whole), created)
+            known |= _insert_or_find(db, series_id, dict(pairs[start : start + _INSERT_BATCH]))
+    return Recorded(tuple(known.get(key, first[key]) for key in keys), len(first) - len(known))
 
 
 def find_conflicts(db: Database, check: CheckPath, documents: Sequence[Document]) -> list[bool]:
@@ -139,7 +137,7 @@ def replace_item(db: Database, check: CheckPath, document: Document) -> bool:
     key = key_of(document["id"])
     with db.writing():
         series_id = _ensure_series(db, check)
-        while not (created := bool(_insert(db, series_id, {key: document}, check_same=False))):
+        while not (created := bool(_insert(db, series_id, {key: document}))):
             if _update(db, series_id, key, document):
                 break  # else somebody has deleted it in between
     return created
@@ -239,15 +237,28 @@ def count_items(db: Database) -> int:
     return count
 
 
-def _insert(db: Database, series_id: int, items: dict[Key, Document], check_same: bool = True) -> int:
-    """Insert those of `items` that are not there; return how many. Raises ItemConflict if `check_same`."""
+def _insert_or_find(db: Database, series_id: int, items: dict[Key, Document]) -> dict[Key, Document]:
+    """Insert those of `items` that are not there, and return those that are.
+
+    Raises ItemConflict where one that is there has other content.
+    """
+    known: dict[Key, Document] = {}
+    missing = items
+    while missing:
+        inserted = _insert(db, series_id, missing)
+        found = dict(_known(db, series_id, missing.keys() - inserted))
+        for key, document in found.items():
+            _require_same(document, items[key])
+        known |= found
+        # What was neither inserted nor found has been deleted in between.
+        missing = {key: items[key] for key in missing if key not in inserted and key not in found}
+    return known
+
+
+def _insert(db: Database, series_id: int, items: dict[Key, Document]) -> set[Key]:
+    """Insert those of `items` that are not there; return their keys."""
     rows = [
-        {
-            "series_id": series_id,
-            "ticks": key.ticks,
-            "rest": key.rest,
-            "document": orjson.dumps(document).decode(),
-        }
+        {**key._asdict(), "series_id": series_id, "document": orjson.dumps(document).decode()}
         for key, document in items.items()
     ]
     inserted = (
@@ -257,12 +268,7 @@ def _insert(db: Database, series_id: int, items: dict[Key, Document], check_same
         .tuples()
         .execute(db)
     )
-    new = {Key(*row) for row in inserted}
-    present = items.keys() - new
-    if check_same:
-        for key, document in _known(db, series_id, present):
-            _require_same(document, items[key])
-    return len(new)
+    return {Key(*row) for row in inserted}
 
 
 def _known(db: Database, series_id: Any, keys: Set[Key]) -> Iterator[tuple[Key, Document]]:
@@ -320,11 +326,13 @@ def _is_item(series_id: Any, key: Key) -> Any:
 def _series_id(check: CheckPath) -> Any:
     """Return the subquery for the id of the check's series."""
     return SeriesRow.select(SeriesRow.id).where(
-        SeriesRow.tenant == check.tenant,
-        SeriesRow.entity_id == check.entity_id,
-        SeriesRow.alarm_id == check.alarm_id,
-        SeriesRow.check_id == check.check_id,
+        SeriesRow.alarm_digest == _alarm_digest(check), SeriesRow.check_id == check.check_id
     )
+
+
+def _alarm_digest(alarm: AlarmPath) -> str:
+    ids = orjson.dumps([alarm.tenant, alarm.entity_id, alarm.alarm_id])
+    return hashlib.sha256(ids).hexdigest()
 
 
 def _ensure_series(db: Database, check: CheckPath) -> int:
@@ -332,9 +340,7 @@ def _ensure_series(db: Database, check: CheckPath) -> int:
     for _ in range(2):
         for (series_id,) in _series_id(check).tuples().execute(db):
             return int(series_id)
-        SeriesRow.insert(
-            tenant=check.tenant, entity_id=check.entity_id, alarm_id=check.alarm_id, check_id=check.check_id
-        ).on_conflict_ignore().execute(db)
+        SeriesRow.insert(**vars(check), alarm_digest=_alarm_digest(check)).on_conflict_ignore().execute(db)
     raise RuntimeError("the series neither exists nor can be created")
 
 

@@ -5,7 +5,6 @@ Times are ms since the epoch, UTC. Contract: docs/contract.md, "Notification run
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -66,16 +65,13 @@ def record_runs(db: Database, tenant: str, runs: Sequence[Run], now_ms: int) -> 
     differs.
     """
     with db.writing():
+        db.lock_name(tenant)  # so that no number is given twice
         complete = _with_ids(db, tenant, runs)
         known = _find(db, tenant, [run["id"] for run in complete])
-        recorded = _agreeing(complete, known, now_ms)
-        # In the order of their ids: two senders of the same runs wait for each other, never both.
-        new = {run["id"]: run for run in sorted(recorded, key=itemgetter("id")) if run["id"] not in known}
-        inserted = _insert(db, tenant, list(new.values()))
-        if len(inserted) < len(new):  # another sender was a moment earlier
-            known |= _find(db, tenant, [run_id for run_id in new if run_id not in inserted])
-            recorded = _agreeing(complete, known, now_ms)
-    return recorded, len(inserted)
+        new = {run["id"]: run for run in _agreeing(complete, known, now_ms) if run["id"] not in known}
+        _insert(db, tenant, list(new.values()))
+    stored = known | new
+    return tuple(stored[run["id"]] for run in complete), len(new)
 
 
 def find_conflicts(db: Database, tenant: str, runs: Sequence[Run]) -> list[bool]:
@@ -92,6 +88,7 @@ def replace_run(db: Database, tenant: str, run: Run, now_ms: int) -> tuple[Run, 
     """Create the run of this id or replace it; return it filled in, and whether it was created."""
     filled = _filled(run, None, now_ms)
     with db.writing():
+        db.lock_name(tenant)
         created = bool(_insert(db, tenant, [filled]))
         if not created:
             row = NotificationRunRow
@@ -147,7 +144,6 @@ def _with_ids(db: Database, tenant: str, runs: Sequence[Run]) -> list[Run]:
     """Return the runs, those without an id with the next numbers."""
     if all("id" in run for run in runs):
         return list(runs)
-    db.lock_name(tenant)
     row = NotificationRunRow
     last = row.select(row.id).where(row.tenant == tenant).order_by(row.id.desc()).limit(1)
     greatest = max(

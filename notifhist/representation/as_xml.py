@@ -19,6 +19,7 @@ _NAME_START = (
 )
 _NAME = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\u00b7\u0300-\u036f\u203f-\u2040]*")
 """A name without a colon (Namespaces in XML 1.0, NCName); without U+FFFD, which stands for what is no XML."""
+_LONGEST_NAME = 1000  # parsers refuse much longer ones
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0, section 2.2, leaves out; lone surrogates too."""
 
@@ -91,7 +92,7 @@ def _add_unnamed(parent: etree._Element, name: str, value: Any, declared: bool) 
     members = value if isinstance(value, list) and value else [value]
     fits = not declared or all(fits_declaration(name, member, _scalar_text(member)) for member in members)
     for member in members:
-        if fits and _NAME.fullmatch(name):
+        if fits and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name):
             element = etree.SubElement(parent, name)
         else:
             element = etree.SubElement(parent, "entry", key=_NOT_XML.sub("\ufffd", name))

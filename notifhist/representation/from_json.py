@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from notifhist.errors import BadRequest, Malformed
-from notifhist.representation.parsed import MAX_DEPTH, Parsed, list_field, wrong_values
+from notifhist.representation.parsed import MAX_DEPTH, Parsed, few_wrong_values, list_field, max_depth_of
 from schemas.document import DocumentSchema
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|:|[^\s{}\[\],:"]+')
@@ -33,15 +33,20 @@ def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None 
     Raises BadRequest for what is no JSON, for repeated members (both named by line and column) and for
     nesting that is too deep.
     """
-    document, problems = parse_value(body)
+    document = _parse_text(body)
     is_container = (
         container is not None and isinstance(document, dict) and list_field(container)[0] in document
     )
-    return Parsed(document, is_container, problems)
+    return Parsed(document, is_container, few_wrong_values(document, max_depth_of(single, is_container)))
 
 
-def parse_value(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, dict[str, str]]:
+def parse_value(body: bytes, max_depth: int) -> tuple[Any, dict[str, str]]:
     """Return the value that `body` writes, and messages by path of its wrong values; raises as `parse`."""
+    value = _parse_text(body)
+    return value, few_wrong_values(value, max_depth)
+
+
+def _parse_text(body: bytes) -> Any:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -51,7 +56,7 @@ def parse_value(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, dict[str,
             text, object_pairs_hook=_unique, parse_int=_integer, parse_constant=_refuse_constant
         )
     except RecursionError:
-        raise BadRequest("The body is nested too deeply.", f"More than {max_depth} levels.") from None
+        raise BadRequest("The body is nested too deeply.", f"More than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:
         raise Malformed("The body is not JSON.", error.msg, error.lineno, error.colno) from None
     except _NotJson as error:
@@ -61,7 +66,7 @@ def parse_value(body: bytes, max_depth: int = MAX_DEPTH) -> tuple[Any, dict[str,
         name, start = next(_repeated_members(text))
         where = _line_and_column(text, start)
         raise Malformed("The body repeats a member.", f"{name} again", *where) from None
-    return value, dict(wrong_values(value, max_depth=max_depth))
+    return value
 
 
 def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:

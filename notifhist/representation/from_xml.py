@@ -8,9 +8,24 @@ from lxml import etree
 from marshmallow import Schema, fields
 
 from notifhist.errors import BadRequest, Malformed
-from notifhist.representation.parsed import Parsed, Path, list_field, path_text, wrong_values
+from notifhist.representation.parsed import (
+    Parsed,
+    Path,
+    few_wrong_values,
+    list_field,
+    max_depth_of,
+    path_text,
+)
 from schemas.document import Document, DocumentSchema, member_fields
-from schemas.fields import FreeMap, JsonBoolean, JsonInteger, parse_integer, place_in_xml
+from schemas.fields import (
+    MOST_PROBLEMS_NAMED,
+    FreeMap,
+    Instant,
+    JsonBoolean,
+    JsonInteger,
+    parse_integer,
+    place_in_xml,
+)
 
 MAX_ELEMENT_DEPTH = 150
 """Enough for any document of the greatest depth; less than what Python's stack allows."""
@@ -36,8 +51,9 @@ def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None 
         )
     reader = _Reader()
     document = reader.document(root, schema, ())
-    problems = {**dict(wrong_values(document)), **reader.problems}
-    return Parsed(document, schema is container, problems)
+    is_container = schema is container
+    problems = few_wrong_values(document, max_depth_of(single, is_container)) | reader.problems
+    return Parsed(document, is_container, problems)
 
 
 def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
@@ -103,6 +119,10 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: dict[str, str] = {}
 
+    def _note(self, path: Path, problem: str) -> None:
+        if len(self.problems) <= MOST_PROBLEMS_NAMED:
+            self.problems[path_text(path) or "the root element"] = problem
+
     def document(self, element: etree._Element, schema: Schema, path: Path, depth: int = 1) -> Document:
         """Return the document that `element` holds, members in the order of their first appearance."""
         named = member_fields(schema)
@@ -112,7 +132,7 @@ class _Reader:
         for name, elements in self._by_name(element, path, depth, holders).items():
             member = names.get(name, name)
             if member in document:
-                self.problems[path_text((path, member))] = "Given twice."
+                self._note((path, member), "Given twice.")
             elif member in named:
                 document[member] = self._named(elements, named[member], (path, member), depth)
             else:
@@ -128,7 +148,7 @@ class _Reader:
             if name in named and place_in_xml(named[name]).attribute:
                 document[name] = _scalar(str(text), named[name])
             elif not name.startswith("{"):  # such as xsi:schemaLocation
-                self.problems[path_text((path, name))] = "No such attribute."
+                self._note((path, name), "No such attribute.")
         return document
 
     def _by_name(
@@ -138,7 +158,7 @@ class _Reader:
         if depth > MAX_ELEMENT_DEPTH:
             raise _too_deep()
         if any(text.strip() for text in _own_texts(element)):
-            self.problems[path_text(path) or "the root element"] = "Has text beside elements."
+            self._note(path, "Has text beside elements.")
         by_name: dict[str, list[etree._Element]] = {}
         for child in element:
             tag = str(child.tag)
@@ -146,7 +166,7 @@ class _Reader:
                 for name, elements in self._by_name(child, path, depth + 1).items():
                     by_name.setdefault(name, []).extend(elements)
             elif tag.startswith("{"):
-                self.problems[path_text((path, tag))] = "Is in a namespace; documents use none."
+                self._note((path, tag), "Is in a namespace; documents use none.")
             else:
                 key = child.attrib.pop("key", None) if tag == "entry" else None
                 by_name.setdefault(tag if key is None else str(key), []).append(child)
@@ -159,7 +179,7 @@ class _Reader:
                 return []
             return [self._one(each, field.inner, (path, n), depth) for n, each in enumerate(elements)]
         if len(elements) > 1:
-            self.problems[path_text(path)] = "Given twice."
+            self._note(path, "Given twice.")
         if isinstance(field, fields.List):
             return self._wrapped(elements[0], field, path, depth)
         return self._one(elements[0], field, path, depth)
@@ -168,7 +188,7 @@ class _Reader:
         item = place_in_xml(field).item
         children = self._by_name(wrapper, path, depth + 1)
         for name in children.keys() - {item}:
-            self.problems[path_text((path, name))] = f"Only {item} elements stand here."
+            self._note((path, name), f"Only {item} elements stand here.")
         members = children.get(item or "", [])
         return [self._one(each, field.inner, (path, n), depth + 1) for n, each in enumerate(members)]
 
@@ -205,7 +225,12 @@ def _is_empty(element: etree._Element) -> bool:
 
 
 def _scalar(text: str, field: fields.Field[Any]) -> Any:
-    """Return what `text` says in the type of `field`; the text itself where it says nothing of that type."""
+    """Return what `text` says in the type of `field`; the text itself where it says nothing of that type.
+
+    An empty element is null, where it is no string.
+    """
+    if not text and isinstance(field, JsonBoolean | JsonInteger | Instant):
+        return None
     if isinstance(field, JsonBoolean):
         return _BOOLEANS.get(text.strip(), text)
     if isinstance(field, JsonInteger) and len(text) <= _LONGEST_INTEGER:

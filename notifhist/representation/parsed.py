@@ -6,14 +6,16 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from marshmallow import fields
 
 from notifhist.errors import BadRequest
 from schemas.document import DocumentSchema, member_fields
-from schemas.fields import NUMBER_RANGE
+from schemas.fields import MOST_PROBLEMS_NAMED, NUMBER_RANGE
 
+_CONTAINER_LEVELS = 2
 MAX_DEPTH = 64
 """How deeply maps and lists may be nested (docs/contract.md, "Recording")."""
 
@@ -72,6 +74,19 @@ def wrong_values(
         if isinstance(key, str) and _has_lone_surrogate(key):
             yield path_text((path, key)), "The name has a lone surrogate."
         yield from wrong_values(member, (path, key), depth + 1, max_depth)
+
+
+def few_wrong_values(value: Any, max_depth: int) -> dict[str, str]:
+    """Return messages by path of the first wrong values, as many as an error names and one more."""
+    return dict(islice(wrong_values(value, max_depth=max_depth), MOST_PROBLEMS_NAMED + 1))
+
+
+def max_depth_of(schema: DocumentSchema, is_container: bool) -> int:
+    """Return how deeply a body may be nested: its documents MAX_DEPTH, so a container of them two levels more.
+
+    Less, if the document stands within another one: that may have no more than MAX_DEPTH either.
+    """
+    return MAX_DEPTH + _CONTAINER_LEVELS if is_container else MAX_DEPTH - schema.levels_above
 
 
 def _wrong_scalar(value: Any) -> str | None:

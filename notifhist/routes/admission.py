@@ -23,7 +23,7 @@ from notifhist.limits import RateLimiter
 from notifhist.negotiation import choose
 from notifhist.queries.keys import find_key
 from notifhist.responses import FORMATS, is_runs_path
-from notifhist.routes.context import Service, required_role, service
+from notifhist.routes.context import Service, host, required_role, service
 from schemas.fields import PATH_ID, is_path_id
 
 OPERATIONS = "operations"
@@ -86,6 +86,7 @@ def admit() -> None:
         raise errors.NotFound
     if request.routing_exception is not None:
         return  # Flask raises it
+    host()  # before anything is recorded whose URL could not be told
     _check_ids(ids)
     _check_query()
     g.media_type = choose(request.headers.get("Accept"), FORMATS)

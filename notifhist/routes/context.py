@@ -1,5 +1,6 @@
 """What a view needs of the application and of the request it serves."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -12,10 +13,12 @@ from notifhist.bodies import MAX_BODY, MAX_CONTAINER, Body, parse_body
 from notifhist.clock import Clock
 from notifhist.config import Settings
 from notifhist.database import Database
+from notifhist.errors import BadRequest
 from notifhist.limits import RateLimiter
 from notifhist.metrics import Metrics
 from schemas.document import DocumentSchema
 
+_HOST = re.compile(r"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 View = TypeVar("View", bound=Callable[..., object])
 
 
@@ -69,6 +72,20 @@ def read_body(single: DocumentSchema, container: DocumentSchema | None = None) -
     return parse_body(request.get_data(cache=False), request.headers.get("Content-Type"), single, container)
 
 
+def host() -> str:
+    """Return the host, perhaps with a port, that the request was sent to. Raises BadRequest if it is none.
+
+    Not Werkzeug's: that knows no underscore, which names of services in a network like to have.
+    """
+    environ = request.environ
+    name: str = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    if not _HOST.fullmatch(name):
+        raise BadRequest(
+            "The Host header does not fit.", "Send the name, and perhaps the port, of the service."
+        )
+    return name
+
+
 def url_here(*more: str, **replaced: str) -> str:
     """Return the absolute URL of the request's path and `more` parts.
 
@@ -77,7 +94,7 @@ def url_here(*more: str, **replaced: str) -> str:
     path = "/".join(
         [quote(request.root_path + request.path, safe="/"), *(quote(part, safe="") for part in more)]
     )
-    url = request.host_url.rstrip("/") + path
+    url = f"{request.scheme}://{host()}{path}"
     if not replaced:
         return url
     kept = parse_qsl(request.query_string.decode(), keep_blank_values=True, errors="surrogateescape")

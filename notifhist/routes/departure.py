@@ -9,6 +9,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from notifhist import errors
+from notifhist.config import hide_password
 from notifhist.database import give_up, is_unreachable
 from notifhist.limits import Usage
 from notifhist.logs import log_request
@@ -77,7 +78,7 @@ def _answer_database_error(error: peewee.PeeweeException) -> Response:
     give_up(service().db)
     if not is_unreachable(error):
         return _answer_unexpected(error)
-    logger.error("the database failed: %s", error, extra={"request_id": g.request_id})
+    logger.error("the database failed: %s", hide_password(str(error)), extra={"request_id": g.request_id})
     return error_response(errors.Unavailable())
 
 
