@@ -11,7 +11,7 @@ from schemas.fields import parse_instant
 
 PREFIX = "NOTIFHIST_"
 MS_PER_DAY = 86_400_000
-_CREDENTIALS = re.compile(r"://\S*@")
+_PASSWORD = re.compile(r"(://[^:@\s]*:)\S+(?=@)|(password=)[^&\s]*")
 
 
 class ConfigError(Exception):
@@ -61,8 +61,8 @@ def _is_postgresql_url(text: str) -> bool:
 
 
 def hide_password(text: str) -> str:
-    """Return `text` without who asks, and by which password, of the URLs in it."""
-    return _CREDENTIALS.sub("://***@", text)
+    """Return `text` without the passwords of the URLs in it."""
+    return _PASSWORD.sub(lambda found: (found[1] or found[2]) + "***", text)
 
 
 def _now(text: str) -> int | None:

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ NOW = "2011-11-10T01:00:00Z"
 NOW_MS = parse_instant(NOW)
 TENANT = "123456"
 
+_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # each commit waits for a disk
 MakeApp = Callable[..., Flask]
 
 
@@ -47,36 +47,44 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_url: str) -> str:
-    """The name of a database with empty tables."""
+def postgres_tables(postgres_url: str) -> str:
+    """The URL of a database with tables, for one test after the other."""
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE template_notifhist")
-    db = open_database(postgres_url.replace("/postgres?", "/template_notifhist?"))
-    lease(db)
-    migrate(db)
-    db.close()
-    return "template_notifhist"
-
-
-@pytest.fixture
-def sqlite_database(tmp_path: Path) -> str:
-    """The URL of a SQLite database with empty tables."""
-    url = f"sqlite:///{tmp_path}/notifhist.db"
-    db = open_database(url, create=True)
+        connection.execute("CREATE DATABASE notifhist")
+    url = postgres_url.replace("/postgres?", "/notifhist?")
+    db = open_database(url)
     lease(db)
     migrate(db)
     db.close()
     return url
 
 
+@pytest.fixture(scope="session")
+def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with empty tables."""
+    path = tmp_path_factory.mktemp("tables") / "notifhist.db"
+    db = open_database(f"sqlite:///{path}", create=True)
+    lease(db)
+    migrate(db)
+    db.close()
+    return path
+
+
 @pytest.fixture
-def postgres_database(postgres_url: str, postgres_template: str) -> Iterator[str]:
+def sqlite_database(sqlite_tables: Path) -> Iterator[str]:
+    """The URL of a SQLite database with empty tables; in memory, if there is room for files."""
+    with tempfile.TemporaryDirectory(prefix="notifhist-", dir=_MEMORY) as folder:
+        yield f"sqlite:///{shutil.copy(sqlite_tables, folder)}"
+
+
+@pytest.fixture
+def postgres_database(postgres_tables: str) -> Iterator[str]:
     """The URL of a PostgreSQL database with empty tables."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
-        yield postgres_url.replace("/postgres?", f"/{name}?")
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    yield postgres_tables
+    with psycopg.connect(postgres_tables, autocommit=True) as connection:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        connection.execute(f"{others} AND pid <> pg_backend_pid()")
+        connection.execute("TRUNCATE series, history_item, notification_run, api_key RESTART IDENTITY")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -118,7 +118,7 @@ def test_the_roots_and_the_members_of_open_documents_are_declared() -> None:
     assert [element.get("name") for element in elements] == [*ROOTS, *GLOBAL_MEMBERS]
 
 
-NASTY_VALUES = {
+NASTY_VALUES: dict[str, Any] = {
     "null": None,
     "true": True,
     "a number": 1,

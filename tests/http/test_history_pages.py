@@ -34,6 +34,10 @@ def walk(client: FlaskClient, url: str) -> list[list[str]]:
     return pages
 
 
+def flat(pages: list[list[str]]) -> list[str]:
+    return [each for page in pages for each in page]
+
+
 def test_the_oldest_comes_first(client: FlaskClient, ten: list[str]) -> None:
     page = get_json(client, CHECK)
     assert ids(page) == ten
@@ -162,8 +166,8 @@ def test_equal_timestamps_are_ordered_by_ticks_and_then_by_id(client: FlaskClien
     for limit in (1, 2, 4):
         forward = walk(client, f"{CHECK}?limit={limit}")
         backward = walk(client, f"{CHECK}?limit={limit}&reverse=true")
-        assert sum(forward, []) == expected
-        assert sum(backward, []) == expected[::-1]
+        assert flat(forward) == expected
+        assert flat(backward) == expected[::-1]
 
 
 def test_items_that_arrive_between_two_pages_hide_and_repeat_none(
@@ -173,7 +177,7 @@ def test_items_that_arrive_between_two_pages_hide_and_repeat_none(
     post(client, CHECK, item_at(OLDEST + 1))
     post(client, CHECK, item_at(OLDEST + 6 * HOUR + 1))
     rest = walk(client, first["metadata"]["next_href"])
-    assert sum(rest, ids(first)) == [*ten[:7], id_at(OLDEST + 6 * HOUR + 1), *ten[7:]]
+    assert [*ids(first), *flat(rest)] == [*ten[:7], id_at(OLDEST + 6 * HOUR + 1), *ten[7:]]
 
 
 def test_items_that_are_deleted_between_two_pages_hide_none(client: FlaskClient, ten: list[str]) -> None:
@@ -181,7 +185,7 @@ def test_items_that_are_deleted_between_two_pages_hide_none(client: FlaskClient,
     for gone in (ten[1], ten[5], ten[7]):  # of the page before, the marker's own, one behind it
         assert client.delete(f"{CHECK}/{gone}").status_code == 204
     rest = walk(client, first["metadata"]["next_href"])
-    assert sum(rest, []) == [ten[6], ten[8], ten[9]]
+    assert flat(rest) == [ten[6], ten[8], ten[9]]
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "ten", "1.5", "", "%20", "1e2", "9" * 400])

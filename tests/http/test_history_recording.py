@@ -96,9 +96,12 @@ def test_an_id_is_made_of_the_timestamp(timestamp: int, client: FlaskClient) -> 
         ({"timestamp": 103_072_857_660_685}, "timestamp"),
         ({"timestamp": None}, "timestamp"),
         ({"state": None}, "state"),
-        ({"notification_results": [{"attempts": [{}, {}, {"message": 1}]}]}, "notification_results[0].attempts[2].message"),
+        (
+            {"notification_results": [{"attempts": [{}, {}, {"message": 1}]}]},
+            "notification_results[0].attempts[2].message",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_named_and_not_stored(
     members: dict[str, Any], path: str, client: FlaskClient
 ) -> None:

@@ -30,7 +30,7 @@ def thing(name: str, **members: Any) -> dict[str, Any]:
     return {"id": 1, "name": name, "type": "ENTITY", **members}
 
 
-FULL = {
+FULL: dict[str, Any] = {
     "dateCreated": instant(5),
     "dateUpdated": instant(6),
     "deliveredCount": 3,
@@ -117,7 +117,7 @@ def test_one_run_includes_its_objects(client: FlaskClient) -> None:
     assert [child.tag for child in root] == [name for name in FULL if name != "id"]
     assert [each.tag for each in root.iterfind("notificationObjects/*")] == list(
         FULL["notificationObjects"][0]
-    )  # type: ignore[index]
+    )
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_parameters_are_combined(client: FlaskClient) -> None:
     assert found(client, mediums="SLACK", fromDate=instant(2), untilDate=instant(3)) == [3]
 
 
-SEARCHED = [
+SEARCHED: list[dict[str, Any]] = [
     {"errorMessage": "Connection REFUSED"},
     {"summary": "Straße nach Köln"},
     {"notificationObjects": [thing("Payments"), thing("Ledger", tag="ledger-100%_x")]},

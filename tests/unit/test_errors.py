@@ -58,7 +58,7 @@ def test_problems_are_named_one_after_the_other() -> None:
     assert name_problems({}) == ""
 
 
-@pytest.mark.parametrize(("count", "parts", "last"), [(1000, 1000, "999: x"), (1002, 1001, "and 2 more")])
-def test_very_many_problems_are_counted(count: int, parts: int, last: str) -> None:
+@pytest.mark.parametrize(("count", "parts", "last"), [(1000, 1000, "999: x"), (1002, 1001, "and more")])
+def test_very_many_problems_are_cut_off(count: int, parts: int, last: str) -> None:
     named = name_problems({str(number): "x" for number in range(count)}).split("; ")
     assert (len(named), named[-1]) == (parts, last)

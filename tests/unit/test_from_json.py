@@ -1,13 +1,20 @@
+import json
 from typing import Any
 
 import pytest
 
 from notifhist.errors import BadRequest
-from notifhist.representation.from_json import parse, parse_value
-from schemas.history import HISTORY_CONTAINER, ITEM
+from notifhist.representation import from_json
+from notifhist.representation.from_json import parse
+from notifhist.representation.parsed import MAX_DEPTH
+from schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
 from schemas.runs import RUN, RUNS_CONTAINER
 
 BIG = 2**64
+
+
+def parse_value(body: bytes) -> tuple[Any, dict[str, str]]:
+    return from_json.parse_value(body, MAX_DEPTH)
 
 
 def problem(text: str | bytes) -> tuple[str, str]:
@@ -113,6 +120,33 @@ def test_64_levels_are_read_and_no_more(opening: str, closing: str) -> None:
     parse_value((opening * most + core + closing * most).encode())
     message, details = problem("[" + opening * most + core + closing * most + "]")
     assert (message, details) == ("The body is nested too deeply.", "More than 64 levels.")
+
+
+def nested(levels: int) -> Any:
+    """Return maps that are nested so deeply."""
+    value: Any = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+def test_an_item_may_be_as_deep_wherever_it_comes_from() -> None:
+    def parse_item(item: Any) -> None:
+        parse(json.dumps(item).encode(), ITEM, HISTORY_CONTAINER)
+        parse(json.dumps({"values": [{}, item]}).encode(), ITEM, HISTORY_CONTAINER)
+
+    def with_attempt(attempt: Any) -> Any:
+        return {"notification_results": [{"attempts": [attempt]}]}
+
+    parse_item(nested(64))
+    parse_item(with_attempt(nested(60)))
+    parse(json.dumps(nested(60)).encode(), ATTEMPT)
+    for item in (nested(65), with_attempt(nested(61))):
+        for body in (item, {"values": [{}, item]}):
+            with pytest.raises(BadRequest, match="too deeply"):
+                parse(json.dumps(body).encode(), ITEM, HISTORY_CONTAINER)
+    with pytest.raises(BadRequest, match="too deeply"):
+        parse(json.dumps(nested(61)).encode(), ATTEMPT)
 
 
 def test_a_scalar_is_no_level() -> None:

@@ -115,8 +115,9 @@ def test_the_format_that_a_client_wants_most_is_chosen(accept: str | None, expec
     assert choose(accept, OFFERS) == expected
 
 
-def test_a_parameter_makes_a_range_more_specific() -> None:
-    assert choose("application/xml;q=0.1, application/xml;v=1;q=0.9, application/json;q=0.5", OFFERS) == XML
+def test_a_range_with_parameters_counts_where_the_plain_one_is_not_named() -> None:
+    assert choose("application/json;q=0.5, application/xml;v=1;q=0.9", OFFERS) == XML
+    assert choose("application/json;q=0.5, application/xml;v=1;q=0.9, application/xml;q=0.1", OFFERS) == JSON
 
 
 def test_it_does_not_take_long_for_a_header_made_to_take_long() -> None:

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from notifhist import demo
+from notifhist.bulk.loading import Loader
+from notifhist.clock import Clock
+from notifhist.config import ConfigError
+from notifhist.database import Database
+from notifhist.queries import history, keys, runs
+from tests.conftest import NOW_MS
+
+LATER_MS = NOW_MS + 3_600_000
+
+
+def silent(done: int, expected: int = 0) -> None:
+    """Report nothing."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C."""
+
+
+def test_an_interrupted_demo_goes_on_where_it_stopped(db: Database) -> None:
+    def interrupt(done: int, expected: int = 0) -> None:
+        if runs.count_runs(db) and history.count_items(db) > 100:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        demo.prepare(db, Clock(NOW_MS), interrupt)
+    demo.prepare(db, Clock(LATER_MS), silent)
+    resumed = sorted(item["id"] for _, item in history.all_items(db))
+    assert len(resumed) == history.count_items(db)
+
+    loaded = history.count_items(db), runs.count_runs(db)
+    demo.prepare(db, Clock(LATER_MS), silent)
+    assert (history.count_items(db), runs.count_runs(db)) == loaded
+    newest = max(item["timestamp"] for _, item in history.all_items(db))
+    assert NOW_MS - 60_000 <= newest <= NOW_MS
+    # What an undisturbed demo loads: nothing is there twice, nothing is missing.
+    expected = sum(1 for path in demo.fixtures_folder().rglob("*") if path.suffix in (".json", ".xml"))
+    assert expected > 30
+    assert loaded == _undisturbed(db)
+
+
+def _undisturbed(db: Database) -> tuple[int, int]:
+    for table in (history.HistoryItemRow, history.SeriesRow, runs.NotificationRunRow, keys.ApiKeyRow):
+        table.delete().execute(db)
+    demo.prepare(db, Clock(NOW_MS), silent)
+    return history.count_items(db), runs.count_runs(db)
+
+
+def test_a_database_with_other_data_is_refused(db: Database) -> None:
+    runs.record_runs(
+        db, "t", [{"notification_type": "WEEKLY_REPORT", "medium": "EMAIL", "status": "CREATED"}], NOW_MS
+    )
+    with pytest.raises(ConfigError, match="wants a new database"):
+        demo.prepare(db, Clock(NOW_MS), silent)
+    assert keys.list_keys(db) == []
+
+
+def test_damaged_fixtures_are_named(db: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    damaged = tmp_path / "lifelike" / "t" / "api" / "v1" / "notifications" / "logs" / "run.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text('{"runs": [{"id": 1}]}')
+    (tmp_path / "published").mkdir()
+    monkeypatch.setattr(demo, "fixtures_folder", lambda: tmp_path)
+    with pytest.raises(ConfigError, match=r"run\.json:1: "):
+        demo.prepare(db, Clock(NOW_MS), Loader(db, Clock(NOW_MS)).report)
