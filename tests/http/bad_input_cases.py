@@ -231,7 +231,10 @@ def path_cases() -> Iterator[Case]:
     for run_id in ("x", "1.0", "+1", "%D9%A3", "true", "0x1"):
         yield Case(f"run {run_id}", f"{RUNS}/{run_id}", "id: Not a valid integer.", "The URL names no run.")
     yield Case("run of 2^63", f"{RUNS}/{2**63}", f"id: {INT64}.", "The URL names no run.")
-    digits, details = "9" * 5000, "run_id: Must be 1 to 255 characters, no slash and no control character among them"
+    digits, details = (
+        "9" * 5000,
+        "run_id: Must be 1 to 255 characters, no slash and no control character among them",
+    )
     yield Case("run of 5000 digits", f"{RUNS}/{digits}", details, wrong)
     yield Case(
         "run not there", f"{RUNS}/-1", "-1 is none of the tenant's runs.", "No such run.", 404, "NOT_FOUND"

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from notifhist.models import HistoryItemRow
 from notifhist.queries import history
 from schemas.fields import MOST_PROBLEMS_NAMED
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
@@ -100,7 +101,7 @@ def test_what_is_no_host_is_refused_before_anything_is_recorded(client: FlaskCli
         CHECK, data=json.dumps(ITEM), headers={"Host": host, "Content-Type": "application/json"}
     )
     assert refused.status_code == 400
-    assert client.get(CHECK).json["values"] == []
+    assert json.loads(client.get(CHECK).data)["values"] == []
 
 
 def test_an_encoded_slash_is_refused_in_absolute_form_too(client: FlaskClient) -> None:
@@ -137,7 +138,7 @@ def test_an_item_deleted_while_it_is_posted_again_is_recorded(
 
     def find_after_another_deletes(*arguments: Any) -> Any:
         monkeypatch.setattr(history, "_known", find)
-        history.HistoryItemRow.delete().execute(arguments[0])
+        HistoryItemRow.delete().execute(arguments[0])
         return find(*arguments)
 
     monkeypatch.setattr(history, "_known", find_after_another_deletes)

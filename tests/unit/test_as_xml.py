@@ -61,6 +61,17 @@ def details(value: Any) -> str:
             "</notification_results></alarm_notification_history_item>",
         ),
         (
+            ITEM,
+            {
+                "id": "a\0",
+                "state": "a\x1b<",
+                "notification_results": [{"success": True, "in_progress": False}],
+            },
+            '<alarm_notification_history_item id="a\ufffd"><state>a\ufffd&lt;</state><notification_results>'
+            "<notification_result><success>true</success><in_progress>false</in_progress></notification_result>"
+            "</notification_results></alarm_notification_history_item>",
+        ),
+        (
             RUNS_PAGE,
             {"page": 2, "runs": [{"dateCreated": "d", "id": 7}], "total": 3, "totalPages": 4},
             '<container><values><notification_run id="7"><dateCreated>d</dateCreated></notification_run></values>'

@@ -7,6 +7,7 @@ from notifhist.bulk.loading import Loader
 from notifhist.clock import Clock
 from notifhist.config import ConfigError
 from notifhist.database import Database
+from notifhist.models import ApiKeyRow, HistoryItemRow, NotificationRunRow, SeriesRow
 from notifhist.queries import history, keys, runs
 from tests.conftest import NOW_MS
 
@@ -44,7 +45,7 @@ def test_an_interrupted_demo_goes_on_where_it_stopped(db: Database) -> None:
 
 
 def _undisturbed(db: Database) -> tuple[int, int]:
-    for table in (history.HistoryItemRow, history.SeriesRow, runs.NotificationRunRow, keys.ApiKeyRow):
+    for table in (HistoryItemRow, SeriesRow, NotificationRunRow, ApiKeyRow):
         table.delete().execute(db)
     demo.prepare(db, Clock(NOW_MS), silent)
     return history.count_items(db), runs.count_runs(db)
