@@ -19,6 +19,7 @@ from notifhist.metrics import Metrics
 from schemas.document import DocumentSchema
 
 _HOST = re.compile(r"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
 View = TypeVar("View", bound=Callable[..., object])
 
 
@@ -83,7 +84,7 @@ def host() -> str:
         raise BadRequest(
             "The Host header does not fit.", "Send the name, and perhaps the port, of the service."
         )
-    return name
+    return name.removesuffix(_DEFAULT_PORT.get(request.scheme, ""))
 
 
 def url_here(*more: str, **replaced: str) -> str:

@@ -260,8 +260,8 @@ def path_cases() -> Iterator[Case]:
     yield Case(
         "PUT before 1970",
         f"{CHECK}/{BEFORE_1970}",
-        f"{BEFORE_1970}: Its time is before 1970.",
-        "The URL names no item.",
+        "id: Its time is before 1970",
+        UNFIT,
         method="PUT",
         body=json_item(),
         content_type=JSON,

@@ -289,7 +289,7 @@ def conflict_cases() -> Iterator[Case]:
             "PUT of another timestamp",
             ITEM,
             json_item(',"timestamp":5'),
-            "timestamp: The id's time is 1320885544875.",
+            "timestamp: The id's time is 1320885544875",
         ),
         (
             "PUT of a container",

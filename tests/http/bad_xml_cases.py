@@ -202,6 +202,6 @@ _WRONG_XML_DETAILS = (
     f"timestamp: {INTEGER}",
     f"state: {TEXT}",
     "notification_results[0].in_progress: Not a valid boolean",
-    "notification_results[0].success: Not a valid boolean",
+    "notification_results[0].success: Field may not be null",
     f"notification_results[0].attempts[0].message: {TEXT}",
 )

@@ -49,7 +49,7 @@ def test_a_created_key_is_printed_alone_and_only_its_hash_is_kept(database_url: 
     key = created.stdout.strip()
     with opened(database_url) as db:
         (stored,) = list_keys(db)
-    assert key.rpartition("_")[2] not in repr(stored)
+    assert key.split("_", 2)[2] not in repr(stored)
     assert (stored.name, stored.tenant) == ("reader", TENANT)
     assert stored.roles == ("monitoring:observer", "notification-logs:view")
     assert stored.created == NOW_MS
@@ -73,7 +73,7 @@ def test_the_list_of_keys_shows_everything_but_the_keys(database_url: str) -> No
         for key, name, revoked in zip(keys, ("[one]", ":warning:"), ("-", now), strict=True)
     ]
     assert sorted(line.split() for line in lines) == sorted(rows)
-    assert not any(key.rpartition("_")[2].strip() in listed for key in keys)
+    assert not any(key.split("_", 2)[2].strip() in listed for key in keys)
 
 
 def test_a_key_is_revoked_at_once_by_name_or_id(database_url: str) -> None:

@@ -244,14 +244,14 @@ def test_the_pragmas_are_in_force(sqlite_database: str) -> None:
     database.close()
 
 
-def test_a_connection_to_a_replaced_file_is_not_kept(sqlite_database: str, tmp_path: Path) -> None:
+def test_a_connection_to_a_replaced_file_is_not_kept(sqlite_database: str) -> None:
     database = open_database(sqlite_database)
     lease(database)
     with database.writing():
         insert(database)
     assert database.is_current()
     path = Path(sqlite_database.removeprefix("sqlite:///"))
-    restored = tmp_path / "restored.db"
+    restored = path.with_name("restored.db")
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(restored)) as target:
         source.backup(target)
         with target:
