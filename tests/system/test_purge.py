@@ -75,7 +75,7 @@ def test_readers_and_writers_go_on_during_a_purge(database_url: str, db: Databas
     record(db, WHERE, *(id_at(1_000_000_000_000 + n) for n in range(expired)))
     with application(database_url) as app:
         client = client_of(app)
-        purging = start(database_url, "purge")
+        purging = start(database_url, "purge", "--batch", "50")
         left = [expired]
         while purging.poll() is None:
             item = post(client, CHECK, item_at(NOW_MS, number=len(left))).get_json()
@@ -83,6 +83,6 @@ def test_readers_and_writers_go_on_during_a_purge(database_url: str, db: Databas
             left.append(count_items(db) - len(left))
         assert finish(purging).stdout.startswith(f"Deleted {expired} items")
         deleted_during_a_write = [before - after for before, after in pairwise(left)]
-        assert max(deleted_during_a_write) <= expired / 4
-        assert sum(deleted_during_a_write) > expired / 2
+        # Had a writer to wait for the end of the purge, all would be deleted during one write.
+        assert sum(1 for deleted in deleted_during_a_write if 0 < deleted < expired) >= 3
         assert count_items(db) == len(left) - 1
