@@ -20,7 +20,7 @@ from notifhist.bulk.exporting import count_lines, export_lines
 from notifhist.bulk.loading import Loader, find_sources
 from notifhist.bulk.records import Place, Tenant, place_problems
 from notifhist.clock import Clock
-from notifhist.config import MS_PER_DAY, SETTINGS, ConfigError, Settings, hide_password, load_settings
+from notifhist.config import MS_PER_DAY, PREFIX, SETTINGS, ConfigError, Settings, hide_password, load_settings
 from notifhist.database import Database, lease, migrate, open_database
 from notifhist.factory import create_app
 from notifhist.progress import progress
@@ -31,12 +31,12 @@ from schemas.query import CheckPath
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": MS_PER_DAY}
-_DEMO_SETTINGS = {"NOTIFHIST_DATABASE_URL": "sqlite:///notifhist-demo.db", "NOTIFHIST_RETENTION_DAYS": "0"}
+_DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS": "0"}
 
 
 def _settings_help() -> str:
     """Return the settings as lines of help."""
-    rows = [f"  NOTIFHIST_{each.name}={each.default}\n      {each.help}" for each in SETTINGS]
+    rows = [f"  {PREFIX}{each.name}={each.default}\n      {each.help}" for each in SETTINGS]
     return "\b\nSettings, read from the environment, with their defaults:\n" + "\n".join(rows)
 
 
@@ -95,7 +95,7 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
     """
     if with_demo:
         for name, value in _DEMO_SETTINGS.items():
-            os.environ.setdefault(name, value)
+            os.environ.setdefault(PREFIX + name, value)
     create_app()  # settings that cannot be used are told once, here, and not by each worker
     with _database(create=True) as (db, settings):
         if with_demo:
@@ -114,9 +114,8 @@ def migrate_command() -> None:
 
     Safe to repeat, and by several hosts at once; the other commands do it too.
     """
-    db = open_database(load_settings(os.environ).database_url, create=True)
-    lease(db)
-    applied = migrate(db)
+    with _connected(create=True) as (db, _):
+        applied = migrate(db)
     click.echo(f"Applied: {', '.join(applied)}" if applied else "The tables are up to date.")
 
 
@@ -280,16 +279,23 @@ def purge(batch: int) -> None:
 
 
 @contextmanager
-def _database(*, create: bool = False) -> Iterator[tuple[Database, Settings]]:
-    """Open the database, its tables up to date; `create` makes a SQLite file that is missing."""
+def _connected(*, create: bool) -> Iterator[tuple[Database, Settings]]:
+    """Open the database; `create` makes a SQLite file that is missing."""
     settings = load_settings(os.environ)
     db = open_database(settings.database_url, create=create)
     lease(db)
     try:
-        migrate(db)
         yield db, settings
     finally:
         db.close()
+
+
+@contextmanager
+def _database(*, create: bool = False) -> Iterator[tuple[Database, Settings]]:
+    """Open the database, its tables up to date; `create` as above."""
+    with _connected(create=create) as (db, settings):
+        migrate(db)
+        yield db, settings
 
 
 def _place(tenant: str | None, entity: str | None, alarm: str | None, check: str | None) -> Place | None:

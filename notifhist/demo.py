@@ -40,16 +40,15 @@ def prepare(db: Database, clock: Clock, report: Report) -> str:
                     "The demo wants a new database, and this one holds other data: name a new one in "
                     "NOTIFHIST_DATABASE_URL."
                 )
-            known[_STARTED] = _add_key(db, _STARTED, clock.now_ms())[1]
-            keys.revoke_keys(db, _STARTED, clock.now_ms())
+            known[_STARTED] = _add_key(db, _STARTED, clock.now_ms(), revoked=clock.now_ms())[1]
         _load(Loader(db, clock, report), known[_STARTED].created)
     keys.revoke_keys(db, _KEY_NAME, clock.now_ms())
     return _add_key(db, _KEY_NAME, clock.now_ms())[0]
 
 
-def _add_key(db: Database, name: str, now_ms: int) -> tuple[str, ApiKey]:
+def _add_key(db: Database, name: str, now_ms: int, revoked: int | None = None) -> tuple[str, ApiKey]:
     secret, key_id, secret_hash = new_key()
-    key = ApiKey(key_id, name, TENANT, (ADMIN, RUNS_EDIT), secret_hash, now_ms)
+    key = ApiKey(key_id, name, TENANT, (ADMIN, RUNS_EDIT), secret_hash, now_ms, revoked=revoked)
     keys.add_key(db, key)
     return secret, key
 

@@ -50,9 +50,9 @@ def no_content() -> Response:
     return response
 
 
-def plain(body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+def plain(body: bytes, content_type: str) -> Response:
     """Return a document that is not negotiated."""
-    return Response(body, status, content_type=content_type)
+    return Response(body, content_type=content_type)
 
 
 def error_response(error: ApiError) -> Response:

@@ -1,6 +1,7 @@
 """The base of every document: recorded order and unnamed members survive marshmallow, at every level."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, fields, post_dump, post_load
@@ -15,9 +16,16 @@ def dump(schema: Schema, document: Mapping[str, Any]) -> Document:
     return dumped
 
 
+@cache
 def member_fields(schema: Schema) -> dict[str, fields.Field[Any]]:
     """Return the schema's fields by the members' JSON names, in published order."""
     return {field.data_key or name: field for name, field in schema.fields.items()}
+
+
+@cache
+def _loaded_names(schema: Schema) -> dict[str, str]:
+    """Return what marshmallow's `load` calls each member, by the members' JSON names."""
+    return {field.data_key or name: field.attribute or name for name, field in schema.fields.items()}
 
 
 class DocumentSchema(Schema):
@@ -43,7 +51,7 @@ class OpenDocumentSchema(DocumentSchema):
 
     @post_load(pass_original=True)
     def _restore_loaded(self, data: Document, original: Mapping[str, Any], **kwargs: Any) -> Document:
-        named = {field.data_key or name: field.attribute or name for name, field in self.fields.items()}
+        named = _loaded_names(self)
         return {name: data[named[name]] if name in named else original[name] for name in original}
 
     @post_dump(pass_original=True)

@@ -1,5 +1,6 @@
 """What every test may ask for: a database of each kind, an application over it, keys and clients."""
 
+import logging
 import shutil
 import tempfile
 import warnings
@@ -15,6 +16,7 @@ from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.database import Database, lease, migrate, open_database
 from notifhist.factory import create_app
 from notifhist.limits import _machine_directory
+from notifhist.logs import LOGGERS, configure_logging
 from notifhist.queries.keys import add_key
 from schemas.fields import parse_instant
 
@@ -175,3 +177,15 @@ def every_row(db: Database) -> dict[str, list[str]]:
         cursor = db.execute_sql(f'SELECT * FROM "{table}"')  # type: ignore[no-untyped-call]
         rows[table] = sorted(map(repr, cursor.fetchall()))
     return rows
+
+
+@pytest.fixture
+def json_log() -> Iterator[None]:
+    """The log as the server writes it, and as it was before afterwards."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
+    configure_logging()
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)

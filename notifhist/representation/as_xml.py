@@ -2,7 +2,6 @@
 
 import re
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from lxml import etree
@@ -23,8 +22,6 @@ _LONGEST_NAME = 1000  # parsers refuse much longer ones
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0, section 2.2, leaves out; lone surrogates too."""
 
-_members = lru_cache(maxsize=None)(member_fields)
-
 
 def render(document: Document, schema: DocumentSchema) -> bytes:
     """Return `document` as XML, UTF-8, with a declaration; always well-formed, whatever it holds."""
@@ -36,7 +33,7 @@ def render(document: Document, schema: DocumentSchema) -> bytes:
 
 
 def _fill(element: etree._Element, document: Document, schema: Schema) -> None:
-    named = _members(schema)
+    named = member_fields(schema)
     inner = []
     for name, value in document.items():
         if name not in named:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import logging
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ import pytest
 from flask import Flask
 
 from notifhist.database import Database
-from notifhist.logs import LOGGERS, configure_logging
 from tests.conftest import MakeKey, authorized, every_row
 from tests.http.helpers import ALARM, CHECK, JSON, RUNS, XML
 
@@ -32,18 +29,6 @@ def test_only_the_hash_of_a_key_is_in_the_database(
     if path != Path(database_url):
         for file in path.parent.glob(f"{path.name}*"):
             assert secret.encode() not in file.read_bytes(), file
-
-
-@pytest.fixture
-def _logging() -> Iterator[None]:
-    """The log as the server writes it, and as it was before afterwards."""
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
-    configure_logging()
-    yield
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
 
 
 def misplaced(key: str, url: str) -> list[dict[str, Any]]:
@@ -82,7 +67,7 @@ def misplaced(key: str, url: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.usefixtures("_logging")
+@pytest.mark.usefixtures("json_log")
 def test_a_key_appears_in_no_log_line_no_error_and_no_metric(
     app: Flask, make_key: MakeKey, capfd: pytest.CaptureFixture[str]
 ) -> None:

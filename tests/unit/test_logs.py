@@ -1,24 +1,14 @@
 import logging
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
 
-from notifhist.logs import ACCESS_LOGGER, LOGGERS, configure_logging, log_request, render
+from notifhist.logs import ACCESS_LOGGER, configure_logging, log_request, render
 
-
-@pytest.fixture(autouse=True)
-def _configured() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
-    configure_logging()
-    yield
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
+pytestmark = pytest.mark.usefixtures("json_log")
 
 
 def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
