@@ -219,7 +219,9 @@ class Load:
             connection = http.client.HTTPConnection(self._address, timeout=PATIENCE_S)
             try:
                 connection.connect()
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):
+                # Reset while connecting, too, is a refusal: the listener closed amid the handshake, and there
+                # is no request yet that could be lost.
                 assert self.ending.is_set()
                 return written
             promised = not self.ending.is_set()
