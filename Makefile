@@ -2,9 +2,10 @@ VENV := .venv
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
 BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
+SIZE ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd clean
+.PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd bench bench-scale clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -63,6 +64,17 @@ fixtures: install ## write the lifelike fixtures anew
 xsd: install ## write the XML schema anew from the marshmallow schemas
 	$(BIN)/python -m schemas.xsd > schemas/notification_history.xsd.new
 	mv schemas/notification_history.xsd.new schemas/notification_history.xsd
+
+# matplotlib and a PostgreSQL are for the benchmark alone.
+$(BIN)/.installed-bench: $(BIN)/.installed
+	PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
+bench: $(BIN)/.installed-bench ## compare the service with a bare and with a plain server, in ten minutes
+	$(BIN)/python -m bench run
+
+bench-scale: $(BIN)/.installed-bench ## measure cost against size, up to SIZE items
+	$(BIN)/python -m bench scale --largest $(SIZE)
 
 clean: ## remove what the targets above have made
 	rm -rf .venv .venv-rackspace .venv-cortex build *.egg-info notifhist-demo.db*

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,17 @@ _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
 _BUSY_TIMEOUT_S = 20
 _TRUSTED_IDLE_S = 1.0
 
+_PRAGMAS = {
+    # These two count for a new file only: large pages hold whole items side by side, free ones are given back.
+    "page_size": 32_768,
+    "auto_vacuum": "incremental",
+    "journal_mode": "wal",
+    "synchronous": "full",
+    "cache_size": -8_000,  # kB
+}
+TRIGRAM = 3
+"""Characters that a searched text must have to be found by an index."""
+
 
 class SqliteDatabase(peewee.SqliteDatabase):
     """SQLite in a file: WAL, so that writers never fail readers; synced at every commit."""
@@ -36,7 +47,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
             timeout=_BUSY_TIMEOUT_S,
             autoconnect=False,
             returning_clause=True,
-            pragmas={"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1},
+            pragmas=_PRAGMAS,
         )
         self._opened = threading.local()
 
@@ -70,9 +81,36 @@ class SqliteDatabase(peewee.SqliteDatabase):
         """Return `query` such that its rows stay as they are until the transaction ends."""
         return query  # `writing` has locked them all
 
-    def contains(self, column: Any, text: str) -> Any:
+    def contains(self, column: Any, text: Any) -> Any:
         """Return the condition that `column` contains `text`, literally."""
         return peewee.fn.INSTR(column, text) > 0
+
+    def found(self, run: Any, text: Any, first: Any, last: Any) -> Any:
+        """Return the condition that the search text of `run` contains `text` of TRIGRAM characters or more.
+
+        `first` and `last`: between which numbers the tenant's runs are.
+        """
+        index = peewee.Table("run_search")
+        phrase = peewee.Value('"').concat(peewee.fn.REPLACE(text, '"', '""')).concat('"')
+        matches = peewee.Expression(index.c.text, "MATCH", phrase)
+        return run.number << index.select(index.c.rowid).where(matches, index.c.rowid.between(first, last))
+
+    def index_texts(self, texts: Sequence[tuple[int, str]]) -> None:
+        """Make new runs' search texts, by number, be found."""
+        self.execute_many("INSERT INTO run_search (rowid, text) VALUES (?, ?)", texts)
+
+    def forget_texts(self, texts: Sequence[tuple[int, str]]) -> None:
+        """Undo `index_texts` with the same texts."""
+        self.execute_many("INSERT INTO run_search (run_search, rowid, text) VALUES ('delete', ?, ?)", texts)
+
+    def unindexed(self, column: Any) -> Any:
+        """Return `column` such that no index is chosen for it: SQLite knows too little to choose well."""
+        return peewee.NodeList((peewee.SQL("+"), column), glue="")
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Execute `sql` for each row of parameters."""
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
+            self.cursor().executemany(sql, rows)  # type: ignore[no-untyped-call]
 
     def lock_name(self, name: str) -> None:
         """Make other transactions that lock the same name wait: `writing` has locked everyone out."""
@@ -128,9 +166,30 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         """Return `query` such that its rows stay as they are until the transaction ends."""
         return query.for_update()
 
-    def contains(self, column: Any, text: str) -> Any:
+    def contains(self, column: Any, text: Any) -> Any:
         """Return the condition that `column` contains `text`, literally."""
         return peewee.fn.STRPOS(column, text) > 0
+
+    def found(self, run: Any, text: Any, first: Any, last: Any) -> Any:
+        """Return the condition that the search text of `run` contains `text` of TRIGRAM characters or more."""
+        trigrams = peewee.fn.notifhist_trigrams
+        likely = peewee.Expression(trigrams(run.search_text), "@>", trigrams(text))
+        return likely & self.contains(run.search_text, text)
+
+    def index_texts(self, texts: Sequence[tuple[int, str]]) -> None:
+        """Do nothing: the index is one of the table's own."""
+
+    def forget_texts(self, texts: Sequence[tuple[int, str]]) -> None:
+        """Do nothing: the index is one of the table's own."""
+
+    def unindexed(self, column: Any) -> Any:
+        """Return `column`: PostgreSQL's planner knows what it holds."""
+        return column
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Execute `sql` for each row of parameters; in few round trips."""
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
+            self.cursor().executemany(sql.replace("?", "%s"), rows)  # type: ignore[no-untyped-call]
 
     def lock_name(self, name: str) -> None:
         """Make other transactions that lock the same name wait for the end of this one."""

@@ -1,13 +1,32 @@
 """The tables. Bound to no database: each query is executed on the one that it is given."""
 
-from peewee import BigAutoField, BigIntegerField, CompositeKey, IntegerField, Model, TextField
+from peewee import (
+    BigIntegerField,
+    BooleanField,
+    CompositeKey,
+    IntegerField,
+    Model,
+    SmallIntegerField,
+    TextField,
+)
+
+
+class TenantRow(Model):
+    """A tenant and its number, which leads the keys of all that is its own."""
+
+    id = BigIntegerField(primary_key=True)
+    name = TextField(unique=True)
+
+    class Meta:
+        table_name = "tenant"
 
 
 class SeriesRow(Model):
     """A check of an alarm of an entity of a tenant: the owner of a series of items."""
 
-    id = BigAutoField()
-    tenant = TextField()
+    id = BigIntegerField(primary_key=True)
+    """The tenant's number times 2^32, and the number of the series among the tenant's."""
+    tenant_id = BigIntegerField()
     entity_id = TextField()
     alarm_id = TextField()
     check_id = TextField()
@@ -16,7 +35,6 @@ class SeriesRow(Model):
 
     class Meta:
         table_name = "series"
-        indexes = ((("alarm_digest", "check_id"), True),)
 
 
 class HistoryItemRow(Model):
@@ -29,43 +47,56 @@ class HistoryItemRow(Model):
     ticks = BigIntegerField()
     rest = BigIntegerField()
     document = TextField()
+    xml = TextField(null=True)
+    """The same as XML, as it was rendered when the item was recorded; None: yet to be rendered."""
+    xml_version = IntegerField()
+    """The version of the mapping by which it was rendered; see `representation.as_xml`."""
 
     class Meta:
         table_name = "history_item"
         primary_key = CompositeKey("series_id", "ticks", "rest")
-        # Expired items of all series are found by time.
-        indexes = ((("ticks",), False),)
 
 
 class NotificationRunRow(Model):
-    """A notification run of a tenant; times in ms since the epoch, UTC."""
+    """A notification run of a tenant: what is filtered and sorted by, and the document as JSON text."""
 
-    tenant = TextField()
+    number = BigIntegerField(primary_key=True)
+    """The tenant's number times 2^40, and the number of the run among the tenant's."""
+    tenant_id = BigIntegerField()
     id = BigIntegerField()
     date_created = BigIntegerField()
-    date_updated = BigIntegerField()
-    delivered_count = BigIntegerField()
-    error_message = TextField(null=True)
-    failed_reason = TextField(null=True)
-    ignored_reason = TextField(null=True)
-    medium = TextField()
-    notification_objects = TextField(null=True)
-    """A list of JSON objects, as text; null where there is none."""
-    notification_type = TextField()
-    original_run_id = BigIntegerField(null=True)
-    seq_no = IntegerField()
-    status = TextField()
-    summary = TextField(null=True)
+    """ms since the epoch, UTC."""
+    notification_type = SmallIntegerField()
+    status = SmallIntegerField()
+    medium = SmallIntegerField()
+    ignored_reason = SmallIntegerField(null=True)
+    failed_reason = SmallIntegerField(null=True)
+    """These five as codes; see `run_filters`."""
     search_text = TextField()
     """What `searchQuery` looks through, case-folded."""
+    brief = TextField(null=True)
+    """The document without its objects; None if it has none."""
+    document = TextField()
 
     class Meta:
         table_name = "notification_run"
-        primary_key = CompositeKey("tenant", "id")
-        indexes = (
-            (("tenant", "date_created", "id"), False),
-            (("tenant", "status", "date_created", "id"), False),
-        )
+
+
+class RunCountRow(Model):
+    """How many runs of a tenant stand in a bucket of time and pass none, one or two filters; see `run_counts`."""
+
+    tenant_id = BigIntegerField()
+    shift = IntegerField()
+    bucket = BigIntegerField()
+    one = BigIntegerField()
+    other = BigIntegerField()
+    runs = BigIntegerField()
+    is_divided = BooleanField(default=False)
+    """Whether there are counts of the bucket's parts; told in the row of all its runs."""
+
+    class Meta:
+        table_name = "run_count"
+        primary_key = CompositeKey("tenant_id", "shift", "bucket", "one", "other")
 
 
 class ApiKeyRow(Model):

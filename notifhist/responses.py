@@ -9,6 +9,7 @@ from notifhist.auth import hide_secrets
 from notifhist.errors import ApiError, RateLimitReached
 from notifhist.negotiation import choose
 from notifhist.representation import RENDERERS, as_json
+from notifhist.representation.kept import Kept
 from schemas.document import Document, DocumentSchema, dump
 from schemas.error import FAULT, PROBLEM, RUN_ERROR
 
@@ -21,8 +22,13 @@ def is_runs_path(path: str) -> bool:
     return path == "/api" or path.startswith("/api/")
 
 
+def wants_xml() -> bool:
+    """Say whether the answer is to be XML."""
+    return bool(g.media_type != FORMATS[0])
+
+
 def respond(
-    document: Document,
+    document: Document | Kept,
     schema: DocumentSchema,
     status: HTTPStatus = HTTPStatus.OK,
     location: str | None = None,

@@ -1,5 +1,6 @@
 """Queries that are written once and run often: writing one takes peewee longer than a database to answer it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,9 @@ class Statement:
     The same text each time lets the database's driver keep it prepared, too.
     """
 
-    def __init__(self, query: Any) -> None:
-        self._query = query
+    def __init__(self, build: Callable[[Database], Any]) -> None:
+        """Take what builds the query for a kind of database."""
+        self._build = build
         self._written: dict[type[Database], tuple[str, list[Any]]] = {}
 
     def rows(self, db: Database, **values: object) -> list[tuple[Any, ...]]:
@@ -36,6 +38,6 @@ class Statement:
         return rows
 
     def _write(self, db: Database) -> tuple[str, list[Any]]:
-        sql, parameters = db.get_sql_context().sql(self._query).query()  # type: ignore[no-untyped-call]
+        sql, parameters = db.get_sql_context().sql(self._build(db)).query()  # type: ignore[no-untyped-call]
         self._written[type(db)] = sql, parameters
         return sql, parameters

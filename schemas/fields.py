@@ -25,8 +25,8 @@ MAX_TIMESTAMP = MAX_TICKS // TICKS_PER_MS
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MS = dt.timedelta(milliseconds=1)
-_MIN_INSTANT = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
-_MAX_INSTANT = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
+MIN_INSTANT = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
+MAX_INSTANT = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
 _INTEGER = re.compile(r"-?[0-9]{1,4000}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _UNESCAPED_PLUS = re.compile(r"(?<=\d) (\d\d:?\d\d)$")
@@ -87,7 +87,7 @@ def parse_instant(text: str) -> int:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=dt.UTC)
         instant = (moment - _EPOCH) // _MS
-    if not _MIN_INSTANT <= instant <= _MAX_INSTANT:
+    if not MIN_INSTANT <= instant <= MAX_INSTANT:
         raise ValueError("Not within the years 1 to 9999.")
     return instant
 

@@ -15,11 +15,16 @@ import peewee
 
 from notifhist.database import Database
 from notifhist.errors import ItemConflict, NotFound, ParentNotFound
-from notifhist.models import HistoryItemRow, SeriesRow
+from notifhist.models import HistoryItemRow, SeriesRow, TenantRow
 from notifhist.paging import Key, complete, id_of, key_of
 from notifhist.queries.same import same_json
+from notifhist.queries.tenants import ensure_tenant, numbers_of
+from notifhist.representation import as_json, as_xml
+from notifhist.representation.kept import Kept
+from notifhist.statements import Statement, given
 from schemas.document import Document
 from schemas.fields import TICKS_PER_MS
+from schemas.history import ITEM
 from schemas.query import AlarmPath, CheckPath, HistoryQuery
 
 _INSERT_BATCH = 200  # rows of one statement; SQLite takes 32,766 parameters at most
@@ -31,7 +36,7 @@ _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
 class HistoryPage:
     """A page of items and the id of the first one behind it."""
 
-    items: tuple[Document, ...]
+    items: tuple[Kept, ...]
     next_marker: str | None
 
 
@@ -48,57 +53,46 @@ def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[s
 
     One SELECT; its cost grows with the number of checks, not with their items.
     """
-    has_items = HistoryItemRow.select(peewee.SQL("1")).where(
-        HistoryItemRow.series_id == SeriesRow.id, HistoryItemRow.ticks >= _low_ticks(oldest_ms)
+    low = _low_ticks(oldest_ms)
+    checks = _CHECKS.rows(db, alarm_digest=_alarm_digest(alarm))
+    return sorted(
+        check_id for series_id, check_id in checks if _HAS_ITEMS.rows(db, series_id=series_id, low=low)
     )
-    query = SeriesRow.select(SeriesRow.check_id).where(
-        SeriesRow.alarm_digest == _alarm_digest(alarm), peewee.fn.EXISTS(has_items)
-    )
-    return sorted(check_id for (check_id,) in query.tuples().execute(db))
 
 
-def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None) -> HistoryPage:
+def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, *, as_xml: bool) -> HistoryPage:
     """Return one page of a check's items, oldest first unless `query.reverse`.
 
     One SELECT, a range of one index, however long the history.
     """
-    low = max(_low_ticks(query.from_ms), _low_ticks(oldest_ms))
-    high = _high_ticks(query.to_ms)
-    key = (HistoryItemRow.ticks, HistoryItemRow.rest)
-    conditions = []
+    low = Key(max(_low_ticks(query.from_ms), _low_ticks(oldest_ms)), _MIN_BIGINT)
+    high = Key(_high_ticks(query.to_ms), _MAX_BIGINT)
     if query.marker is not None:
         marker = key_of(query.marker)
-        if query.reverse:
-            high = min(high, marker.ticks)
-            conditions.append(peewee.Tuple(*key) <= marker)
-        else:
-            low = max(low, marker.ticks)
-            conditions.append(peewee.Tuple(*key) >= marker)
-    rows = (
-        HistoryItemRow.select(*key, HistoryItemRow.document)
-        .where(
-            HistoryItemRow.series_id == _series_id(query.check),
-            HistoryItemRow.ticks >= low,
-            HistoryItemRow.ticks <= high,
-            *conditions,
-        )
-        .order_by(*(column.desc() if query.reverse else column for column in key))
-        .limit(query.limit + 1)
-        .tuples()
-        .execute(db)
+        low, high = (low, min(high, marker)) if query.reverse else (max(low, marker), high)
+    rows = _PAGES[query.reverse, as_xml].rows(
+        db,
+        **_check_values(query.check),
+        low_ticks=low.ticks,
+        low_rest=low.rest,
+        high_ticks=high.ticks,
+        high_rest=high.rest,
+        limit=query.limit + 1,
     )
-    found = list(rows)
-    items = tuple(orjson.loads(document) for _, _, document in found[: query.limit])
-    behind = found[query.limit :]
+    items = tuple([Kept(document, xml) for _, _, document, xml in rows[: query.limit]])
+    behind = rows[query.limit :]
     return HistoryPage(items, id_of(Key(*behind[0][:2])) if behind else None)
 
 
-def get_item(db: Database, check: CheckPath, item_id: str, oldest_ms: int | None) -> Document:
+def get_item(
+    db: Database, check: CheckPath, item_id: str, oldest_ms: int | None, *, as_xml: bool = False
+) -> Kept:
     """Return one item. Raises NotFound. One seek, since an id tells its place."""
-    document = _find(db, check, _key_or_not_found(item_id), oldest_ms)
-    if document is None:
-        raise NotFound("No such item.", f"{item_id} is not in this check's history.")
-    return document
+    key = _key_or_not_found(item_id)
+    if key.ticks >= _low_ticks(oldest_ms):
+        for document, xml in _ITEMS[as_xml].rows(db, **_check_values(check), **key._asdict()):
+            return Kept(document, xml)
+    raise NotFound("No such item.", f"{item_id} is not in this check's history.")
 
 
 def record_items(db: Database, check: CheckPath, documents: Sequence[Document], now_ticks: int) -> Recorded:
@@ -206,29 +200,24 @@ def purge_expired(db: Database, oldest_ms: int, batch: int) -> int:
     return deleted
 
 
-def all_items(db: Database) -> Iterator[tuple[CheckPath, Document]]:
+def all_items(db: Database) -> Iterator[tuple[CheckPath, Kept]]:
     """Yield every check and item, expired or not, series by series and oldest first; memory stays flat."""
-    for series in SeriesRow.select().order_by(SeriesRow.id).execute(db):
-        check = CheckPath(series.tenant, series.entity_id, series.alarm_id, series.check_id)
+    series = (
+        SeriesRow.select(
+            SeriesRow.id, TenantRow.name, SeriesRow.entity_id, SeriesRow.alarm_id, SeriesRow.check_id
+        )
+        .join(TenantRow, on=TenantRow.id == SeriesRow.tenant_id)
+        .order_by(SeriesRow.id)
+        .tuples()
+        .execute(db)
+    )
+    for series_id, *ids in list(series):
+        check = CheckPath(*ids)
         after = Key(_MIN_BIGINT, _MIN_BIGINT)
-        while True:
-            rows = (
-                HistoryItemRow.select(HistoryItemRow.ticks, HistoryItemRow.rest, HistoryItemRow.document)
-                .where(
-                    HistoryItemRow.series_id == series.id,
-                    peewee.Tuple(HistoryItemRow.ticks, HistoryItemRow.rest) > after,
-                )
-                .order_by(HistoryItemRow.ticks, HistoryItemRow.rest)
-                .limit(_READ_BATCH)
-                .tuples()
-                .execute(db)
-            )
-            found = list(rows)
-            for _, _, document in found:
-                yield check, orjson.loads(document)
-            if len(found) < _READ_BATCH:
-                break
-            after = Key(*found[-1][:2])
+        while rows := _BEHIND.rows(db, series_id=series_id, **after._asdict()):
+            for _, _, document in rows:
+                yield check, Kept(document)
+            after = Key(*rows[-1][:2])
 
 
 def count_items(db: Database) -> int:
@@ -257,10 +246,7 @@ def _insert_or_find(db: Database, series_id: int, items: dict[Key, Document]) ->
 
 def _insert(db: Database, series_id: int, items: dict[Key, Document]) -> set[Key]:
     """Insert those of `items` that are not there; return their keys."""
-    rows = [
-        {**key._asdict(), "series_id": series_id, "document": orjson.dumps(document).decode()}
-        for key, document in items.items()
-    ]
+    rows = [{**key._asdict(), "series_id": series_id, **_texts(document)} for key, document in items.items()]
     inserted = (
         HistoryItemRow.insert_many(rows)
         .on_conflict_ignore()
@@ -269,6 +255,15 @@ def _insert(db: Database, series_id: int, items: dict[Key, Document]) -> set[Key
         .execute(db)
     )
     return {Key(*row) for row in inserted}
+
+
+def _texts(document: Document) -> dict[str, Any]:
+    """Return the columns with the texts of an item."""
+    return {
+        "document": as_json.text(document),
+        "xml": as_xml.element(document, ITEM, ITEM.root),
+        "xml_version": as_xml.MAPPING_VERSION,
+    }
 
 
 def _known(db: Database, series_id: Any, keys: Set[Key]) -> Iterator[tuple[Key, Document]]:
@@ -293,8 +288,7 @@ def _require_same(known: Document, given: Document) -> None:
 
 def _update(db: Database, series_id: Any, key: Key, document: Document) -> int:
     """Replace an item; return whether it is there, as 0 or 1."""
-    text = orjson.dumps(document).decode()
-    updated: int = HistoryItemRow.update(document=text).where(_is_item(series_id, key)).execute(db)
+    updated: int = HistoryItemRow.update(**_texts(document)).where(_is_item(series_id, key)).execute(db)
     return updated
 
 
@@ -325,9 +319,15 @@ def _is_item(series_id: Any, key: Key) -> Any:
 
 def _series_id(check: CheckPath) -> Any:
     """Return the subquery for the id of the check's series."""
+    values = _check_values(check)
     return SeriesRow.select(SeriesRow.id).where(
-        SeriesRow.alarm_digest == _alarm_digest(check), SeriesRow.check_id == check.check_id
+        SeriesRow.alarm_digest == values["alarm_digest"], SeriesRow.check_id == values["check_id"]
     )
+
+
+def _check_values(check: CheckPath) -> dict[str, str]:
+    """Return the values by which a statement finds the check's series."""
+    return {"alarm_digest": _alarm_digest(check), "check_id": check.check_id}
 
 
 def _alarm_digest(alarm: AlarmPath) -> str:
@@ -337,11 +337,23 @@ def _alarm_digest(alarm: AlarmPath) -> str:
 
 def _ensure_series(db: Database, check: CheckPath) -> int:
     """Return the id of the check's series, creating the series if this is its first item."""
-    for _ in range(2):
-        for (series_id,) in _series_id(check).tuples().execute(db):
-            return int(series_id)
-        SeriesRow.insert(**vars(check), alarm_digest=_alarm_digest(check)).on_conflict_ignore().execute(db)
-    raise RuntimeError("the series neither exists nor can be created")
+    values = _check_values(check)
+    for (series_id,) in _SERIES.rows(db, **values):
+        return int(series_id)
+    db.lock_name(check.tenant)
+    for (series_id,) in _SERIES.rows(db, **values):  # somebody has created it meanwhile
+        return int(series_id)
+    tenant_id = ensure_tenant(db, check.tenant)
+    first, last = numbers_of(tenant_id, 32)
+    known = next((n for (n,) in _LAST_SERIES.rows(db, first=first, last=last)), first)
+    SeriesRow.insert(
+        id=known + 1,
+        tenant_id=tenant_id,
+        entity_id=check.entity_id,
+        alarm_id=check.alarm_id,
+        **values,
+    ).execute(db)
+    return int(known) + 1
 
 
 def _low_ticks(ms: int | None) -> int:
@@ -352,3 +364,93 @@ def _low_ticks(ms: int | None) -> int:
 def _high_ticks(ms: int) -> int:
     """Return the last tick of the millisecond `ms`, within what the column holds."""
     return min(max(ms * TICKS_PER_MS + TICKS_PER_MS - 1, _MIN_BIGINT), _MAX_BIGINT)
+
+
+_row = HistoryItemRow
+
+
+def _of_check() -> Any:
+    """Return the condition that an item is of the check whose values are given."""
+    series = SeriesRow.select(SeriesRow.id).where(
+        SeriesRow.alarm_digest == given("alarm_digest"), SeriesRow.check_id == given("check_id")
+    )
+    return _row.series_id == series
+
+
+def _format(as_xml_: bool) -> tuple[Any, Any]:
+    """Return the columns for `Kept`: of the two texts only the one to be answered is read.
+
+    XML by another version of the mapping than today's counts as none, and is rendered from the JSON.
+    """
+    if not as_xml_:
+        return _row.document, peewee.Value(None)
+    is_current = _row.xml_version == as_xml.MAPPING_VERSION
+    return peewee.Case(None, [(is_current, None)], _row.document), peewee.Case(None, [(is_current, _row.xml)])
+
+
+def _page_of(reverse: bool, as_xml_: bool) -> Statement:
+    key = (_row.ticks, _row.rest)
+    return Statement(
+        lambda db: (
+            _row.select(*key, *_format(as_xml_))
+            .where(
+                _of_check(),
+                # By these two alone PostgreSQL knows which partitions to look into.
+                _row.ticks >= given("low_ticks"),
+                _row.ticks <= given("high_ticks"),
+                peewee.Tuple(*key) >= peewee.Tuple(given("low_ticks"), given("low_rest")),
+                peewee.Tuple(*key) <= peewee.Tuple(given("high_ticks"), given("high_rest")),
+            )
+            .order_by(*(column.desc() if reverse else column for column in key))
+            .limit(given("limit"))
+        )
+    )
+
+
+def _item_of(as_xml_: bool) -> Statement:
+    return Statement(
+        lambda db: _row.select(*_format(as_xml_)).where(
+            _of_check(), _row.ticks == given("ticks"), _row.rest == given("rest")
+        )
+    )
+
+
+_PAGES = {(reverse, form): _page_of(reverse, form) for reverse in (False, True) for form in (False, True)}
+_ITEMS = {form: _item_of(form) for form in (False, True)}
+_CHECKS = Statement(
+    lambda db: SeriesRow.select(SeriesRow.id, SeriesRow.check_id).where(
+        SeriesRow.alarm_digest == given("alarm_digest")
+    )
+)
+_HAS_ITEMS = Statement(
+    lambda db: (
+        _row.select(_row.ticks)
+        .where(_row.series_id == given("series_id"), _row.ticks >= given("low"))
+        .order_by(_row.ticks)
+        .limit(1)
+    )
+)
+_SERIES = Statement(
+    lambda db: SeriesRow.select(SeriesRow.id).where(
+        SeriesRow.alarm_digest == given("alarm_digest"), SeriesRow.check_id == given("check_id")
+    )
+)
+_LAST_SERIES = Statement(
+    lambda db: (
+        SeriesRow.select(SeriesRow.id)
+        .where(SeriesRow.id.between(given("first"), given("last")))
+        .order_by(SeriesRow.id.desc())
+        .limit(1)
+    )
+)
+_BEHIND = Statement(
+    lambda db: (
+        _row.select(_row.ticks, _row.rest, _row.document)
+        .where(
+            _row.series_id == given("series_id"),
+            peewee.Tuple(_row.ticks, _row.rest) > peewee.Tuple(given("ticks"), given("rest")),
+        )
+        .order_by(_row.ticks, _row.rest)
+        .limit(_READ_BATCH)
+    )
+)

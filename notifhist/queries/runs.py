@@ -1,117 +1,109 @@
-"""The notification runs of a tenant. A run is a row: a dict by the names of the table's columns.
+"""The notification runs of a tenant. A run is kept as the document that it is answered as, beside what finds it.
 
-Times are ms since the epoch, UTC. Contract: docs/contract.md, "Notification runs" and "Recording".
+What is given to record is a run as its schema loads it: a dict by the schema's names, times in ms since the
+epoch, UTC. Contract: docs/contract.md, "Notification runs" and "Recording".
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from notifhist.database import Database
 from notifhist.errors import BadRequest, NotFound, RunConflict
-from notifhist.models import NotificationRunRow
+from notifhist.models import NotificationRunRow, TenantRow
+from notifhist.queries import run_counts
+from notifhist.queries.run_filters import FILTERS, codes_of
+from notifhist.queries.run_pages import RunsPage, list_runs
 from notifhist.queries.same import same_json
+from notifhist.queries.tenants import ensure_tenant, find_tenant, numbers_of
+from notifhist.representation import as_json
+from notifhist.representation.kept import Kept
+from notifhist.statements import Statement, given
+from schemas.document import Document, dump
 from schemas.fields import INT64
-from schemas.query import RunsQuery
+from schemas.runs import RUN
+
+__all__ = ["RunsPage", "list_runs"]
 
 Run = dict[str, Any]
+"""A run as its schema loads it."""
 
 _BETWEEN = "X"
 """Parts the texts that a search looks through: no case-folded text has an upper-case letter, so no search
 can match across two of them."""
-_FIND_BATCH, _READ_BATCH, _INSERT_BATCH = 1000, 500, 200  # rows of one statement
-_COLUMNS = tuple(
-    field for name, field in NotificationRunRow._meta.fields.items() if name not in ("tenant", "search_text")
-)
+_FIND_BATCH, _READ_BATCH = 1000, 500  # rows of one statement
+_OBJECTS = "notificationObjects"
 
 
-@dataclass(frozen=True)
-class RunsPage:
-    """A page of runs and how many there are in all."""
-
-    runs: tuple[Run, ...]
-    total: int
-
-
-def list_runs(db: Database, query: RunsQuery) -> RunsPage:
-    """Return one page of a tenant's runs and the exact total, both of the same moment."""
-    matching = NotificationRunRow.select(*_COLUMNS).where(*_conditions(db, query))
-    order = (NotificationRunRow.date_created, NotificationRunRow.id)
-    page = (
-        matching.order_by(*(column.desc() if query.descending else column for column in order))
-        .limit(query.page_size)
-        .offset(query.page * query.page_size)
-    )
-    with db.reading():
-        total = matching.count(db)
-        if query.page * query.page_size >= total:
-            return RunsPage((), total)
-        return RunsPage(tuple(_run(row, query.include_objects) for row in page.dicts().execute(db)), total)
-
-
-def get_run(db: Database, tenant: str, run_id: int) -> Run:
+def get_run(db: Database, tenant: str, run_id: int) -> Kept:
     """Return a run with its objects. Raises NotFound."""
-    for run in _find(db, tenant, [run_id]).values():
-        return run
+    for (document,) in _GET.rows(db, tenant=tenant, id=run_id):
+        return Kept(document)
     raise NotFound("No such run.", f"{run_id} is none of the tenant's runs.")
 
 
-def record_runs(db: Database, tenant: str, runs: Sequence[Run], now_ms: int) -> tuple[tuple[Run, ...], int]:
-    """Record runs, all or none; return them filled in, and how many were not there before.
+def record_runs(
+    db: Database, tenant: str, runs: Sequence[Run], now_ms: int
+) -> tuple[tuple[Document, ...], int]:
+    """Record runs, all or none; return the documents, and how many were not there before.
 
     A run that is there already with the same content stays as it is. Raises RunConflict where its content
     differs.
     """
     with db.writing():
-        db.lock_name(tenant)  # so that no number is given twice
-        complete = _with_ids(db, tenant, runs)
-        known = _find(db, tenant, [run["id"] for run in complete])
-        new = {run["id"]: run for run in _agreeing(complete, known, now_ms) if run["id"] not in known}
-        _insert(db, tenant, list(new.values()))
-    stored = known | new
-    return tuple(stored[run["id"]] for run in complete), len(new)
+        db.lock_name(tenant)  # so that no number is given twice, and no count is added up twice
+        tenant_id = ensure_tenant(db, tenant)
+        complete = _with_ids(db, tenant_id, runs)
+        known = _find(db, tenant_id, [run["id"] for run in complete])
+        new: dict[int, Run] = {}
+        documents = dict(known)
+        for run in complete:
+            filled = _filled(run, known.get(run["id"]), now_ms)
+            document = dump(RUN, filled)
+            if not same_json(documents.setdefault(run["id"], document), document):
+                raise RunConflict(details=f"{run['id']} is there already; PUT replaces it.")
+            if run["id"] not in known:
+                new.setdefault(run["id"], filled)
+        _insert(db, tenant_id, [(run, documents[run_id]) for run_id, run in new.items()])
+    return tuple(documents[run["id"]] for run in complete), len(new)
 
 
 def find_conflicts(db: Database, tenant: str, runs: Sequence[Run]) -> list[bool]:
     """Return of each of the runs, which all have an id, whether it is there with other content."""
-    known = _find(db, tenant, [run["id"] for run in runs])
+    tenant_id = find_tenant(db, tenant)
+    known = {} if tenant_id is None else _find(db, tenant_id, [run["id"] for run in runs])
     others = [known.get(run["id"]) for run in runs]
     return [
-        other is not None and not same_json(other, _filled(run, other, 0))
+        other is not None and not same_json(other, dump(RUN, _filled(run, other, 0)))
         for run, other in zip(runs, others, strict=True)
     ]
 
 
-def replace_run(db: Database, tenant: str, run: Run, now_ms: int) -> tuple[Run, bool]:
-    """Create the run of this id or replace it; return it filled in, and whether it was created."""
+def replace_run(db: Database, tenant: str, run: Run, now_ms: int) -> tuple[Document, bool]:
+    """Create the run of this id or replace it; return the document, and whether it was created."""
     filled = _filled(run, None, now_ms)
+    document = dump(RUN, filled)
     with db.writing():
         db.lock_name(tenant)
-        created = bool(_insert(db, tenant, [filled]))
-        if not created:
-            row = NotificationRunRow
-            row.update(**_row(tenant, filled)).where(row.tenant == tenant, row.id == run["id"]).execute(db)
-    return filled, created
+        tenant_id = ensure_tenant(db, tenant)
+        for known in _KNOWN.rows(db, tenant_id=tenant_id, id=run["id"]):
+            _replace(db, tenant_id, known, filled, document)
+            return document, False
+        _insert(db, tenant_id, [(filled, document)])
+    return document, True
 
 
-def all_runs(db: Database) -> Iterator[tuple[str, Run]]:
+def all_runs(db: Database) -> Iterator[tuple[str, Kept]]:
     """Yield every tenant and run, tenant by tenant and by id; memory stays flat."""
-    row = NotificationRunRow
-    tenants = row.select(row.tenant).distinct().order_by(row.tenant).tuples().execute(db)
-    for (tenant,) in list(tenants):
-        after: int | None = None
-        while True:
-            behind: list[Any] = [] if after is None else [row.id > after]
-            rows = (
-                row.select(*_COLUMNS).where(row.tenant == tenant, *behind).order_by(row.id).limit(_READ_BATCH)
-            )
-            found = [_run(each) for each in rows.dicts().execute(db)]
-            yield from ((tenant, run) for run in found)
-            if len(found) < _READ_BATCH:
-                break
-            after = found[-1]["id"]
+    tenants = TenantRow.select(TenantRow.id, TenantRow.name).order_by(TenantRow.name).tuples().execute(db)
+    for tenant_id, tenant in list(tenants):
+        from_id: int | None = INT64[0]
+        while from_id is not None:
+            rows = _FROM.rows(db, tenant_id=tenant_id, from_id=from_id)
+            yield from ((tenant, Kept(document)) for _, document in rows[:_READ_BATCH])
+            from_id = rows[_READ_BATCH][0] if len(rows) > _READ_BATCH else None
 
 
 def count_runs(db: Database) -> int:
@@ -120,35 +112,12 @@ def count_runs(db: Database) -> int:
     return count
 
 
-def _conditions(db: Database, query: RunsQuery) -> Iterator[Any]:
-    row = NotificationRunRow
-    yield row.tenant == query.tenant
-    for column, values in (
-        (row.notification_type, query.notification_types),
-        (row.status, query.statuses),
-        (row.medium, query.mediums),
-        (row.ignored_reason, query.ignored_reasons),
-        (row.failed_reason, query.failed_reasons),
-    ):
-        if values:
-            yield column << values
-    if query.from_ms is not None:
-        yield row.date_created >= query.from_ms
-    if query.until_ms is not None:
-        yield row.date_created <= query.until_ms
-    if query.search_query:
-        yield db.contains(row.search_text, query.search_query.casefold())
-
-
-def _with_ids(db: Database, tenant: str, runs: Sequence[Run]) -> list[Run]:
+def _with_ids(db: Database, tenant_id: int, runs: Sequence[Run]) -> list[Run]:
     """Return the runs, those without an id with the next numbers."""
     if all("id" in run for run in runs):
         return list(runs)
-    row = NotificationRunRow
-    last = row.select(row.id).where(row.tenant == tenant).order_by(row.id.desc()).limit(1)
-    greatest = max(
-        [*(run["id"] for run in runs if "id" in run), *(n for (n,) in last.tuples().execute(db)), 0]
-    )
+    last = [run_id for (run_id,) in _LAST_ID.rows(db, tenant_id=tenant_id)]
+    greatest = max([*(run["id"] for run in runs if "id" in run), *last, 0])
     complete = []
     for run in runs:
         if "id" not in run:
@@ -162,58 +131,66 @@ def _with_ids(db: Database, tenant: str, runs: Sequence[Run]) -> list[Run]:
     return complete
 
 
-def _filled(run: Run, known: Run | None, now_ms: int) -> Run:
+def _filled(run: Run, known: Document | None, now_ms: int) -> Run:
     """Return `run` with the members that are always there.
 
-    Those that it leaves out are taken from the `known` run of its id, so that sending a run again is no
+    Those that it leaves out are taken from the `known` document of its id, so that sending a run again is no
     conflict only because time has passed.
     """
     date_created = run.get("date_created", now_ms)
     defaults = {"date_created": date_created, "date_updated": date_created, "delivered_count": 0, "seq_no": 0}
     if known is not None:
-        defaults = {name: known[name] for name in defaults}
-    objects = run.get("notification_objects") or None
-    return {column.name: None for column in _COLUMNS} | defaults | run | {"notification_objects": objects}
+        loaded = RUN.load(known)
+        defaults = {name: loaded[name] for name in defaults}
+    return dict.fromkeys(RUN.fields) | defaults | run
 
 
-def _find(db: Database, tenant: str, run_ids: list[int]) -> dict[int, Run]:
+def _find(db: Database, tenant_id: int, run_ids: list[int]) -> dict[int, Document]:
     row = NotificationRunRow
-    runs: dict[int, Run] = {}
+    runs: dict[int, Document] = {}
     for start in range(0, len(run_ids), _FIND_BATCH):
         some = run_ids[start : start + _FIND_BATCH]
-        query = row.select(*_COLUMNS).where(row.tenant == tenant, row.id << some)
-        runs.update((each["id"], _run(each)) for each in query.dicts().execute(db))
+        query = row.select(row.id, row.document).where(row.tenant_id == tenant_id, row.id << some)
+        runs.update((run_id, orjson.loads(document)) for run_id, document in query.tuples().execute(db))
     return runs
 
 
-def _agreeing(runs: Sequence[Run], known: dict[int, Run], now_ms: int) -> tuple[Run, ...]:
-    """Return the runs filled in. Raises RunConflict where one differs from the known one of its id."""
-    filled = tuple(_filled(run, known.get(run["id"]), now_ms) for run in runs)
-    first = dict(known)
-    for run in filled:
-        if not same_json(first.setdefault(run["id"], run), run):
-            raise RunConflict(details=f"{run['id']} is there already; PUT replaces it.")
-    return filled
+def _insert(db: Database, tenant_id: int, runs: Sequence[tuple[Run, Document]]) -> None:
+    """Insert runs that are not there."""
+    first, last = numbers_of(tenant_id, 40)
+    greatest = next((n for (n,) in _LAST_NUMBER.rows(db, first=first, last=last)), first)
+    rows, changes = [], Counter[run_counts.Change]()
+    for number, (run, document) in enumerate(runs, start=greatest + 1):
+        rows.append((number, tenant_id, *_found_by(run), *_texts(document)))
+        changes[run["date_created"], codes_of(run)] += 1
+    db.execute_many(_INSERT, rows)
+    db.index_texts([(row[0], row[-3]) for row in rows])
+    run_counts.change(db, tenant_id, changes)
 
 
-def _insert(db: Database, tenant: str, runs: Sequence[Run]) -> set[int]:
-    """Insert those of the runs that are not there; return their ids."""
-    inserted: set[int] = set()
-    for start in range(0, len(runs), _INSERT_BATCH):
-        rows = [_row(tenant, run) for run in runs[start : start + _INSERT_BATCH]]
-        query = NotificationRunRow.insert_many(rows).on_conflict_ignore().returning(NotificationRunRow.id)
-        inserted.update(run_id for (run_id,) in query.tuples().execute(db))
-    return inserted
+def _replace(db: Database, tenant_id: int, known: Sequence[Any], run: Run, document: Document) -> None:
+    """Put a run in the place of a `known` one: its number, search text, date and codes."""
+    number, search_text, date_created, *codes = known
+    db.forget_texts([(number, search_text)])
+    changes = Counter[run_counts.Change]({(date_created, tuple(codes)): -1})
+    changes[run["date_created"], codes_of(run)] += 1
+    row = (*_found_by(run), *_texts(document))
+    db.execute_many(_UPDATE, [(*row, number)])
+    db.index_texts([(number, _search_text(run))])
+    run_counts.change(db, tenant_id, changes)
 
 
-def _row(tenant: str, run: Run) -> dict[str, Any]:
-    objects = run["notification_objects"]
-    return {
-        **run,
-        "tenant": tenant,
-        "notification_objects": orjson.dumps(objects).decode() if objects else None,
-        "search_text": _search_text(run),
-    }
+def _found_by(run: Run) -> tuple[Any, ...]:
+    """Return id, date and codes of a run, and its search text: what finds it."""
+    return run["id"], run["date_created"], *codes_of(run), _search_text(run)
+
+
+def _texts(document: Document) -> tuple[str | None, str]:
+    """Return the two texts that are kept of a run: without its objects, if it has any, and whole."""
+    if _OBJECTS not in document:
+        return None, as_json.text(document)
+    brief = {name: value for name, value in document.items() if name != _OBJECTS}
+    return as_json.text(brief), as_json.text(document)
 
 
 def _search_text(run: Run) -> str:
@@ -223,6 +200,44 @@ def _search_text(run: Run) -> str:
     return _BETWEEN.join(text.casefold() for text in texts if text)
 
 
-def _run(row: dict[str, Any], include_objects: bool = True) -> Run:
-    objects = row["notification_objects"] if include_objects else None
-    return {**row, "notification_objects": orjson.loads(objects) if objects else None}
+_row = NotificationRunRow
+_codes = [each.column for each in FILTERS]
+_COLUMNS = ("id", "date_created", *_codes, "search_text", "brief", "document")
+_INSERT = (
+    f"INSERT INTO notification_run (number, tenant_id, {', '.join(_COLUMNS)}) "  # noqa: S608 - our own names
+    f"VALUES ({', '.join('?' * (2 + len(_COLUMNS)))})"
+)
+_UPDATE = f"UPDATE notification_run SET {', '.join(f'{name} = ?' for name in _COLUMNS)} WHERE number = ?"  # noqa: S608
+_GET = Statement(
+    lambda db: (
+        _row.select(_row.document)
+        .join(TenantRow, on=TenantRow.id == _row.tenant_id)
+        .where(TenantRow.name == given("tenant"), _row.id == given("id"))
+    )
+)
+_KNOWN = Statement(
+    lambda db: _row.select(
+        _row.number, _row.search_text, _row.date_created, *(getattr(_row, name) for name in _codes)
+    ).where(_row.tenant_id == given("tenant_id"), _row.id == given("id"))
+)
+_FROM = Statement(
+    lambda db: (
+        _row.select(_row.id, _row.document)
+        .where(_row.tenant_id == given("tenant_id"), _row.id >= given("from_id"))
+        .order_by(_row.id)
+        .limit(_READ_BATCH + 1)
+    )
+)
+_LAST_ID = Statement(
+    lambda db: (
+        _row.select(_row.id).where(_row.tenant_id == given("tenant_id")).order_by(_row.id.desc()).limit(1)
+    )
+)
+_LAST_NUMBER = Statement(
+    lambda db: (
+        _row.select(_row.number)
+        .where(_row.number.between(given("first"), given("last")))
+        .order_by(_row.number.desc())
+        .limit(1)
+    )
+)

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from notifhist.representation import as_json, as_xml, from_json, from_xml
+from notifhist.representation.kept import Kept
 from notifhist.representation.parsed import Parsed
 from schemas.document import Document, DocumentSchema
 
-RENDERERS: dict[str, Callable[[Document, DocumentSchema], bytes]] = {
+RENDERERS: dict[str, Callable[[Document | Kept, DocumentSchema], bytes]] = {
     "application/json": as_json.render,
     "application/xml": as_xml.render,
     "text/xml": as_xml.render,

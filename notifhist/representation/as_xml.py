@@ -1,17 +1,28 @@
-"""A document as XML (docs/contract.md, "Formats"): element names and places come from its schema."""
+"""A document as XML (docs/contract.md, "Formats"): element names and places come from its schema.
+
+Written as text, since a tree of elements costs many times as much; nothing gets into it but by `_text`, and by
+`_tag` for names that are not the schema's. A test compares it with a tree's text.
+"""
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
-from lxml import etree
+import orjson
 from marshmallow import Schema, fields
 
+from notifhist.representation.kept import Kept
 from schemas.document import Document, DocumentSchema, member_fields
 from schemas.fields import FreeMap, place_in_xml
 from schemas.xml_names import fits_declaration
 
-_DECLARATION = b'<?xml version="1.0" encoding="utf-8"?>\n'
+MAPPING_VERSION = 1
+"""Counts the changes of what documents look like in XML: what an older version has rendered is not answered."""
+
+_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 _NAME_START = (
     "A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f"
     "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010000-\U000effff"
@@ -19,103 +30,152 @@ _NAME_START = (
 _NAME = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\u00b7\u0300-\u036f\u203f-\u2040]*")
 """A name without a colon (Namespaces in XML 1.0, NCName); without U+FFFD, which stands for what is no XML."""
 _LONGEST_NAME = 1000  # parsers refuse much longer ones
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
 """What XML 1.0, section 2.2, leaves out; lone surrogates too."""
+_SPECIAL = re.compile(f"[&<>\r{_NOT_XML}]")
+_SPECIAL_IN_ATTRIBUTE = re.compile(f'[&<>"\t\n\r{_NOT_XML}]')
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+
+_Write = Callable[[Any], str]
 
 
-def render(document: Document, schema: DocumentSchema) -> bytes:
+def render(document: Document | Kept, schema: DocumentSchema) -> bytes:
     """Return `document` as XML, UTF-8, with a declaration; always well-formed, whatever it holds."""
-    root = etree.Element(schema.root)
-    _fill(root, document, schema)
-    if schema.root == "container" and root.find("metadata") is None:
-        etree.SubElement(root, "metadata")  # the XML schema requires it; runs recorded together have none
-    return _DECLARATION + etree.tostring(root, encoding="utf-8", xml_declaration=False)
+    return (_DECLARATION + element(document, schema, schema.root)).encode()
 
 
-def _fill(element: etree._Element, document: Document, schema: Schema) -> None:
-    named = member_fields(schema)
-    inner = []
-    for name, value in document.items():
-        if name not in named:
-            _add_unnamed(element, name, value, declared=True)
-        elif place_in_xml(named[name]).inside is None:
-            _add_named(element, name, named[name], value)
+def element(document: Document | Kept, schema: Schema, name: str) -> str:
+    """Return the element `name` of `document`: the text to keep of it.
+
+    One that is kept as XML is just that; one that is kept as JSON only is rendered.
+    """
+    if isinstance(document, Kept):
+        if document.xml is not None:
+            return document.xml
+        return element(orjson.loads(document.json or ""), schema, name)
+    members = _members(schema)
+    attributes, content, held = "", [], dict[str, list[str]]()
+    for member, value in document.items():
+        if (write := members.get(member)) is None:
+            content.append(_unnamed(member, value, declared=True))
+        elif isinstance(write, _Attribute):
+            attributes += f' {member}="{_attribute(_plain(value))}"'
+        elif isinstance(write, _Held):
+            held.setdefault(write.holder, []).append(write.write(value))
         else:
-            inner.append(name)
-    for name in inner:
-        holder_name = place_in_xml(named[name]).inside or ""
-        holder = element.find(holder_name)
-        if holder is None:
-            holder = etree.SubElement(element, holder_name)
-        _add_named(holder, name, named[name], document[name])
+            content.append(write(value))
+    content += [_tagged(holder, "".join(inner)) for holder, inner in held.items()]
+    if name == "container" and not {"metadata"} & (document.keys() | held.keys()):
+        content.append("<metadata/>")  # the XML schema requires it; runs recorded together have none
+    return _tagged(name, "".join(content), attributes)
 
 
-def _add_named(parent: etree._Element, name: str, field: fields.Field[Any], value: Any) -> None:
-    place = place_in_xml(field)
-    if place.attribute:
-        parent.set(name, _text(value))
-        return
-    element_name = place.name or name
-    if not isinstance(field, fields.List) or not value:
-        _add_one(parent, element_name, field, value)
-    elif place.item:
-        wrapper = etree.SubElement(parent, element_name)
-        for member in value:
-            _add_one(wrapper, place.item, field.inner, member)
-    else:
-        for member in value:
-            _add_one(parent, element_name, field.inner, member)
+class _Attribute:
+    """A member that is an attribute."""
 
 
-def _add_one(parent: etree._Element, name: str, field: fields.Field[Any], value: Any) -> None:
-    element = etree.SubElement(parent, name)
-    if value is None or isinstance(field, fields.List):  # an empty one; others come here member by member
-        return
+@dataclass(frozen=True)
+class _Held:
+    """A member of an envelope that stands in another element, the holder."""
+
+    holder: str
+    write: _Write
+
+
+@cache
+def _members(schema: Schema) -> dict[str, _Write | _Attribute | _Held]:
+    """Return how each named member is written."""
+    members: dict[str, _Write | _Attribute | _Held] = {}
+    for name, field in member_fields(schema).items():
+        place = place_in_xml(field)
+        if place.attribute:
+            members[name] = _Attribute()
+        elif place.inside is not None:
+            members[name] = _Held(place.inside, _member(place.name or name, field))
+        else:
+            members[name] = _member(place.name or name, field)
+    return members
+
+
+def _member(name: str, field: fields.Field[Any]) -> _Write:
+    """Return what writes the member of a field: its element, or those of an unwrapped list."""
+    if not isinstance(field, fields.List):
+        return _one(name, field)
+    item = place_in_xml(field).item
+    write = _one(item or name, field.inner)
+
+    def write_list(value: Any) -> str:
+        inner = "".join([write(each) for each in value or ()])
+        return inner if inner and item is None else _tagged(name, inner)
+
+    return write_list
+
+
+def _one(name: str, field: fields.Field[Any]) -> _Write:
+    """Return what writes one element."""
     if isinstance(field, fields.Nested):
-        _fill(element, value, field.schema)
-    elif isinstance(field, FreeMap):
-        for key, member in value.items():
-            _add_unnamed(element, key, member, declared=False)
-    else:
-        element.text = _text(value) or None  # None: <name/>, not <name></name>
+        schema = field.schema
+        return lambda value: _tagged(name, "") if value is None else element(value, schema, name)
+    if isinstance(field, FreeMap):
+        return lambda value: _tagged(name, _unnamed_members(value or {}, declared=False))
+    return lambda value: _tagged(name, _text(value))
 
 
-def _add_unnamed(parent: etree._Element, name: str, value: Any, declared: bool) -> None:
-    """Add a member that no schema names.
+def _unnamed(name: str, value: Any, declared: bool) -> str:
+    """Return the elements of a member that no schema names.
 
     `declared` says whether the XML schema looks at what it declares of the name here, as it does
     everywhere but in free maps.
     """
     members = value if isinstance(value, list) and value else [value]
     fits = not declared or all(fits_declaration(name, member, _scalar_text(member)) for member in members)
-    for member in members:
-        if fits and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name):
-            element = etree.SubElement(parent, name)
-        else:
-            element = etree.SubElement(parent, "entry", key=_NOT_XML.sub("\ufffd", name))
-        _fill_unnamed(element, member, declared)
+    attributes = ""
+    if not fits or len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        name, attributes = "entry", f' key="{_attribute(name)}"'
+    return "".join([_tagged(name, _unnamed_content(member, declared), attributes) for member in members])
 
 
-def _fill_unnamed(element: etree._Element, value: Any, declared: bool) -> None:
+def _unnamed_content(value: Any, declared: bool) -> str:
     if isinstance(value, dict):
-        for key, member in value.items():
-            _add_unnamed(element, key, member, declared)
-    elif isinstance(value, list):
-        for member in value:
-            _fill_unnamed(etree.SubElement(element, "item"), member, declared)
-    else:
-        element.text = _text(value) or None  # None: <name/>, not <name></name>
+        return _unnamed_members(value, declared)
+    if isinstance(value, list):
+        return "".join([_tagged("item", _unnamed_content(member, declared)) for member in value])
+    return _text(value)
+
+
+def _unnamed_members(members: Mapping[str, Any], declared: bool) -> str:
+    return "".join([_unnamed(name, value, declared) for name, value in members.items()])
 
 
 def _scalar_text(value: Any) -> str | None:
-    return None if isinstance(value, dict | list) else _text(value)
+    return None if isinstance(value, dict | list) else _plain(value)
+
+
+def _tagged(name: str, content: str, attributes: str = "") -> str:
+    return f"<{name}{attributes}>{content}</{name}>" if content else f"<{name}{attributes}/>"
 
 
 def _text(value: Any) -> str:
+    text = _plain(value)
+    return _SPECIAL.sub(_escape, text) if _SPECIAL.search(text) else text
+
+
+def _attribute(text: str) -> str:
+    return _SPECIAL_IN_ATTRIBUTE.sub(_escape, text)
+
+
+def _escape(special: re.Match[str]) -> str:
+    return _ESCAPES.get(special[0], "\ufffd")
+
+
+def _plain(value: Any) -> str:
+    """Return what a scalar says, before anything is escaped."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         return format(Decimal(repr(value)), "f")
-    return _NOT_XML.sub("\ufffd", value) if isinstance(value, str) else str(value)
+    return str(value)

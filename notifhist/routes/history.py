@@ -9,7 +9,7 @@ from notifhist.errors import BadRequest, name_problems
 from notifhist.paging import complete
 from notifhist.params import history_query
 from notifhist.queries import history
-from notifhist.responses import no_content, respond
+from notifhist.responses import no_content, respond, wants_xml
 from notifhist.routes.context import caller, read_body, requires, service, url_here
 from schemas.document import Document
 from schemas.fields import parse_time_uuid
@@ -37,7 +37,7 @@ def list_checks(entity_id: str, alarm_id: str) -> Response:
 def list_items(**ids: str) -> Response:
     """Answer a page of a check's items."""
     query = history_query(_check(ids), request.args, service().settings, service().clock)
-    page = history.list_items(service().db, query, service().oldest_ms())
+    page = history.list_items(service().db, query, service().oldest_ms(), as_xml=wants_xml())
     metadata = {
         "count": len(page.items),
         "limit": query.limit,
@@ -52,7 +52,8 @@ def list_items(**ids: str) -> Response:
 @requires(OBSERVER)
 def get_item(uuid: str, **ids: str) -> Response:
     """Answer one item."""
-    return respond(history.get_item(service().db, _check(ids), uuid, service().oldest_ms()), ITEM, etag=True)
+    item = history.get_item(service().db, _check(ids), uuid, service().oldest_ms(), as_xml=wants_xml())
+    return respond(item, ITEM, etag=True)
 
 
 @blueprint.post(_CHECK)

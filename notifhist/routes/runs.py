@@ -27,9 +27,9 @@ def list_runs() -> Response:
         "page": query.page,
         "runs": page.runs,
         "total": page.total,
-        "total_pages": -(-page.total // query.page_size),
+        "totalPages": -(-page.total // query.page_size),
     }
-    return respond(RUNS_PAGE.dump(document), RUNS_PAGE)
+    return respond(document, RUNS_PAGE)
 
 
 @blueprint.get("/<run_id>")
@@ -37,7 +37,7 @@ def list_runs() -> Response:
 def get_run(run_id: str) -> Response:
     """Answer one run, its objects included."""
     run = runs.get_run(service().db, caller().tenant, _number(run_id))
-    return respond(RUN.dump(run), RUN, etag=True)
+    return respond(run, RUN, etag=True)
 
 
 @blueprint.post("")
@@ -51,8 +51,8 @@ def record_runs() -> Response:
     status = HTTPStatus.OK if given and not created else HTTPStatus.CREATED
     if not body.is_container:
         run = recorded[0]
-        return respond(RUN.dump(run), RUN, status, location=url_here(str(run["id"])), etag=True)
-    return respond(RUNS_CONTAINER.dump({"runs": recorded}), RUNS_CONTAINER, status, location=url_here())
+        return respond(run, RUN, status, location=url_here(str(run["id"])), etag=True)
+    return respond({"runs": recorded}, RUNS_CONTAINER, status, location=url_here())
 
 
 @blueprint.put("/<run_id>")
@@ -60,10 +60,10 @@ def record_runs() -> Response:
 def replace_run(run_id: str) -> Response:
     """Create a run or replace it."""
     run = _run_of(read_body(RUN).document, _number(run_id))
-    run, created = runs.replace_run(service().db, caller().tenant, run, service().clock.now_ms())
+    document, created = runs.replace_run(service().db, caller().tenant, run, service().clock.now_ms())
     service().metrics.recorded("run", int(created))
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
-    return respond(RUN.dump(run), RUN, status, location=url_here() if created else None, etag=True)
+    return respond(document, RUN, status, location=url_here() if created else None, etag=True)
 
 
 def _number(run_id: str) -> int:

@@ -1,0 +1,170 @@
+"""Pages of runs: how many there are in all, where a page begins, and the statements that count and read them."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import peewee
+
+from notifhist.database import TRIGRAM, Database
+from notifhist.models import NotificationRunRow
+from notifhist.queries import run_counts
+from notifhist.queries.run_counts import Terms
+from notifhist.queries.run_filters import asked_codes, asked_terms
+from notifhist.queries.tenants import find_tenant, numbers_of
+from notifhist.representation.kept import Kept
+from notifhist.statements import Statement, given
+from schemas.fields import MAX_INSTANT, MIN_INSTANT
+from schemas.query import RunsQuery
+
+_MOST_SKIPPED = 1000
+"""Runs that are skipped one by one before a page; the way to a deeper one is looked up in the counts."""
+_FEW = 2000
+"""Runs that are rather found by several values of a filter, and sorted, than met along the way of all runs."""
+_MOST_SELECTIVE_FIRST = ("failed_reason", "ignored_reason", "notification_type", "status", "medium")
+
+
+@dataclass(frozen=True)
+class RunsPage:
+    """A page of runs and how many there are in all."""
+
+    runs: tuple[Kept, ...]
+    total: int
+
+
+def list_runs(db: Database, query: RunsQuery) -> RunsPage:
+    """Return one page of a tenant's runs and the exact total, both of the same moment.
+
+    With up to two filters, and dates, the cost does not grow with the number of runs. Others are counted, and
+    skipped, one by one.
+    """
+    begin = MIN_INSTANT if query.from_ms is None else query.from_ms
+    end = 1 + (MAX_INSTANT if query.until_ms is None else query.until_ms)
+    with db.reading():
+        tenant_id = find_tenant(db, query.tenant)
+        if tenant_id is None:
+            return RunsPage((), 0)
+        runs = _Selection(db, query, tenant_id)
+        first, total = 0, 0
+        if runs.terms is None:
+            total = runs.count(begin, end)
+        else:
+            first = 0 if query.from_ms is None else runs.before(begin)
+            total = (runs.counted() if query.until_ms is None else runs.before(end)) - first
+        skipped = query.page * query.page_size
+        if skipped >= total:
+            return RunsPage((), max(total, 0))  # none between a later and an earlier date
+        limit = min(query.page_size, total - skipped)
+        if skipped > _MOST_SKIPPED and runs.terms is not None:
+            position = first + (total - 1 - skipped if query.descending else skipped)
+            place = run_counts.find(db, tenant_id, runs.terms, position)
+            if query.descending:
+                end, skipped = place.end, place.runs - 1 - place.skipped
+            else:
+                begin, skipped = place.begin, place.skipped
+        return RunsPage(runs.read(begin, end, skipped, limit, are_few=total <= _FEW), total)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What decides how a statement is written; the values are given when it runs."""
+
+    codes: tuple[tuple[str, int], ...]
+    """The columns that are filtered by, each with the number of values."""
+    search: int
+    """Of the searched text the length, up to TRIGRAM."""
+
+
+class _Selection:
+    """The runs that a query asks for, whatever their date. Times: from `begin` to before `end`, ms."""
+
+    def __init__(self, db: Database, query: RunsQuery, tenant_id: int) -> None:
+        asked = asked_codes(query)
+        needle = query.search_query.casefold()
+        self.terms: Terms | None = None if needle else asked_terms(asked)
+        """What to ask the counts for; None if they do not know."""
+        self._db, self._query, self._tenant_id = db, query, tenant_id
+        self._shape = _Shape(
+            tuple((column, len(codes)) for column, codes in asked.items()), min(len(needle), TRIGRAM)
+        )
+        first, last = numbers_of(tenant_id, 40)
+        self._values = {"tenant_id": tenant_id, "needle": needle, "first": first, "last": last}
+        for column, codes in asked.items():
+            self._values |= {f"{column}{n}": code for n, code in enumerate(codes)}
+
+    def counted(self) -> int:
+        """Return how many there are, by the counts."""
+        return run_counts.total(self._db, self._tenant_id, self.terms or ())
+
+    def before(self, at_ms: int) -> int:
+        """Return how many were created before `at_ms`, by the counts and the runs of one bucket."""
+        before, place = run_counts.rank(self._db, self._tenant_id, self.terms or (), at_ms)
+        return before + (self.count(place.begin, at_ms) if place is not None else 0)
+
+    def count(self, begin: int, end: int) -> int:
+        """Return how many there are, counting them."""
+        rows = _counting(self._shape).rows(self._db, begin=begin, end=end, **self._values)
+        return int(rows[0][0])
+
+    def read(self, begin: int, end: int, skipped: int, limit: int, *, are_few: bool) -> tuple[Kept, ...]:
+        """Return up to `limit` of them, behind the first `skipped`, in the query's order."""
+        statement = _reading(self._shape, self._query.descending, self._query.include_objects, are_few)
+        page = {"begin": begin, "end": end, "skipped": skipped, "limit": limit}
+        return tuple([Kept(document) for (document,) in statement.rows(self._db, **page, **self._values)])
+
+
+@lru_cache(maxsize=512)
+def _counting(shape: _Shape) -> Statement:
+    row = NotificationRunRow
+    return Statement(lambda db: row.select(peewee.fn.COUNT(row.id)).where(*_conditions(db, shape, False)))
+
+
+@lru_cache(maxsize=512)
+def _reading(shape: _Shape, descending: bool, with_objects: bool, are_few: bool) -> Statement:
+    row = NotificationRunRow
+    document = row.document if with_objects else peewee.fn.COALESCE(row.brief, row.document)
+    order = [column.desc() if descending else column for column in (row.date_created, row.id)]
+    return Statement(
+        lambda db: (
+            row.select(document)
+            .where(*_conditions(db, shape, are_few))
+            .order_by(*order)
+            .limit(given("limit"))
+            .offset(given("skipped"))
+        )
+    )
+
+
+def _conditions(db: Database, shape: _Shape, are_few: bool) -> list[Any]:
+    row = NotificationRunRow
+    conditions = [
+        row.tenant_id == given("tenant_id"),
+        row.date_created >= given("begin"),
+        row.date_created < given("end"),
+    ]
+    lead = _lead(shape, are_few)
+    for name, number in shape.codes:
+        column = getattr(row, name) if name == lead else db.unindexed(getattr(row, name))
+        if number == 1:
+            conditions.append(peewee.Expression(column, "=", given(f"{name}0")))
+        else:
+            conditions.append(
+                peewee.Expression(
+                    column, "IN", peewee.EnclosedNodeList([given(f"{name}{n}") for n in range(number)])
+                )
+            )
+    if shape.search == TRIGRAM:
+        conditions.append(db.found(row, given("needle"), given("first"), given("last")))
+    elif shape.search:
+        conditions.append(db.contains(row.search_text, given("needle")))
+    return conditions
+
+
+def _lead(shape: _Shape, are_few: bool) -> str | None:
+    """Return the filter by whose index the runs are found; None: by that of their dates.
+
+    By an index of a filter, runs come in the order of their dates only if they have one value of it.
+    """
+    numbers = dict(shape.codes)
+    usable = [name for name in _MOST_SELECTIVE_FIRST if name in numbers and (are_few or numbers[name] == 1)]
+    return usable[0] if usable else None
