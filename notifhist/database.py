@@ -30,6 +30,17 @@ _PRAGMAS = {
     "synchronous": "full",
     "cache_size": -8_000,  # kB
 }
+ITEM_COLUMNS = {
+    "series_id": "bigint",
+    "ticks": "bigint",
+    "rest": "bigint",
+    "document": "text",
+    "xml": "text",
+    "xml_version": "integer",
+}
+"""The columns of `history_item` with their types."""
+_INSERT_ITEMS = f"INSERT INTO history_item ({', '.join(ITEM_COLUMNS)})"
+_UNLESS_THERE = "ON CONFLICT (series_id, ticks, rest) DO NOTHING RETURNING ticks, rest"
 TRIGRAM = 3
 """Characters that a searched text must have to be found by an index."""
 
@@ -94,6 +105,21 @@ class SqliteDatabase(peewee.SqliteDatabase):
         phrase = peewee.Value('"').concat(peewee.fn.REPLACE(text, '"', '""')).concat('"')
         matches = peewee.Expression(index.c.text, "MATCH", phrase)
         return run.number << index.select(index.c.rowid).where(matches, index.c.rowid.between(first, last))
+
+    def count_found(self, text: str, first: int, last: int) -> int | None:
+        """Return how many runs `found` finds, by its index alone; None if that does not know."""
+        phrase = '"' + text.replace('"', '""') + '"'
+        counted = "SELECT count(*) FROM run_search WHERE text MATCH ? AND rowid BETWEEN ? AND ?"
+        count: int = self.execute_sql(counted, (phrase, first, last)).fetchone()[0]  # type: ignore[no-untyped-call]
+        return count
+
+    def insert_items(self, rows: Sequence[Sequence[Any]]) -> list[tuple[int, int]]:
+        """Insert those of the items that are not there; return their `ticks` and `rest`.
+
+        A row has the columns ITEM_COLUMNS.
+        """
+        insert = f"{_INSERT_ITEMS} VALUES ({', '.join('?' * len(ITEM_COLUMNS))}) {_UNLESS_THERE}"
+        return [key for row in rows for key in self.execute_sql(insert, row).fetchall()]  # type: ignore[no-untyped-call]
 
     def index_texts(self, texts: Sequence[tuple[int, str]]) -> None:
         """Make new runs' search texts, by number, be found."""
@@ -175,6 +201,21 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         trigrams = peewee.fn.notifhist_trigrams
         likely = peewee.Expression(trigrams(run.search_text), "@>", trigrams(text))
         return likely & self.contains(run.search_text, text)
+
+    def count_found(self, text: str, first: int, last: int) -> int | None:
+        """Return None: the index knows only which runs are likely."""
+        return None
+
+    def insert_items(self, rows: Sequence[Sequence[Any]]) -> list[tuple[int, int]]:
+        """Insert those of the items that are not there, in one round trip; return their `ticks` and `rest`.
+
+        A row has the columns ITEM_COLUMNS.
+        """
+        arrays = ", ".join(f"%s::{kind}[]" for kind in ITEM_COLUMNS.values())
+        insert = f"{_INSERT_ITEMS} SELECT * FROM unnest({arrays}) {_UNLESS_THERE}"  # noqa: S608 - our own names
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        inserted: list[tuple[int, int]] = self.execute_sql(insert, columns).fetchall()  # type: ignore[no-untyped-call]
+        return inserted
 
     def index_texts(self, texts: Sequence[tuple[int, str]]) -> None:
         """Do nothing: the index is one of the table's own."""

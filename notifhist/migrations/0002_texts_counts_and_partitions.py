@@ -59,7 +59,8 @@ TABLES = (
     f"CREATE INDEX run_date ON notification_run (tenant_id, date_created, id, {', '.join(FILTERS)})",
     *(
         f"CREATE INDEX run_{name} ON notification_run (tenant_id, {name}, date_created, id, "
-        f"{', '.join(other for other in FILTERS if other != name)}) WHERE {name} IS NOT NULL"
+        f"{', '.join(other for other in FILTERS if other != name)})"
+        + (f" WHERE {name} IS NOT NULL" if name.endswith("reason") else "")
         for name in FILTERS
     ),
 )

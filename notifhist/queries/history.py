@@ -246,24 +246,15 @@ def _insert_or_find(db: Database, series_id: int, items: dict[Key, Document]) ->
 
 def _insert(db: Database, series_id: int, items: dict[Key, Document]) -> set[Key]:
     """Insert those of `items` that are not there; return their keys."""
-    rows = [{**key._asdict(), "series_id": series_id, **_texts(document)} for key, document in items.items()]
-    inserted = (
-        HistoryItemRow.insert_many(rows)
-        .on_conflict_ignore()
-        .returning(HistoryItemRow.ticks, HistoryItemRow.rest)
-        .tuples()
-        .execute(db)
-    )
-    return {Key(*row) for row in inserted}
+    if not items:
+        return set()
+    rows = [(series_id, *key, *_texts(document)) for key, document in items.items()]
+    return {Key(*key) for key in db.insert_items(rows)}
 
 
-def _texts(document: Document) -> dict[str, Any]:
-    """Return the columns with the texts of an item."""
-    return {
-        "document": as_json.text(document),
-        "xml": as_xml.element(document, ITEM, ITEM.root),
-        "xml_version": as_xml.MAPPING_VERSION,
-    }
+def _texts(document: Document) -> tuple[str, str, int]:
+    """Return what is kept of an item: its JSON, its XML and the version of the mapping to that."""
+    return as_json.text(document), as_xml.element(document, ITEM, ITEM.root), as_xml.MAPPING_VERSION
 
 
 def _known(db: Database, series_id: Any, keys: Set[Key]) -> Iterator[tuple[Key, Document]]:
@@ -288,7 +279,8 @@ def _require_same(known: Document, given: Document) -> None:
 
 def _update(db: Database, series_id: Any, key: Key, document: Document) -> int:
     """Replace an item; return whether it is there, as 0 or 1."""
-    updated: int = HistoryItemRow.update(**_texts(document)).where(_is_item(series_id, key)).execute(db)
+    columns = dict(zip(("document", "xml", "xml_version"), _texts(document), strict=True))
+    updated: int = HistoryItemRow.update(**columns).where(_is_item(series_id, key)).execute(db)
     return updated
 
 

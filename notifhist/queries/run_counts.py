@@ -1,6 +1,6 @@
 """How many runs there are: kept counts, so that a total and the way to a deep page cost the same at any size.
 
-Time is divided into buckets, each of them into up to 64 smaller ones. The runs of a bucket are counted as
+Time is divided into buckets, each of them into 16 smaller ones. The runs of a bucket are counted as
 `run_filters.pairs_of` says, so a total of runs with up to two filters is a sum of few rows. A bucket is divided
 when it holds many runs, so there are few counts where there are few runs. Counts change in the transaction
 that changes the runs; of one tenant one such transaction runs at a time (`Database.lock_name`).
@@ -18,7 +18,7 @@ from notifhist.models import NotificationRunRow, RunCountRow
 from notifhist.queries.run_filters import FILTERS, Codes, pairs_of
 from notifhist.statements import Statement, given
 
-_SHIFTS = (48, 40, 34, 28, 22, 16, 10, 4, 0)
+_SHIFTS = tuple(range(48, -1, -4))
 """A bucket of the level is 2^shift ms long. The first level's two, -1 and 0, hold the years 1 to 9999."""
 _TOP: tuple[int, ...] = (-1, 0)
 _MOST_UNDIVIDED = 1000

@@ -20,7 +20,9 @@ from schemas.query import RunsQuery
 _MOST_SKIPPED = 1000
 """Runs that are skipped one by one before a page; the way to a deeper one is looked up in the counts."""
 _FEW = 2000
-"""Runs that are rather found by several values of a filter, and sorted, than met along the way of all runs."""
+"""Runs that are rather looked up one by one, and sorted, than met along the way of all runs by their date."""
+_SEARCH = "search"
+_ALWAYS = (MIN_INSTANT, MAX_INSTANT + 1)
 _MOST_SELECTIVE_FIRST = ("failed_reason", "ignored_reason", "notification_type", "status", "medium")
 
 
@@ -38,14 +40,14 @@ def list_runs(db: Database, query: RunsQuery) -> RunsPage:
     With up to two filters, and dates, the cost does not grow with the number of runs. Others are counted, and
     skipped, one by one.
     """
-    begin = MIN_INSTANT if query.from_ms is None else query.from_ms
-    end = 1 + (MAX_INSTANT if query.until_ms is None else query.until_ms)
+    begin = _ALWAYS[0] if query.from_ms is None else query.from_ms
+    end = _ALWAYS[1] if query.until_ms is None else query.until_ms + 1
     with db.reading():
         tenant_id = find_tenant(db, query.tenant)
         if tenant_id is None:
             return RunsPage((), 0)
         runs = _Selection(db, query, tenant_id)
-        first, total = 0, 0
+        first = 0
         if runs.terms is None:
             total = runs.count(begin, end)
         else:
@@ -62,7 +64,7 @@ def list_runs(db: Database, query: RunsQuery) -> RunsPage:
                 end, skipped = place.end, place.runs - 1 - place.skipped
             else:
                 begin, skipped = place.begin, place.skipped
-        return RunsPage(runs.read(begin, end, skipped, limit, are_few=total <= _FEW), total)
+        return RunsPage(runs.read(begin, end, skipped, limit, are_few=runs.are_few or total <= _FEW), total)
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ class _Selection:
         self._values = {"tenant_id": tenant_id, "needle": needle, "first": first, "last": last}
         for column, codes in asked.items():
             self._values |= {f"{column}{n}": code for n, code in enumerate(codes)}
+        self._found = db.count_found(needle, first, last) if len(needle) >= TRIGRAM else None
+        self.are_few = self._found is not None and self._found <= _FEW
 
     def counted(self) -> int:
         """Return how many there are, by the counts."""
@@ -103,7 +107,9 @@ class _Selection:
 
     def count(self, begin: int, end: int) -> int:
         """Return how many there are, counting them."""
-        rows = _counting(self._shape).rows(self._db, begin=begin, end=end, **self._values)
+        if self._found is not None and not self._shape.codes and (begin, end) == _ALWAYS:
+            return self._found
+        rows = _counting(self._shape, self.are_few).rows(self._db, begin=begin, end=end, **self._values)
         return int(rows[0][0])
 
     def read(self, begin: int, end: int, skipped: int, limit: int, *, are_few: bool) -> tuple[Kept, ...]:
@@ -114,9 +120,9 @@ class _Selection:
 
 
 @lru_cache(maxsize=512)
-def _counting(shape: _Shape) -> Statement:
+def _counting(shape: _Shape, are_few: bool) -> Statement:
     row = NotificationRunRow
-    return Statement(lambda db: row.select(peewee.fn.COUNT(row.id)).where(*_conditions(db, shape, False)))
+    return Statement(lambda db: row.select(peewee.fn.COUNT(row.id)).where(*_conditions(db, shape, are_few)))
 
 
 @lru_cache(maxsize=512)
@@ -137,12 +143,13 @@ def _reading(shape: _Shape, descending: bool, with_objects: bool, are_few: bool)
 
 def _conditions(db: Database, shape: _Shape, are_few: bool) -> list[Any]:
     row = NotificationRunRow
+    lead = _lead(shape, are_few)
+    tenant_id = db.unindexed(row.tenant_id) if lead == _SEARCH else row.tenant_id
     conditions = [
-        row.tenant_id == given("tenant_id"),
+        peewee.Expression(tenant_id, "=", given("tenant_id")),
         row.date_created >= given("begin"),
         row.date_created < given("end"),
     ]
-    lead = _lead(shape, are_few)
     for name, number in shape.codes:
         column = getattr(row, name) if name == lead else db.unindexed(getattr(row, name))
         if number == 1:
@@ -161,10 +168,12 @@ def _conditions(db: Database, shape: _Shape, are_few: bool) -> list[Any]:
 
 
 def _lead(shape: _Shape, are_few: bool) -> str | None:
-    """Return the filter by whose index the runs are found; None: by that of their dates.
+    """Return the filter by whose index the runs are found, or _SEARCH; None: by that of their dates.
 
     By an index of a filter, runs come in the order of their dates only if they have one value of it.
     """
+    if are_few and shape.search == TRIGRAM:
+        return _SEARCH
     numbers = dict(shape.codes)
     usable = [name for name in _MOST_SELECTIVE_FIRST if name in numbers and (are_few or numbers[name] == 1)]
     return usable[0] if usable else None

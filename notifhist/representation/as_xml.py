@@ -5,7 +5,7 @@ Written as text, since a tree of elements costs many times as much; nothing gets
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -41,7 +41,29 @@ _Write = Callable[[Any], str]
 
 def render(document: Document | Kept, schema: DocumentSchema) -> bytes:
     """Return `document` as XML, UTF-8, with a declaration; always well-formed, whatever it holds."""
-    return (_DECLARATION + element(document, schema, schema.root)).encode()
+    members = () if isinstance(document, Kept) else document.items()
+    kept = next((name for name, value in members if _is_kept_list(value)), None)
+    if kept is None or isinstance(document, Kept):
+        return (_DECLARATION + element(document, schema, schema.root)).encode()
+    text = _DECLARATION + element(document | {kept: None}, schema, schema.root)
+    return "".join(_with_elements(text, kept, document[kept], schema)).encode()
+
+
+def _is_kept_list(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) > 0 and isinstance(value[0], Kept)
+
+
+def _with_elements(text: str, name: str, documents: Sequence[Kept], schema: DocumentSchema) -> list[str]:
+    """Return the parts of `text`, whose list `name` is empty, with that list's documents.
+
+    Parts, since to put a page together once costs less than to do it level by level.
+    """
+    field: Any = member_fields(schema)[name]
+    place = place_in_xml(field)
+    wrapper = place.name or name
+    before, _, behind = text.partition(f"<{wrapper}/>")  # no text has an unescaped `<`
+    elements = [element(each, field.inner.schema, place.item or wrapper) for each in documents]
+    return [before, f"<{wrapper}>", *elements, f"</{wrapper}>", behind]
 
 
 def element(document: Document | Kept, schema: Schema, name: str) -> str:
