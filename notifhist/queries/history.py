@@ -105,7 +105,8 @@ def record_items(db: Database, check: CheckPath, documents: Sequence[Document], 
     keys = [key_of(document["id"]) for document in whole]
     first: dict[Key, Document] = {}
     for key, document in zip(keys, whole, strict=True):
-        _require_same(first.setdefault(key, document), document)
+        if (earlier := first.setdefault(key, document)) is not document:
+            _require_same(earlier, document)
     known: dict[Key, Document] = {}
     with db.writing():
         series_id = _ensure_series(db, check)
