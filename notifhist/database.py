@@ -4,7 +4,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,20 @@ ITEM_COLUMNS = {
     "xml_version": "integer",
 }
 """The columns of `history_item` with their types."""
+COUNT_COLUMNS = {
+    "tenant_id": "bigint",
+    "shift": "integer",
+    "bucket": "bigint",
+    "one": "bigint",
+    "other": "bigint",
+    "runs": "bigint",
+    "is_divided": "boolean",
+}
+"""The columns of `run_count` with their types."""
+_INSERT_COUNTS = f"INSERT INTO run_count ({', '.join(COUNT_COLUMNS)})"
+_OR_ADD = (
+    "ON CONFLICT (tenant_id, shift, bucket, one, other) DO UPDATE SET runs = run_count.runs + excluded.runs"
+)
 _INSERT_ITEMS = f"INSERT INTO history_item ({', '.join(ITEM_COLUMNS)})"
 _UNLESS_THERE = "ON CONFLICT (series_id, ticks, rest) DO NOTHING RETURNING ticks, rest"
 TRIGRAM = 3
@@ -147,6 +161,10 @@ class SqliteDatabase(peewee.SqliteDatabase):
         insert = f"{_INSERT_ITEMS} VALUES ({', '.join('?' * len(ITEM_COLUMNS))}) {_UNLESS_THERE}"
         return [key for row in rows for key in self.execute_sql(insert, row).fetchall()]  # type: ignore[no-untyped-call]
 
+    def add_counts(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Add counts of runs to those that are there. A row has the columns COUNT_COLUMNS."""
+        self.execute_many(f"{_INSERT_COUNTS} VALUES ({', '.join('?' * len(COUNT_COLUMNS))}) {_OR_ADD}", rows)
+
     def index_texts(self, texts: Sequence[tuple[int, str]]) -> None:
         """Make new runs' search texts, by number, be found."""
         self.execute_many("INSERT INTO run_search (rowid, text) VALUES (?, ?)", texts)
@@ -237,11 +255,14 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
         A row has the columns ITEM_COLUMNS.
         """
-        arrays = ", ".join(f"%s::{kind}[]" for kind in ITEM_COLUMNS.values())
-        insert = f"{_INSERT_ITEMS} SELECT * FROM unnest({arrays}) {_UNLESS_THERE}"  # noqa: S608 - our own names
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        inserted: list[tuple[int, int]] = self.execute_sql(insert, columns).fetchall()  # type: ignore[no-untyped-call]
+        insert = f"{_INSERT_ITEMS} {_from_arrays(ITEM_COLUMNS)} {_UNLESS_THERE}"
+        inserted: list[tuple[int, int]] = self.execute_sql(insert, _columns(rows)).fetchall()  # type: ignore[no-untyped-call]
         return inserted
+
+    def add_counts(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Add counts of runs to those that are there, in one round trip. A row has the columns COUNT_COLUMNS."""
+        insert = f"{_INSERT_COUNTS} {_from_arrays(COUNT_COLUMNS)} {_OR_ADD}"
+        self.execute_sql(insert, _columns(rows))  # type: ignore[no-untyped-call]
 
     def index_texts(self, texts: Sequence[tuple[int, str]]) -> None:
         """Do nothing: the index is one of the table's own."""
@@ -334,6 +355,15 @@ def migrate(db: Database) -> list[str]:
 def pending_migrations(db: Database) -> list[str]:
     """Return the names of the migrations that are yet to be applied."""
     return [each.name for each in Runner(db, directory=str(_MIGRATIONS)).status() if each.applied is None]
+
+
+def _from_arrays(types: Mapping[str, str]) -> str:
+    """Return the SELECT of rows that are given as one array for each column."""
+    return f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in types.values())})"  # noqa: S608
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

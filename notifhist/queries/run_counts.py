@@ -52,7 +52,7 @@ def change(db: Database, tenant_id: int, changes: Mapping[Change, int], level: i
         for one, other in pairs_of(codes):
             counts[date_created >> shift, one, other] += runs
     rows = sorted((tenant_id, shift, *key, runs, False) for key, runs in counts.items())
-    db.execute_many(_ADD, rows)
+    db.add_counts(rows)
     if level + 1 == len(_SHIFTS):
         return
     below: Counter[Change] = Counter()
@@ -212,8 +212,5 @@ def _statement_of_recorded() -> Statement:
 
 _STATE = _statement_of_state()
 _RECORDED = _statement_of_recorded()
-_ADD = """INSERT INTO run_count (tenant_id, shift, bucket, one, other, runs, is_divided)
-VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (tenant_id, shift, bucket, one, other) DO UPDATE SET runs = run_count.runs + excluded.runs"""
 _DIVIDE = """UPDATE run_count SET is_divided = true
 WHERE tenant_id = ? AND shift = ? AND bucket = ? AND one = 0 AND other = 0"""
