@@ -4,7 +4,6 @@ Times are ms since the epoch, UTC; `oldest_ms` is the time before which everythi
 nothing ever does. Contract: docs/contract.md, "Items", "Time series and pages" and "Recording".
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from operator import itemgetter
@@ -18,7 +17,7 @@ from notifhist.errors import ItemConflict, NotFound, ParentNotFound
 from notifhist.models import HistoryItemRow, SeriesRow, TenantRow
 from notifhist.paging import Key, complete, id_of, key_of
 from notifhist.queries.same import same_json
-from notifhist.queries.tenants import ensure_tenant, numbers_of
+from notifhist.queries.series import alarm_digest, check_values, ensure_series, is_of_given_check, series_of
 from notifhist.representation import as_json, as_xml
 from notifhist.representation.kept import Kept
 from notifhist.statements import Statement, given
@@ -54,7 +53,7 @@ def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[s
     One SELECT; its cost grows with the number of checks, not with their items.
     """
     low = _low_ticks(oldest_ms)
-    checks = _CHECKS.rows(db, alarm_digest=_alarm_digest(alarm))
+    checks = _CHECKS.rows(db, alarm_digest=alarm_digest(alarm))
     return sorted(
         check_id for series_id, check_id in checks if _HAS_ITEMS.rows(db, series_id=series_id, low=low)
     )
@@ -72,7 +71,7 @@ def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, *, as_x
         low, high = (low, min(high, marker)) if query.reverse else (max(low, marker), high)
     rows = _PAGES[query.reverse, as_xml].rows(
         db,
-        **_check_values(query.check),
+        **check_values(query.check),
         low_ticks=low.ticks,
         low_rest=low.rest,
         high_ticks=high.ticks,
@@ -90,7 +89,7 @@ def get_item(
     """Return one item. Raises NotFound. One seek, since an id tells its place."""
     key = _key_or_not_found(item_id)
     if key.ticks >= _low_ticks(oldest_ms):
-        for document, xml in _ITEMS[as_xml].rows(db, **_check_values(check), **key._asdict()):
+        for document, xml in _ITEMS[as_xml].rows(db, **check_values(check), **key._asdict()):
             return Kept(document, xml)
     raise NotFound("No such item.", f"{item_id} is not in this check's history.")
 
@@ -109,7 +108,7 @@ def record_items(db: Database, check: CheckPath, documents: Sequence[Document], 
             _require_same(earlier, document)
     known: dict[Key, Document] = {}
     with db.writing():
-        series_id = _ensure_series(db, check)
+        series_id = ensure_series(db, check)
         # In the order of their keys: two senders of the same items wait for each other, never both.
         pairs = sorted(first.items(), key=itemgetter(0))
         for start in range(0, len(pairs), _INSERT_BATCH):
@@ -120,7 +119,7 @@ def record_items(db: Database, check: CheckPath, documents: Sequence[Document], 
 def find_conflicts(db: Database, check: CheckPath, documents: Sequence[Document]) -> list[bool]:
     """Return of each of the documents, which all have an id, whether it is there with other content."""
     keys = [key_of(document["id"]) for document in documents]
-    known = dict(_known(db, _series_id(check), set(keys)))
+    known = dict(_known(db, series_of(check), set(keys)))
     return [
         key in known and not same_json(known[key], complete(document))
         for key, document in zip(keys, documents, strict=True)
@@ -131,7 +130,7 @@ def replace_item(db: Database, check: CheckPath, document: Document) -> bool:
     """Create the item of the document's id or replace it; return whether it was created."""
     key = key_of(document["id"])
     with db.writing():
-        series_id = _ensure_series(db, check)
+        series_id = ensure_series(db, check)
         while not (created := bool(_insert(db, series_id, {key: document}))):
             if _update(db, series_id, key, document):
                 break  # else somebody has deleted it in between
@@ -164,7 +163,7 @@ def add_attempt(
                 break
         else:
             raise NotFound("No such notification.", f"{notification_id} is not among the item's results.")
-        _update(db, _series_id(check), key, document)
+        _update(db, series_of(check), key, document)
     return document
 
 
@@ -174,7 +173,7 @@ def delete_item(db: Database, check: CheckPath, item_id: str, oldest_ms: int | N
     with db.writing():
         deleted = (
             HistoryItemRow.delete()
-            .where(_is_item(_series_id(check), key), HistoryItemRow.ticks >= _low_ticks(oldest_ms))
+            .where(_is_item(series_of(check), key), HistoryItemRow.ticks >= _low_ticks(oldest_ms))
             .execute(db)
         )
     if not deleted:
@@ -289,7 +288,7 @@ def _find(
     db: Database, check: CheckPath, key: Key, oldest_ms: int | None, locked: bool = False
 ) -> Document | None:
     query = HistoryItemRow.select(HistoryItemRow.document).where(
-        _is_item(_series_id(check), key), HistoryItemRow.ticks >= _low_ticks(oldest_ms)
+        _is_item(series_of(check), key), HistoryItemRow.ticks >= _low_ticks(oldest_ms)
     )
     rows = (db.locked(query) if locked else query).tuples().execute(db)
     return next((orjson.loads(document) for (document,) in rows), None)
@@ -310,45 +309,6 @@ def _is_item(series_id: Any, key: Key) -> Any:
     )
 
 
-def _series_id(check: CheckPath) -> Any:
-    """Return the subquery for the id of the check's series."""
-    values = _check_values(check)
-    return SeriesRow.select(SeriesRow.id).where(
-        SeriesRow.alarm_digest == values["alarm_digest"], SeriesRow.check_id == values["check_id"]
-    )
-
-
-def _check_values(check: CheckPath) -> dict[str, str]:
-    """Return the values by which a statement finds the check's series."""
-    return {"alarm_digest": _alarm_digest(check), "check_id": check.check_id}
-
-
-def _alarm_digest(alarm: AlarmPath) -> str:
-    ids = orjson.dumps([alarm.tenant, alarm.entity_id, alarm.alarm_id])
-    return hashlib.sha256(ids).hexdigest()
-
-
-def _ensure_series(db: Database, check: CheckPath) -> int:
-    """Return the id of the check's series, creating the series if this is its first item."""
-    values = _check_values(check)
-    for (series_id,) in _SERIES.rows(db, **values):
-        return int(series_id)
-    db.lock_name(check.tenant)
-    for (series_id,) in _SERIES.rows(db, **values):  # somebody has created it meanwhile
-        return int(series_id)
-    tenant_id = ensure_tenant(db, check.tenant)
-    first, last = numbers_of(tenant_id, 32)
-    known = next((n for (n,) in _LAST_SERIES.rows(db, first=first, last=last)), first)
-    SeriesRow.insert(
-        id=known + 1,
-        tenant_id=tenant_id,
-        entity_id=check.entity_id,
-        alarm_id=check.alarm_id,
-        **values,
-    ).execute(db)
-    return int(known) + 1
-
-
 def _low_ticks(ms: int | None) -> int:
     """Return the first tick of the millisecond `ms`, within what the column holds."""
     return _MIN_BIGINT if ms is None else min(max(ms * TICKS_PER_MS, _MIN_BIGINT), _MAX_BIGINT)
@@ -360,14 +320,6 @@ def _high_ticks(ms: int) -> int:
 
 
 _row = HistoryItemRow
-
-
-def _of_check() -> Any:
-    """Return the condition that an item is of the check whose values are given."""
-    series = SeriesRow.select(SeriesRow.id).where(
-        SeriesRow.alarm_digest == given("alarm_digest"), SeriesRow.check_id == given("check_id")
-    )
-    return _row.series_id == series
 
 
 def _format(as_xml_: bool) -> tuple[Any, Any]:
@@ -387,7 +339,7 @@ def _page_of(reverse: bool, as_xml_: bool) -> Statement:
         lambda db: (
             _row.select(*key, *_format(as_xml_))
             .where(
-                _of_check(),
+                is_of_given_check(_row.series_id),
                 # By these two alone PostgreSQL knows which partitions to look into.
                 _row.ticks >= given("low_ticks"),
                 _row.ticks <= given("high_ticks"),
@@ -403,7 +355,7 @@ def _page_of(reverse: bool, as_xml_: bool) -> Statement:
 def _item_of(as_xml_: bool) -> Statement:
     return Statement(
         lambda db: _row.select(*_format(as_xml_)).where(
-            _of_check(), _row.ticks == given("ticks"), _row.rest == given("rest")
+            is_of_given_check(_row.series_id), _row.ticks == given("ticks"), _row.rest == given("rest")
         )
     )
 
@@ -420,19 +372,6 @@ _HAS_ITEMS = Statement(
         _row.select(_row.ticks)
         .where(_row.series_id == given("series_id"), _row.ticks >= given("low"))
         .order_by(_row.ticks)
-        .limit(1)
-    )
-)
-_SERIES = Statement(
-    lambda db: SeriesRow.select(SeriesRow.id).where(
-        SeriesRow.alarm_digest == given("alarm_digest"), SeriesRow.check_id == given("check_id")
-    )
-)
-_LAST_SERIES = Statement(
-    lambda db: (
-        SeriesRow.select(SeriesRow.id)
-        .where(SeriesRow.id.between(given("first"), given("last")))
-        .order_by(SeriesRow.id.desc())
         .limit(1)
     )
 )
