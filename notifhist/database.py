@@ -21,6 +21,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
 _BUSY_TIMEOUT_S = 20
 _LOOK_AGAIN_S = 0.001
+_READING = "DEFERRED"
 _TRUSTED_IDLE_S = 1.0
 
 _PRAGMAS = {
@@ -104,6 +105,9 @@ class SqliteDatabase(peewee.SqliteDatabase):
 
         SQLite by itself would look again ever more rarely, at last every 0.1 s, and leave the disk idle.
         """
+        if lock_type == _READING:
+            super().begin(lock_type)  # it waits for nobody
+            return
         give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
         self._set_busy_timeout(0)
         try:
@@ -126,7 +130,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
 
     def reading(self) -> Any:
         """Return a transaction whose reads all see the same state."""
-        return self.atomic("DEFERRED")
+        return self.atomic(_READING)
 
     def locked(self, query: Any) -> Any:
         """Return `query` such that its rows stay as they are until the transaction ends."""
