@@ -309,8 +309,12 @@ def is_unreachable(error: peewee.PeeweeException) -> bool:
     """Say whether `error` is what a database raises that is gone, locked, full, damaged or not migrated."""
     if isinstance(error, peewee.OperationalError | peewee.InterfaceError | peewee.InternalError):
         return True
-    cause = error.__cause__ or error.__context__
-    return type(error) is peewee.DatabaseError or getattr(cause, "sqlstate", None) == _UNDEFINED_TABLE
+    return type(error) is peewee.DatabaseError or sqlstate(error) == _UNDEFINED_TABLE
+
+
+def sqlstate(error: peewee.PeeweeException) -> str | None:
+    """Return PostgreSQL's code of what went wrong; None if it has said nothing, and of SQLite."""
+    return getattr(error.__cause__ or error.__context__, "sqlstate", None)
 
 
 def open_database(url: str, *, create: bool = False) -> Database:
@@ -333,7 +337,9 @@ def lease(db: Database) -> None:
 
     Raises what the database raises; see `is_unreachable`.
     """
-    if not db.is_closed() and not db.is_current():
+    if not db.is_closed():
+        if db.is_current():
+            return
         give_up(db)
     db.connect(reuse_if_open=True)
 

@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from notifhist import migrations
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.database import Database, lease, migrate, open_database
 from notifhist.factory import create_app
@@ -28,6 +29,8 @@ NOW = "2011-11-10T01:00:00Z"
 """The published example lies half an hour before."""
 NOW_MS = parse_instant(NOW)
 TENANT = "123456"
+MIGRATIONS = sorted(path.stem for path in Path(migrations.__file__).parent.glob("[0-9]*.py"))
+"""The names of all migrations, in the order in which they are applied."""
 
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # each commit waits for a disk
 MakeApp = Callable[..., Flask]

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import peewee
 
+from notifhist import partitions
 from notifhist.database import Database
 from notifhist.errors import ItemConflict, NotFound, ParentNotFound
 from notifhist.models import HistoryItemRow, SeriesRow, TenantRow
@@ -94,7 +95,13 @@ def get_item(
     raise NotFound("No such item.", f"{item_id} is not in this check's history.")
 
 
-def record_items(db: Database, check: CheckPath, documents: Sequence[Document], now_ticks: int) -> Recorded:
+def record_items(
+    db: Database,
+    check: CheckPath,
+    documents: Sequence[Document],
+    now_ticks: int,
+    oldest_ms: int | None = None,
+) -> Recorded:
     """Record items, all or none, and fill in missing ids and timestamps.
 
     An item that is there already with the same content stays as it is. Raises ItemConflict where its
@@ -107,6 +114,7 @@ def record_items(db: Database, check: CheckPath, documents: Sequence[Document], 
         if (earlier := first.setdefault(key, document)) is not document:
             _require_same(earlier, document)
     known: dict[Key, Document] = {}
+    partitions.prepare(db, [key.ticks for key in first], now_ticks, oldest_ms)
     with db.writing():
         series_id = ensure_series(db, check)
         # In the order of their keys: two senders of the same items wait for each other, never both.
@@ -126,9 +134,12 @@ def find_conflicts(db: Database, check: CheckPath, documents: Sequence[Document]
     ]
 
 
-def replace_item(db: Database, check: CheckPath, document: Document) -> bool:
+def replace_item(
+    db: Database, check: CheckPath, document: Document, now_ticks: int, oldest_ms: int | None = None
+) -> bool:
     """Create the item of the document's id or replace it; return whether it was created."""
     key = key_of(document["id"])
+    partitions.prepare(db, [key.ticks], now_ticks, oldest_ms)
     with db.writing():
         series_id = ensure_series(db, check)
         while not (created := bool(_insert(db, series_id, {key: document}))):
@@ -180,26 +191,6 @@ def delete_item(db: Database, check: CheckPath, item_id: str, oldest_ms: int | N
         raise NotFound("No such item.", f"{item_id} is not in this check's history.")
 
 
-def count_expired(db: Database, oldest_ms: int) -> int:
-    """Return how many items have expired."""
-    count: int = HistoryItemRow.select().where(HistoryItemRow.ticks < _low_ticks(oldest_ms)).count(db)
-    return count
-
-
-def purge_expired(db: Database, oldest_ms: int, batch: int) -> int:
-    """Delete up to `batch` expired items, in a transaction of their own; return how many there were."""
-    key = (HistoryItemRow.series_id, HistoryItemRow.ticks, HistoryItemRow.rest)
-    expired = (
-        HistoryItemRow.select(*key)
-        .where(HistoryItemRow.ticks < _low_ticks(oldest_ms))
-        .order_by(HistoryItemRow.ticks)
-        .limit(batch)
-    )
-    with db.writing():
-        deleted: int = HistoryItemRow.delete().where(peewee.Tuple(*key) << expired).execute(db)
-    return deleted
-
-
 def all_items(db: Database) -> Iterator[tuple[CheckPath, Kept]]:
     """Yield every check and item, expired or not, series by series and oldest first; memory stays flat."""
     series = (
@@ -248,11 +239,11 @@ def _insert(db: Database, series_id: int, items: dict[Key, Document]) -> set[Key
     """Insert those of `items` that are not there; return their keys."""
     if not items:
         return set()
-    rows = [(series_id, *key, *_texts(document)) for key, document in items.items()]
+    rows = [(series_id, *key, *texts_of(document)) for key, document in items.items()]
     return {Key(*key) for key in db.insert_items(rows)}
 
 
-def _texts(document: Document) -> tuple[str, str, int]:
+def texts_of(document: Document) -> tuple[str, str, int]:
     """Return what is kept of an item: its JSON, its XML and the version of the mapping to that."""
     return as_json.text(document), as_xml.element(document, ITEM, ITEM.root), as_xml.MAPPING_VERSION
 
@@ -279,7 +270,7 @@ def _require_same(known: Document, given: Document) -> None:
 
 def _update(db: Database, series_id: Any, key: Key, document: Document) -> int:
     """Replace an item; return whether it is there, as 0 or 1."""
-    columns = dict(zip(("document", "xml", "xml_version"), _texts(document), strict=True))
+    columns = dict(zip(("document", "xml", "xml_version"), texts_of(document), strict=True))
     updated: int = HistoryItemRow.update(**columns).where(_is_item(series_id, key)).execute(db)
     return updated
 
@@ -329,7 +320,7 @@ def _format(as_xml_: bool) -> tuple[Any, Any]:
     """
     if not as_xml_:
         return _row.document, peewee.Value(None)
-    is_current = _row.xml_version == as_xml.MAPPING_VERSION
+    is_current = (_row.xml_version == as_xml.MAPPING_VERSION) & _row.xml.is_null(False)
     return peewee.Case(None, [(is_current, None)], _row.document), peewee.Case(None, [(is_current, _row.xml)])
 
 

@@ -62,7 +62,9 @@ def record_items(**ids: str) -> Response:
     """Record an item, or all items of a container."""
     body = read_body(ITEM, HISTORY_CONTAINER)
     given = body.document["values"] if body.is_container else [body.document]
-    recorded = history.record_items(service().db, _check(ids), given, service().clock.now_ticks())
+    recorded = history.record_items(
+        service().db, _check(ids), given, service().clock.now_ticks(), service().oldest_ms()
+    )
     service().metrics.recorded("item", recorded.created)
     status = HTTPStatus.OK if given and not recorded.created else HTTPStatus.CREATED
     if not body.is_container:
@@ -76,7 +78,9 @@ def record_items(**ids: str) -> Response:
 def replace_item(uuid: str, **ids: str) -> Response:
     """Create an item or replace it: how one that is in progress is completed."""
     item = _item_of(read_body(ITEM).document, uuid)
-    created = history.replace_item(service().db, _check(ids), item)
+    created = history.replace_item(
+        service().db, _check(ids), item, service().clock.now_ticks(), service().oldest_ms()
+    )
     service().metrics.recorded("item", int(created))
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     return respond(item, ITEM, status, location=url_here() if created else None, etag=True)

@@ -22,7 +22,7 @@ from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY
 from notifhist.database import lease
 from notifhist.paging import Key, id_of
-from notifhist.queries.history import purge_expired
+from notifhist.queries.expiry import purge
 from notifhist.routes.context import Service
 from schemas.document import Document
 from schemas.history import uuid_timestamp
@@ -216,7 +216,7 @@ class History(RuleBasedStateMachine):
     def purge(self, batch: int) -> None:
         service: Service = self.app.extensions["notifhist"]
         lease(service.db)
-        while purge_expired(service.db, self.now - RETENTION, batch) == batch:
+        for _ in purge(service.db, self.now - RETENTION, batch):
             pass
         for check, items in self.stored.items():
             for item_id in [item_id for item_id in items if not self.is_shown(check, item_id)]:

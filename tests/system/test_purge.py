@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import orjson
 import pytest
 
 from notifhist.database import Database
@@ -27,7 +28,7 @@ def record(db: Database, where: CheckPath, *item_ids: str) -> None:
 
 def kept(db: Database) -> list[tuple[str, str]]:
     """Return tenant and id of every item."""
-    return [(check.tenant, item["id"]) for check, item in all_items(db)]
+    return [(check.tenant, orjson.loads(item.json or "")["id"]) for check, item in all_items(db)]
 
 
 EXPIRED = [id_at(0), id_at(OLDEST_MS - DAY_MS), id_at(OLDEST_MS - 1, ticks=TICKS_PER_MS - 1)]

@@ -1,8 +1,6 @@
-import multiprocessing
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,34 +19,8 @@ from notifhist.database import (
     lease,
     migrate,
     open_database,
-    pending_migrations,
 )
-from notifhist.models import ApiKeyRow, HistoryItemRow, NotificationRunRow, SeriesRow
-
-FIRST = ["0001_initial"]
-TABLES = [SeriesRow, HistoryItemRow, NotificationRunRow, ApiKeyRow]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database without tables, of each kind; the SQLite file does not exist yet."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/new.db"
-        return
-    server: str = request.getfixturevalue("postgres_url")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE empty_notifhist")
-        yield server.replace("/postgres?", "/empty_notifhist?")
-        connection.execute("DROP DATABASE empty_notifhist WITH (FORCE)")
-
-
-@pytest.fixture
-def empty(empty_url: str) -> Iterator[Database]:
-    """A connection to a database without tables, of each kind."""
-    database = open_database(empty_url, create=True)
-    lease(database)
-    yield database
-    database.close()
+from notifhist.models import TenantRow
 
 
 def connection_of(db: Database) -> Any:
@@ -56,51 +28,12 @@ def connection_of(db: Database) -> Any:
 
 
 def insert(db: Database, tenant: str = "t") -> None:
-    SeriesRow.insert(tenant=tenant, entity_id="e", alarm_id="a", check_id="c", alarm_digest=tenant).execute(
-        db
-    )
+    TenantRow.insert(id=1, name=tenant).execute(db)
 
 
 def count(db: Database) -> int:
-    number: int = SeriesRow.select().count(db)
+    number: int = TenantRow.select().count(db)
     return number
-
-
-def migrate_when_all_are_ready(url: str, start: Any) -> list[str]:
-    database = open_database(url, create=True)
-    start.wait(timeout=60)
-    lease(database)
-    applied = migrate(database)
-    database.close()
-    return applied
-
-
-def test_migrating_twice_changes_nothing(empty: Database) -> None:
-    assert pending_migrations(empty) == FIRST
-    assert migrate(empty) == FIRST
-    assert pending_migrations(empty) == []
-    assert migrate(empty) == []
-
-
-def test_of_hosts_that_migrate_at_the_same_moment_one_does_it(empty_url: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, context.Pool(3) as pool:
-        start = manager.Barrier(3)
-        applied = pool.starmap(migrate_when_all_are_ready, [(empty_url, start)] * 3, chunksize=1)
-    assert sorted(applied) == [[], [], FIRST]
-
-
-def test_the_migrations_make_the_tables_of_the_models(db: Database) -> None:
-    for model in TABLES:
-        table = model._meta.table_name
-        columns = {column.name: (column.null, column.primary_key) for column in db.get_columns(table)}
-        key: Any = model._meta.primary_key
-        key_names = set(getattr(key, "field_names", ()) or {key.name})
-        assert columns == {
-            name: (field.null, name in key_names) for name, field in model._meta.columns.items()
-        }
-        declared = {tuple(names) for names, _ in model._meta.indexes}
-        assert declared <= {tuple(index.columns) for index in db.get_indexes(table)}
 
 
 def test_a_connection_is_kept_and_leased_again(db: Database) -> None:
@@ -172,7 +105,7 @@ def test_a_transaction_that_fails_is_undone(db: Database) -> None:
 def test_containing_is_meant_literally(text: str, part: str, contained: bool, db: Database) -> None:
     with db.writing():
         insert(db, text)
-    assert SeriesRow.select().where(db.contains(SeriesRow.tenant, part)).count(db) == contained
+    assert TenantRow.select().where(db.contains(TenantRow.name, part)).count(db) == contained
 
 
 def test_reading_sees_one_state(database_url: str, db: Database) -> None:
@@ -217,7 +150,8 @@ def test_a_missing_sqlite_file_is_created_where_that_is_asked_for(tmp_path: Path
     database = open_database(f"sqlite:///{path}", create=True)
     assert not path.exists()
     lease(database)
-    assert migrate(database) == FIRST
+    migrate(database)
+    assert count(database) == 0
     database.close()
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
@@ -238,8 +172,14 @@ def test_the_pragmas_are_in_force(sqlite_database: str) -> None:
     database = open_database(sqlite_database)
     lease(database)
     assert isinstance(database, SqliteDatabase)
-    pragmas = {name: database.pragma(name) for name in ("journal_mode", "synchronous", "foreign_keys")}
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    names = ("journal_mode", "synchronous", "page_size", "auto_vacuum", "cache_size")
+    assert {name: database.pragma(name) for name in names} == {
+        "journal_mode": "wal",
+        "synchronous": 2,  # full
+        "page_size": 32_768,
+        "auto_vacuum": 2,  # incremental
+        "cache_size": -8_000,
+    }
     assert database.pragma("busy_timeout") >= 5000
     database.close()
 
@@ -255,14 +195,14 @@ def test_a_connection_to_a_replaced_file_is_not_kept(sqlite_database: str) -> No
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(restored)) as target:
         source.backup(target)
         with target:
-            target.execute("UPDATE series SET tenant = 'restored'")
+            target.execute("UPDATE tenant SET name = 'restored'")
     for companion in (f"{path}-wal", f"{path}-shm"):
         Path(companion).unlink(missing_ok=True)
     restored.replace(path)
     assert not database.is_current()
     lease(database)
     assert database.is_current()
-    assert [row.tenant for row in SeriesRow.select().execute(database)] == ["restored"]
+    assert [row.name for row in TenantRow.select().execute(database)] == ["restored"]
     database.close()
 
 

@@ -1,0 +1,31 @@
+"""Databases without tables, for what makes tables."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from notifhist.database import Database, lease, open_database
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables, of each kind; the SQLite file does not exist yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/new.db"
+        return
+    server: str = request.getfixturevalue("postgres_url")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE empty_notifhist")
+        yield server.replace("/postgres?", "/empty_notifhist?")
+        connection.execute("DROP DATABASE empty_notifhist WITH (FORCE)")
+
+
+@pytest.fixture
+def empty(empty_url: str) -> Iterator[Database]:
+    """A connection to a database without tables, of each kind."""
+    database = open_database(empty_url, create=True)
+    lease(database)
+    yield database
+    database.close()
