@@ -19,12 +19,13 @@ from notifhist.auth import GRANTS, ApiKey, new_key
 from notifhist.bulk.exporting import count_lines, export_lines
 from notifhist.bulk.loading import Loader, find_sources
 from notifhist.bulk.records import Place, Tenant, place_problems
+from notifhist.bulk.workers import workers_for
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY, PREFIX, SETTINGS, ConfigError, Settings, hide_password, load_settings
 from notifhist.database import Database, lease, migrate, open_database
 from notifhist.factory import create_app
 from notifhist.progress import progress
-from notifhist.queries import history
+from notifhist.queries import expiry
 from notifhist.queries import keys as stored_keys
 from schemas.fields import PATH_ID, format_instant, is_path_id, parse_instant
 from schemas.query import CheckPath
@@ -222,8 +223,9 @@ def load(
             "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
             "--tenant and so on, see --help."
         )
-    with _database(create=True) as (db, settings):
-        loader = Loader(db, Clock(settings.now))
+    files = [source.path for source in sources]
+    with workers_for(files, serving.cpu_count()) as workers, _database(create=True) as (db, settings):
+        loader = Loader(db, Clock(settings.now), workers=workers)
         try:
             with progress("Loading") as loader.report:
                 for source in sources:
@@ -260,7 +262,8 @@ def export(output: BinaryIO) -> None:
 def purge(batch: int) -> None:
     """Delete the items that have expired, in small batches that no reader or writer waits for long.
 
-    They are not shown any more; this makes room. Once a day will do.
+    They are not shown any more; this makes room, and gives it back. Once a day will do. On PostgreSQL, weeks
+    that have expired as a whole are dropped, and of the week in which the retention ends many items stay.
     """
     with _database() as (db, settings):
         if settings.retention_ms is None:
@@ -268,11 +271,8 @@ def purge(batch: int) -> None:
             return
         oldest_ms = Clock(settings.now).now_ms() - settings.retention_ms
         deleted = 0
-        with progress("Purging", total=history.count_expired(db, oldest_ms)) as report:
-            done = batch
-            while done == batch:
-                with db.turn():
-                    done = history.purge_expired(db, oldest_ms, batch)
+        with progress("Purging", total=expiry.count_expired(db, oldest_ms)) as report:
+            for done in expiry.purge(db, oldest_ms, batch):
                 deleted += done
                 report(done)
     click.echo(f"Deleted {deleted} items older than {format_instant(oldest_ms)}.")

@@ -1,6 +1,5 @@
 """Load files of records: each is checked whole, then stored in batches; nothing stored is changed."""
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -9,19 +8,25 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
-import orjson
-
-from notifhist.bulk.records import SUFFIXES, BadRecord, Place, Record, Tenant, place_of, read_records
+from notifhist.bulk.records import SUFFIXES, BadRecord, Place, Record, place_of, read_records
+from notifhist.bulk.rows import Prepared, prepare
+from notifhist.bulk.sound import BATCH, Sound
+from notifhist.bulk.workers import Workers, is_large
 from notifhist.clock import Clock
 from notifhist.database import Database
-from notifhist.errors import ApiError
-from notifhist.queries import history, runs
-from notifhist.queries.same import same_json
-from schemas.document import Document
-from schemas.query import CheckPath
+from notifhist.queries.bulk import (
+    ItemRow,
+    Row,
+    RunRow,
+    Stored,
+    find_item_conflicts,
+    find_run_conflicts,
+    store_items,
+    store_runs,
+)
 
-BATCH = 500
-"""Records that become durable together."""
+_CHECKED_TOGETHER = 100
+"""Records of a document, or of a small file of lines."""
 
 
 class Report(Protocol):
@@ -66,6 +71,8 @@ class Loader:
     db: Database
     clock: Clock
     report: Report = _silent
+    workers: Workers | None = None
+    """Check large files, if there are any; else it is done here."""
     stored: int = 0
     present: int = 0
     bad: list[str] = field(default_factory=list)
@@ -73,105 +80,74 @@ class Loader:
 
     def load(self, source: Source, *, skip_bad: bool = False) -> None:
         """Check a file and store it, unless it has bad records and they are not to be skipped."""
-        with closing(_Sound()) as sound:
-            bad = sorted(self._check(source, sound), key=attrgetter("line"))
-            for record in bad:
+        with closing(Sound()) as sound:
+            bad = [record for some in self._prepared(source) for record in self._check(some, sound)]
+            for record in sorted(bad, key=attrgetter("line")):
                 self._add_bad(source, record.line, record.problem)
             if bad and not skip_bad:
                 self.report(0, expected=-sound.count)
             else:
-                self.store(source, sound.records())
+                for batch in sound.batches():
+                    self._store(source, batch)
 
-    def store(self, source: Source, records: Iterator[Record]) -> None:
+    def store(self, source: Source, records: Iterable[Record]) -> None:
         """Store records in batches; those that are there already stay as they are."""
-        while batch := list(islice(records, BATCH)):
-            for place, some in _by_place(batch):
-                self._store(source, place, some)
+        remaining = iter(records)
+        while some := list(islice(remaining, BATCH)):
+            prepared = prepare(some, self.clock.now_ms())
+            self._store(source, [*prepared.items, *prepared.runs])
 
-    def _check(self, source: Source, sound: "_Sound") -> Iterator[BadRecord]:
-        """Put sound records aside; yield those that do not fit, or contradict what is there or each other."""
-        records = read_records(source.path, source.place)
-        while batch := list(islice(records, BATCH)):
-            before = sound.count
-            yield from (record for record in batch if isinstance(record, BadRecord))
-            for place, some in _by_place(record for record in batch if isinstance(record, Record)):
-                conflicts = _find_conflicts(self.db, place, [record.document for record in some])
-                for record, is_conflict in zip(some, conflicts, strict=True):
-                    name = f"{record.document['id']} is"
-                    if is_conflict:
-                        yield BadRecord(record.line, f"{name} there already, with other content.")
-                    elif line := sound.add(record):
-                        yield BadRecord(record.line, f"{name} in line {line} already, with other content.")
-            self.report(0, expected=sound.count - before)
-
-    def _store(self, source: Source, place: Place, records: list[Record]) -> None:
-        try:
-            with self.db.turn():
-                created = _record(self.db, place, [record.document for record in records], self.clock)
-        except ApiError as error:
-            if len(records) > 1:  # somebody has just recorded one of them otherwise: find out which
-                for record in records:
-                    self._store(source, place, [record])
-            else:
-                self._add_bad(source, records[0].line, str(error))
+    def _prepared(self, source: Source) -> Iterator[Prepared]:
+        now_ms = self.clock.now_ms()
+        if self.workers is not None and is_large(source.path):
+            yield from self.workers.prepare_file(source.path, now_ms)
             return
-        self.stored += created
-        self.present += len(records) - created
-        self.report(len(records))
+        records = read_records(source.path, source.place)
+        while some := list(islice(records, _CHECKED_TOGETHER)):
+            yield prepare(some, now_ms)
+
+    def _check(self, prepared: Prepared, sound: Sound) -> Iterator[BadRecord]:
+        """Put sound records aside; yield those that do not fit, or contradict what is there or each other."""
+        before = sound.count
+        yield from prepared.bad
+        rows: list[Row] = [*prepared.items, *prepared.runs]
+        conflicts = find_item_conflicts(self.db, prepared.items) + find_run_conflicts(self.db, prepared.runs)
+        sound_rows = []
+        for row, is_conflict in zip(rows, conflicts, strict=True):
+            if is_conflict:
+                yield BadRecord(row.line, _is_there(row))
+            else:
+                sound_rows.append(row)
+        for row, line in sound.add(sound_rows):
+            yield BadRecord(row.line, f"{row.name} is in line {line} already, with other content.")
+        self.report(0, expected=sound.count - before)
+
+    def _store(self, source: Source, rows: Sequence[Row]) -> None:
+        items = [row for row in rows if isinstance(row, ItemRow)]
+        by_tenant: dict[str, list[RunRow]] = {}
+        for row in rows:
+            if isinstance(row, RunRow):
+                by_tenant.setdefault(row.tenant, []).append(row)
+        if items:
+            with self.db.turn():
+                stored = store_items(self.db, items)
+            self._count(source, items, stored)
+        for tenant, runs in by_tenant.items():
+            with self.db.turn():
+                stored = store_runs(self.db, tenant, runs)
+            self._count(source, runs, stored)
+
+    def _count(self, source: Source, rows: Sequence[Row], stored: Stored) -> None:
+        done = len(rows) - len(stored.conflicts)
+        for row in stored.conflicts:  # somebody has recorded it otherwise since it was checked
+            self._add_bad(source, row.line, _is_there(row))
+        self.stored += stored.created
+        self.present += done - stored.created
+        self.report(done)
 
     def _add_bad(self, source: Source, line: int, problem: str) -> None:
         self.bad.append(f"{source.path}:{line}: {problem}")
 
 
-class _Sound:
-    """The sound records of a file; on disk, so that memory stays flat however large the file."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._db = sqlite3.connect("", isolation_level=None)  # a temporary file
-        self._db.execute("CREATE TABLE record (id TEXT, line INTEGER, place BLOB, document BLOB)")
-        self._db.execute("CREATE INDEX by_id ON record (id, place)")
-
-    def add(self, record: Record) -> int | None:
-        """Add a record; or return the line of an earlier one that has its id and other content."""
-        item_id, place = str(record.document["id"]), orjson.dumps(list(vars(record.place).values()))
-        earlier = "SELECT line, document FROM record WHERE id = ? AND place = ? LIMIT 1"
-        for line, document in self._db.execute(earlier, (item_id, place)):
-            if not same_json(orjson.loads(document), record.document):
-                return int(line)
-        row = (item_id, record.line, place, orjson.dumps(record.document))
-        self._db.execute("INSERT INTO record VALUES (?, ?, ?, ?)", row)
-        self.count += 1
-        return None
-
-    def records(self) -> Iterator[Record]:
-        """Yield the records in the order in which they were added."""
-        rows = self._db.execute("SELECT line, place, document FROM record ORDER BY rowid")
-        for line, place, document in rows:
-            ids = orjson.loads(place)
-            yield Record(line, Tenant(*ids) if len(ids) == 1 else CheckPath(*ids), orjson.loads(document))
-
-    def close(self) -> None:
-        """Remove what was kept."""
-        self._db.close()
-
-
-def _by_place(records: Iterable[Record]) -> Iterable[tuple[Place, list[Record]]]:
-    by_place: dict[Place, list[Record]] = {}
-    for record in records:
-        by_place.setdefault(record.place, []).append(record)
-    return by_place.items()
-
-
-def _find_conflicts(db: Database, place: Place, documents: list[Document]) -> list[bool]:
-    """Return of each of the documents whether it is there with other content."""
-    if isinstance(place, Tenant):
-        return runs.find_conflicts(db, place.tenant, documents)
-    return history.find_conflicts(db, place, documents)
-
-
-def _record(db: Database, place: Place, documents: list[Document], clock: Clock) -> int:
-    """Record documents; return how many were not there before."""
-    if isinstance(place, Tenant):
-        return runs.record_runs(db, place.tenant, documents, clock.now_ms())[1]
-    return history.record_items(db, place, documents, clock.now_ticks()).created
+def _is_there(row: Row) -> str:
+    return f"{row.name} is there already, with other content."

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import orjson
@@ -29,6 +29,8 @@ NDJSON = (".ndjson", ".jsonl")
 _LINE_DEPTH = MAX_DEPTH + 5
 """An attempt may be nested as deeply as a body, and stands four levels deep in its item, five in its line."""
 SUFFIXES = (".json", ".xml", *NDJSON)
+CHUNK_BYTES = 256 * 1024
+"""Of a file of lines as many are read at once as fit, and the rest of the line at the end."""
 
 _PART = "([^/]+)"
 _HISTORY_PATH = re.compile(
@@ -66,6 +68,14 @@ class BadRecord:
     problem: str
 
 
+class Chunk(NamedTuple):
+    """Some lines of a file: the number of the first, where it begins, and all bytes of them."""
+
+    line: int
+    offset: int
+    data: bytes
+
+
 def place_of(path: Path) -> Place | None:
     """Return where the records of a file belong that lies in a tree like the URLs; None if it does not."""
     text = path.absolute().as_posix()
@@ -83,7 +93,8 @@ def place_problems(place: Place) -> str:
 def read_records(path: Path, place: Place | None) -> Iterator[Record | BadRecord]:
     """Yield the records of a file in their order; lines of NDJSON say themselves where they belong."""
     if path.suffix in NDJSON:
-        yield from _read_lines(path)
+        for chunk in read_chunks(path):
+            yield from read_lines(chunk)
     elif place is not None:
         problems = place_problems(place)
         yield from [BadRecord(1, f"No such place. {problems}")] if problems else _read_document(path, place)
@@ -95,11 +106,22 @@ def read_records(path: Path, place: Place | None) -> Iterator[Record | BadRecord
         )
 
 
-def _read_lines(path: Path) -> Iterator[Record | BadRecord]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _or_bad(number, partial(_read_line, line.rstrip(b"\r\n"), number))
+def read_chunks(path: Path) -> Iterator[Chunk]:
+    """Yield a file of lines piece by piece."""
+    number, offset = 1, 0
+    with path.open("rb") as file:
+        # The last line of a piece is read to its end.
+        while data := file.read(CHUNK_BYTES) + file.readline():
+            yield Chunk(number, offset, data)
+            number += data.count(b"\n")
+            offset += len(data)
+
+
+def read_lines(chunk: Chunk) -> Iterator[Record | BadRecord]:
+    """Yield the records of some lines."""
+    for number, line in enumerate(chunk.data.split(b"\n"), start=chunk.line):
+        if line.strip():
+            yield _or_bad(number, partial(_read_line, line.rstrip(b"\r"), number))
 
 
 def _read_line(line: bytes, number: int) -> Record:

@@ -29,6 +29,8 @@ __all__ = ["RunsPage", "list_runs"]
 
 Run = dict[str, Any]
 """A run as its schema loads it."""
+Row = tuple[Any, ...]
+"""What is kept of a run; see `row_of`."""
 
 _BETWEEN = "X"
 """Parts the texts that a search looks through: no case-folded text has an upper-case letter, so no search
@@ -60,13 +62,13 @@ def record_runs(
         new: dict[int, Run] = {}
         documents = dict(known)
         for run in complete:
-            filled = _filled(run, known.get(run["id"]), now_ms)
-            document = dump(RUN, filled)
+            whole = filled(run, known.get(run["id"]), now_ms)
+            document = dump(RUN, whole)
             if not same_json(documents.setdefault(run["id"], document), document):
                 raise RunConflict(details=f"{run['id']} is there already; PUT replaces it.")
             if run["id"] not in known:
-                new.setdefault(run["id"], filled)
-        _insert(db, tenant_id, [(run, documents[run_id]) for run_id, run in new.items()])
+                new.setdefault(run["id"], whole)
+        insert_rows(db, tenant_id, [row_of(run, documents[run_id]) for run_id, run in new.items()])
     return tuple(documents[run["id"]] for run in complete), len(new)
 
 
@@ -76,22 +78,22 @@ def find_conflicts(db: Database, tenant: str, runs: Sequence[Run]) -> list[bool]
     known = {} if tenant_id is None else _find(db, tenant_id, [run["id"] for run in runs])
     others = [known.get(run["id"]) for run in runs]
     return [
-        other is not None and not same_json(other, dump(RUN, _filled(run, other, 0)))
+        other is not None and not same_json(other, dump(RUN, filled(run, other, 0)))
         for run, other in zip(runs, others, strict=True)
     ]
 
 
 def replace_run(db: Database, tenant: str, run: Run, now_ms: int) -> tuple[Document, bool]:
     """Create the run of this id or replace it; return the document, and whether it was created."""
-    filled = _filled(run, None, now_ms)
-    document = dump(RUN, filled)
+    whole = filled(run, None, now_ms)
+    document = dump(RUN, whole)
     with db.writing():
         db.lock_name(tenant)
         tenant_id = ensure_tenant(db, tenant)
         for known in _KNOWN.rows(db, tenant_id=tenant_id, id=run["id"]):
-            _replace(db, tenant_id, known, filled, document)
+            _replace(db, tenant_id, known, whole, document)
             return document, False
-        _insert(db, tenant_id, [(filled, document)])
+        insert_rows(db, tenant_id, [row_of(whole, document)])
     return document, True
 
 
@@ -131,7 +133,7 @@ def _with_ids(db: Database, tenant_id: int, runs: Sequence[Run]) -> list[Run]:
     return complete
 
 
-def _filled(run: Run, known: Document | None, now_ms: int) -> Run:
+def filled(run: Run, known: Document | None, now_ms: int) -> Run:
     """Return `run` with the members that are always there.
 
     Those that it leaves out are taken from the `known` document of its id, so that sending a run again is no
@@ -155,16 +157,19 @@ def _find(db: Database, tenant_id: int, run_ids: list[int]) -> dict[int, Documen
     return runs
 
 
-def _insert(db: Database, tenant_id: int, runs: Sequence[tuple[Run, Document]]) -> None:
-    """Insert runs that are not there."""
+def row_of(run: Run, document: Document) -> Row:
+    """Return what is kept of a run with all its members: id, date, codes, search text, and its two texts."""
+    return *_found_by(run), *_texts(document)
+
+
+def insert_rows(db: Database, tenant_id: int, rows: Sequence[Row]) -> None:
+    """Insert runs that are not there, in a transaction that has locked the tenant's name."""
     first, last = numbers_of(tenant_id, 40)
     greatest = next((n for (n,) in _LAST_NUMBER.rows(db, first=first, last=last)), first)
-    rows, changes = [], Counter[run_counts.Change]()
-    for number, (run, document) in enumerate(runs, start=greatest + 1):
-        rows.append((number, tenant_id, *_found_by(run), *_texts(document)))
-        changes[run["date_created"], codes_of(run)] += 1
-    db.execute_many(_INSERT, rows)
-    db.index_texts([(row[0], row[-3]) for row in rows])
+    numbered = [(number, tenant_id, *row) for number, row in enumerate(rows, start=greatest + 1)]
+    db.execute_many(_INSERT, numbered)
+    db.index_texts([(row[0], row[-3]) for row in numbered])
+    changes = Counter((date_created, tuple(codes)) for _, date_created, *codes, _, _, _ in rows)
     run_counts.change(db, tenant_id, changes)
 
 
@@ -174,8 +179,7 @@ def _replace(db: Database, tenant_id: int, known: Sequence[Any], run: Run, docum
     db.forget_texts([(number, search_text)])
     changes = Counter[run_counts.Change]({(date_created, tuple(codes)): -1})
     changes[run["date_created"], codes_of(run)] += 1
-    row = (*_found_by(run), *_texts(document))
-    db.execute_many(_UPDATE, [(*row, number)])
+    db.execute_many(_UPDATE, [(*row_of(run, document), number)])
     db.index_texts([(number, _search_text(run))])
     run_counts.change(db, tenant_id, changes)
 

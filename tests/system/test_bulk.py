@@ -30,6 +30,8 @@ from tests.system.commands import (
 
 WHERE = ("--tenant", TENANT, "--entity", "enOne", "--alarm", "alOne", "--check", "chOne")
 LIFELIKE_NOW = "2026-10-07T15:30:00Z"
+RECORDS = ("tenant", "series", "history_item", "notification_run")
+"""Tables in which rows are only ever added."""
 
 
 def count(database_url: str) -> tuple[int, int]:
@@ -178,7 +180,7 @@ def test_a_record_that_is_there_with_other_content_is_named_and_changes_nothing(
     skipped = run(database_url, "load", "--skip-bad", path).stderr.splitlines()
     assert skipped == [*problems, "Stored 3, there already 1, bad 2."]
     after = rows(database_url)
-    assert all(set(before[table]) <= set(after[table]) for table in before)
+    assert all(set(before[table]) <= set(after[table]) for table in RECORDS)
 
 
 def test_what_cannot_be_loaded_by_name_is_named(sqlite_database: str, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from notifhist.bulk.loading import BATCH
+from notifhist.bulk.sound import BATCH
 from notifhist.queries.history import count_items, record_items
 from schemas.query import CheckPath
 from tests.conftest import NOW, NOW_MS, TENANT

@@ -1,14 +1,16 @@
+import shutil
 from pathlib import Path
 
+import orjson
 import pytest
 
 from notifhist import demo
 from notifhist.bulk.loading import Loader
 from notifhist.clock import Clock
 from notifhist.config import ConfigError
-from notifhist.database import Database
-from notifhist.models import ApiKeyRow, HistoryItemRow, NotificationRunRow, SeriesRow
+from notifhist.database import Database, lease, open_database
 from notifhist.queries import history, keys, runs
+from schemas.document import Document
 from tests.conftest import NOW_MS
 
 LATER_MS = NOW_MS + 3_600_000
@@ -22,7 +24,13 @@ class Interrupted(Exception):
     """Ctrl-C."""
 
 
-def test_an_interrupted_demo_goes_on_where_it_stopped(db: Database) -> None:
+def documents(db: Database) -> list[Document]:
+    return [orjson.loads(item.json or "") for _, item in history.all_items(db)]
+
+
+def test_an_interrupted_demo_goes_on_where_it_stopped(
+    db: Database, sqlite_tables: Path, tmp_path: Path
+) -> None:
     def interrupt(done: int, expected: int = 0) -> None:
         if runs.count_runs(db) and history.count_items(db) > 100:
             raise Interrupted
@@ -30,25 +38,27 @@ def test_an_interrupted_demo_goes_on_where_it_stopped(db: Database) -> None:
     with pytest.raises(Interrupted):
         demo.prepare(db, Clock(NOW_MS), interrupt)
     demo.prepare(db, Clock(LATER_MS), silent)
-    resumed = sorted(item["id"] for _, item in history.all_items(db))
+    resumed = sorted(item["id"] for item in documents(db))
     assert len(resumed) == history.count_items(db)
 
     loaded = history.count_items(db), runs.count_runs(db)
     demo.prepare(db, Clock(LATER_MS), silent)
     assert (history.count_items(db), runs.count_runs(db)) == loaded
-    newest = max(item["timestamp"] for _, item in history.all_items(db))
+    newest = max(item["timestamp"] for item in documents(db))
     assert NOW_MS - 60_000 <= newest <= NOW_MS
     # What an undisturbed demo loads: nothing is there twice, nothing is missing.
     expected = sum(1 for path in demo.fixtures_folder().rglob("*") if path.suffix in (".json", ".xml"))
     assert expected > 30
-    assert loaded == _undisturbed(db)
+    assert loaded == _undisturbed(Path(shutil.copy(sqlite_tables, tmp_path)))
 
 
-def _undisturbed(db: Database) -> tuple[int, int]:
-    for table in (HistoryItemRow, SeriesRow, NotificationRunRow, ApiKeyRow):
-        table.delete().execute(db)
+def _undisturbed(empty: Path) -> tuple[int, int]:
+    db = open_database(f"sqlite:///{empty}")
+    lease(db)
     demo.prepare(db, Clock(NOW_MS), silent)
-    return history.count_items(db), runs.count_runs(db)
+    loaded = history.count_items(db), runs.count_runs(db)
+    db.close()
+    return loaded
 
 
 def test_a_database_with_other_data_is_refused(db: Database) -> None:
