@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from typing import NamedTuple
 
 OBSERVER = "monitoring:observer"
 CREATOR = "monitoring:creator"
@@ -24,12 +24,12 @@ GRANTS = {
 }
 """The roles that each role includes."""
 
-_KEY = re.compile(r"nh_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
-_SECRET = re.compile(r"(nh_[0-9a-f]{12}_)[A-Za-z0-9_-]{43}")
+KEY_PREFIX = "nh_"
+_KEY = re.compile(rf"{KEY_PREFIX}([0-9a-f]{{12}})_([A-Za-z0-9_-]{{43}})")
+_SECRET = re.compile(rf"({KEY_PREFIX}[0-9a-f]{{12}}_)[A-Za-z0-9_-]{{43}}")
 
 
-@dataclass(frozen=True)
-class ApiKey:
+class ApiKey(NamedTuple):
     """A key as it is kept: everything but its secret. Times in ms since the epoch, UTC."""
 
     id: str
@@ -57,7 +57,7 @@ class ApiKey:
 def new_key() -> tuple[str, str, str]:
     """Return a new key for its owner, its public id, and its secret's hash to keep."""
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    return f"nh_{key_id}_{secret}", key_id, hash_secret(secret)
+    return f"{KEY_PREFIX}{key_id}_{secret}", key_id, hash_secret(secret)
 
 
 def split_key(key: str) -> tuple[str, str] | None:

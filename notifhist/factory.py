@@ -2,12 +2,16 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter, Rule
 
 from notifhist.clock import Clock
 from notifhist.config import load_settings
@@ -22,6 +26,34 @@ _AUTHORITY = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 """What a request line in absolute form has before the path (RFC 9112, 3.2.2)."""
 
 
+class _App(Flask):
+    """Flask, without some things that it does at every request and that are of no use to us."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func` as it is: none of ours is asynchronous."""
+        return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return what finds the route of a request; None where there is nothing to find, or it is found."""
+        if request is None:
+            return None
+        for pattern, rule in self._routes.get(request.method, ()):
+            if found := pattern.fullmatch(request.path):
+                request.url_rule, request.view_args = rule, found.groupdict()
+                return None
+        return self.url_map.bind("", path_info=request.path, default_method=request.method)
+
+    @cached_property
+    def _routes(self) -> dict[str, list[tuple[re.Pattern[str], Rule]]]:
+        """The rules by method, each as one pattern: Werkzeug matches part by part, which takes longer."""
+        routes = defaultdict(list)
+        for rule in self.url_map.iter_rules():
+            pattern = re.compile(re.sub("<([a-z_]+)>", "(?P<\\1>[^/]+)", re.escape(rule.rule)))
+            for method in rule.methods or ():
+                routes[method].append((pattern, rule))
+        return routes
+
+
 def create_app(overrides: Mapping[str, object] | None = None) -> Flask:
     """Return the WSGI application, configured by `NOTIFHIST_*` and, before them, by `overrides`.
 
@@ -30,7 +62,7 @@ def create_app(overrides: Mapping[str, object] | None = None) -> Flask:
     settings = load_settings(os.environ, overrides)
     clock = Clock(settings.now)
     storage = open_storage(settings.rate_limit_storage, settings.database_url, clock)
-    app = Flask("notifhist", static_folder=None)
+    app = _App("notifhist", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False  # it would redirect
     app.extensions["notifhist"] = Service(
@@ -60,8 +92,9 @@ def _keep_encoded_slashes(wsgi_app: WSGIApplication) -> WSGIApplication:
     """
 
     def keep(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        raw_path = _AUTHORITY.sub("", environ.get("RAW_URI", "").partition("?")[0])
-        if "%2f" in raw_path.lower():
+        raw_uri = environ.get("RAW_URI", "")
+        if "%2f" in raw_uri.lower():
+            raw_path = _AUTHORITY.sub("", raw_uri.partition("?")[0])
             path = unquote_to_bytes(re.sub("%2f", "%00", raw_path, flags=re.IGNORECASE)).decode("latin-1")
             environ["PATH_INFO"] = path.removeprefix(environ.get("SCRIPT_NAME", ""))
         return wsgi_app(environ, start_response)

@@ -10,9 +10,10 @@ import sqlite3
 import tempfile
 import threading
 import weakref
-from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 
 from limits import RateLimitItem
 from limits.errors import ConfigurationError
@@ -25,15 +26,17 @@ from schemas.fields import TICKS_PER_MS
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - what we put there is in a private directory
 REDIS_TIMEOUT_S, WARN_EVERY_S, SWEEP_EVERY_REQUESTS = 1, 60, 1000
 
+# A count changes one page, and small pages are sooner copied.
+PRAGMAS = ("PRAGMA page_size = 1024", "PRAGMA journal_mode = wal", "PRAGMA synchronous = off")
 TABLE = "CREATE TABLE IF NOT EXISTS windows (key TEXT PRIMARY KEY, used INTEGER, ends_ms INTEGER)"
 SWEEP = "DELETE FROM windows WHERE ends_ms <= now_ms()"
 # SQLite asks now_ms() once it holds the write lock, so nobody counts with an older time than the one before.
 # A window that ends later than one starting now is of another clock (a frozen one, say): it is over too.
 COUNT = """
-INSERT INTO windows VALUES (:key, :amount, now_ms() + :span_ms) ON CONFLICT (key) DO UPDATE SET
-used = excluded.used + iif(ends_ms BETWEEN excluded.ends_ms - :span_ms + 1 AND excluded.ends_ms, used, 0),
-ends_ms = iif(ends_ms BETWEEN excluded.ends_ms - :span_ms + 1 AND excluded.ends_ms, ends_ms, excluded.ends_ms)
-RETURNING used"""
+INSERT INTO windows VALUES (?1, ?2, now_ms() + ?3) ON CONFLICT (key) DO UPDATE SET
+used = excluded.used + iif(ends_ms BETWEEN excluded.ends_ms - ?3 + 1 AND excluded.ends_ms, used, 0),
+ends_ms = iif(ends_ms BETWEEN excluded.ends_ms - ?3 + 1 AND excluded.ends_ms, ends_ms, excluded.ends_ms)
+RETURNING used, ends_ms"""
 
 log = logging.getLogger(__name__)
 # A process has one connection, used in turns: SQLite lets in one writer at a time anyway, and the rest sleep.
@@ -41,8 +44,7 @@ _lock = threading.Lock()
 _storages: "weakref.WeakSet[MachineStorage]" = weakref.WeakSet()
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(NamedTuple):
     """What an account has used of its limit, the request just counted included; `used` stops at `limit`."""
 
     limit: int
@@ -70,16 +72,14 @@ class RateLimiter:
         if self._item is None:
             return None
         limit, window_s = self._item.amount, self._item.get_expiry()
-        digest = hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()
-        key = self._item.key_for(self._namespace, digest)
         try:
-            count = self._storage.incr(key, window_s)
-            left_s = self._storage.get_expiry(key) - self._clock.now_ticks() / TICKS_PER_MS / 1000
+            count, ends_s = _hit(self._storage, _key(self._item, self._namespace, account), window_s)
         except self._storage.base_exceptions as error:
             if monotonic() >= self._warned_s + WARN_EVERY_S:
                 self._warned_s = monotonic()
                 log.warning("requests are let through uncounted, %r fails: %s", self._storage, error)
             return None
+        left_s = ends_s - self._clock.now_ticks() / TICKS_PER_MS / 1000
         retry_after = max(1, math.ceil(round(left_s, 3)))
         return Usage(limit, min(count, limit), _in_words(window_s), retry_after, count > limit)
 
@@ -106,20 +106,25 @@ class MachineStorage(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Return the count of the key's window, `amount` included; a window lasts `expiry` seconds."""
+        return self.hit(key, expiry, amount)[0]
+
+    def hit(self, key: str, expiry: int, amount: int = 1) -> tuple[int, float]:
+        """Return what `incr` and `get_expiry` do, in one statement."""
         self._counted += 1
         if self._counted % SWEEP_EVERY_REQUESTS == 0:
             self._run(SWEEP)
-        return self._run(COUNT, key=key, amount=amount, span_ms=expiry * 1000)[0][0]
+        ((count, ends_ms),) = self._run(COUNT, key, amount, expiry * 1000)
+        return count, ends_ms / 1000
 
     def get(self, key: str) -> int:
         """Return the count of the key's window, 0 without one."""
-        sql = "SELECT coalesce(max(used), 0) FROM windows WHERE key = :key AND ends_ms > now_ms()"
-        return self._run(sql, key=key)[0][0]
+        sql = "SELECT coalesce(max(used), 0) FROM windows WHERE key = ?1 AND ends_ms > now_ms()"
+        return self._run(sql, key)[0][0]
 
     def get_expiry(self, key: str) -> float:
         """Return when the key's window ends, now without one; seconds since the epoch, by the clock."""
-        sql = "SELECT coalesce(max(ends_ms), now_ms()) FROM windows WHERE key = :key"
-        return self._run(sql, key=key)[0][0] / 1000
+        sql = "SELECT coalesce(max(ends_ms), now_ms()) FROM windows WHERE key = ?1"
+        return self._run(sql, key)[0][0] / 1000
 
     def check(self) -> bool:
         """Return whether the file can be used."""
@@ -133,9 +138,9 @@ class MachineStorage(Storage):
 
     def clear(self, key: str) -> None:
         """Forget the key's window."""
-        self._run("DELETE FROM windows WHERE key = :key", key=key)
+        self._run("DELETE FROM windows WHERE key = ?1", key)
 
-    def _run(self, sql: str, **values: object) -> list[tuple[int]]:
+    def _run(self, sql: str, *values: object) -> list[tuple[int, ...]]:
         with _lock:
             try:
                 return self._connected().execute(sql, values).fetchall()  # to the end, which commits
@@ -154,7 +159,7 @@ class MachineStorage(Storage):
                 file = self.directory / "limits.db"
                 self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
                 self._connection.create_function("now_ms", 0, self._clock.now_ms)
-                for sql in ("PRAGMA journal_mode = wal", "PRAGMA synchronous = off", TABLE, SWEEP):
+                for sql in (*PRAGMAS, TABLE, SWEEP):
                     self._connection.execute(sql)
         return self._connection
 
@@ -164,6 +169,13 @@ class MachineStorage(Storage):
             self._connection = None
 
     __del__ = _disconnect
+
+
+def _hit(storage: Storage, key: str, window_s: int) -> tuple[int, float]:
+    """Return the count of the key's window, one more than before, and its end in seconds since the epoch."""
+    if isinstance(storage, MachineStorage):
+        return storage.hit(key, window_s)
+    return storage.incr(key, window_s), storage.get_expiry(key)
 
 
 def _before_fork() -> None:
@@ -195,6 +207,13 @@ def _machine_directory(database_url: str) -> Path:
     return (SHARED_MEMORY if writable else Path(tempfile.gettempdir())) / f"notifhist-{name[:32]}"
 
 
+@lru_cache(maxsize=4096)
+def _key(item: RateLimitItem, namespace: str, account: str) -> str:
+    digest = hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()
+    return item.key_for(namespace, digest)
+
+
+@cache
 def _in_words(seconds: int) -> str:
     length, unit = next(u for u in ((3600, "hour"), (60, "minute"), (1, "second")) if seconds % u[0] == 0)
     return f"{seconds // length} {unit}{'' if seconds == length else 's'}"

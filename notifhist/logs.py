@@ -3,14 +3,17 @@
 import logging
 import re
 import sys
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 
-from notifhist.auth import hide_secrets
+from notifhist.auth import KEY_PREFIX, hide_secrets
 
-ACCESS_LOGGER = "notifhist.access"
 LOGGERS = ("notifhist", "gunicorn", "gunicorn.error")
+
+_service = logging.getLogger("notifhist")
 
 # What JSON leaves as it is and a reader of lines may trip over: DEL and C1 controls, the line separators of
 # Unicode, and lone surrogates, which UTF-8 cannot hold.
@@ -39,7 +42,8 @@ def log_request(
     request_id: str,
 ) -> None:
     """Write the line of an answered request: `path` without the query string, `size` of the body in bytes."""
-    members = {
+    line = {
+        "time": _time(time.time()),
         "method": _printable(method),
         "path": _printable(path),
         "status": status,
@@ -48,7 +52,9 @@ def log_request(
         "tenant": None if tenant is None else _printable(tenant),
         "request_id": _printable(request_id),
     }
-    logging.getLogger(ACCESS_LOGGER).info("", extra={"members": members})
+    for handler in _service.handlers:
+        if isinstance(handler, JsonLines):  # a record on its way there costs more than the line
+            handler.write(orjson.dumps(line))
 
 
 class JsonLines(logging.Handler):
@@ -58,23 +64,34 @@ class JsonLines(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line. A standard output that is gone costs the line, not the request."""
+        """Write a record."""
         try:
-            sys.stdout.write(render(record).decode() + "\n")
-            sys.stdout.flush()
+            line = render(record)
         except Exception:  # noqa: BLE001 - logging's own convention: report on standard error, go on
             self.handleError(record)
+        else:
+            self.write(line)
+
+    def write(self, line: bytes) -> None:
+        """Write one line. A standard output that is gone costs the line, not the request."""
+        self.acquire()
+        try:
+            sys.stdout.buffer.write(line + b"\n")
+            sys.stdout.flush()
+        except Exception:  # noqa: BLE001 - as above
+            self.handleError(logging.makeLogRecord({"msg": line}))
+        finally:
+            self.release()
 
 
 def render(record: logging.LogRecord) -> bytes:
-    """Return a record as a JSON object: its `members` if it has them, else level, message and the like."""
-    line: dict[str, object] = {"time": _time(record.created)}
-    members: dict[str, object] | None = getattr(record, "members", None)
-    if members is not None:
-        return orjson.dumps(line | members)
-    line["level"] = record.levelname
-    line["message"] = _printable(record.getMessage())
-    line["logger"] = record.name
+    """Return a record as a JSON object."""
+    line: dict[str, object] = {
+        "time": _time(record.created),
+        "level": record.levelname,
+        "message": _printable(record.getMessage()),
+        "logger": record.name,
+    }
     if record.exc_info:
         line["exception"] = _printable(logging.Formatter().formatException(record.exc_info))
     request_id = getattr(record, "request_id", None)
@@ -84,8 +101,16 @@ def render(record: logging.LogRecord) -> bytes:
 
 
 def _printable(text: str) -> str:
+    if text.isascii() and text.isprintable() and KEY_PREFIX not in text:
+        return text
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", hide_secrets(text))
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole, ms = divmod(int(seconds * 1000), 1000)
+    return f"{_second(whole)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

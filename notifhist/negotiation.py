@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -11,6 +12,10 @@ _RANGE = re.compile(rf"({_WORD})(?:/({_WORD}))?")
 _PARAMETER = re.compile(rf"[ \t]*;[ \t]*(?:({_WORD})=({_WORD}|{_QUOTED}))?")
 # `.2` is no qvalue of the RFC, but what Java's URLConnection sends by default.
 _QUALITY = re.compile(r"(?=[\d.]*\d)[01]?(\.\d*)?")
+
+
+# Clients send the same few headers again and again; none of those is as long as this.
+_LONGEST_KEPT = 1000
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,13 @@ def choose(accept: str | None, offers: Sequence[str]) -> str | None:
     The best quality wins, then the offer that is named more specifically, then the one offered first.
     Malformed parts count as absent; an absent or empty header, or one without any sound part, accepts all.
     """
-    ranges = list(_parse(accept or ""))
+    accept = accept or ""
+    decide = _choose if len(accept) > _LONGEST_KEPT else _choose_once
+    return decide(accept, tuple(offers))
+
+
+def _choose(accept: str, offers: tuple[str, ...]) -> str | None:
+    ranges = list(_parse(accept))
     if not ranges:
         return offers[0]
     best: tuple[float, int] = (0.0, -1)
@@ -45,6 +56,9 @@ def choose(accept: str | None, offers: Sequence[str]) -> str | None:
         if closest.quality > 0 and (closest.quality, closest.specificity) > best:
             best, chosen = (closest.quality, closest.specificity), offer
     return chosen
+
+
+_choose_once = lru_cache(maxsize=512)(_choose)
 
 
 def media_type_of(content_type: str | None, offers: Sequence[str]) -> str | None:

@@ -99,9 +99,10 @@ def format_instant(instant: int) -> str:
 
 def is_path_id(text: str) -> bool:
     """Say whether `text` can be an id in a URL's path: 1 to 255 characters, any but slash and controls."""
-    return 1 <= len(text) <= MAX_PATH_ID and not any(
-        character == "/" or unicodedata.category(character) in ("Cc", "Cs") for character in text
-    )
+    if not 1 <= len(text) <= MAX_PATH_ID or "/" in text:
+        return False
+    # What Python takes for printable has no controls; what it does not may be a rare kind of blank.
+    return text.isprintable() or not any(unicodedata.category(each) in ("Cc", "Cs") for each in text)
 
 
 def parse_time_uuid(text: str) -> uuid.UUID:

@@ -1,20 +1,25 @@
 """The keys."""
 
+from typing import Any
+
 from notifhist.auth import ApiKey
 from notifhist.database import Database
 from notifhist.models import ApiKeyRow
+from notifhist.statements import Statement, given
+
+_FIND = Statement(lambda _: ApiKeyRow.select().where(ApiKeyRow.id == given("key_id")))
 
 
 def find_key(db: Database, key_id: str) -> ApiKey | None:
     """Return the key of this id, valid or not."""
-    row = ApiKeyRow.select().where(ApiKeyRow.id == key_id).execute(db)
-    return next((_key(each) for each in row), None)
+    found = _FIND.rows(db, key_id=key_id)
+    return _key(*found[0]) if found else None
 
 
 def list_keys(db: Database) -> list[ApiKey]:
     """Return all keys, oldest first."""
-    rows = ApiKeyRow.select().order_by(ApiKeyRow.created, ApiKeyRow.id).execute(db)
-    return [_key(each) for each in rows]
+    rows = ApiKeyRow.select().order_by(ApiKeyRow.created, ApiKeyRow.id).tuples().execute(db)
+    return [_key(*row) for row in rows]
 
 
 def add_key(db: Database, key: ApiKey) -> None:
@@ -45,14 +50,6 @@ def revoke_keys(db: Database, name_or_id: str, now_ms: int) -> int:
     return revoked
 
 
-def _key(row: ApiKeyRow) -> ApiKey:
-    return ApiKey(
-        id=row.id,
-        name=row.name,
-        tenant=row.tenant,
-        roles=tuple(row.roles.split()),
-        secret_hash=row.secret_hash,
-        created=row.created,
-        expires=row.expires,
-        revoked=row.revoked,
-    )
+def _key(key_id: str, name: str, tenant: str, roles: str, *rest: Any) -> ApiKey:
+    """Return the key of a row: the columns stand in the order of the key's attributes."""
+    return ApiKey(key_id, name, tenant, tuple(roles.split()), *rest)

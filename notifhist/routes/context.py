@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, quote, urlencode
 
-from flask import current_app, g, request
+from flask import Request, current_app, g, request
 
 from notifhist.auth import ApiKey
 from notifhist.bodies import MAX_BODY, MAX_CONTAINER, Body, parse_body
@@ -21,6 +21,7 @@ from schemas.document import DocumentSchema
 _HOST = re.compile(r"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 View = TypeVar("View", bound=Callable[..., object])
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,19 @@ class Service:
         return None if retention_ms is None else self.clock.now_ms() - retention_ms
 
 
+def behind(proxy: T) -> T:
+    """Return what a proxy of Flask's stands for: a look through one takes longer than most of what we do."""
+    return cast("T", proxy._get_current_object())  # type: ignore[attr-defined]
+
+
 def service() -> Service:
     """Return the service of the current application."""
-    return cast("Service", current_app.extensions["notifhist"])
+    return cast("Service", behind(current_app).extensions["notifhist"])
 
 
 def caller() -> ApiKey:
     """Return the key that the request came with; admitted requests have one."""
-    return cast("ApiKey", g.key)
+    return cast("ApiKey", behind(g).key)
 
 
 def requires(role: str) -> Callable[[View], View]:
@@ -62,7 +68,7 @@ def requires(role: str) -> Callable[[View], View]:
 
 def required_role(endpoint: str) -> str:
     """Return the role that the view of `endpoint` requires."""
-    view: Any = current_app.view_functions[endpoint]
+    view: Any = behind(current_app).view_functions[endpoint]
     role: str = view.required_role
     return role
 
@@ -73,18 +79,18 @@ def read_body(single: DocumentSchema, container: DocumentSchema | None = None) -
     return parse_body(request.get_data(cache=False), request.headers.get("Content-Type"), single, container)
 
 
-def host() -> str:
+def host(asked: Request) -> str:
     """Return the host, perhaps with a port, that the request was sent to. Raises BadRequest if it is none.
 
     Not Werkzeug's: that knows no underscore, which names of services in a network like to have.
     """
-    environ = request.environ
+    environ = asked.environ
     name: str = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     if not _HOST.fullmatch(name):
         raise BadRequest(
             "The Host header does not fit.", "Send the name, and perhaps the port, of the service."
         )
-    return name.removesuffix(_DEFAULT_PORT.get(request.scheme, ""))
+    return name.removesuffix(_DEFAULT_PORT.get(asked.scheme, ""))
 
 
 def url_here(*more: str, **replaced: str) -> str:
@@ -95,7 +101,7 @@ def url_here(*more: str, **replaced: str) -> str:
     path = "/".join(
         [quote(request.root_path + request.path, safe="/"), *(quote(part, safe="") for part in more)]
     )
-    url = f"{request.scheme}://{host()}{path}"
+    url = f"{request.scheme}://{host(request)}{path}"
     if not replaced:
         return url
     kept = parse_qsl(request.query_string.decode(), keep_blank_values=True, errors="surrogateescape")

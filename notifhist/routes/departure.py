@@ -9,12 +9,13 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from notifhist import errors
+from notifhist.auth import ApiKey
 from notifhist.config import hide_password
 from notifhist.database import give_up, is_unreachable
 from notifhist.limits import Usage
 from notifhist.logs import log_request
 from notifhist.responses import error_response
-from notifhist.routes.context import service
+from notifhist.routes.context import behind, service
 
 logger = logging.getLogger("notifhist")
 
@@ -37,29 +38,31 @@ def register(app: Flask) -> None:
 
 def finish(response: Response) -> Response:
     """Set the headers that every answer bears, and account for the request."""
-    response.headers["Vary"] = "Accept"
-    response.headers["X-Response-Id"] = g.request_id
-    key = g.get("key")
+    asked, state = behind(request), behind(g)
+    add = response.headers.add  # no response has one of these yet
+    add("Vary", "Accept")
+    add("X-Response-Id", state.request_id)
+    key: ApiKey | None = state.get("key")
     if key is not None:
         # Caches between us and the caller do not know that the token decides what is answered.
-        response.headers["Cache-Control"] = "private, no-cache"
-    usage: Usage | None = g.get("usage")
+        add("Cache-Control", "private, no-cache")
+    usage: Usage | None = state.get("usage")
     if usage is not None:
-        response.headers["X-RateLimit-Limit"] = str(usage.limit)
-        response.headers["X-RateLimit-Used"] = str(usage.used)
-        response.headers["X-RateLimit-Window"] = usage.window
-        response.headers["X-RateLimit-Type"] = "global"
-    seconds = time.perf_counter() - g.started
-    route = request.url_rule.rule if request.url_rule is not None else ""
-    service().metrics.observe(request.method, route, response.status_code, seconds)
+        add("X-RateLimit-Limit", str(usage.limit))
+        add("X-RateLimit-Used", str(usage.used))
+        add("X-RateLimit-Window", usage.window)
+        add("X-RateLimit-Type", "global")
+    seconds = time.perf_counter() - state.started
+    route = asked.url_rule.rule if asked.url_rule is not None else ""
+    service().metrics.observe(asked.method, route, response.status_code, seconds)
     log_request(
-        method=request.method,
-        path=request.path,
+        method=asked.method,
+        path=asked.path,
         status=response.status_code,
         ms=seconds * 1000,
-        size=0 if request.method == "HEAD" else len(response.get_data()),
+        size=0 if asked.method == "HEAD" else response.content_length or 0,
         tenant=key.tenant if key is not None else None,
-        request_id=g.request_id,
+        request_id=state.request_id,
     )
     return response
 

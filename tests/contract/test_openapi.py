@@ -340,10 +340,16 @@ def test_a_fault_of_the_service_is_told_as_described(
     client: FlaskClient, db: Database, description: Description, accept: str
 ) -> None:
     seed(client)
-    HistoryItemRow.update(document="no JSON").execute(db)
-    NotificationRunRow.update(notification_objects="no JSON").execute(db)
-    for operation_id, url in (("get_item", ITEM), ("get_run", f"{RUNS}/1")):
-        assert_described(client, accept, description, (operation_id, 500, ask("GET", url)))
+    HistoryItemRow.update(document="no JSON", xml=None).execute(db)
+    NotificationRunRow.update(document="no JSON").execute(db)
+    broken = [("add_attempt", ask("POST", ATTEMPTS, {})), ("record_runs", ask("POST", RUNS, SEEDED_RUN))]
+    if accept != JSON:  # kept JSON goes out unread
+        broken += [("get_item", ask("GET", ITEM)), ("get_run", ask("GET", f"{RUNS}/1"))]
+    for operation_id, sent in broken:
+        assert_described(client, accept, description, (operation_id, 500, sent))
+    for operation_id, _, _, operation in keyed(description):
+        like = "add_attempt" if "401" in operation["responses"] else "record_runs"
+        assert description.response(operation_id, 500) == description.response(like, 500)
 
 
 @in_each_format

@@ -1,4 +1,5 @@
 import logging
+import os
 import re
 import sys
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from notifhist.logs import ACCESS_LOGGER, configure_logging, log_request, render
+from notifhist.logs import JsonLines, configure_logging, log_request, render
 
 pytestmark = pytest.mark.usefixtures("json_log")
 
@@ -96,13 +97,31 @@ def test_configuring_twice_writes_once(capsys: pytest.CaptureFixture[str]) -> No
     configure_logging()
     request()
     assert len(written(capsys)) == 1
-    assert logging.getLogger(ACCESS_LOGGER).handlers == []
 
 
-def test_a_standard_output_that_is_gone_fails_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone:
-        def write(self, text: str) -> None:
-            raise BrokenPipeError
-
-    monkeypatch.setattr(sys, "stdout", Gone())
+def test_no_line_is_written_where_the_log_is_not_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("notifhist").handlers = []
     request()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_standard_output_that_is_gone_fails_no_request(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = os.fdopen(writer, "w")
+    monkeypatch.setattr(sys, "stdout", gone)
+    request()
+    logging.getLogger("notifhist").warning("nobody reads this")
+    assert capsys.readouterr().err.count("BrokenPipeError") == 2
+    with pytest.raises(BrokenPipeError):
+        gone.close()
+
+
+def test_a_message_that_cannot_be_made_fails_no_request(capsys: pytest.CaptureFixture[str]) -> None:
+    # Not through a logger: pytest, which listens there too, would raise.
+    JsonLines().handle(logging.makeLogRecord({"msg": "%d", "args": ("no number",)}))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "TypeError" in err
