@@ -1,4 +1,8 @@
-"""A document as XML (docs/contract.md, "Formats"): element names and places come from its schema."""
+"""A document as XML by the plain path: a tree of elements is built, and written by lxml.
+
+Slow and obvious; what the service answers, by whatever faster way, is compared with this. The mapping:
+docs/contract.md, "Formats".
+"""
 
 import re
 from decimal import Decimal
