@@ -3,6 +3,7 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python
 BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
 SIZE ?= 1000000
+DATABASE ?= sqlite
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd bench bench-scale clean
@@ -74,7 +75,7 @@ bench: $(BIN)/.installed-bench ## compare the service with a bare and with a pla
 	$(BIN)/python -m bench run
 
 bench-scale: $(BIN)/.installed-bench ## measure cost against size, up to SIZE items
-	$(BIN)/python -m bench scale --largest $(SIZE)
+	$(BIN)/python -m bench scale --largest $(SIZE) --database $(DATABASE)
 
 clean: ## remove what the targets above have made
 	rm -rf .venv .venv-rackspace .venv-cortex build *.egg-info notifhist-demo.db*
