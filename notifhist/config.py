@@ -47,6 +47,12 @@ def _database_url(text: str) -> str:
     raise ValueError("give sqlite:///path/to/file.db or postgresql://user:password@host/name")
 
 
+def _replica_url(text: str) -> str:
+    if text and not (text.startswith(("postgresql://", "postgres://")) and _is_postgresql_url(text)):
+        raise ValueError("give postgresql://user:password@host/name, or nothing for no replica")
+    return text
+
+
 def _is_postgresql_url(text: str) -> bool:
     try:
         from psycopg import ProgrammingError
@@ -92,6 +98,18 @@ SETTINGS = (
         _database_url,
         "where the history is kept; postgresql://… needs the extra notifhist[postgres]",
     ),
+    Setting(
+        "REPLICA_URL",
+        "",
+        _replica_url,
+        "a read replica of the PostgreSQL: what is read comes from it once it has all that its tenant recorded",
+    ),
+    Setting(
+        "STATEMENT_TIMEOUT_S",
+        "10",
+        _integer(0, 3600),
+        "seconds after which a request that keeps the database busy is answered 503; 0: never",
+    ),
     Setting("NOW", "", _now, "freezes the clock (ISO date-time or ms since the epoch), for contract tests"),
     Setting(
         "RETENTION_DAYS",
@@ -130,6 +148,8 @@ class Settings:
     """The settings as the service uses them. Times in days are turned into ms by the properties."""
 
     database_url: str
+    replica_url: str
+    statement_timeout_s: int
     now: int | None
     retention_days: int
     query_window_days: int

@@ -156,3 +156,14 @@ class Unavailable(ApiError):
 
     def __init__(self, message: str | None = None, details: str = "") -> None:
         super().__init__(message, details, {"Retry-After": RETRY_AFTER_S})
+
+
+class TooSlow(Unavailable):
+    """The database took longer than a request may keep it busy."""
+
+    message = "The database takes too long to answer this."
+
+    def __init__(self) -> None:
+        super().__init__(
+            details="Ask for less: a shorter time, at most two filters, or a searchQuery of three characters or more."
+        )

@@ -14,10 +14,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter, Rule
 
 from notifhist.clock import Clock
-from notifhist.config import load_settings
-from notifhist.database import open_database
+from notifhist.config import PREFIX, ConfigError, Settings, load_settings
+from notifhist.database import PostgresqlDatabase, open_database
 from notifhist.limits import RateLimiter, open_storage
 from notifhist.metrics import Metrics
+from notifhist.replicas import Replica
 from notifhist.routes import departure, history, operations, runs
 from notifhist.routes.admission import admit
 from notifhist.routes.context import Service
@@ -68,7 +69,8 @@ def create_app(overrides: Mapping[str, object] | None = None) -> Flask:
     app.extensions["notifhist"] = Service(
         settings=settings,
         clock=clock,
-        db=open_database(settings.database_url),
+        db=open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s),
+        replica=_open_replica(settings),
         history_limiter=RateLimiter(settings.history_rate_limit, storage, clock, "history"),
         runs_limiter=RateLimiter(settings.runs_rate_limit, storage, clock, "runs"),
         metrics=Metrics(),
@@ -83,6 +85,16 @@ def create_app(overrides: Mapping[str, object] | None = None) -> Flask:
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops, hops)  # type: ignore[method-assign]
     return app
+
+
+def _open_replica(settings: Settings) -> Replica | None:
+    """Return the replica that is configured, not connected to. Raises ConfigError beside an SQLite file."""
+    if not settings.replica_url:
+        return None
+    db = open_database(settings.replica_url, statement_timeout_s=settings.statement_timeout_s)
+    if not isinstance(db, PostgresqlDatabase) or not settings.database_url.startswith("postgres"):
+        raise ConfigError(f"{PREFIX}REPLICA_URL: only a PostgreSQL has replicas")
+    return Replica(db)
 
 
 def _keep_encoded_slashes(wsgi_app: WSGIApplication) -> WSGIApplication:

@@ -118,7 +118,7 @@ def _make(db: PostgresqlDatabase, week: int) -> None:
         _execute(
             db,
             f"SET LOCAL statement_timeout = '{_WORK}'",
-            f"CREATE TABLE {name} (LIKE history_item INCLUDING ALL) WITH (toast_tuple_target = 8160)",
+            f"CREATE TABLE {name} (LIKE history_item INCLUDING ALL) WITH (toast_tuple_target = 4080)",
             _lock_timeout(_WRITERS_WAIT),
             "LOCK TABLE ONLY history_item IN SHARE ROW EXCLUSIVE MODE",
             _lock_timeout(_READERS_WAIT),

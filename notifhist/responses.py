@@ -18,6 +18,8 @@ from schemas.error import FAULT, PROBLEM, RUN_ERROR
 
 FORMATS = tuple(RENDERERS)
 PROBLEM_JSON = "application/problem+json"
+_SMALL = 512 * 1024
+"""Bytes of a body whose parts are put together: to send each by itself takes longer."""
 
 
 class Response(flask.Response):
@@ -48,18 +50,22 @@ def respond(
 ) -> Response:
     """Return `document` in the format that the caller wants; 304 if `etag` and the caller has it already."""
     media_type = g.media_type
-    body = RENDERERS[media_type](document, schema)
-    response = Response(body, status, content_type=media_type)
+    parts = RENDERERS[media_type](document, schema)
+    size = sum(map(len, parts))
+    if size < _SMALL:
+        parts = [b"".join(parts)]
+    response = Response(parts, status, content_type=media_type)
+    response.headers["Content-Length"] = str(size)
     if location is not None:
         response.headers["Location"] = location
     if etag:
-        tag = hashlib.blake2b(body, digest_size=16).hexdigest()
+        tag = hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
         response.set_etag(tag)
         environ = request.environ
         asks = "HTTP_IF_NONE_MATCH" in environ and environ["REQUEST_METHOD"] in ("GET", "HEAD")
         if asks and request.if_none_match.contains_weak(tag):
             response.status_code = HTTPStatus.NOT_MODIFIED
-            response.set_data(b"")
+            response.response = []
             del response.headers["Content-Type"], response.headers["Content-Length"]
     return response
 
@@ -86,7 +92,10 @@ def error_response(error: ApiError) -> Response:
 def render_error(error: ApiError, path: str, accept: str | None, request_id: str) -> tuple[bytes, str]:
     """Return body and content type of `error`; `path` decides whose document, `accept` which format."""
     media_type = choose(accept, FORMATS) or FORMATS[0]
-    render = RENDERERS[media_type]
+
+    def render(document: Document, schema: DocumentSchema) -> bytes:
+        return b"".join(RENDERERS[media_type](document, schema))
+
     if not is_runs_path(path):
         return render(_fault(error, request_id), FAULT), media_type
     if isinstance(error, RateLimitReached):

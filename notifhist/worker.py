@@ -6,11 +6,12 @@ Each override says what that was. It answers what never reaches the app as the a
 import re
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from selectors import EVENT_READ
-from ssl import SSLError
+from ssl import SSLError, SSLSocket
 from typing import Any
 from urllib.parse import unquote
 
@@ -58,13 +59,11 @@ class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
     def read_into(self, unreader: Any, buf: bytearray, stop: bool = False) -> None:
         """Read once, until the deadline: half a head would hold a thread for ever."""
         before = len(buf)
-        unreader.sock.settimeout(max(self.started + READ_SECONDS - time.monotonic(), 0.001))
-        try:
+        if self.received or isinstance(unreader.sock, SSLSocket):
+            with _within(self.started + READ_SECONDS - time.monotonic(), unreader.sock):
+                super().read_into(unreader, buf, stop)
+        else:  # the poller has seen the first bytes
             super().read_into(unreader, buf, stop)
-        except TimeoutError as error:
-            raise LateRequest from error
-        finally:
-            unreader.sock.settimeout(None)
         self.received += buf[before:]
 
     def told(self) -> tuple[str, str, str | None]:
@@ -99,18 +98,29 @@ class BodyReader:
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, empty at the end."""
-        sock = self._request.unreader.sock
-        sock.settimeout(self.seconds)
+        if getattr(self._reader, "length", None) == 0:
+            return b""
         try:
-            data: bytes = self._reader.read(size)
-        except (ParseException, http_errors.NoMoreData, TimeoutError) as error:
+            with _within(self.seconds, self._request.unreader.sock):
+                data: bytes = self._reader.read(size)
+        except (ParseException, http_errors.NoMoreData, LateRequest) as error:
             self._request.force_close()
-            if isinstance(error, TimeoutError):
-                raise LateRequest from error
+            if isinstance(error, LateRequest):
+                raise
             raise BadRequest("The body is cut off, or its chunks are not valid.") from error
-        finally:
-            sock.settimeout(None)
         return data
+
+
+@contextmanager
+def _within(seconds: float, sock: Any) -> Iterator[None]:
+    """Wait for the socket no longer than some seconds. Raises LateRequest."""
+    sock.settimeout(max(seconds, 0.001))
+    try:
+        yield
+    except TimeoutError as error:
+        raise LateRequest from error
+    finally:
+        sock.settimeout(None)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types

@@ -177,7 +177,7 @@ def every_row(db: Database) -> dict[str, list[str]]:
     """Return every row of every table, as text, to compare what was with what is."""
     rows = {}
     for table in db.get_tables():
-        cursor = db.execute_sql(f'SELECT * FROM "{table}"')  # type: ignore[no-untyped-call]
+        cursor = db.execute_sql(f'SELECT * FROM "{table}"')
         rows[table] = sorted(map(repr, cursor.fetchall()))
     return rows
 

@@ -8,7 +8,7 @@ from itertools import combinations
 from peewee import Database, SqliteDatabase
 from playhouse.migrate import SchemaMigrator
 
-ROOT_SHIFT = 48
+ROOT_SHIFT = 44
 CODES = {
     "notification_type": (
         "INITIATIVE_CREATION INITIATIVE_CUSTOM_SCHEDULE INITIATIVE_N_DAYS_LEFT SERVICE_REEVALUATED WEEKLY_REPORT "
@@ -83,14 +83,13 @@ COUNT = """CREATE TABLE run_count (
     PRIMARY KEY (tenant_id, shift, bucket, one, other))"""
 SQLITE = (
     f"{ITEM} WITHOUT ROWID",
-    "CREATE INDEX history_item_ticks ON history_item (ticks)",
     f"{COUNT} WITHOUT ROWID",
     "CREATE VIRTUAL TABLE run_search USING fts5 (text, content='', tokenize='trigram case_sensitive 1')",
 )
 POSTGRESQL = (
     f"{ITEM} PARTITION BY RANGE (ticks)",
-    # An item and its XML are read together and often, so they stay in the row as long as it fits into a page.
-    "CREATE TABLE history_item_other PARTITION OF history_item DEFAULT WITH (toast_tuple_target = 8160)",
+    # An item's texts stay in its row, and the longer one is compressed if else two rows do not fit into a page.
+    "CREATE TABLE history_item_other PARTITION OF history_item DEFAULT WITH (toast_tuple_target = 4080)",
     "CREATE INDEX history_item_other_ticks ON history_item_other (ticks)",
     f"{COUNT} WITH (fillfactor = 50)",
     "ALTER TABLE notification_run SET (toast_tuple_target = 8160)",

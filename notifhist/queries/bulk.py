@@ -207,7 +207,7 @@ def _join(db: Database, query: str, types: Sequence[str], given: Sequence[Sequen
         names = ", ".join(f"k{n}" for n in range(len(types)))
         table = f"unnest({', '.join(f'%s::{kind}[]' for kind in types)}) AS given ({names})"
         parameters = [list(column) for column in zip(*given, strict=True)]
-    rows: list[Any] = db.execute_sql(query.format(given=table), parameters).fetchall()  # type: ignore[no-untyped-call]
+    rows: list[Any] = db.execute_sql(query.format(given=table), parameters).fetchall()
     return rows
 
 

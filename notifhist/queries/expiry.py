@@ -121,7 +121,7 @@ def _rest(db: PostgresqlDatabase, low: int) -> int:
     if not partitions.exists(db, week):
         return 0
     some = f"SELECT 1 FROM {partitions.name_of(week)} WHERE ticks < %s LIMIT %s"  # noqa: S608 - our own name
-    rows = db.execute_sql(f"SELECT count(*) FROM ({some}) AS some", (low, _MOST_OF_A_WEEK + 1))  # type: ignore[no-untyped-call]  # noqa: S608
+    rows = db.execute_sql(f"SELECT count(*) FROM ({some}) AS few", (low, _MOST_OF_A_WEEK + 1))  # type: ignore[no-untyped-call]  # noqa: S608
     count = int(rows.fetchone()[0])
     return count if count <= _MOST_OF_A_WEEK else 0
 

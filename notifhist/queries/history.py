@@ -20,7 +20,7 @@ from notifhist.paging import Key, complete, id_of, key_of
 from notifhist.queries.same import same_json
 from notifhist.queries.series import alarm_digest, check_values, ensure_series, is_of_given_check, series_of
 from notifhist.representation import as_json, as_xml
-from notifhist.representation.kept import Kept
+from notifhist.representation.kept import Kept, KeptList
 from notifhist.statements import Statement, given
 from schemas.document import Document
 from schemas.fields import TICKS_PER_MS
@@ -34,9 +34,10 @@ _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
 
 @dataclass(frozen=True)
 class HistoryPage:
-    """A page of items and the id of the first one behind it."""
+    """A page of items, how many there are on it, and the id of the first one behind it."""
 
-    items: tuple[Kept, ...]
+    items: KeptList
+    count: int
     next_marker: str | None
 
 
@@ -70,18 +71,20 @@ def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, *, as_x
     if query.marker is not None:
         marker = key_of(query.marker)
         low, high = (low, min(high, marker)) if query.reverse else (max(low, marker), high)
-    rows = _PAGES[query.reverse, as_xml].rows(
-        db,
+    page = {
         **check_values(query.check),
-        low_ticks=low.ticks,
-        low_rest=low.rest,
-        high_ticks=high.ticks,
-        high_rest=high.rest,
-        limit=query.limit + 1,
-    )
-    items = tuple([Kept(document, xml) for _, _, document, xml in rows[: query.limit]])
-    behind = rows[query.limit :]
-    return HistoryPage(items, id_of(Key(*behind[0][:2])) if behind else None)
+        "low_ticks": low.ticks,
+        "low_rest": low.rest,
+        "high_ticks": high.ticks,
+        "high_rest": high.rest,
+        "limit": query.limit,
+    }
+    ((elements, count, rendered, *behind),) = _PAGES[query.reverse, as_xml].rows(db, **page)
+    items = KeptList(None, elements or "") if as_xml else KeptList(elements or "")
+    if rendered < count:  # some by another version of the mapping, so all are rendered from their JSON
+        ((documents, count, _, *behind),) = _PAGES[query.reverse, False].rows(db, **page)
+        items = KeptList(documents or "")
+    return HistoryPage(items, count, None if behind[0] is None else id_of(Key(*behind)))
 
 
 def get_item(
@@ -313,39 +316,58 @@ def _high_ticks(ms: int) -> int:
 _row = HistoryItemRow
 
 
-def _format(as_xml_: bool) -> tuple[Any, Any]:
-    """Return the columns for `Kept`: of the two texts only the one to be answered is read.
-
-    XML by another version of the mapping than today's counts as none, and is rendered from the JSON.
-    """
-    if not as_xml_:
-        return _row.document, peewee.Value(None)
-    is_current = (_row.xml_version == as_xml.MAPPING_VERSION) & _row.xml.is_null(False)
-    return peewee.Case(None, [(is_current, None)], _row.document), peewee.Case(None, [(is_current, _row.xml)])
+def _current_xml() -> Any:
+    """Return the XML of an item; null where it is by another version of the mapping than today's."""
+    return peewee.Case(None, [(_row.xml_version == as_xml.MAPPING_VERSION, _row.xml)])
 
 
 def _page_of(reverse: bool, as_xml_: bool) -> Statement:
+    """Return the statement for a page as one text, the numbers of its items and of its texts, and the key behind it.
+
+    One row, however many items: to take each from the database's hands costs more than to find it.
+    """
     key = (_row.ticks, _row.rest)
-    return Statement(
-        lambda db: (
-            _row.select(*key, *_format(as_xml_))
-            .where(
-                is_of_given_check(_row.series_id),
-                # By these two alone PostgreSQL knows which partitions to look into.
-                _row.ticks >= given("low_ticks"),
-                _row.ticks <= given("high_ticks"),
-                peewee.Tuple(*key) >= peewee.Tuple(given("low_ticks"), given("low_rest")),
-                peewee.Tuple(*key) <= peewee.Tuple(given("high_ticks"), given("high_rest")),
-            )
-            .order_by(*(column.desc() if reverse else column for column in key))
-            .limit(given("limit"))
-        )
+    is_on_page = (
+        is_of_given_check(_row.series_id),
+        # By these two alone PostgreSQL knows which partitions to look into.
+        _row.ticks >= given("low_ticks"),
+        _row.ticks <= given("high_ticks"),
+        peewee.Tuple(*key) >= peewee.Tuple(given("low_ticks"), given("low_rest")),
+        peewee.Tuple(*key) <= peewee.Tuple(given("high_ticks"), given("high_rest")),
     )
+    order = [column.desc() if reverse else column for column in key]
+    text, separator = (_current_xml(), "") if as_xml_ else (_row.document, ",")
+
+    def build(db: Database) -> Any:
+        page = _row.select(text.alias("text")).where(*is_on_page).order_by(*order).limit(given("limit"))
+        behind = (
+            _row.select(*key)
+            .where(*is_on_page)
+            .order_by(*order)
+            .limit(1)
+            .offset(given("limit"))
+            .cte("behind")
+        )
+        return (
+            peewee.Select(
+                [page],
+                [
+                    db.joined(page.c.text, separator),
+                    peewee.fn.COUNT(peewee.SQL("*")),
+                    peewee.fn.COUNT(page.c.text),
+                    behind.select(behind.c.ticks),
+                    behind.select(behind.c.rest),
+                ],
+            )
+        ).with_cte(behind)
+
+    return Statement(build)
 
 
 def _item_of(as_xml_: bool) -> Statement:
+    columns = (_row.document, _current_xml()) if as_xml_ else (_row.document, peewee.Value(None))
     return Statement(
-        lambda db: _row.select(*_format(as_xml_)).where(
+        lambda db: _row.select(*columns).where(
             is_of_given_check(_row.series_id), _row.ticks == given("ticks"), _row.rest == given("rest")
         )
     )

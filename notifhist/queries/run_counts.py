@@ -7,7 +7,7 @@ that changes the runs; of one tenant one such transaction runs at a time (`Datab
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -16,11 +16,13 @@ import peewee
 from notifhist.database import Database
 from notifhist.models import NotificationRunRow, RunCountRow
 from notifhist.queries.run_filters import FILTERS, Codes, pairs_of
-from notifhist.statements import Statement, given
+from notifhist.statements import Statement, given, written
+from schemas.fields import MAX_INSTANT, MIN_INSTANT
 
-_SHIFTS = tuple(range(48, -1, -4))
-"""A bucket of the level is 2^shift ms long. The first level's two, -1 and 0, hold the years 1 to 9999."""
-_TOP: tuple[int, ...] = (-1, 0)
+_SHIFTS = tuple(range(44, -1, -4))
+"""A bucket of the level is 2^shift ms long: 557 years, 35 years, 2.2 years, 50 days, 3 days, 4.7 hours …"""
+_TOP = range(MIN_INSTANT >> _SHIFTS[0], (MAX_INSTANT >> _SHIFTS[0]) + 1)
+"""The buckets of the first level: they hold the years 1 to 9999."""
 _MOST_UNDIVIDED = 1000
 """Runs that a bucket holds at most before it is divided: those that are counted or skipped one by one."""
 
@@ -28,6 +30,17 @@ Change = tuple[int, Codes]
 """What is counted: a `date_created` (ms), and the codes of a run's filters."""
 Terms = tuple[tuple[int, ...], ...]
 """Which counts are asked for; see `run_filters.asked_terms`."""
+
+
+class Count(NamedTuple):
+    """How many runs there are in a bucket, and whether there are counts of its parts."""
+
+    runs: int
+    is_divided: bool
+
+
+Counts = Mapping[int, Count]
+"""Of each bucket that has any."""
 
 
 class Place(NamedTuple):
@@ -66,77 +79,70 @@ def change(db: Database, tenant_id: int, changes: Mapping[Change, int], level: i
     change(db, tenant_id, below, level + 1)
 
 
-def total(db: Database, tenant_id: int, terms: Terms) -> int:
-    """Return how many runs of a tenant there are."""
-    return sum(_children(db, tenant_id, terms, 0, _TOP).values())
+def tops(db: Database, tenant: str, terms: Terms) -> Counts:
+    """Return the counts of a tenant's runs in the buckets of the first level; together they are the total."""
+    return _counts(db, tenant, terms, 0, _TOP)
 
 
-def rank(db: Database, tenant_id: int, terms: Terms, at_ms: int) -> tuple[int, Place | None]:
+def rank(db: Database, tenant: str, terms: Terms, counts: Counts, at_ms: int) -> tuple[int, Place | None]:
     """Return how many runs were created before `at_ms`, except those in the bucket that holds it.
 
     That bucket, undivided, is returned too, if there is any run in it: those have to be counted one by one.
+    `counts`: the `tops`.
     """
-    before, buckets = 0, _TOP
-    bucket, count, shift = 0, 0, 0
-    for level, shift in enumerate(_SHIFTS):
-        counts = _children(db, tenant_id, terms, level, buckets)
-        if level and not counts:  # the bucket is not divided
-            shift = _SHIFTS[level - 1]
-            break
-        bucket = at_ms >> shift
-        before += sum(runs for each, runs in counts.items() if each < bucket)
-        count = counts.get(bucket, 0)
-        if not count:
+    before, level, bucket = 0, 0, at_ms >> _SHIFTS[0]
+    while True:
+        before += _before(counts, bucket)
+        if bucket not in counts:
             return before, None
-        buckets = _parts(bucket, level)
-    return before, Place(bucket << shift, (bucket + 1) << shift, 0, count)
+        if not counts[bucket].is_divided:
+            return before, _place(bucket, level, 0, counts)
+        counts, level = _parts(db, tenant, terms, level, bucket), level + 1
+        bucket = at_ms >> _SHIFTS[level]
 
 
-def find(db: Database, tenant_id: int, terms: Terms, position: int) -> Place:
-    """Return the place of the run with `position` others before it, oldest first; there must be such a run."""
-    buckets = _TOP
-    bucket, count, shift = 0, 0, 0
-    for level, shift in enumerate(_SHIFTS):
-        counts = _children(db, tenant_id, terms, level, buckets)
-        if level and not counts:
-            shift = _SHIFTS[level - 1]
-            break
-        bucket = _holding(counts, position)
-        position -= sum(runs for each, runs in counts.items() if each < bucket)
-        count = counts[bucket]
-        buckets = _parts(bucket, level)
-    return Place(bucket << shift, (bucket + 1) << shift, position, count)
+def find(db: Database, tenant: str, terms: Terms, counts: Counts, position: int) -> Place:
+    """Return the place of the run with `position` others before it, oldest first; there must be such a run.
+
+    `counts`: the `tops`.
+    """
+    level = 0
+    while True:
+        bucket = next(each for each in sorted(counts) if position < _before(counts, each) + counts[each].runs)
+        position -= _before(counts, bucket)
+        if not counts[bucket].is_divided:
+            return _place(bucket, level, position, counts)
+        counts, level = _parts(db, tenant, terms, level, bucket), level + 1
 
 
-def _holding(counts: Mapping[int, int], position: int) -> int:
-    """Return the bucket in which the run with `position` others before it is."""
-    for bucket in sorted(counts):
-        if position < counts[bucket]:
-            return bucket
-        position -= counts[bucket]
-    raise ValueError("there are not so many runs")
+def _before(counts: Counts, bucket: int) -> int:
+    return sum(count.runs for each, count in counts.items() if each < bucket)
 
 
-def _parts(bucket: int, level: int) -> tuple[int, ...]:
-    """Return the buckets of the next level into which one is divided."""
-    if level + 1 == len(_SHIFTS):
-        return ()
+def _place(bucket: int, level: int, skipped: int, counts: Counts) -> Place:
+    shift = _SHIFTS[level]
+    return Place(bucket << shift, (bucket + 1) << shift, skipped, counts[bucket].runs)
+
+
+def _parts(db: Database, tenant: str, terms: Terms, level: int, bucket: int) -> Counts:
+    """Return the counts of the next level's buckets into which one is divided."""
     finer = _SHIFTS[level] - _SHIFTS[level + 1]
-    return tuple(range(bucket << finer, (bucket + 1) << finer))
+    return _counts(db, tenant, terms, level + 1, range(bucket << finer, (bucket + 1) << finer))
 
 
-def _children(
-    db: Database, tenant_id: int, terms: Terms, level: int, buckets: tuple[int, ...]
-) -> dict[int, int]:
-    """Return how many runs are in each of the buckets that has any."""
+def _counts(db: Database, tenant: str, terms: Terms, level: int, buckets: Sequence[int]) -> Counts:
+    """Return the counts of these buckets of a level."""
     ones, others = terms
-    statement = _read(len(buckets), len(ones), len(others))
-    values = _named("bucket", buckets) | _named("one", ones) | _named("other", others)
-    rows = statement.rows(db, tenant_id=tenant_id, shift=_SHIFTS[level], **values)
-    return {bucket: int(runs) for bucket, runs in rows}
+    values = {"tenant": tenant, "shift": _SHIFTS[level]}
+    values |= _named("bucket", buckets) | _named("one", ones) | _named("other", others)
+    ((text,),) = _read(len(buckets), len(ones), len(others)).rows(db, **values)
+    numbers = map(int, (text or "").split())
+    return {
+        bucket: Count(runs, bool(is_divided)) for bucket, runs, is_divided in zip(*[numbers] * 3, strict=True)
+    }
 
 
-def _named(name: str, values: tuple[int, ...]) -> dict[str, int]:
+def _named(name: str, values: Sequence[int]) -> dict[str, int]:
     return {f"{name}{n}": value for n, value in enumerate(values)}
 
 
@@ -162,22 +168,23 @@ def _recorded(db: Database, tenant_id: int, bucket: int, shift: int, finer: int)
 
 @cache
 def _read(buckets: int, ones: int, others: int) -> Statement:
-    """Return the statement that sums up so many terms for each of so many buckets."""
-    row = RunCountRow
-    return Statement(
-        lambda db: (
-            row.select(row.bucket, peewee.fn.SUM(row.runs))
-            .where(
-                row.tenant_id == given("tenant_id"),
-                row.shift == given("shift"),
-                row.bucket << [given(f"bucket{n}") for n in range(buckets)],
-                row.one << [given(f"one{n}") for n in range(ones)],
-                row.other << [given(f"other{n}") for n in range(others)],
-                row.runs != 0,
-            )
-            .group_by(row.bucket)
-        )
+    """Return the statement that sums up so many terms for each of so many buckets.
+
+    One row: bucket, sum and whether it is divided, in turn, as one text. To take rows one by one costs more than
+    to sum up.
+    """
+    bucket, one, other = (
+        ", ".join(f":{name}{n}" for n in range(number))
+        for name, number in (("bucket", buckets), ("one", ones), ("other", others))
     )
+    of_level = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant) AND shift = :shift"
+    sums = f"""SELECT bucket, sum(runs) AS runs FROM run_count
+        WHERE {of_level} AND bucket IN ({bucket}) AND one IN ({one}) AND other IN ({other}) AND runs <> 0
+        GROUP BY bucket"""  # noqa: S608 - our own names, as below
+    divided = f"""SELECT max(CASE WHEN is_divided THEN 1 ELSE 0 END) FROM run_count AS whole
+        WHERE whole.{of_level} AND whole.bucket = sums.bucket AND one = 0 AND other = 0"""  # noqa: S608
+    count = f"CAST(sums.bucket AS TEXT) || ' ' || CAST(sums.runs AS TEXT) || ' ' || CAST(({divided}) AS TEXT)"
+    return Statement(lambda db: written(f"SELECT {db.JOINED}({count}, ' ') FROM ({sums}) AS sums"))  # noqa: S608
 
 
 def _statement_of_state() -> Statement:

@@ -7,12 +7,12 @@ from typing import Any
 import peewee
 
 from notifhist.database import TRIGRAM, Database
-from notifhist.models import NotificationRunRow
+from notifhist.models import NotificationRunRow, TenantRow
 from notifhist.queries import run_counts
 from notifhist.queries.run_counts import Terms
 from notifhist.queries.run_filters import asked_codes, asked_terms
 from notifhist.queries.tenants import find_tenant, numbers_of
-from notifhist.representation.kept import Kept
+from notifhist.representation.kept import KeptList
 from notifhist.statements import Statement, given
 from schemas.fields import MAX_INSTANT, MIN_INSTANT
 from schemas.query import RunsQuery
@@ -21,6 +21,7 @@ _MOST_SKIPPED = 1000
 """Runs that are skipped one by one before a page; the way to a deeper one is looked up in the counts."""
 _FEW = 2000
 """Runs that are rather looked up one by one, and sorted, than met along the way of all runs by their date."""
+_NONE = KeptList("")
 _SEARCH = "search"
 _ALWAYS = (MIN_INSTANT, MAX_INSTANT + 1)
 _MOST_SELECTIVE_FIRST = ("failed_reason", "ignored_reason", "notification_type", "status", "medium")
@@ -30,7 +31,7 @@ _MOST_SELECTIVE_FIRST = ("failed_reason", "ignored_reason", "notification_type",
 class RunsPage:
     """A page of runs and how many there are in all."""
 
-    runs: tuple[Kept, ...]
+    runs: KeptList
     total: int
 
 
@@ -43,23 +44,20 @@ def list_runs(db: Database, query: RunsQuery) -> RunsPage:
     begin = _ALWAYS[0] if query.from_ms is None else query.from_ms
     end = _ALWAYS[1] if query.until_ms is None else query.until_ms + 1
     with db.reading():
-        tenant_id = find_tenant(db, query.tenant)
-        if tenant_id is None:
-            return RunsPage((), 0)
-        runs = _Selection(db, query, tenant_id)
+        runs = _Selection(db, query)
         first = 0
-        if runs.terms is None:
-            total = runs.count(begin, end)
-        else:
+        if runs.are_counted:
             first = 0 if query.from_ms is None else runs.before(begin)
-            total = (runs.counted() if query.until_ms is None else runs.before(end)) - first
+            total = (runs.all() if query.until_ms is None else runs.before(end)) - first
+        else:
+            total = runs.count(begin, end)
         skipped = query.page * query.page_size
         if skipped >= total:
-            return RunsPage((), max(total, 0))  # none between a later and an earlier date
+            return RunsPage(_NONE, max(total, 0))  # none between a later and an earlier date
         limit = min(query.page_size, total - skipped)
-        if skipped > _MOST_SKIPPED and runs.terms is not None:
+        if skipped > _MOST_SKIPPED and runs.are_counted:
             position = first + (total - 1 - skipped if query.descending else skipped)
-            place = run_counts.find(db, tenant_id, runs.terms, position)
+            place = runs.find(position)
             if query.descending:
                 end, skipped = place.end, place.runs - 1 - place.skipped
             else:
@@ -80,30 +78,39 @@ class _Shape:
 class _Selection:
     """The runs that a query asks for, whatever their date. Times: from `begin` to before `end`, ms."""
 
-    def __init__(self, db: Database, query: RunsQuery, tenant_id: int) -> None:
+    def __init__(self, db: Database, query: RunsQuery) -> None:
         asked = asked_codes(query)
         needle = query.search_query.casefold()
-        self.terms: Terms | None = None if needle else asked_terms(asked)
-        """What to ask the counts for; None if they do not know."""
-        self._db, self._query, self._tenant_id = db, query, tenant_id
+        self._db, self._query = db, query
+        terms = None if needle else asked_terms(asked)
+        self.are_counted = terms is not None
+        self._terms: Terms = terms or ()
+        self._tops = run_counts.tops(db, query.tenant, terms) if terms is not None else {}
         self._shape = _Shape(
             tuple((column, len(codes)) for column, codes in asked.items()), min(len(needle), TRIGRAM)
         )
-        first, last = numbers_of(tenant_id, 40)
-        self._values = {"tenant_id": tenant_id, "needle": needle, "first": first, "last": last}
+        self._values: dict[str, Any] = {"tenant": query.tenant, "needle": needle}
         for column, codes in asked.items():
             self._values |= {f"{column}{n}": code for n, code in enumerate(codes)}
-        self._found = db.count_found(needle, first, last) if len(needle) >= TRIGRAM else None
+        self._found: int | None = None
+        if len(needle) >= TRIGRAM:
+            first, last = numbers_of(find_tenant(db, query.tenant) or 0, 40)
+            self._found = db.count_found(needle, first, last)
+            self._values |= {"first": first, "last": last}
         self.are_few = self._found is not None and self._found <= _FEW
 
-    def counted(self) -> int:
+    def all(self) -> int:
         """Return how many there are, by the counts."""
-        return run_counts.total(self._db, self._tenant_id, self.terms or ())
+        return sum(count.runs for count in self._tops.values())
 
     def before(self, at_ms: int) -> int:
         """Return how many were created before `at_ms`, by the counts and the runs of one bucket."""
-        before, place = run_counts.rank(self._db, self._tenant_id, self.terms or (), at_ms)
+        before, place = run_counts.rank(self._db, self._query.tenant, self._terms, self._tops, at_ms)
         return before + (self.count(place.begin, at_ms) if place is not None else 0)
+
+    def find(self, position: int) -> run_counts.Place:
+        """Return where the one with `position` others before it stands, by the counts."""
+        return run_counts.find(self._db, self._query.tenant, self._terms, self._tops, position)
 
     def count(self, begin: int, end: int) -> int:
         """Return how many there are, counting them."""
@@ -112,11 +119,12 @@ class _Selection:
         rows = _counting(self._shape, self.are_few).rows(self._db, begin=begin, end=end, **self._values)
         return int(rows[0][0])
 
-    def read(self, begin: int, end: int, skipped: int, limit: int, *, are_few: bool) -> tuple[Kept, ...]:
+    def read(self, begin: int, end: int, skipped: int, limit: int, *, are_few: bool) -> KeptList:
         """Return up to `limit` of them, behind the first `skipped`, in the query's order."""
         statement = _reading(self._shape, self._query.descending, self._query.include_objects, are_few)
         page = {"begin": begin, "end": end, "skipped": skipped, "limit": limit}
-        return tuple([Kept(document) for (document,) in statement.rows(self._db, **page, **self._values)])
+        ((documents,),) = statement.rows(self._db, **page, **self._values)
+        return KeptList(documents or "")
 
 
 @lru_cache(maxsize=512)
@@ -130,23 +138,27 @@ def _reading(shape: _Shape, descending: bool, with_objects: bool, are_few: bool)
     row = NotificationRunRow
     document = row.document if with_objects else peewee.fn.COALESCE(row.brief, row.document)
     order = [column.desc() if descending else column for column in (row.date_created, row.id)]
-    return Statement(
-        lambda db: (
-            row.select(document)
+
+    def build(db: Database) -> Any:
+        page = (
+            row.select(document.alias("text"))
             .where(*_conditions(db, shape, are_few))
             .order_by(*order)
             .limit(given("limit"))
             .offset(given("skipped"))
         )
-    )
+        return peewee.Select([page], [db.joined(page.c.text, ",")])
+
+    return Statement(build)
 
 
 def _conditions(db: Database, shape: _Shape, are_few: bool) -> list[Any]:
     row = NotificationRunRow
     lead = _lead(shape, are_few)
     tenant_id = db.unindexed(row.tenant_id) if lead == _SEARCH else row.tenant_id
+    tenant = TenantRow.select(TenantRow.id).where(TenantRow.name == given("tenant"))
     conditions = [
-        peewee.Expression(tenant_id, "=", given("tenant_id")),
+        peewee.Expression(tenant_id, "=", tenant),
         row.date_created >= given("begin"),
         row.date_created < given("end"),
     ]

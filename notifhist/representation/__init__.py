@@ -7,12 +7,12 @@ from notifhist.representation.kept import Kept
 from notifhist.representation.parsed import Parsed
 from schemas.document import Document, DocumentSchema
 
-RENDERERS: dict[str, Callable[[Document | Kept, DocumentSchema], bytes]] = {
-    "application/json": as_json.render,
-    "application/xml": as_xml.render,
-    "text/xml": as_xml.render,
+RENDERERS: dict[str, Callable[[Document | Kept, DocumentSchema], list[bytes]]] = {
+    "application/json": as_json.parts,
+    "application/xml": as_xml.parts,
+    "text/xml": as_xml.parts,
 }
-"""Media types that can be answered, the default first."""
+"""Media types that can be answered, the default first. What they return is the body in parts."""
 
 PARSERS: dict[str, Callable[[bytes, DocumentSchema, DocumentSchema | None], Parsed]] = {
     "application/json": from_json.parse,

@@ -4,21 +4,28 @@ from typing import Any
 
 import orjson
 
-from notifhist.representation.kept import Kept
+from notifhist.representation.kept import HERE, Kept, KeptList, insert
 from schemas.document import Document, DocumentSchema
 
 
 def render(document: Document | Kept, schema: DocumentSchema) -> bytes:
     """Return `document` as JSON, UTF-8, members in the document's order."""
-    return orjson.dumps(document, default=_fragment)
+    return b"".join(parts(document, schema))
+
+
+def parts(document: Document | Kept, schema: DocumentSchema) -> list[bytes]:
+    """Return what `render` does in parts: each text that is kept is one, as it is."""
+    texts: list[bytes] = []
+
+    def put_aside(value: Any) -> orjson.Fragment:
+        if isinstance(value, Kept) and value.json is not None:
+            texts.append(value.json)
+            return orjson.Fragment(f"[{HERE}]" if isinstance(value, KeptList) else HERE)
+        raise TypeError
+
+    return insert(texts, orjson.dumps(document, default=put_aside))
 
 
 def text(document: Document) -> str:
     """Return `document` as the JSON text to keep of it."""
     return orjson.dumps(document).decode()
-
-
-def _fragment(value: Any) -> orjson.Fragment:
-    if isinstance(value, Kept) and value.json is not None:
-        return orjson.Fragment(value.json)
-    raise TypeError

@@ -5,7 +5,7 @@ Written as text, since a tree of elements costs many times as much; nothing gets
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from marshmallow import Schema, fields
 
-from notifhist.representation.kept import Kept
+from notifhist.representation.kept import HERE, Kept, KeptList, insert
 from schemas.document import Document, DocumentSchema, member_fields
 from schemas.fields import FreeMap, place_in_xml
 from schemas.xml_names import fits_declaration
@@ -41,40 +41,22 @@ _Write = Callable[[Any], str]
 
 def render(document: Document | Kept, schema: DocumentSchema) -> bytes:
     """Return `document` as XML, UTF-8, with a declaration; always well-formed, whatever it holds."""
-    members = () if isinstance(document, Kept) else document.items()
-    kept = next((name for name, value in members if _is_kept_list(value)), None)
-    if kept is None or isinstance(document, Kept):
-        return (_DECLARATION + element(document, schema, schema.root)).encode()
-    text = _DECLARATION + element(document | {kept: None}, schema, schema.root)
-    return "".join(_with_elements(text, kept, document[kept], schema)).encode()
+    return b"".join(parts(document, schema))
 
 
-def _is_kept_list(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) > 0 and isinstance(value[0], Kept)
-
-
-def _with_elements(text: str, name: str, documents: Sequence[Kept], schema: DocumentSchema) -> list[str]:
-    """Return the parts of `text`, whose list `name` is empty, with that list's documents.
-
-    Parts, since to put a page together once costs less than to do it level by level.
-    """
-    field: Any = member_fields(schema)[name]
-    place = place_in_xml(field)
-    wrapper = place.name or name
-    before, _, behind = text.partition(f"<{wrapper}/>")  # no text has an unescaped `<`
-    elements = [element(each, field.inner.schema, place.item or wrapper) for each in documents]
-    return [before, f"<{wrapper}>", *elements, f"</{wrapper}>", behind]
-
-
-def element(document: Document | Kept, schema: Schema, name: str) -> str:
-    """Return the element `name` of `document`: the text to keep of it.
-
-    One that is kept as XML is just that; one that is kept as JSON only is rendered.
-    """
+def parts(document: Document | Kept, schema: DocumentSchema) -> list[bytes]:
+    """Return what `render` does in parts: each text that is kept is one, as it is."""
     if isinstance(document, Kept):
         if document.xml is not None:
-            return document.xml
-        return element(orjson.loads(document.json or ""), schema, name)
+            return [_DECLARATION.encode(), document.xml]
+        return parts(orjson.loads(document.json or b""), schema)
+    kept = [each for each in document.values() if isinstance(each, KeptList)]
+    texts = [each.xml for each in kept if each.xml is not None]
+    return insert(texts, (_DECLARATION + element(document, schema, schema.root)).encode())
+
+
+def element(document: Document, schema: Schema, name: str) -> str:
+    """Return the element `name` of `document`: the text to keep of it."""
     members = _members(schema)
     attributes, content, held = "", [], dict[str, list[str]]()
     for member, value in document.items():
@@ -120,13 +102,20 @@ def _members(schema: Schema) -> dict[str, _Write | _Attribute | _Held]:
 
 
 def _member(name: str, field: fields.Field[Any]) -> _Write:
-    """Return what writes the member of a field: its element, or those of an unwrapped list."""
+    """Return what writes the member of a field: its element, or those of an unwrapped list.
+
+    Only a wrapped list of an envelope may be a `KeptList`.
+    """
     if not isinstance(field, fields.List):
         return _one(name, field)
     item = place_in_xml(field).item
     write = _one(item or name, field.inner)
 
     def write_list(value: Any) -> str:
+        if isinstance(value, KeptList):
+            if value.xml is not None:
+                return f"<{name}>{HERE}</{name}>" if value.xml else f"<{name}/>"
+            value = orjson.loads(b"[%b]" % (value.json or b""))
         inner = "".join([write(each) for each in value or ()])
         return inner if inner and item is None else _tagged(name, inner)
 

@@ -16,6 +16,7 @@ from notifhist.database import Database
 from notifhist.errors import BadRequest
 from notifhist.limits import RateLimiter
 from notifhist.metrics import Metrics
+from notifhist.replicas import Replica
 from schemas.document import DocumentSchema
 
 _HOST = re.compile(r"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
@@ -31,6 +32,7 @@ class Service:
     settings: Settings
     clock: Clock
     db: Database
+    replica: Replica | None
     history_limiter: RateLimiter
     runs_limiter: RateLimiter
     metrics: Metrics
@@ -54,6 +56,14 @@ def service() -> Service:
 def caller() -> ApiKey:
     """Return the key that the request came with; admitted requests have one."""
     return cast("ApiKey", behind(g).key)
+
+
+def readable() -> Database:
+    """Return the database to read from: the replica, if there is one and it has all that the tenant recorded."""
+    wired = service()
+    if wired.replica is not None and wired.replica.has_all_of(wired.db, caller().tenant):
+        return wired.replica.db
+    return wired.db
 
 
 def requires(role: str) -> Callable[[View], View]:

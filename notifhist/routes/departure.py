@@ -11,9 +11,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from notifhist import errors
 from notifhist.auth import ApiKey
 from notifhist.config import hide_password
-from notifhist.database import give_up, is_unreachable
+from notifhist.database import give_up, is_unreachable, was_too_slow
 from notifhist.limits import Usage
 from notifhist.logs import log_request
+from notifhist.replicas import note_write
 from notifhist.responses import error_response
 from notifhist.routes.context import behind, service
 
@@ -34,6 +35,19 @@ def register(app: Flask) -> None:
     app.register_error_handler(peewee.PeeweeException, _answer_database_error)
     app.register_error_handler(Exception, _answer_unexpected)
     app.after_request(finish)
+    app.after_request(_note_write)  # it comes before `finish`
+
+
+def _note_write(response: Response) -> Response:
+    """Have the tenant's next reads see what it has just recorded, from whichever database they come."""
+    wired = service()
+    if wired.replica is None or request.method in ("GET", "HEAD") or not response.status_code < 300:
+        return response
+    try:
+        note_write(wired.db, behind(g).key.tenant)
+    except peewee.PeeweeException as error:
+        return _answer_database_error(error)
+    return response
 
 
 def finish(response: Response) -> Response:
@@ -79,6 +93,9 @@ def _answer_http_exception(error: HTTPException) -> Response:
 def _answer_database_error(error: peewee.PeeweeException) -> Response:
     """A database that is gone is no fault of the service's: it answers 503 and recovers by itself."""
     give_up(service().db)
+    if was_too_slow(error):
+        logger.warning("a statement was ended after its time", extra={"request_id": g.request_id})
+        return error_response(errors.TooSlow())
     if not is_unreachable(error):
         return _answer_unexpected(error)
     logger.error("the database failed: %s", hide_password(str(error)), extra={"request_id": g.request_id})

@@ -10,7 +10,7 @@ from notifhist.paging import complete
 from notifhist.params import history_query
 from notifhist.queries import history
 from notifhist.responses import no_content, respond, wants_xml
-from notifhist.routes.context import caller, read_body, requires, service, url_here
+from notifhist.routes.context import caller, read_body, readable, requires, service, url_here
 from schemas.document import Document
 from schemas.fields import parse_time_uuid
 from schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM, time_problems
@@ -28,7 +28,7 @@ _ITEM = f"{_CHECK}/<uuid>"
 def list_checks(entity_id: str, alarm_id: str) -> Response:
     """Answer the checks of an alarm that have history."""
     alarm = AlarmPath(caller().tenant, entity_id, alarm_id)
-    check_ids = history.list_checks(service().db, alarm, service().oldest_ms())
+    check_ids = history.list_checks(readable(), alarm, service().oldest_ms())
     return respond({"check_ids": check_ids}, DISCOVERY)
 
 
@@ -37,9 +37,9 @@ def list_checks(entity_id: str, alarm_id: str) -> Response:
 def list_items(**ids: str) -> Response:
     """Answer a page of a check's items."""
     query = history_query(_check(ids), request.args, service().settings, service().clock)
-    page = history.list_items(service().db, query, service().oldest_ms(), as_xml=wants_xml())
+    page = history.list_items(readable(), query, service().oldest_ms(), as_xml=wants_xml())
     metadata = {
-        "count": len(page.items),
+        "count": page.count,
         "limit": query.limit,
         "marker": request.args.get("marker"),
         "next_marker": page.next_marker,
@@ -52,7 +52,7 @@ def list_items(**ids: str) -> Response:
 @requires(OBSERVER)
 def get_item(uuid: str, **ids: str) -> Response:
     """Answer one item."""
-    item = history.get_item(service().db, _check(ids), uuid, service().oldest_ms(), as_xml=wants_xml())
+    item = history.get_item(readable(), _check(ids), uuid, service().oldest_ms(), as_xml=wants_xml())
     return respond(item, ITEM, etag=True)
 
 

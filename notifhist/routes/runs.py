@@ -10,7 +10,7 @@ from notifhist.errors import BadRequest
 from notifhist.params import runs_query
 from notifhist.queries import runs
 from notifhist.responses import respond
-from notifhist.routes.context import caller, read_body, requires, service, url_here
+from notifhist.routes.context import caller, read_body, readable, requires, service, url_here
 from schemas.fields import INT64, parse_integer
 from schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
 
@@ -22,7 +22,7 @@ blueprint = Blueprint("runs", __name__, url_prefix="/api/v1/notifications/logs/r
 def list_runs() -> Response:
     """Answer a page of the tenant's runs."""
     query = runs_query(caller().tenant, request.args)
-    page = runs.list_runs(service().db, query)
+    page = runs.list_runs(readable(), query)
     document = {
         "page": query.page,
         "runs": page.runs,
@@ -36,7 +36,7 @@ def list_runs() -> Response:
 @requires(RUNS_VIEW)
 def get_run(run_id: str) -> Response:
     """Answer one run, its objects included."""
-    run = runs.get_run(service().db, caller().tenant, _number(run_id))
+    run = runs.get_run(readable(), caller().tenant, _number(run_id))
     return respond(run, RUN, etag=True)
 
 

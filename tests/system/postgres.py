@@ -6,6 +6,7 @@ import tempfile
 import uuid
 import warnings
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 
@@ -25,18 +26,24 @@ class Postgres:
         self._server = get_server(f"{self._directory}/data", cleanup_mode="stop")
         self._url = str(self._server.get_uri())
         # What it has written survives its crash without; only that of the machine it would not.
-        self._execute("ALTER SYSTEM SET fsync = off")
-        self._execute("SELECT pg_reload_conf()")
+        self.execute("ALTER SYSTEM SET fsync = off")
+        self.execute("SELECT pg_reload_conf()")
 
     def create_database(self) -> str:
         """Return the URL of a new, empty database."""
         name = f"test_{uuid.uuid4().hex}"
-        self._execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name}")
         return self._url.replace("/postgres?", f"/{name}?")
 
-    def _execute(self, sql: str) -> None:
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+        """Execute a statement; return its rows."""
         with psycopg.connect(self._url, autocommit=True) as connection:
-            connection.execute(sql.encode())
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def make_replica(self) -> "Replica":
+        """Return a new replica, which runs."""
+        return Replica(self._server, self._url)
 
     def stop(self, mode: str) -> None:
         """Stop the server: `fast` cuts off its clients in good order, `immediate` is a crash."""
@@ -61,4 +68,60 @@ class Postgres:
         self.stop("immediate")
         self._server.cleanup_mode = None
         self._server.cleanup()
+        shutil.rmtree(self._directory)
+
+
+class Replica:
+    """A server that follows another, by its log."""
+
+    def __init__(self, primary: Any, primary_url: str) -> None:
+        self._primary, self._primary_url = primary, primary_url
+        self._directory = tempfile.mkdtemp(prefix="notifhist-replica-")
+        shutil.chown(self._directory, primary.system_user)
+        self._data = f"{self._directory}/data"
+        self._run("pg_basebackup", "-d", primary_url, "-D", self._data, "-R", "-X", "stream", "-c", "fast")
+        self.start()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        pgexec(program, arguments, bin_path=self._primary.bin_path, user=self._primary.system_user)
+
+    def start(self) -> None:
+        """Start the server."""
+        options = f"-c listen_addresses='' -c unix_socket_directories={self._directory}"
+        log = f"{self._directory}/log"
+        self._run("pg_ctl", "-w", "-D", self._data, "-o", options, "-l", log, "start")
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._run("pg_ctl", "-w", "-D", self._data, "-m", "immediate", "stop")
+
+    def url_of(self, database_url: str) -> str:
+        """Return the URL of the copy of one of the primary's databases."""
+        return f"{database_url.partition('?')[0]}?host={self._directory}"
+
+    def pause(self) -> None:
+        """Have it stand still, and show what it has."""
+        self._execute("SELECT pg_wal_replay_pause()")
+        wait_until(lambda: self._execute("SELECT pg_get_wal_replay_pause_state()") == "paused")
+
+    def catch_up(self) -> None:
+        """Wait until it has all that the primary has."""
+        with psycopg.connect(self._primary_url, autocommit=True) as connection:
+            row = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
+        assert row is not None
+        wait_until(lambda: self._execute(f"SELECT pg_last_wal_replay_lsn() >= '{row[0]}'"))
+
+    def resume(self) -> None:
+        """Have it go on."""
+        self._execute("SELECT pg_wal_replay_resume()")
+
+    def _execute(self, sql: str) -> object:
+        with psycopg.connect(self.url_of(self._primary_url), autocommit=True) as connection:
+            row = connection.execute(sql.encode()).fetchone()
+            assert row is not None
+            return row[0]
+
+    def clean_up(self) -> None:
+        """Stop the server for good."""
+        self.stop()
         shutil.rmtree(self._directory)

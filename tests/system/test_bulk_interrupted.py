@@ -21,7 +21,7 @@ from tests.http.helpers import item_at
 from tests.system.commands import FIXTURES, finish, item_line, opened, run, start, write_lines
 from tests.system.service import NOTIFHIST, PATIENCE_S, environment, wait_until
 
-MANY = 6_000
+MANY = 20_000
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,104 @@
+"""The databases: how to open one, what its transactions are, and all SQL in which the two differ."""
+
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+import peewee
+from playhouse.migrations import Runner
+
+from notifhist.config import ConfigError
+from notifhist.database.columns import ITEM_COLUMNS, TRIGRAM
+from notifhist.database.postgresql import PostgresqlDatabase
+from notifhist.database.sqlite import SqliteDatabase
+
+__all__ = [
+    "ITEM_COLUMNS",
+    "TRIGRAM",
+    "Database",
+    "PostgresqlDatabase",
+    "SqliteDatabase",
+    "give_up",
+    "is_unreachable",
+    "lease",
+    "migrate",
+    "open_database",
+    "pending_migrations",
+    "sqlstate",
+    "was_too_slow",
+]
+
+_MIGRATIONS = Path(__file__).parents[1] / "migrations"
+_UNDEFINED_TABLE, _QUERY_CANCELED = "42P01", "57014"
+
+Database = SqliteDatabase | PostgresqlDatabase
+
+
+def is_unreachable(error: peewee.PeeweeException) -> bool:
+    """Say whether `error` is what a database raises that is gone, locked, full, damaged or not migrated."""
+    if isinstance(error, peewee.OperationalError | peewee.InterfaceError | peewee.InternalError):
+        return True
+    return type(error) is peewee.DatabaseError or sqlstate(error) == _UNDEFINED_TABLE
+
+
+def was_too_slow(error: peewee.PeeweeException) -> bool:
+    """Say whether `error` is what a database raises that has ended a statement for the time it took."""
+    code = getattr(error.__cause__ or error.__context__, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_INTERRUPT or sqlstate(error) == _QUERY_CANCELED
+
+
+def sqlstate(error: peewee.PeeweeException) -> str | None:
+    """Return PostgreSQL's code of what went wrong; None if it has said nothing, and of SQLite."""
+    return getattr(error.__cause__ or error.__context__, "sqlstate", None)
+
+
+def open_database(url: str, *, create: bool = False, statement_timeout_s: float = 0) -> Database:
+    """Return the database at `url` (see `NOTIFHIST_DATABASE_URL`), without connecting.
+
+    `create` makes a SQLite file that is missing; otherwise that is an error when it is connected to.
+    `statement_timeout_s`: after that a statement is ended (`was_too_slow`); 0: never.
+    Raises ConfigError where the driver is missing.
+    """
+    if url.startswith("sqlite:///"):
+        path = url.removeprefix("sqlite:///")
+        return SqliteDatabase(path, create=create, statement_timeout_s=statement_timeout_s)
+    try:
+        import psycopg  # noqa: F401 - an extra
+    except ImportError:
+        raise ConfigError("PostgreSQL needs a driver: pip install 'notifhist[postgres]'") from None
+    return PostgresqlDatabase(url, statement_timeout_s=statement_timeout_s)
+
+
+def lease(db: Database) -> None:
+    """Make sure that this thread has a connection that works; it keeps it for the next request.
+
+    Raises what the database raises; see `is_unreachable`.
+    """
+    if not db.is_closed():
+        if db.is_current():
+            return
+        give_up(db)
+    db.connect(reuse_if_open=True)
+
+
+def give_up(db: Database) -> None:
+    """Close this thread's connection, whatever state it is in, so that the next lease opens a new one."""
+    # peewee closes nothing amid a transaction; dropped only, a connection would keep its locks for a while.
+    db._state.transactions.clear()  # type: ignore[union-attr]  # peewee's stubs leave it out
+    with suppress(peewee.PeeweeException):
+        db.close()
+
+
+def migrate(db: Database) -> list[str]:
+    """Create or upgrade the tables; safe to repeat, and by several hosts at once.
+
+    Returns the names of the migrations applied. The database must be connected.
+    """
+    with db.migrating():
+        applied: list[str] = Runner(db, directory=str(_MIGRATIONS)).up()
+    return applied
+
+
+def pending_migrations(db: Database) -> list[str]:
+    """Return the names of the migrations that are yet to be applied."""
+    return [each.name for each in Runner(db, directory=str(_MIGRATIONS)).status() if each.applied is None]

@@ -1,0 +1,67 @@
+"""Statements that would never end: the request is answered 503 in its format, the next one as if nothing was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from flask.testing import FlaskClient
+from lxml import etree
+
+from notifhist.database import Database
+from tests.conftest import NOW_MS, MakeApp, authorized
+from tests.http.helpers import CHECK, FAULT_MEMBERS, RUN_ERROR_MEMBERS, RUNS, XML, item_at, run_of
+
+COLUMNS = {
+    "history_item": ("series_id", "ticks", "rest", "document", "xml", "xml_version"),
+    "notification_run": ("number", "tenant_id", "id", "date_created", "search_text", "brief", "document"),
+}
+
+
+@pytest.fixture
+def impatient(make_app: MakeApp, key: str) -> FlaskClient:
+    return authorized(make_app(STATEMENT_TIMEOUT_S=1), key)
+
+
+@contextmanager
+def endless(db: Database, table: str) -> Iterator[None]:
+    """Put in the place of a table one of which no query finds the end."""
+    columns = ", ".join(
+        f"{'i' if name not in ('document', 'xml', 'brief', 'search_text') else 'CAST(i AS TEXT)'} AS {name}"
+        for name in COLUMNS[table]
+    )
+    rows = "SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i > 0"
+    db.execute_sql(f"ALTER TABLE {table} RENAME TO {table}_kept")
+    db.execute_sql(f"CREATE VIEW {table} AS WITH RECURSIVE n (i) AS ({rows}) SELECT {columns} FROM n")
+    try:
+        yield
+    finally:
+        db.execute_sql(f"DROP VIEW {table}")
+        db.execute_sql(f"ALTER TABLE {table}_kept RENAME TO {table}")
+
+
+def test_an_item_that_takes_too_long_is_503_in_the_callers_format(
+    impatient: FlaskClient, db: Database
+) -> None:
+    item = item_at(NOW_MS)
+    assert impatient.post(CHECK, json=item).status_code == 201
+    with endless(db, "history_item"):
+        refused = impatient.get(CHECK)
+        in_xml = impatient.get(CHECK, headers={"Accept": XML})
+    fault = refused.get_json()
+    assert (refused.status_code, in_xml.status_code) == (503, 503)
+    assert list(fault) == FAULT_MEMBERS
+    assert (fault["type"], fault["code"]) == ("systemFailureError", "503")
+    assert "Ask for less" in fault["details"]
+    assert int(refused.headers["Retry-After"]) > 0
+    assert [str(member.tag) for member in etree.fromstring(in_xml.data)] == FAULT_MEMBERS
+    assert impatient.get(f"{CHECK}/{item['id']}").get_json() == item
+
+
+def test_a_search_that_takes_too_long_is_503(impatient: FlaskClient, db: Database) -> None:
+    assert impatient.post(RUNS, json=run_of(id=1, summary="ab")).status_code == 201
+    with endless(db, "notification_run"):
+        refused = impatient.get(f"{RUNS}?searchQuery=ab")
+    error = refused.get_json()
+    assert list(error) == RUN_ERROR_MEMBERS
+    assert (error["httpStatus"], error["type"]) == (503, "UNHANDLED_EXCEPTION")
+    assert impatient.get(f"{RUNS}?searchQuery=ab").get_json()["total"] == 1

@@ -1,0 +1,93 @@
+"""A real replica of a real PostgreSQL, made to lag: reads come from it, and nobody misses what he wrote."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.http.helpers import CHECK, RUNS, item_at, run_of
+from tests.system.commands import item_line, run, write_lines
+from tests.system.conftest import MakeService
+from tests.system.postgres import Postgres, Replica
+from tests.system.service import Client, Service, wait_until
+
+OLD_MS = 1_320_885_000_000
+NOW = "2011-11-10T01:00:00Z"
+OTHER = "654321"
+ELSEWHERE = CHECK.replace("123456", OTHER)
+
+
+@pytest.fixture
+def replica(own_postgres: Postgres) -> Iterator[Replica]:
+    replica = own_postgres.make_replica()
+    yield replica
+    replica.clean_up()
+
+
+@pytest.fixture
+def database_url(own_postgres: Postgres) -> str:
+    return own_postgres.create_database()
+
+
+@pytest.fixture
+def service(replica: Replica, database_url: str, make_service: MakeService) -> Service:
+    return make_service(database_url, REPLICA_URL=replica.url_of(database_url), NOW=NOW).start()
+
+
+def ids_of(client: Client, url: str) -> list[str]:
+    return [item["id"] for item in client.get_json(f"{url}?from=0")["values"]]
+
+
+def load(database_url: str, folder: Path, tenant: str, number: int) -> str:
+    """Load an item into the primary, which the service does not know of; return its id."""
+    item = item_at(OLD_MS, number)
+    run(database_url, "load", write_lines(folder / "more.ndjson", [item_line(item, tenant=tenant)]))
+    return str(item["id"])
+
+
+def test_a_tenant_reads_what_it_recorded_however_far_the_replica_is(
+    service: Service, replica: Replica, database_url: str, tmp_path: Path
+) -> None:
+    mine, others = (Client(service.url, service.create_key(tenant=tenant)) for tenant in ("123456", OTHER))
+    wait_until(lambda: others.get(ELSEWHERE).status_code == 200)
+    replica.pause()
+    item, later = item_at(OLD_MS, 1), item_at(OLD_MS, 2)
+    assert mine.post(CHECK, item).status_code == 201
+    assert mine.post(RUNS, run_of(id=7)).status_code == 201
+    loaded = load(database_url, tmp_path, OTHER, 3)
+    for _ in range(10):  # whichever worker answers
+        assert ids_of(mine, CHECK) == [item["id"]]
+        assert mine.get_json(f"{CHECK}/{item['id']}") == item
+        assert mine.get_json(CHECK.rpartition("/")[0])["check_ids"] == ["chOne"]
+        assert mine.get_json(RUNS)["total"] == 1
+        assert mine.get(f"{RUNS}/7").status_code == 200
+        assert ids_of(others, ELSEWHERE) == []  # it wrote nothing, so it reads the replica
+    replica.resume()
+    wait_until(lambda: ids_of(others, ELSEWHERE) == [loaded])
+
+    assert mine.post(CHECK, later).status_code == 201
+    replica.catch_up()
+    replica.pause()
+    unseen = load(database_url, tmp_path, "123456", 4)
+    seen = [item["id"], later["id"]]
+    for _ in range(10):
+        assert ids_of(mine, CHECK) == seen  # the replica has all that it wrote by this service
+    replica.resume()
+    wait_until(lambda: ids_of(mine, CHECK) == [*seen, unseen])
+
+
+def test_reads_go_on_without_the_replica_and_come_back_to_it(
+    service: Service, replica: Replica, database_url: str, tmp_path: Path
+) -> None:
+    mine = Client(service.url, service.create_key())
+    item = item_at(OLD_MS, 1)
+    assert mine.post(CHECK, item).status_code == 201
+    replica.stop()
+    for _ in range(10):
+        assert ids_of(mine, CHECK) == [item["id"]]
+    replica.start()
+    replica.pause()
+    loaded = load(database_url, tmp_path, "123456", 2)
+    wait_until(lambda: ids_of(mine, CHECK) == [item["id"]])  # the replica is read again: it knows less
+    replica.resume()
+    wait_until(lambda: ids_of(mine, CHECK) == [item["id"], loaded])
