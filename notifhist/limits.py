@@ -30,10 +30,13 @@ REDIS_TIMEOUT_S, WARN_EVERY_S, SWEEP_EVERY_REQUESTS = 1, 60, 1000
 PRAGMAS = ("PRAGMA page_size = 1024", "PRAGMA journal_mode = wal", "PRAGMA synchronous = off")
 TABLE = "CREATE TABLE IF NOT EXISTS windows (key TEXT PRIMARY KEY, used INTEGER, ends_ms INTEGER)"
 SWEEP = "DELETE FROM windows WHERE ends_ms <= now_ms()"
-# SQLite asks now_ms() once it holds the write lock, so nobody counts with an older time than the one before.
+# The time is that of SQLite once it holds the write lock, so nobody counts with an older one than the one before;
+# or the frozen one. now_ms() says the same, but to call Python takes SQLite longer than all else.
 # A window that ends later than one starting now is of another clock (a frozen one, say): it is over too.
 COUNT = """
-INSERT INTO windows VALUES (?1, ?2, now_ms() + ?3) ON CONFLICT (key) DO UPDATE SET
+INSERT INTO windows
+VALUES (?1, ?2, ?3 + coalesce(?4, CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)))
+ON CONFLICT (key) DO UPDATE SET
 used = excluded.used + iif(ends_ms BETWEEN excluded.ends_ms - ?3 + 1 AND excluded.ends_ms, used, 0),
 ends_ms = iif(ends_ms BETWEEN excluded.ends_ms - ?3 + 1 AND excluded.ends_ms, ends_ms, excluded.ends_ms)
 RETURNING used, ends_ms"""
@@ -113,7 +116,7 @@ class MachineStorage(Storage):
         self._counted += 1
         if self._counted % SWEEP_EVERY_REQUESTS == 0:
             self._run(SWEEP)
-        ((count, ends_ms),) = self._run(COUNT, key, amount, expiry * 1000)
+        ((count, ends_ms),) = self._run(COUNT, key, amount, expiry * 1000, self._clock.frozen_ms)
         return count, ends_ms / 1000
 
     def get(self, key: str) -> int:

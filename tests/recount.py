@@ -6,7 +6,7 @@ from itertools import combinations
 from notifhist.database import Database
 from notifhist.models import NotificationRunRow, RunCountRow
 from notifhist.queries import run_counts
-from notifhist.queries.run_counts import _SHIFTS
+from notifhist.queries.run_counts import SHIFTS
 from notifhist.queries.tenants import find_tenant
 
 FILTERS = ("notification_type", "status", "medium", "ignored_reason", "failed_reason")
@@ -34,7 +34,7 @@ def assert_counts_are_true(db: Database, tenant: str) -> None:
     runs = run.select(run.date_created, *(getattr(run, name) for name in FILTERS))
     counted: Counter[Counted] = Counter()
     for date_created, *codes in runs.where(run.tenant_id == tenant_id).tuples().execute(db):
-        for shift in _SHIFTS:
+        for shift in SHIFTS:
             bucket = date_created >> shift
             counted.update((shift, bucket, *pair) for pair in _counted_as(codes))
             if (shift, bucket) not in divided:

@@ -8,9 +8,8 @@ import peewee
 
 from notifhist.database import TRIGRAM, Database
 from notifhist.models import NotificationRunRow, TenantRow
-from notifhist.queries import run_counts
-from notifhist.queries.run_counts import Terms
 from notifhist.queries.run_filters import asked_codes, asked_terms
+from notifhist.queries.run_totals import Totals
 from notifhist.queries.tenants import find_tenant, numbers_of
 from notifhist.representation.kept import KeptList
 from notifhist.statements import Statement, given
@@ -44,20 +43,19 @@ def list_runs(db: Database, query: RunsQuery) -> RunsPage:
     begin = _ALWAYS[0] if query.from_ms is None else query.from_ms
     end = _ALWAYS[1] if query.until_ms is None else query.until_ms + 1
     with db.reading():
-        runs = _Selection(db, query)
+        skipped = query.page * query.page_size
+        runs = _Selection(db, query, is_deep=skipped > _MOST_SKIPPED)
         first = 0
-        if runs.are_counted:
-            first = 0 if query.from_ms is None else runs.before(begin)
-            total = (runs.all() if query.until_ms is None else runs.before(end)) - first
+        if runs.totals is not None:
+            first = 0 if query.from_ms is None else runs.before(runs.totals, begin)
+            total = (runs.totals.total if query.until_ms is None else runs.before(runs.totals, end)) - first
         else:
             total = runs.count(begin, end)
-        skipped = query.page * query.page_size
         if skipped >= total:
             return RunsPage(_NONE, max(total, 0))  # none between a later and an earlier date
         limit = min(query.page_size, total - skipped)
-        if skipped > _MOST_SKIPPED and runs.are_counted:
-            position = first + (total - 1 - skipped if query.descending else skipped)
-            place = runs.find(position)
+        if skipped > _MOST_SKIPPED and runs.totals is not None:
+            place = runs.totals.find(first + (total - 1 - skipped if query.descending else skipped))
             if query.descending:
                 end, skipped = place.end, place.runs - 1 - place.skipped
             else:
@@ -78,14 +76,16 @@ class _Shape:
 class _Selection:
     """The runs that a query asks for, whatever their date. Times: from `begin` to before `end`, ms."""
 
-    def __init__(self, db: Database, query: RunsQuery) -> None:
+    def __init__(self, db: Database, query: RunsQuery, *, is_deep: bool) -> None:
         asked = asked_codes(query)
         needle = query.search_query.casefold()
         self._db, self._query = db, query
         terms = None if needle else asked_terms(asked)
-        self.are_counted = terms is not None
-        self._terms: Terms = terms or ()
-        self._tops = run_counts.tops(db, query.tenant, terms) if terms is not None else {}
+        self.totals: Totals | None = None
+        """Of all dates; None if there are no counts of such runs."""
+        if terms is not None:
+            is_far = is_deep or query.from_ms is not None or query.until_ms is not None
+            self.totals = Totals(db, query.tenant, terms, is_far=is_far)
         self._shape = _Shape(
             tuple((column, len(codes)) for column, codes in asked.items()), min(len(needle), TRIGRAM)
         )
@@ -99,18 +99,10 @@ class _Selection:
             self._values |= {"first": first, "last": last}
         self.are_few = self._found is not None and self._found <= _FEW
 
-    def all(self) -> int:
-        """Return how many there are, by the counts."""
-        return sum(count.runs for count in self._tops.values())
-
-    def before(self, at_ms: int) -> int:
+    def before(self, totals: Totals, at_ms: int) -> int:
         """Return how many were created before `at_ms`, by the counts and the runs of one bucket."""
-        before, place = run_counts.rank(self._db, self._query.tenant, self._terms, self._tops, at_ms)
+        before, place = totals.rank(at_ms)
         return before + (self.count(place.begin, at_ms) if place is not None else 0)
-
-    def find(self, position: int) -> run_counts.Place:
-        """Return where the one with `position` others before it stands, by the counts."""
-        return run_counts.find(self._db, self._query.tenant, self._terms, self._tops, position)
 
     def count(self, begin: int, end: int) -> int:
         """Return how many there are, counting them."""

@@ -35,13 +35,14 @@ def register(app: Flask) -> None:
     app.register_error_handler(peewee.PeeweeException, _answer_database_error)
     app.register_error_handler(Exception, _answer_unexpected)
     app.after_request(finish)
-    app.after_request(_note_write)  # it comes before `finish`
+    if app.extensions["notifhist"].replica is not None:
+        app.after_request(_note_write)  # it comes before `finish`
 
 
 def _note_write(response: Response) -> Response:
     """Have the tenant's next reads see what it has just recorded, from whichever database they come."""
     wired = service()
-    if wired.replica is None or request.method in ("GET", "HEAD") or not response.status_code < 300:
+    if request.method in ("GET", "HEAD") or not response.status_code < 300:
         return response
     try:
         note_write(wired.db, behind(g).key.tenant)

@@ -224,6 +224,8 @@ def test_the_help_lists_every_setting_with_its_default() -> None:
 
 BAD_SETTINGS = {
     "DATABASE_URL": "mysql://localhost/x",
+    "REPLICA_URL": "sqlite:///copy.db",
+    "STATEMENT_TIMEOUT_S": "-1",
     "NOW": "yesterday",
     "RETENTION_DAYS": "abc",
     "QUERY_WINDOW_DAYS": "0",

@@ -1,0 +1,148 @@
+"""Totals of runs, and the way to a run of any position or date, from the counts that `run_counts` keeps."""
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from notifhist.database import Database
+from notifhist.queries.run_counts import SHIFTS, TOP
+from notifhist.statements import Statement, written
+
+Terms = tuple[tuple[int, ...], ...]
+"""Which counts are asked for; see `run_filters.asked_terms`."""
+_HINTED_LEVELS = 3
+
+
+class Count(NamedTuple):
+    """How many runs there are in a bucket, and whether there are counts of its parts."""
+
+    runs: int
+    is_divided: bool
+
+
+Counts = Mapping[int, Count]
+"""Of each bucket of a level that has any."""
+
+
+class Place(NamedTuple):
+    """Where a run stands: in the bucket from `begin` to before `end` (ms) with `skipped` others before it.
+
+    `runs`: how many there are in the bucket.
+    """
+
+    begin: int
+    end: int
+    skipped: int
+    runs: int
+
+
+class Totals:
+    """The counts of a tenant's runs, read in the transaction that reads the runs."""
+
+    def __init__(self, db: Database, tenant: str, terms: Terms, *, is_far: bool) -> None:
+        """Read the first level; `is_far` if more will be asked for than the total.
+
+        Then the next levels are read with it, as far as they lie on the way to now: it is there that most runs are,
+        and one question to the database costs less than three.
+        """
+        self._db, self._tenant, self._terms = db, tenant, terms
+        levels: dict[int, Sequence[int]] = {0: TOP}
+        if is_far:
+            now_ms = time.time_ns() // 1_000_000
+            levels |= {n: _parts(n - 1, now_ms >> SHIFTS[n - 1]) for n in range(1, _HINTED_LEVELS)}
+        self._known: dict[tuple[int, Sequence[int]], Counts] = {}
+        self._read(levels)
+        self._top = self._known[0, TOP]
+        self.total = sum(count.runs for count in self._top.values())
+
+    def rank(self, at_ms: int) -> tuple[int, Place | None]:
+        """Return how many runs were created before `at_ms`, except those in the bucket that holds it.
+
+        That bucket, undivided, is returned too, if there is any run in it: those have to be counted one by one.
+        """
+        before, level, counts = 0, 0, self._top
+        while True:
+            bucket = at_ms >> SHIFTS[level]
+            before += _before(counts, bucket)
+            if bucket not in counts:
+                return before, None
+            if not counts[bucket].is_divided:
+                return before, _place(level, bucket, 0, counts)
+            level, counts = level + 1, self._counts_of_parts(level, bucket)
+
+    def find(self, position: int) -> Place:
+        """Return the place of the run with `position` others before it, oldest first; there must be such a run."""
+        level, counts = 0, self._top
+        while True:
+            bucket = next(
+                each for each in sorted(counts) if position < _before(counts, each) + counts[each].runs
+            )
+            position -= _before(counts, bucket)
+            if not counts[bucket].is_divided:
+                return _place(level, bucket, position, counts)
+            level, counts = level + 1, self._counts_of_parts(level, bucket)
+
+    def _counts_of_parts(self, level: int, bucket: int) -> Counts:
+        key = level + 1, _parts(level, bucket)
+        if key not in self._known:
+            self._read(dict([key]))
+        return self._known[key]
+
+    def _read(self, levels: Mapping[int, Sequence[int]]) -> None:
+        """Read the counts of some buckets of some levels."""
+        ones, others = self._terms
+        values: dict[str, object] = {"tenant": self._tenant, **_named("one", ones), **_named("other", others)}
+        for n, (level, buckets) in enumerate(levels.items()):
+            values |= {f"shift{n}": SHIFTS[level]} | _named(f"bucket{n}_", buckets)
+        statement = _reading(tuple(map(len, levels.values())), len(ones), len(others))
+        ((text,),) = statement.rows(self._db, **values)
+        found: dict[int, dict[int, Count]] = {SHIFTS[level]: {} for level in levels}
+        numbers = map(int, (text or "").split())
+        for shift, bucket, runs, is_divided in zip(*[numbers] * 4, strict=True):
+            found[shift][bucket] = Count(runs, bool(is_divided))
+        self._known |= {(level, buckets): found[SHIFTS[level]] for level, buckets in levels.items()}
+
+
+def _parts(level: int, bucket: int) -> Sequence[int]:
+    """Return the buckets of the next level into which one of this level is divided."""
+    finer = SHIFTS[level] - SHIFTS[level + 1]
+    return range(bucket << finer, (bucket + 1) << finer)
+
+
+def _before(counts: Counts, bucket: int) -> int:
+    return sum(count.runs for each, count in counts.items() if each < bucket)
+
+
+def _place(level: int, bucket: int, skipped: int, counts: Counts) -> Place:
+    shift = SHIFTS[level]
+    return Place(bucket << shift, (bucket + 1) << shift, skipped, counts[bucket].runs)
+
+
+def _named(name: str, values: Sequence[int]) -> dict[str, int]:
+    return {f"{name}{n}": value for n, value in enumerate(values)}
+
+
+def _names(name: str, number: int) -> str:
+    return ", ".join(f":{name}{n}" for n in range(number))
+
+
+@cache
+def _reading(buckets: tuple[int, ...], ones: int, others: int) -> Statement:
+    """Return the statement that sums up so many terms for each of so many buckets of one level or several.
+
+    One row: shift, bucket, sum and whether it is divided, in turn, as one text. To take rows one by one costs
+    more than to sum up.
+    """
+    tenant = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant)"
+    terms = f"one IN ({_names('one', ones)}) AND other IN ({_names('other', others)}) AND runs <> 0"
+    sums = " UNION ALL ".join(
+        f"""SELECT shift, bucket, sum(runs) AS runs FROM run_count WHERE {tenant} AND shift = :shift{n}
+        AND bucket IN ({_names(f"bucket{n}_", number)}) AND {terms} GROUP BY shift, bucket"""  # noqa: S608
+        for n, number in enumerate(buckets)
+    )
+    divided = f"""SELECT max(CASE WHEN is_divided THEN 1 ELSE 0 END) FROM run_count AS whole WHERE {tenant}
+        AND whole.shift = sums.shift AND whole.bucket = sums.bucket AND one = 0 AND other = 0"""  # noqa: S608
+    numbers = ("sums.shift", "sums.bucket", "sums.runs", f"({divided})")
+    text = " || ' ' || ".join(f"CAST({number} AS TEXT)" for number in numbers)
+    return Statement(lambda db: written(f"SELECT {db.JOINED}({text}, ' ') FROM ({sums}) AS sums"))  # noqa: S608
