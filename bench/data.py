@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from bench.documents import Items
 from bench.documents import runs as make_runs
 from notifhist.database import Database
-from notifhist.queries.history import record_items
+from notifhist.queries.recording import record_items
 from notifhist.queries.runs import record_runs
 from schemas.document import Document
 from schemas.fields import TICKS_PER_MS, parse_instant

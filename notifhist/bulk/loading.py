@@ -130,7 +130,7 @@ class Loader:
                 by_tenant.setdefault(row.tenant, []).append(row)
         if items:
             with self.db.turn():
-                stored = store_items(self.db, items)
+                stored = store_items(self.db, items, self.clock.now_ticks())
             self._count(source, items, stored)
         for tenant, runs in by_tenant.items():
             with self.db.turn():

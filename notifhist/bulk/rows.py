@@ -7,7 +7,7 @@ from notifhist.bulk.records import BadRecord, Record, Tenant
 from notifhist.paging import complete, key_of
 from notifhist.queries import runs
 from notifhist.queries.bulk import ItemRow, RunRow
-from notifhist.queries.history import texts_of
+from notifhist.queries.recording import texts_of
 from schemas.document import Document, dump
 from schemas.query import CheckPath
 from schemas.runs import RUN

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 import peewee
 
+from notifhist import partitions
 from notifhist.database import ITEM_COLUMNS, Database, SqliteDatabase
 from notifhist.paging import Key, id_of
 from notifhist.queries import runs
@@ -112,8 +113,9 @@ def find_run_conflicts(db: Database, rows: Sequence[RunRow]) -> list[bool]:
     return [(row.tenant, row.id) in known and not row.is_same(known[row.tenant, row.id]) for row in rows]
 
 
-def store_items(db: Database, rows: Sequence[ItemRow]) -> Stored:
+def store_items(db: Database, rows: Sequence[ItemRow], now_ticks: int) -> Stored:
     """Store those items that are not there, durably and in one transaction."""
+    partitions.prepare(db, [row.ticks for row in rows], now_ticks, None)
     series = _ensure_all_series(db, {row.check for row in rows})
     first: dict[_ItemKey, ItemRow] = {}
     for row in rows:

@@ -17,7 +17,7 @@ from notifhist.queries import run_counts
 from notifhist.queries.run_filters import FILTERS, codes_of
 from notifhist.queries.run_pages import RunsPage, list_runs
 from notifhist.queries.same import same_json
-from notifhist.queries.tenants import ensure_tenant, find_tenant, numbers_of
+from notifhist.queries.tenants import ensure_tenant, numbers_of
 from notifhist.representation import as_json
 from notifhist.representation.kept import Kept
 from notifhist.statements import Statement, given
@@ -70,17 +70,6 @@ def record_runs(
                 new.setdefault(run["id"], whole)
         insert_rows(db, tenant_id, [row_of(run, documents[run_id]) for run_id, run in new.items()])
     return tuple(documents[run["id"]] for run in complete), len(new)
-
-
-def find_conflicts(db: Database, tenant: str, runs: Sequence[Run]) -> list[bool]:
-    """Return of each of the runs, which all have an id, whether it is there with other content."""
-    tenant_id = find_tenant(db, tenant)
-    known = {} if tenant_id is None else _find(db, tenant_id, [run["id"] for run in runs])
-    others = [known.get(run["id"]) for run in runs]
-    return [
-        other is not None and not same_json(other, dump(RUN, filled(run, other, 0)))
-        for run, other in zip(runs, others, strict=True)
-    ]
 
 
 def replace_run(db: Database, tenant: str, run: Run, now_ms: int) -> tuple[Document, bool]:

@@ -8,7 +8,7 @@ from notifhist.auth import ADMIN, CREATOR, OBSERVER
 from notifhist.errors import BadRequest, name_problems
 from notifhist.paging import complete
 from notifhist.params import history_query
-from notifhist.queries import history
+from notifhist.queries import history, recording
 from notifhist.responses import no_content, respond, wants_xml
 from notifhist.routes.context import caller, read_body, readable, requires, service, url_here
 from schemas.document import Document
@@ -62,7 +62,7 @@ def record_items(**ids: str) -> Response:
     """Record an item, or all items of a container."""
     body = read_body(ITEM, HISTORY_CONTAINER)
     given = body.document["values"] if body.is_container else [body.document]
-    recorded = history.record_items(
+    recorded = recording.record_items(
         service().db, _check(ids), given, service().clock.now_ticks(), service().oldest_ms()
     )
     service().metrics.recorded("item", recorded.created)
@@ -78,7 +78,7 @@ def record_items(**ids: str) -> Response:
 def replace_item(uuid: str, **ids: str) -> Response:
     """Create an item or replace it: how one that is in progress is completed."""
     item = _item_of(read_body(ITEM).document, uuid)
-    created = history.replace_item(
+    created = recording.replace_item(
         service().db, _check(ids), item, service().clock.now_ticks(), service().oldest_ms()
     )
     service().metrics.recorded("item", int(created))
@@ -90,7 +90,7 @@ def replace_item(uuid: str, **ids: str) -> Response:
 @requires(ADMIN)
 def delete_item(uuid: str, **ids: str) -> Response:
     """Delete an item."""
-    history.delete_item(service().db, _check(ids), uuid, service().oldest_ms())
+    recording.delete_item(service().db, _check(ids), uuid, service().oldest_ms())
     return no_content()
 
 
@@ -99,7 +99,7 @@ def delete_item(uuid: str, **ids: str) -> Response:
 def add_attempt(uuid: str, notification_id: str, **ids: str) -> Response:
     """Add one attempt to a result of an item."""
     attempt = read_body(ATTEMPT).document
-    item = history.add_attempt(
+    item = recording.add_attempt(
         service().db, _check(ids), uuid, notification_id, attempt, service().oldest_ms()
     )
     service().metrics.recorded("attempt", 1)

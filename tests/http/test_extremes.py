@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from notifhist.models import HistoryItemRow
-from notifhist.queries import history
+from notifhist.queries import recording
 from schemas.fields import MOST_PROBLEMS_NAMED
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 
@@ -134,14 +134,14 @@ def test_an_item_deleted_while_it_is_posted_again_is_recorded(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     posted = send(client, "POST", CHECK, ITEM)
-    find = history._known
+    find = recording._known
 
     def find_after_another_deletes(*arguments: Any) -> Any:
-        monkeypatch.setattr(history, "_known", find)
+        monkeypatch.setattr(recording, "_known", find)
         HistoryItemRow.delete().execute(arguments[0])
         return find(*arguments)
 
-    monkeypatch.setattr(history, "_known", find_after_another_deletes)
+    monkeypatch.setattr(recording, "_known", find_after_another_deletes)
     assert send(client, "POST", CHECK, posted.json).status_code == 201
     assert client.get(posted.headers["Location"]).json == posted.json
 

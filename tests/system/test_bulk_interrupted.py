@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from notifhist.bulk.sound import BATCH
-from notifhist.queries.history import count_items, record_items
+from notifhist.queries.history import count_items
+from notifhist.queries.recording import record_items
 from schemas.query import CheckPath
 from tests.conftest import NOW, NOW_MS, TENANT
 from tests.http.helpers import item_at

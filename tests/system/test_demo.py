@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 
 from notifhist.database import Database
-from notifhist.queries.history import record_items
+from notifhist.queries.recording import record_items
 from notifhist.queries.runs import record_runs
 from schemas.query import CheckPath
 from tests.conftest import TENANT, every_row

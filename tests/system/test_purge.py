@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from notifhist.database import Database
-from notifhist.queries.history import all_items, count_items, record_items
+from notifhist.queries.history import all_items, count_items
+from notifhist.queries.recording import record_items
 from notifhist.queries.runs import record_runs
 from schemas.fields import TICKS_PER_MS
 from schemas.query import CheckPath

@@ -1,0 +1,196 @@
+"""Recording, replacing and deleting items; each becomes durable with all that is kept of it, in one transaction.
+
+Times and `oldest_ms` as in `queries.history`. Contract: docs/contract.md, "Items" and "Recording".
+"""
+
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from notifhist import partitions
+from notifhist.database import Database
+from notifhist.errors import ItemConflict, NotFound, ParentNotFound
+from notifhist.models import HistoryItemRow
+from notifhist.paging import Key, complete, key_of
+from notifhist.queries.history import key_or_not_found, low_ticks
+from notifhist.queries.same import same_json
+from notifhist.queries.series import ensure_series, series_of
+from notifhist.representation import as_json, as_xml
+from schemas.document import Document
+from schemas.history import ITEM
+from schemas.query import CheckPath
+
+_INSERT_BATCH = 200  # rows of one statement; SQLite takes 32,766 parameters at most
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Items as they were recorded, and how many of them were not there before."""
+
+    items: tuple[Document, ...]
+    created: int
+
+
+def record_items(
+    db: Database,
+    check: CheckPath,
+    documents: Sequence[Document],
+    now_ticks: int,
+    oldest_ms: int | None = None,
+) -> Recorded:
+    """Record items, all or none, and fill in missing ids and timestamps.
+
+    An item that is there already with the same content stays as it is. Raises ItemConflict where its
+    content differs.
+    """
+    whole = [complete(document, now_ticks, n) for n, document in enumerate(documents)]
+    keys = [key_of(document["id"]) for document in whole]
+    first: dict[Key, Document] = {}
+    for key, document in zip(keys, whole, strict=True):
+        if (earlier := first.setdefault(key, document)) is not document:
+            _require_same(earlier, document)
+    known: dict[Key, Document] = {}
+    partitions.prepare(db, [key.ticks for key in first], now_ticks, oldest_ms)
+    with db.writing():
+        series_id = ensure_series(db, check)
+        # In the order of their keys: two senders of the same items wait for each other, never both.
+        pairs = sorted(first.items(), key=itemgetter(0))
+        for start in range(0, len(pairs), _INSERT_BATCH):
+            known |= _insert_or_find(db, series_id, dict(pairs[start : start + _INSERT_BATCH]))
+    return Recorded(tuple(known.get(key, first[key]) for key in keys), len(first) - len(known))
+
+
+def replace_item(
+    db: Database, check: CheckPath, document: Document, now_ticks: int, oldest_ms: int | None = None
+) -> bool:
+    """Create the item of the document's id or replace it; return whether it was created."""
+    key = key_of(document["id"])
+    partitions.prepare(db, [key.ticks], now_ticks, oldest_ms)
+    with db.writing():
+        series_id = ensure_series(db, check)
+        while not (created := bool(_insert(db, series_id, {key: document}))):
+            if _update(db, series_id, key, document):
+                break  # else somebody has deleted it in between
+    return created
+
+
+def add_attempt(
+    db: Database,
+    check: CheckPath,
+    item_id: str,
+    notification_id: str,
+    attempt: Document,
+    oldest_ms: int | None,
+) -> Document:
+    """Add an attempt to the first result of `notification_id` and return the whole item.
+
+    Raises ParentNotFound for an unknown item, NotFound for an unknown notification.
+    """
+    try:
+        key = key_of(item_id)
+    except ValueError as error:
+        raise ParentNotFound("No such item.", f"{item_id}: {error}") from None
+    with db.writing():
+        document = _find(db, check, key, oldest_ms, locked=True)
+        if document is None:
+            raise ParentNotFound("No such item.", f"{item_id} is not in this check's history.")
+        for result in document["notification_results"]:
+            if result.get("notification_id") == notification_id:
+                result.setdefault("attempts", []).append(attempt)
+                break
+        else:
+            raise NotFound("No such notification.", f"{notification_id} is not among the item's results.")
+        _update(db, series_of(check), key, document)
+    return document
+
+
+def delete_item(db: Database, check: CheckPath, item_id: str, oldest_ms: int | None) -> None:
+    """Delete an item. Raises NotFound."""
+    key = key_or_not_found(item_id)
+    with db.writing():
+        deleted = (
+            HistoryItemRow.delete()
+            .where(_is_item(series_of(check), key), HistoryItemRow.ticks >= low_ticks(oldest_ms))
+            .execute(db)
+        )
+    if not deleted:
+        raise NotFound("No such item.", f"{item_id} is not in this check's history.")
+
+
+def _insert_or_find(db: Database, series_id: int, items: dict[Key, Document]) -> dict[Key, Document]:
+    """Insert those of `items` that are not there, and return those that are.
+
+    Raises ItemConflict where one that is there has other content.
+    """
+    known: dict[Key, Document] = {}
+    missing = items
+    while missing:
+        inserted = _insert(db, series_id, missing)
+        found = dict(_known(db, series_id, missing.keys() - inserted))
+        for key, document in found.items():
+            _require_same(document, items[key])
+        known |= found
+        # What was neither inserted nor found has been deleted in between.
+        missing = {key: items[key] for key in missing if key not in inserted and key not in found}
+    return known
+
+
+def _insert(db: Database, series_id: int, items: dict[Key, Document]) -> set[Key]:
+    """Insert those of `items` that are not there; return their keys."""
+    if not items:
+        return set()
+    rows = [(series_id, *key, *texts_of(document)) for key, document in items.items()]
+    return {Key(*key) for key in db.insert_items(rows)}
+
+
+def texts_of(document: Document) -> tuple[str, str, int]:
+    """Return what is kept of an item: its JSON, its XML and the version of the mapping to that."""
+    return as_json.text(document), as_xml.element(document, ITEM, ITEM.root), as_xml.MAPPING_VERSION
+
+
+def _known(db: Database, series_id: Any, keys: Set[Key]) -> Iterator[tuple[Key, Document]]:
+    """Yield those items of a series that have one of `keys`."""
+    if not keys:
+        return
+    rows = (
+        HistoryItemRow.select(HistoryItemRow.ticks, HistoryItemRow.rest, HistoryItemRow.document)
+        .where(HistoryItemRow.series_id == series_id, HistoryItemRow.ticks << [key.ticks for key in keys])
+        .tuples()
+        .execute(db)
+    )
+    for ticks, rest, document in rows:
+        if (key := Key(ticks, rest)) in keys:
+            yield key, orjson.loads(document)
+
+
+def _require_same(known: Document, given: Document) -> None:
+    if not same_json(known, given):
+        raise ItemConflict(details=f"{given['id']} is there already; PUT replaces it.")
+
+
+def _update(db: Database, series_id: Any, key: Key, document: Document) -> int:
+    """Replace an item; return whether it is there, as 0 or 1."""
+    columns = dict(zip(("document", "xml", "xml_version"), texts_of(document), strict=True))
+    updated: int = HistoryItemRow.update(**columns).where(_is_item(series_id, key)).execute(db)
+    return updated
+
+
+def _find(
+    db: Database, check: CheckPath, key: Key, oldest_ms: int | None, locked: bool = False
+) -> Document | None:
+    query = HistoryItemRow.select(HistoryItemRow.document).where(
+        _is_item(series_of(check), key), HistoryItemRow.ticks >= low_ticks(oldest_ms)
+    )
+    rows = (db.locked(query) if locked else query).tuples().execute(db)
+    return next((orjson.loads(document) for (document,) in rows), None)
+
+
+def _is_item(series_id: Any, key: Key) -> Any:
+    return (
+        (HistoryItemRow.series_id == series_id)
+        & (HistoryItemRow.ticks == key.ticks)
+        & (HistoryItemRow.rest == key.rest)
+    )
