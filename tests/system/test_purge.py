@@ -1,6 +1,7 @@
 """`purge`, as a process: it deletes what has expired, and nobody waits for it."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import orjson
 import pytest
@@ -14,7 +15,7 @@ from schemas.query import CheckPath
 from schemas.runs import RUN
 from tests.conftest import NOW_MS, TENANT
 from tests.http.helpers import CHECK, get_json, id_at, item_at, post, run_of
-from tests.system.commands import application, client_of, finish, run, start
+from tests.system.commands import application, client_of, finish, opened, run, start
 
 DAY_MS = 86_400_000
 OLDEST_MS = NOW_MS - 30 * DAY_MS
@@ -88,3 +89,14 @@ def test_readers_and_writers_go_on_during_a_purge(database_url: str, db: Databas
         # Had a writer to wait for the end of the purge, all would be deleted during one write.
         assert sum(1 for deleted in deleted_during_a_write if 0 < deleted < expired) >= 3
         assert count_items(db) == len(left) - 1
+
+
+def test_a_sqlite_file_gets_shorter_by_what_is_purged(sqlite_database: str) -> None:
+    path = Path(sqlite_database.removeprefix("sqlite:///"))
+    with opened(sqlite_database) as db:
+        record(db, WHERE, *(id_at(1_000_000_000_000 + n) for n in range(20_000)), *SHOWN)
+    before = path.stat().st_size
+    assert run(sqlite_database, "purge").stdout.startswith("Deleted 20000 items")
+    assert path.stat().st_size < before / 5
+    with opened(sqlite_database) as db:
+        assert kept(db) == [(TENANT, item_id) for item_id in SHOWN]

@@ -1,0 +1,199 @@
+"""The weeks of PostgreSQL: who records makes them, and nothing fails where they cannot be made."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+
+from notifhist import partitions
+from notifhist.bulk.records import Record
+from notifhist.bulk.rows import prepare
+from notifhist.config import MS_PER_DAY
+from notifhist.database import Database, PostgresqlDatabase, lease, migrate, open_database
+from notifhist.queries.bulk import store_items
+from notifhist.queries.expiry import count_expired, purge
+from notifhist.queries.history import all_items, count_items
+from notifhist.queries.recording import record_items, replace_item
+from schemas.document import Document
+from schemas.fields import TICKS_PER_MS
+from schemas.query import CheckPath
+from tests.conftest import NOW_MS
+from tests.http.helpers import item_at
+
+CHECK = CheckPath("t", "e", "a", "c")
+NOW_TICKS = NOW_MS * TICKS_PER_MS
+OLDEST_MS = NOW_MS - 30 * MS_PER_DAY
+WEEK_MS = 7 * MS_PER_DAY
+THIS_WEEK = NOW_MS // WEEK_MS
+
+
+@pytest.fixture
+def new_url(postgres_url: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database of the test's own, with tables."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE partitioned")
+        yield postgres_url.replace("/postgres?", "/partitioned?")
+        connection.execute("DROP DATABASE partitioned WITH (FORCE)")
+
+
+@pytest.fixture
+def db(new_url: str) -> Iterator[PostgresqlDatabase]:
+    database = open_database(new_url)
+    lease(database)
+    migrate(database)
+    assert isinstance(database, PostgresqlDatabase)
+    yield database
+    database.close()
+
+
+def record(db: Database, *items: Document) -> None:
+    record_items(db, CHECK, items, NOW_TICKS, OLDEST_MS)
+
+
+def stored(db: Database) -> list[Document]:
+    return [orjson.loads(item.json or b"") for _, item in all_items(db)]
+
+
+def ticks_in(db: PostgresqlDatabase, table: str) -> list[int]:
+    rows = db.execute_sql(f"SELECT ticks FROM {table} ORDER BY ticks").fetchall()  # type: ignore[no-untyped-call]
+    return [ticks for (ticks,) in rows]
+
+
+def execute(db: PostgresqlDatabase, sql: str) -> None:
+    db.execute_sql(sql)  # type: ignore[no-untyped-call]
+
+
+def test_an_item_is_kept_in_the_partition_of_its_week(db: PostgresqlDatabase) -> None:
+    items = [item_at(NOW_MS - WEEK_MS), item_at(THIS_WEEK * WEEK_MS - 1), item_at(THIS_WEEK * WEEK_MS)]
+    record(db, *items)
+    assert partitions.weeks(db) == [THIS_WEEK - 1, THIS_WEEK]
+    assert len(ticks_in(db, partitions.name_of(THIS_WEEK - 1))) == 2
+    assert len(ticks_in(db, partitions.name_of(THIS_WEEK))) == 1
+    assert ticks_in(db, partitions.OTHER) == []
+    assert stored(db) == items
+
+
+@pytest.mark.parametrize("ms", [0, OLDEST_MS - WEEK_MS, NOW_MS + 5 * WEEK_MS, 103_072_857_660_684])
+def test_odd_times_make_no_partitions(db: PostgresqlDatabase, ms: int) -> None:
+    record(db, item_at(ms))
+    replace_item(db, CHECK, item_at(ms, 1), NOW_TICKS, OLDEST_MS)
+    assert partitions.weeks(db) == []
+    assert ticks_in(db, partitions.OTHER) == [ms * TICKS_PER_MS] * 2
+
+
+def test_what_lies_in_the_default_partition_moves_into_its_week(db: PostgresqlDatabase) -> None:
+    early = NOW_MS + 6 * WEEK_MS
+    record(db, item_at(early), item_at(NOW_MS + 20 * WEEK_MS))
+    later = (early + MS_PER_DAY) * TICKS_PER_MS
+    record_items(db, CHECK, [item_at(early + 1)], later, OLDEST_MS)
+    assert partitions.weeks(db) == [early // WEEK_MS]
+    assert ticks_in(db, partitions.name_of(early // WEEK_MS)) == [
+        early * TICKS_PER_MS,
+        (early + 1) * TICKS_PER_MS,
+    ]
+    assert len(ticks_in(db, partitions.OTHER)) == 1
+    assert count_items(db) == 3
+
+
+def test_items_are_kept_where_no_partition_can_be_made(
+    db: PostgresqlDatabase, new_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    execute(db, "CREATE ROLE recorder LOGIN")
+    execute(db, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO recorder")
+    poor = open_database(new_url.replace("postgres:@", "recorder@"))
+    lease(poor)
+    record(poor, item_at(NOW_MS))
+    record(poor, item_at(NOW_MS, 1))
+    poor.close()
+    execute(db, "DROP OWNED BY recorder")
+    execute(db, "DROP ROLE recorder")
+    assert partitions.weeks(db) == []
+    assert count_items(db) == 2
+    # Once, and then not for a while: nobody pays for the attempt with every item.
+    assert [f"week {THIS_WEEK}" in message for message in caplog.messages] == [True]
+
+
+def test_a_partition_that_is_made_elsewhere_is_found(db: PostgresqlDatabase, new_url: str) -> None:
+    other = open_database(new_url)
+    lease(other)
+    record(other, item_at(NOW_MS))
+    other.close()
+    record(db, item_at(NOW_MS, 1))
+    assert len(ticks_in(db, partitions.name_of(THIS_WEEK))) == 2
+
+
+def test_many_who_record_into_a_new_week_at_once_all_do(db: PostgresqlDatabase, new_url: str) -> None:
+    errors: list[BaseException] = []
+
+    def send(number: int) -> None:
+        own: Any = open_database(new_url)  # as a process of its own: it knows of no partition
+        try:
+            lease(own)
+            for n in range(10):
+                record(own, item_at(NOW_MS - n * WEEK_MS // 3, number))
+        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
+            errors.append(error)
+        finally:
+            own.close()
+
+    senders = [threading.Thread(target=send, args=(number,)) for number in range(4)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    assert errors == []
+    assert count_items(db) == 40
+    assert ticks_in(db, partitions.OTHER) == []
+
+
+def test_expired_weeks_are_dropped_and_few_of_the_last_deleted(db: PostgresqlDatabase) -> None:
+    last = OLDEST_MS // WEEK_MS
+    expired = [
+        item_at(OLDEST_MS - 3 * WEEK_MS),
+        item_at(OLDEST_MS - WEEK_MS),
+        item_at(OLDEST_MS - 1),
+        item_at(0),
+    ]
+    shown = [item_at(OLDEST_MS), item_at(NOW_MS)]
+    record_items(db, CHECK, [*expired, *shown], NOW_TICKS, None)
+    assert partitions.weeks(db) == [last - 3, last - 1, last, THIS_WEEK]
+    assert count_expired(db, OLDEST_MS) == len(expired)
+    assert sum(purge(db, OLDEST_MS, batch=1)) == len(expired)
+    assert partitions.weeks(db) == [last, THIS_WEEK]
+    assert stored(db) == shown
+    record_items(db, CHECK, [item_at(OLDEST_MS - WEEK_MS)], NOW_TICKS, None)
+    assert count_items(db) == 3
+
+
+def test_a_week_that_is_in_use_is_dropped_once_it_is_not(db: PostgresqlDatabase, new_url: str) -> None:
+    record_items(db, CHECK, [item_at(OLDEST_MS - WEEK_MS)], NOW_TICKS, None)
+    with psycopg.connect(new_url) as reader:
+        reader.execute("SELECT * FROM history_item")
+        purging = purge(db, OLDEST_MS, batch=1)
+        done = threading.Timer(0.3, reader.rollback)
+        done.start()
+        assert sum(purging) == 1
+        done.join()
+    assert count_items(db) == 0
+
+
+def test_most_of_a_week_stays_until_all_of_it_has_expired(
+    db: PostgresqlDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifhist.queries.expiry._MOST_OF_A_WEEK", 2)
+    items = [item_at(OLDEST_MS - 1, n) for n in range(3)]
+    record_items(db, CHECK, items, NOW_TICKS, None)
+    assert count_expired(db, OLDEST_MS) == sum(purge(db, OLDEST_MS, batch=10)) == 0
+    assert stored(db) == items
+    assert sum(purge(db, OLDEST_MS + WEEK_MS, batch=10)) == 3
+
+
+def test_loaded_items_are_kept_in_their_weeks(db: PostgresqlDatabase) -> None:
+    items = [item_at(NOW_MS), item_at(NOW_MS - 10 * WEEK_MS)]
+    rows = prepare([Record(n, CHECK, item) for n, item in enumerate(items)], NOW_MS).items
+    assert store_items(db, rows, NOW_TICKS).created == 2
+    assert partitions.weeks(db) == [THIS_WEEK - 10, THIS_WEEK]
+    assert ticks_in(db, partitions.OTHER) == []
