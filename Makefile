@@ -6,7 +6,7 @@ SIZE ?= 1000000
 DATABASE ?= sqlite
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd bench bench-scale clean
+.PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd bench bench-scale bench-store clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -76,6 +76,9 @@ bench: $(BIN)/.installed-bench ## compare the service with a bare and with a pla
 
 bench-scale: $(BIN)/.installed-bench ## measure cost against size, up to SIZE items
 	$(BIN)/python -m bench scale --largest $(SIZE) --database $(DATABASE)
+
+bench-store: $(BIN)/.installed-bench ## measure recording, loading, purging, disk and memory
+	$(BIN)/python -m bench store
 
 clean: ## remove what the targets above have made
 	rm -rf .venv .venv-rackspace .venv-cortex build *.egg-info notifhist-demo.db*

@@ -1,4 +1,4 @@
-"""The command line: `python -m bench run | scale | table`."""
+"""The command line: `python -m bench run | scale | store | table`."""
 
 import json
 import sys
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench import picture, report
 from bench import scale as scaling
+from bench import store as storing
 from bench.load import BadAnswer
 from bench.run import Plan
 from bench.run import run as measure_run
@@ -135,9 +136,41 @@ def scale(
     """
     if largest < smallest:
         raise click.BadParameter("It must not be less than --smallest.", param_hint="--largest")
-    kinds = ("sqlite", "postgres") if database == "both" else (database,)
     plan = scaling.Plan(largest, smallest, item_bytes, most_runs, rounds)
-    _finish(scaling.scale(plan, kinds, cache), output)
+    _finish(scaling.scale(plan, _kinds(database), cache), output)
+
+
+@cli.command("store")
+@click.option(
+    "--items", type=click.IntRange(100), default=50_000, show_default=True, help="Items to load and export."
+)
+@click.option(
+    "--purged", type=click.IntRange(100), default=1_000_000, show_default=True, help="Items to purge."
+)
+@click.option(
+    "--requests",
+    type=click.IntRange(1000),
+    default=100_000,
+    show_default=True,
+    help="Requests to a worker whose memory is looked at.",
+)
+@click.option(
+    "--database", type=click.Choice(["sqlite", "postgres", "both"]), default="both", show_default=True
+)
+@click.option(
+    "--only", type=click.Choice(list(storing.STEPS)), multiple=True, help="Some of it; may be repeated."
+)
+@_output("store")
+@_CACHE
+def store(
+    items: int, purged: int, requests: int, database: str, only: tuple[str, ...], output: Path, cache: Path
+) -> None:
+    """Measure recording, loading, exporting, purging, disk and memory, each beside what it is measured by.
+
+    Example: python -m bench store --database sqlite --only load
+    """
+    plan = storing.Plan(items=items, purged=purged, requests=requests)
+    _finish(storing.store(plan, _kinds(database), cache, only or tuple(storing.STEPS)), output)
 
 
 @cli.command("table")
@@ -147,10 +180,17 @@ def table(file: Path) -> None:
     click.echo(report.markdown(json.loads(file.read_text())))
 
 
+def _kinds(database: str) -> tuple[str, ...]:
+    return ("sqlite", "postgres") if database == "both" else (database,)
+
+
 def _finish(results: dict[str, Any], output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(results, indent=1) + "\n")
     report.show(results, Console(width=None if sys.stdout.isatty() else _FILE_WIDTH))
     drawing = output.with_suffix(".svg")
+    if results["kind"] == "store":  # figures of many kinds, which no picture makes clearer
+        click.echo(f"Results: {output}")
+        return
     drawn = picture.draw(results, drawing)
     click.echo(f"Results: {output}, {drawing if drawn else 'and no picture: matplotlib is not installed'}")

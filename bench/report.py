@@ -37,6 +37,9 @@ def markdown(results: dict[str, Any]) -> str:
 
 def tables(results: dict[str, Any]) -> Iterator[Figures]:
     """Yield the tables of either kind of results."""
+    if results["kind"] == "store":
+        yield from (_stored(kind, each) for kind, each in results["databases"].items())
+        return
     if results["kind"] == "scale":
         yield from (_sizes(kind, each) for kind, each in results["databases"].items())
         return
@@ -63,6 +66,9 @@ def tables(results: dict[str, Any]) -> Iterator[Figures]:
 def remarks(results: dict[str, Any]) -> Iterator[str]:
     """Yield sentences on how it was measured."""
     versions = ", ".join(f"{name} {version}" for name, version in results["libraries"].items())
+    if results["kind"] == "store":
+        yield f"{results['date']}, {results['cpus']} CPUs, Python {results['python']}, {versions}."
+        return
     yield (
         f"Medians of {results['plan']['rounds']} rounds, quartiles in brackets. {results['date']}, "
         f"{results['cpus']} CPUs, Python {results['python']}, {versions}."
@@ -107,6 +113,18 @@ def _sizes(kind: str, each: dict[str, Any]) -> Figures:
         for name, workload in each["workloads"].items()
     ]
     return Figures((kind, *(f"{size:,} items" for size in each["sizes"])), rows)
+
+
+def _stored(kind: str, figures: Sequence[dict[str, Any]]) -> Figures:
+    rows = []
+    for each in figures:
+        wanted = f"≤ {each['most']:g}" if each["most"] is not None else ""
+        wanted += f"≥ {each['least']:g}" if each["least"] is not None else ""
+        value = f"{each['value']:,.0f}" if each["value"] >= 100 else f"{each['value']:.2f}"
+        rows.append(
+            (each["name"], f"{value} {each['unit']}", wanted, "" if each["met"] is None else _verdict(each))
+        )
+    return Figures((kind, "measured", "wanted", ""), rows)
 
 
 def _rate(server: dict[str, Any]) -> str:

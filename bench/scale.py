@@ -9,9 +9,8 @@ Runs are as many as items, up to MOST_RUNS. A bare server that answers next to n
 its latency is part of all others.
 """
 
-import random
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ from bench import load, servers
 from bench.cache import Prepared, prepare
 from bench.ceiling import write_answers
 from bench.data import BIG_ALARM, MS_PER_DAY, RUN_DAYS, TENANT, grown
-from bench.documents import Items
 from bench.load import Client, Request
 from bench.servers import Server
 from bench.summary import quotients, spread_of
@@ -35,18 +33,17 @@ from bench.workloads import (
     XML,
     Ask,
     alarm_uri,
-    check_uri,
     deep_uri,
     get_bytes,
     headers,
     item_uris,
     list_uris,
-    post_bytes,
+    recordings,
     runs_uri,
 )
 from notifhist.bulk.loading import Report
 from notifhist.progress import progress
-from schemas.fields import TICKS_PER_MS, format_instant
+from schemas.fields import format_instant
 from schemas.runs import MEDIUMS, NOTIFICATION_TYPES
 
 MOST_RUNS = 5_000_000
@@ -149,7 +146,8 @@ def _teach(client: Client, plan: Plan, size: int, service: Server, prepared: Pre
 
     for name, (accept, uris) in _questions(prepared, lambda uri: orjson.loads(fetch(uri))).items():
         client.learn(f"{name} {size}", gets(uris, accept))
-    client.learn(f"POST {size}", list(_posts(plan, prepared, key)))
+    checks = [place.check for place in prepared.places[1]]
+    client.learn(f"POST {size}", list(recordings(checks, plan.item_bytes, key)))
 
 
 def _questions(prepared: Prepared, ask: Ask) -> dict[str, tuple[str, Sequence[str]]]:
@@ -171,15 +169,6 @@ def _questions(prepared: Prepared, ask: Ask) -> dict[str, tuple[str, Sequence[st
         "W6t": (JSON, [runs_uri(notificationTypes=kind) for kind in NOTIFICATION_TYPES[:12]]),
         "dated": (JSON, [deep_uri(ask, 0.5, statuses=status, **middle) for status in _STATUSES]),
     }
-
-
-def _posts(plan: Plan, prepared: Prepared, key: str) -> Iterator[Request]:
-    """Yield requests that each record a new item; its id and time are the service's to fill in."""
-    make = Items(random.Random(3), plan.item_bytes)
-    for place in prepared.places[1]:
-        item = make.at(prepared.now_ms * TICKS_PER_MS)
-        del item["id"], item["timestamp"]
-        yield Request(post_bytes(check_uri(place.check), key, orjson.dumps(item)), status=201)
 
 
 def _measure(

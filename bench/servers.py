@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -36,10 +37,11 @@ class Answer(NamedTuple):
 
 
 class Server(NamedTuple):
-    """A server that runs."""
+    """A server that runs; `pid` is that of the process that started its workers."""
 
     name: str
     port: int
+    pid: int = 0
 
     def ask(self, uri: str, headers: Mapping[str, str]) -> Answer:
         """Return the answer to one GET over a connection of its own; `headers` name the host."""
@@ -72,7 +74,7 @@ def running(
             start_new_session=True,
         )
     try:
-        yield Server(name, _port(process, output))
+        yield Server(name, _port(process, output), process.pid)
     finally:
         process.terminate()
         try:
@@ -84,9 +86,11 @@ def running(
 
 
 @contextmanager
-def service(url: str, folder: Path, threads: int = THREADS, name: str = "service") -> Iterator[Server]:
+def service(
+    url: str, folder: Path, threads: int = THREADS, name: str = "service", workers: int = 1
+) -> Iterator[Server]:
     """Run the service over the database at `url` as an operator does, with everything on; see `running`."""
-    command = (*_NOTIFHIST, "serve", "--workers", "1", "--threads", str(threads))
+    command = (*_NOTIFHIST, "serve", "--workers", str(workers), "--threads", str(threads))
     settings = {
         "DATABASE_URL": url,
         "HISTORY_RATE_LIMIT": _UNREACHED,
@@ -107,6 +111,42 @@ def ceiling(answers: Path, folder: Path, threads: int = THREADS) -> AbstractCont
 def idiomatic(database: Path, folder: Path) -> AbstractContextManager[Server]:
     """Run the plain application over its file; see `running`."""
     return running("idiomatic", _module("bench.idiomatic", database=database, threads=THREADS), folder)
+
+
+def run_command(url: str, *arguments: str) -> tuple[float, int]:
+    """Run `notifhist` with these arguments; return the seconds it took and the bytes of its largest process.
+
+    Raises RuntimeError if it fails.
+    """
+    started = time.perf_counter()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            (*_NOTIFHIST, *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env=_environment({"DATABASE_URL": url}),
+            cwd=ROOT,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise RuntimeError(f"notifhist {' '.join(arguments)} failed: {said.read().decode()}")
+    return seconds, usage.ru_maxrss * 1024
+
+
+def start_command(url: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start `notifhist` with these arguments; what it says goes nowhere."""
+    return subprocess.Popen(
+        (*_NOTIFHIST, *arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=_environment({"DATABASE_URL": url}),
+        cwd=ROOT,
+    )
 
 
 def _module(name: str, **options: object) -> tuple[str, ...]:

@@ -1,12 +1,15 @@
 """What is asked for, in how many different ways, and how much of the ceiling is wanted of each."""
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from bench.cache import Prepared
 from bench.data import HISTORY_DAYS, MS_PER_DAY
-from bench.documents import STATUS_WEIGHTS, WORDS
+from bench.documents import STATUS_WEIGHTS, WORDS, Items
 from bench.load import Request
 from schemas.query import AlarmPath, CheckPath
 
@@ -83,6 +86,15 @@ def post_bytes(uri: str, key: str, body: bytes) -> bytes:
     """Return a POST of JSON as it goes over the wire."""
     about = {"Content-Type": JSON, "Content-Length": str(len(body))}
     return _bytes("POST", uri, headers(uri, JSON, key) | about) + body
+
+
+def recordings(checks: Iterable[CheckPath], item_bytes: int, key: str) -> Iterator[Request]:
+    """Yield a request for each check that records a new item; its id and time are the service's to fill in."""
+    make = Items(random.Random(3), item_bytes)
+    for check in checks:
+        item = make.at(0)
+        del item["id"], item["timestamp"]
+        yield Request(post_bytes(check_uri(check), key, orjson.dumps(item)), status=201)
 
 
 def _bytes(method: str, uri: str, fields: Mapping[str, str]) -> bytes:
