@@ -12,7 +12,7 @@ import orjson
 
 from bench import load, servers
 from bench.cache import prepare
-from bench.data import BIG_ALARM, MS_PER_DAY, TENANT, ServiceStore, even
+from bench.data import MS_PER_DAY, TENANT, ServiceStore, even
 from bench.documents import Items
 from bench.load import Request
 from bench.servers import Server
@@ -20,6 +20,7 @@ from bench.storing import Figure, close, fill, opened, size_of
 from bench.summary import percentile
 from bench.targets import Target
 from bench.workloads import JSON, LIMITS, XML, check_uri, get_bytes, headers, workloads
+from notifhist.queries.history import count_items
 from notifhist.serving import THREADS
 from schemas.document import Document
 from schemas.fields import TICKS_PER_MS
@@ -28,11 +29,12 @@ from schemas.query import CheckPath
 if TYPE_CHECKING:
     from bench.store import Plan
 
-_CHECK = CheckPath(**vars(BIG_ALARM), check_id="chNow")
+_CHECK = CheckPath(TENANT, "en0", "al0", "ch5")
+"""One of those whose items expire."""
 _EXPIRED_DAYS, _SPREAD_DAYS = 40, 60
 _CURRENT = 5000
 _SHORT_ITEM_BYTES = 300
-_WINDOW_S, _QUIET_S = 0.5, 5.0
+_QUIET_WINDOWS, _PAGE_WINDOWS = 3, 1.5
 _CONNECTIONS = 8
 _MEGABYTE = 1e6
 _PARTS = (0.01, 0.2, 1.0)
@@ -63,22 +65,27 @@ def purge(plan: "Plan", target: Target, scratch: Path) -> list[Figure]:
         def read(seconds: float) -> list[float]:
             return [each * 1000 for each in client.measure("pages", service.port, seconds=seconds).latencies]
 
-        read(1.0)
-        quiet = read(_QUIET_S)
+        read(plan.seconds / 4)
+        quiet = [each for _ in range(_QUIET_WINDOWS * 4) for each in read(plan.seconds / 4)]
         started = time.perf_counter()
         purging = servers.start_command(target.url, "purge")
         busy: list[float] = []
         while purging.poll() is None:
-            busy += read(_WINDOW_S)
+            busy += read(plan.seconds / 4)
         seconds = time.perf_counter() - started
     if purging.returncode:
         raise RuntimeError("notifhist purge failed")
     after = size_of(target)
+    left = opened(target)
+    if count_items(left) != _CURRENT:
+        raise RuntimeError("notifhist purge has not deleted what has expired, and that alone")
+    close(left)
     delay = percentile(busy, 0.99) - percentile(quiet, 0.99)
     return [
         Figure("purge, by how much it delays a page of 100 (p99)", delay, "ms", most=50),
         Figure("a page of 100 in quiet, p99", percentile(quiet, 0.99), "ms"),
         Figure("a page of 100 during the purge, p99", percentile(busy, 0.99), "ms"),
+        Figure("a page of 100 in quiet, longest", max(quiet), "ms"),
         Figure("a page of 100 during the purge, longest", max(busy), "ms"),
         Figure("purge", plan.purged / seconds, "items/s"),
         Figure("disk after the purge, beside before", after / before, "times", most=0.2),
@@ -106,17 +113,22 @@ def memory(plan: "Plan", target: Target, scratch: Path) -> list[Figure]:
         mixed = [Request(get_bytes(uri, each.accept, key)) for each in found for uri in each.uris[:20]]
         random.Random(1).shuffle(mixed)
         client.learn("mixed", mixed)
-        (page,) = [each for each in found if each.name == "W5x"]
-        client.learn("page", [Request(get_bytes(uri, XML, key)) for uri in page.uris])
+        items, page = (next(each for each in found if each.name == name) for name in ("W1", "W5x"))
         uss, answered = [], 0
         for part in _PARTS:
             more = max(_CONNECTIONS, int(plan.requests * part) - answered)
             client.measure("mixed", service.port, seconds=1e6, most=more, connections=_CONNECTIONS)
             answered += more
             uss.append(_uss_of(_worker_of(service)))
+        size = len(body(page.uris[0], XML))
+    with servers.service(prepared.url, scratch, THREADS) as service, load.client() as client:
+        client.learn("page", [Request(get_bytes(uri, XML, key)) for uri in page.uris])
+        client.learn("items", [Request(get_bytes(uri, JSON, key)) for uri in items.uris])
+        client.measure("items", service.port, seconds=plan.seconds)
+        fresh = _uss_of(_worker_of(service))
         with _highest_uss(_worker_of(service)) as highest:
-            client.measure("page", service.port, seconds=3.0)
-        added = (highest[0] - uss[-1]) / len(body(page.uris[0], XML))
+            client.measure("page", service.port, seconds=_PAGE_WINDOWS * plan.seconds)
+        added = (highest[0] - fresh) / size
     return [
         Figure(
             f"memory of a worker (USS) after {plan.requests:,} requests", uss[-1] / _MEGABYTE, "MB", most=90
