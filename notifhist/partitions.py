@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import peewee
 
-from notifhist.config import MS_PER_DAY
+from notifhist.config import MS_PER_DAY, hide_password
 from notifhist.database import Database, PostgresqlDatabase, SqliteDatabase, sqlstate
 from schemas.fields import TICKS_PER_MS
 
@@ -24,10 +24,11 @@ _PREFIX = "history_item_w"
 _WEEKS_BACK, _WEEKS_AHEAD = 53, 4
 _READERS_WAIT, _WRITERS_WAIT, _WORK = "50ms", "1s", "2s"
 """How long they may queue behind who waits for a lock, and how long a statement may take while it is held."""
-_LOCK_NOT_AVAILABLE = "55P03"
+_LOCK_NOT_AVAILABLE, _QUERY_CANCELED = "55P03", "57014"
 _PAUSES_TO_MAKE_S = (0.05, 0.1)
 _PAUSES_TO_DROP_S = (0.5,) * 60
-_LOOK_AGAIN_S = 60
+_LOOK_AGAIN_S, _LOOK_MUCH_LATER_S = 60, 3600
+"""When to try again, usually, and where there is too much to move."""
 
 log = logging.getLogger(__name__)
 _found: "WeakKeyDictionary[PostgresqlDatabase, dict[int, float]]" = WeakKeyDictionary()
@@ -99,8 +100,11 @@ def _look_for(db: PostgresqlDatabase, week: int) -> float:
     except peewee.DatabaseError as error:
         if sqlstate(error) is None:
             raise  # the connection is gone
-        log.warning("no partition is made for week %s, its items go to %s: %s", week, OTHER, error)
-        return time.monotonic() + _LOOK_AGAIN_S
+        reason = hide_password(str(error))
+        log.warning("no partition is made for week %s, its items go to %s: %s", week, OTHER, reason)
+        return time.monotonic() + (
+            _LOOK_MUCH_LATER_S if sqlstate(error) == _QUERY_CANCELED else _LOOK_AGAIN_S
+        )
     return math.inf
 
 
@@ -108,7 +112,7 @@ def _make(db: PostgresqlDatabase, week: int) -> None:
     """Make a partition, and move there what the default partition has of its week.
 
     Who records waits, so that nobody is amid putting an item of that week into the default partition. Readers
-    go on, except those of the default partition, and these for a short time.
+    wait while items move: who had looked up the partitions before would find these in neither.
     """
     name, begin, end = name_of(week), week * WEEK_TICKS, (week + 1) * WEEK_TICKS
     with db.atomic():
@@ -122,6 +126,7 @@ def _make(db: PostgresqlDatabase, week: int) -> None:
             _lock_timeout(_WRITERS_WAIT),
             "LOCK TABLE ONLY history_item IN SHARE ROW EXCLUSIVE MODE",
             _lock_timeout(_READERS_WAIT),
+            "LOCK TABLE ONLY history_item IN ACCESS EXCLUSIVE MODE",
             f"WITH moved AS (DELETE FROM {OTHER} WHERE ticks >= {begin} AND ticks < {end} RETURNING *) "  # noqa: S608
             f"INSERT INTO {name} SELECT * FROM moved",
             f"ALTER TABLE history_item ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})",

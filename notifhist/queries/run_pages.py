@@ -44,7 +44,7 @@ def list_runs(db: Database, query: RunsQuery) -> RunsPage:
     end = _ALWAYS[1] if query.until_ms is None else query.until_ms + 1
     with db.reading():
         skipped = query.page * query.page_size
-        runs = _Selection(db, query, is_deep=skipped > _MOST_SKIPPED)
+        runs = _Selection(db, query, begin, end, is_deep=skipped > _MOST_SKIPPED)
         first = 0
         if runs.totals is not None:
             first = 0 if query.from_ms is None else runs.before(runs.totals, begin)
@@ -76,7 +76,7 @@ class _Shape:
 class _Selection:
     """The runs that a query asks for, whatever their date. Times: from `begin` to before `end`, ms."""
 
-    def __init__(self, db: Database, query: RunsQuery, *, is_deep: bool) -> None:
+    def __init__(self, db: Database, query: RunsQuery, begin: int, end: int, *, is_deep: bool) -> None:
         asked = asked_codes(query)
         needle = query.search_query.casefold()
         self._db, self._query = db, query
@@ -84,8 +84,9 @@ class _Selection:
         self.totals: Totals | None = None
         """Of all dates; None if there are no counts of such runs."""
         if terms is not None:
-            is_far = is_deep or query.from_ms is not None or query.until_ms is not None
-            self.totals = Totals(db, query.tenant, terms, is_far=is_far)
+            dates = [begin] if query.from_ms is not None else []
+            dates += [end] if query.until_ms is not None else []
+            self.totals = Totals(db, query.tenant, terms, dates=dates, is_deep=is_deep)
         self._shape = _Shape(
             tuple((column, len(codes)) for column, codes in asked.items()), min(len(needle), TRIGRAM)
         )

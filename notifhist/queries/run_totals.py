@@ -1,7 +1,7 @@
 """Totals of runs, and the way to a run of any position or date, from the counts that `run_counts` keeps."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -11,7 +11,8 @@ from notifhist.statements import Statement, written
 
 Terms = tuple[tuple[int, ...], ...]
 """Which counts are asked for; see `run_filters.asked_terms`."""
-_HINTED_LEVELS = 3
+_LEVELS_TO_NOW, _LEVELS_TO_DATE = 3, 7
+"""How many levels are read at once on the way to now, and to a date that is asked for: down to 17 minutes."""
 
 
 class Count(NamedTuple):
@@ -23,6 +24,8 @@ class Count(NamedTuple):
 
 Counts = Mapping[int, Count]
 """Of each bucket of a level that has any."""
+_Buckets = tuple[int, range]
+"""A level, and some buckets of it."""
 
 
 class Place(NamedTuple):
@@ -40,19 +43,22 @@ class Place(NamedTuple):
 class Totals:
     """The counts of a tenant's runs, read in the transaction that reads the runs."""
 
-    def __init__(self, db: Database, tenant: str, terms: Terms, *, is_far: bool) -> None:
-        """Read the first level; `is_far` if more will be asked for than the total.
+    def __init__(
+        self, db: Database, tenant: str, terms: Terms, *, dates: Sequence[int] = (), is_deep: bool = False
+    ) -> None:
+        """Read the first level, and all levels on the ways to `dates` (ms), of which the `rank` will be asked for.
 
-        Then the next levels are read with it, as far as they lie on the way to now: it is there that most runs are,
-        and one question to the database costs less than three.
+        If `is_deep`, because a run of some position is to be found, the way to now is read too, as far as it is
+        likely to be the same: it is there that most runs are. One question to the database costs less than three.
         """
         self._db, self._tenant, self._terms = db, tenant, terms
-        levels: dict[int, Sequence[int]] = {0: TOP}
-        if is_far:
-            now_ms = time.time_ns() // 1_000_000
-            levels |= {n: _parts(n - 1, now_ms >> SHIFTS[n - 1]) for n in range(1, _HINTED_LEVELS)}
-        self._known: dict[tuple[int, Sequence[int]], Counts] = {}
-        self._read(levels)
+        wanted = {(0, TOP): None}  # a set that keeps its order
+        for at_ms in dates:
+            wanted |= dict.fromkeys(_way_to(at_ms, _LEVELS_TO_DATE))
+        if is_deep:
+            wanted |= dict.fromkeys(_way_to(time.time_ns() // 1_000_000, _LEVELS_TO_NOW))
+        self._known: dict[_Buckets, Counts] = {}
+        self._read(tuple(wanted))
         self._top = self._known[0, TOP]
         self.total = sum(count.runs for count in self._top.values())
 
@@ -84,27 +90,34 @@ class Totals:
             level, counts = level + 1, self._counts_of_parts(level, bucket)
 
     def _counts_of_parts(self, level: int, bucket: int) -> Counts:
-        key = level + 1, _parts(level, bucket)
-        if key not in self._known:
-            self._read(dict([key]))
-        return self._known[key]
+        buckets = level + 1, _parts(level, bucket)
+        if buckets not in self._known:
+            self._read((buckets,))
+        return self._known[buckets]
 
-    def _read(self, levels: Mapping[int, Sequence[int]]) -> None:
-        """Read the counts of some buckets of some levels."""
+    def _read(self, wanted: Sequence[_Buckets]) -> None:
         ones, others = self._terms
         values: dict[str, object] = {"tenant": self._tenant, **_named("one", ones), **_named("other", others)}
-        for n, (level, buckets) in enumerate(levels.items()):
+        for n, (level, buckets) in enumerate(wanted):
             values |= {f"shift{n}": SHIFTS[level]} | _named(f"bucket{n}_", buckets)
-        statement = _reading(tuple(map(len, levels.values())), len(ones), len(others))
+        statement = _reading(tuple(len(buckets) for _, buckets in wanted), len(ones), len(others))
         ((text,),) = statement.rows(self._db, **values)
-        found: dict[int, dict[int, Count]] = {SHIFTS[level]: {} for level in levels}
+        found: dict[int, dict[int, Count]] = {shift: {} for shift in SHIFTS}
         numbers = map(int, (text or "").split())
         for shift, bucket, runs, is_divided in zip(*[numbers] * 4, strict=True):
             found[shift][bucket] = Count(runs, bool(is_divided))
-        self._known |= {(level, buckets): found[SHIFTS[level]] for level, buckets in levels.items()}
+        for level, buckets in wanted:
+            counts = found[SHIFTS[level]]
+            self._known[level, buckets] = {bucket: counts[bucket] for bucket in buckets if bucket in counts}
 
 
-def _parts(level: int, bucket: int) -> Sequence[int]:
+def _way_to(at_ms: int, levels: int) -> Iterator[_Buckets]:
+    """Yield the parts of the bucket that holds a time, of each level but the last of so many."""
+    for level in range(levels - 1):
+        yield level + 1, _parts(level, at_ms >> SHIFTS[level])
+
+
+def _parts(level: int, bucket: int) -> range:
     """Return the buckets of the next level into which one of this level is divided."""
     finer = SHIFTS[level] - SHIFTS[level + 1]
     return range(bucket << finer, (bucket + 1) << finer)
@@ -129,7 +142,7 @@ def _names(name: str, number: int) -> str:
 
 @cache
 def _reading(buckets: tuple[int, ...], ones: int, others: int) -> Statement:
-    """Return the statement that sums up so many terms for each of so many buckets of one level or several.
+    """Return the statement that sums up so many terms for each of so many buckets, which are of one level each.
 
     One row: shift, bucket, sum and whether it is divided, in turn, as one text. To take rows one by one costs
     more than to sum up.
