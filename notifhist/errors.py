@@ -158,12 +158,13 @@ class Unavailable(ApiError):
         super().__init__(message, details, {"Retry-After": RETRY_AFTER_S})
 
 
-class TooSlow(Unavailable):
-    """The database took longer than a request may keep it busy."""
+class TooMuch(Unavailable):
+    """The database took longer than a request may keep it busy, or the answer is longer than it can give."""
 
-    message = "The database takes too long to answer this."
+    message = "This is more than the database can do for one request at the moment."
 
-    def __init__(self) -> None:
+    def __init__(self, is_read: bool) -> None:
+        less = "a smaller page, a shorter time, at most two filters, or a searchQuery of three characters or more"
         super().__init__(
-            details="Ask for less: a shorter time, at most two filters, or a searchQuery of three characters or more."
+            details=f"Ask for less: {less}." if is_read else "Try again later, or send less at once."
         )

@@ -11,7 +11,8 @@ from typing import Any
 
 import peewee
 
-from notifhist.database import Database, PostgresqlDatabase, give_up, lease
+from notifhist.config import hide_password
+from notifhist.database import Database, PostgresqlDatabase, give_up, lease, was_too_much
 
 _RETRY_S = 5.0
 """How long a replica that fails is left alone."""
@@ -46,10 +47,16 @@ class Replica:
             lease(self.db)
             return self._replayed() >= written or self._replayed(anew=True) >= written
         except peewee.PeeweeException as error:
-            give_up(self.db)
-            self._retry_at = monotonic() + _RETRY_S
-            log.warning("the replica fails, reads come from the primary for %s s: %s", _RETRY_S, error)
+            self.failed(error)
             return False
+
+    def failed(self, error: peewee.PeeweeException) -> None:
+        """Leave it alone for a while, unless it was only asked for too much."""
+        give_up(self.db)
+        if not was_too_much(error):
+            self._retry_at = monotonic() + _RETRY_S
+            reason = hide_password(str(error))
+            log.warning("the replica fails, reads come from the primary for %s s: %s", _RETRY_S, reason)
 
     def _replayed(self, anew: bool = False) -> int:
         connection = self.db.connection()  # type: ignore[no-untyped-call]  # by peewee's stubs

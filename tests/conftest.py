@@ -89,7 +89,9 @@ def postgres_database(postgres_tables: str) -> Iterator[str]:
     with psycopg.connect(postgres_tables, autocommit=True) as connection:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         connection.execute(f"{others} AND pid <> pg_backend_pid()")
-        connection.execute("TRUNCATE tenant, series, history_item, notification_run, run_count, api_key")
+        connection.execute(
+            "TRUNCATE tenant, series, history_item, notification_run, run_count, last_write, api_key"
+        )
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

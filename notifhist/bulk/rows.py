@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from notifhist.bulk.records import BadRecord, Record, Tenant
+from notifhist.errors import BadRequest
 from notifhist.paging import complete, key_of
 from notifhist.queries import runs
 from notifhist.queries.bulk import ItemRow, RunRow
@@ -34,7 +35,10 @@ def prepare(records: Iterable[Record | BadRecord], now_ms: int) -> Prepared:
         elif isinstance(record.place, Tenant):
             prepared.runs.append(_run_row(record.line, record.place.tenant, record.document, now_ms))
         else:
-            prepared.items.append(_item_row(record.line, record.place, record.document))
+            try:
+                prepared.items.append(_item_row(record.line, record.place, record.document))
+            except BadRequest as error:
+                prepared.bad.append(BadRecord(record.line, str(error)))
     return prepared
 
 

@@ -1,8 +1,10 @@
-"""The databases: how to open one, what its transactions are, and all SQL in which the two differ."""
+"""The databases: how to open one, what its transactions are, and where the SQL of requests differs."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import peewee
 from playhouse.migrations import Runner
@@ -25,11 +27,11 @@ __all__ = [
     "open_database",
     "pending_migrations",
     "sqlstate",
-    "was_too_slow",
+    "was_too_much",
 ]
 
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
-_UNDEFINED_TABLE, _QUERY_CANCELED = "42P01", "57014"
+_UNDEFINED_TABLE, _QUERY_CANCELED, _LIMIT_EXCEEDED = "42P01", "57014", "54000"
 
 Database = SqliteDatabase | PostgresqlDatabase
 
@@ -41,22 +43,33 @@ def is_unreachable(error: peewee.PeeweeException) -> bool:
     return type(error) is peewee.DatabaseError or sqlstate(error) == _UNDEFINED_TABLE
 
 
-def was_too_slow(error: peewee.PeeweeException) -> bool:
-    """Say whether `error` is what a database raises that has ended a statement for the time it took."""
-    code = getattr(error.__cause__ or error.__context__, "sqlite_errorcode", None)
-    return code == sqlite3.SQLITE_INTERRUPT or sqlstate(error) == _QUERY_CANCELED
+def was_too_much(error: peewee.PeeweeException) -> bool:
+    """Say whether `error` tells of a statement that took too long, or of an answer too long for one text."""
+    return any(
+        getattr(each, "sqlite_errorcode", None) in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_TOOBIG)
+        or getattr(each, "sqlstate", None) in (_QUERY_CANCELED, _LIMIT_EXCEEDED)
+        for each in _causes(error)
+    )
 
 
 def sqlstate(error: peewee.PeeweeException) -> str | None:
     """Return PostgreSQL's code of what went wrong; None if it has said nothing, and of SQLite."""
-    return getattr(error.__cause__ or error.__context__, "sqlstate", None)
+    return next((each.sqlstate for each in _causes(error) if getattr(each, "sqlstate", None)), None)
+
+
+def _causes(error: BaseException) -> Iterator[Any]:
+    """Yield what led to an error, that itself first: SQLite ends a transaction by itself, which is an error next."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def open_database(url: str, *, create: bool = False, statement_timeout_s: float = 0) -> Database:
     """Return the database at `url` (see `NOTIFHIST_DATABASE_URL`), without connecting.
 
     `create` makes a SQLite file that is missing; otherwise that is an error when it is connected to.
-    `statement_timeout_s`: after that a statement is ended (`was_too_slow`); 0: never.
+    `statement_timeout_s`: after that a statement is ended (`was_too_much`); 0: never.
     Raises ConfigError where the driver is missing.
     """
     if url.startswith("sqlite:///"):

@@ -76,7 +76,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
                 connection = super()._connect()  # type: ignore[misc]  # peewee's stubs leave it out
             except sqlite3.OperationalError as error:
                 # SQLite does not wait for its turn to change the journal mode, as it does for all else.
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                if not _is_busy(error) or time.monotonic() > give_up_at:
                     raise
                 time.sleep(0.01)
             else:
@@ -129,7 +129,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
         try:
             super().begin(lock_type)
         except peewee.OperationalError as error:
-            if final or getattr(error.__context__, "sqlite_errorcode", 0) != sqlite3.SQLITE_BUSY:
+            if final or not _is_busy(error.__context__):
                 raise
             return False
         return True
@@ -207,7 +207,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
     def turn(self) -> Iterator[None]:
         """Hold one of many transactions in a row, and then let others write.
 
-        SQLite's lock knows no queue: who waits for it looks again every 0.1 s, and would never find it free.
+        SQLite's lock knows no queue: who waits for it looks now and then, and would hardly ever find it free.
         """
         started = time.monotonic()
         yield
@@ -216,6 +216,11 @@ class SqliteDatabase(peewee.SqliteDatabase):
     def migrating(self) -> Any:
         """Return a transaction in which only one host at a time migrates."""
         return self.atomic("EXCLUSIVE")
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    """Say whether somebody else has the lock, for whatever reason, which the upper bits would tell."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

@@ -37,7 +37,7 @@ class ItemRow(NamedTuple):
     ticks: int
     rest: int
     document: str
-    xml: str
+    xml: str | None
     xml_version: int
 
     @property

@@ -37,7 +37,7 @@ class HistoryPage:
 def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[str]:
     """Return the ids of the alarm's checks that have history, sorted by code point.
 
-    One SELECT; its cost grows with the number of checks, not with their items.
+    Its cost grows with the number of checks, for each of which one item is looked for, not with their items.
     """
     low = low_ticks(oldest_ms)
     checks = _CHECKS.rows(db, alarm_digest=alarm_digest(alarm))

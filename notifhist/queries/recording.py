@@ -12,7 +12,7 @@ import orjson
 
 from notifhist import partitions
 from notifhist.database import Database
-from notifhist.errors import ItemConflict, NotFound, ParentNotFound
+from notifhist.errors import BadRequest, ItemConflict, NotFound, ParentNotFound
 from notifhist.models import HistoryItemRow
 from notifhist.paging import Key, complete, key_of
 from notifhist.queries.history import key_or_not_found, low_ticks
@@ -23,6 +23,9 @@ from schemas.document import Document
 from schemas.history import ITEM
 from schemas.query import CheckPath
 
+_SHORT = 16 * 1024
+"""Characters of JSON that are at most 1003 times as many of XML, which anybody can be answered."""
+_MOST_XML, _MOST_TIMES = 64 * 1024 * 1024, 8
 _INSERT_BATCH = 200  # rows of one statement; SQLite takes 32,766 parameters at most
 
 
@@ -146,9 +149,21 @@ def _insert(db: Database, series_id: int, items: dict[Key, Document]) -> set[Key
     return {Key(*key) for key in db.insert_items(rows)}
 
 
-def texts_of(document: Document) -> tuple[str, str, int]:
-    """Return what is kept of an item: its JSON, its XML and the version of the mapping to that."""
-    return as_json.text(document), as_xml.element(document, ITEM, ITEM.root), as_xml.MAPPING_VERSION
+def texts_of(document: Document) -> tuple[str, str | None, int]:
+    """Return what is kept of an item: its JSON, its XML and the version of the mapping to that.
+
+    XML that is many times as long as the JSON is not kept. Raises BadRequest where it would be so long that nobody
+    could be answered it.
+    """
+    json = as_json.text(document)
+    if len(json) > _SHORT and as_xml.longest(document) > _MOST_XML:
+        raise BadRequest(
+            "The item does not fit.", f"As XML it may have {_MOST_XML} characters; names are repeated."
+        )
+    xml: str | None = as_xml.element(document, ITEM, ITEM.root)
+    if xml is not None and len(xml) > _SHORT + _MOST_TIMES * len(json):
+        xml = None
+    return json, xml, as_xml.MAPPING_VERSION
 
 
 def _known(db: Database, series_id: Any, keys: Set[Key]) -> Iterator[tuple[Key, Document]]:

@@ -22,6 +22,7 @@ _FEW = 2000
 """Runs that are rather looked up one by one, and sorted, than met along the way of all runs by their date."""
 _NONE = KeptList("")
 _SEARCH = "search"
+_TAKEN_FOR_ANOTHER = frozenset("\ufffd\ufffe\uffff")
 _ALWAYS = (MIN_INSTANT, MAX_INSTANT + 1)
 _MOST_SELECTIVE_FIRST = ("failed_reason", "ignored_reason", "notification_type", "status", "medium")
 
@@ -70,7 +71,7 @@ class _Shape:
     codes: tuple[tuple[str, int], ...]
     """The columns that are filtered by, each with the number of values."""
     search: int
-    """Of the searched text the length, up to TRIGRAM."""
+    """Of the searched text the length, up to TRIGRAM; less than that if no index knows it."""
 
 
 class _Selection:
@@ -88,13 +89,14 @@ class _Selection:
             dates += [end] if query.until_ms is not None else []
             self.totals = Totals(db, query.tenant, terms, dates=dates, is_deep=is_deep)
         self._shape = _Shape(
-            tuple((column, len(codes)) for column, codes in asked.items()), min(len(needle), TRIGRAM)
+            tuple((column, len(codes)) for column, codes in asked.items()),
+            min(len(needle), TRIGRAM if _has_trigrams(needle) else TRIGRAM - 1),
         )
         self._values: dict[str, Any] = {"tenant": query.tenant, "needle": needle}
         for column, codes in asked.items():
             self._values |= {f"{column}{n}": code for n, code in enumerate(codes)}
         self._found: int | None = None
-        if len(needle) >= TRIGRAM:
+        if self._shape.search == TRIGRAM:
             first, last = numbers_of(find_tenant(db, query.tenant) or 0, 40)
             self._found = db.count_found(needle, first, last)
             self._values |= {"first": first, "last": last}
@@ -118,6 +120,11 @@ class _Selection:
         page = {"begin": begin, "end": end, "skipped": skipped, "limit": limit}
         ((documents,),) = statement.rows(self._db, **page, **self._values)
         return KeptList(documents or "")
+
+
+def _has_trigrams(needle: str) -> bool:
+    """Say whether an index can find it: SQLite's takes some characters for another."""
+    return len(needle) >= TRIGRAM and not _TAKEN_FOR_ANOTHER & set(needle)
 
 
 @lru_cache(maxsize=512)

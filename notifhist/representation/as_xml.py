@@ -36,6 +36,9 @@ _SPECIAL = re.compile(f"[&<>\r{_NOT_XML}]")
 _SPECIAL_IN_ATTRIBUTE = re.compile(f'[&<>"\t\n\r{_NOT_XML}]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
+_LONGEST_ESCAPE, _LONGEST_NUMBER = 6, 350
+"""Characters of an escaped one, and of a number: a float is written out."""
+
 _Write = Callable[[Any], str]
 
 
@@ -53,6 +56,28 @@ def parts(document: Document | Kept, schema: DocumentSchema) -> list[bytes]:
     kept = [each for each in document.values() if isinstance(each, KeptList)]
     texts = [each.xml for each in kept if each.xml is not None]
     return insert(texts, (_DECLARATION + element(document, schema, schema.root)).encode())
+
+
+def longest(document: Document) -> int:
+    """Return how many characters the element of a document has at most.
+
+    A list repeats its name with each member, so a few kB of JSON can become many MB of XML.
+    """
+    return _longest("", document)
+
+
+def _longest(name: str, value: Any) -> int:
+    members = value if isinstance(value, list) and value else [value]
+    tags = 2 * len(name) + _LONGEST_ESCAPE if _NAME.fullmatch(name) else _LONGEST_ESCAPE * (len(name) + 5)
+    return len(members) * tags + sum(map(_longest_content, members))
+
+
+def _longest_content(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(_longest(name, member) for name, member in value.items())
+    if isinstance(value, list):
+        return sum(_longest("item", member) for member in value)
+    return _LONGEST_ESCAPE * len(value) if isinstance(value, str) else _LONGEST_NUMBER
 
 
 def element(document: Document, schema: Schema, name: str) -> str:

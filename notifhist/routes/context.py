@@ -62,6 +62,7 @@ def readable() -> Database:
     """Return the database to read from: the replica, if there is one and it has all that the tenant recorded."""
     wired = service()
     if wired.replica is not None and wired.replica.has_all_of(wired.db, caller().tenant):
+        g.read_from = wired.replica  # whose fault it is if that fails
         return wired.replica.db
     return wired.db
 

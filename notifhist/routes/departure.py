@@ -11,10 +11,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from notifhist import errors
 from notifhist.auth import ApiKey
 from notifhist.config import hide_password
-from notifhist.database import give_up, is_unreachable, was_too_slow
+from notifhist.database import give_up, is_unreachable, was_too_much
 from notifhist.limits import Usage
 from notifhist.logs import log_request
-from notifhist.replicas import note_write
+from notifhist.replicas import Replica, note_write
 from notifhist.responses import error_response
 from notifhist.routes.context import behind, service
 
@@ -93,10 +93,14 @@ def _answer_http_exception(error: HTTPException) -> Response:
 
 def _answer_database_error(error: peewee.PeeweeException) -> Response:
     """A database that is gone is no fault of the service's: it answers 503 and recovers by itself."""
-    give_up(service().db)
-    if was_too_slow(error):
-        logger.warning("a statement was ended after its time", extra={"request_id": g.request_id})
-        return error_response(errors.TooSlow())
+    replica: Replica | None = behind(g).get("read_from")
+    if replica is not None:
+        replica.failed(error)
+    else:
+        give_up(service().db)
+    if was_too_much(error):
+        logger.warning("the database was asked for too much: %s", error, extra={"request_id": g.request_id})
+        return error_response(errors.TooMuch(is_read=request.method in ("GET", "HEAD")))
     if not is_unreachable(error):
         return _answer_unexpected(error)
     logger.error("the database failed: %s", hide_password(str(error)), extra={"request_id": g.request_id})
