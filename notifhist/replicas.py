@@ -50,7 +50,7 @@ class Replica:
             self.failed(error)
             return False
 
-    def failed(self, error: peewee.PeeweeException) -> None:
+    def failed(self, error: Exception) -> None:
         """Leave it alone for a while, unless it was only asked for too much."""
         give_up(self.db)
         if not was_too_much(error):

@@ -15,6 +15,7 @@ from notifhist.database.postgresql import PostgresqlDatabase
 from notifhist.database.sqlite import SqliteDatabase
 
 __all__ = [
+    "ERRORS",
     "ITEM_COLUMNS",
     "TRIGRAM",
     "Database",
@@ -36,14 +37,22 @@ _UNDEFINED_TABLE, _QUERY_CANCELED, _LIMIT_EXCEEDED = "42P01", "57014", "54000"
 Database = SqliteDatabase | PostgresqlDatabase
 
 
-def is_unreachable(error: peewee.PeeweeException) -> bool:
+ERRORS = (peewee.PeeweeException, sqlite3.Error)
+"""What a database raises: peewee's errors, and SQLite's own amid the rows of an answer."""
+_UNREACHABLE = (
+    *(peewee.OperationalError, peewee.InterfaceError, peewee.InternalError),
+    *(sqlite3.OperationalError, sqlite3.InterfaceError, sqlite3.InternalError),
+)
+
+
+def is_unreachable(error: Exception) -> bool:
     """Say whether `error` is what a database raises that is gone, locked, full, damaged or not migrated."""
-    if isinstance(error, peewee.OperationalError | peewee.InterfaceError | peewee.InternalError):
+    if isinstance(error, _UNREACHABLE) or type(error) in (peewee.DatabaseError, sqlite3.DatabaseError):
         return True
-    return type(error) is peewee.DatabaseError or sqlstate(error) == _UNDEFINED_TABLE
+    return sqlstate(error) == _UNDEFINED_TABLE
 
 
-def was_too_much(error: peewee.PeeweeException) -> bool:
+def was_too_much(error: Exception) -> bool:
     """Say whether `error` tells of a statement that took too long, or of an answer too long for one text."""
     return any(
         getattr(each, "sqlite_errorcode", None) in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_TOOBIG)
@@ -52,7 +61,7 @@ def was_too_much(error: peewee.PeeweeException) -> bool:
     )
 
 
-def sqlstate(error: peewee.PeeweeException) -> str | None:
+def sqlstate(error: Exception) -> str | None:
     """Return PostgreSQL's code of what went wrong; None if it has said nothing, and of SQLite."""
     return next((each.sqlstate for each in _causes(error) if getattr(each, "sqlstate", None)), None)
 

@@ -11,14 +11,13 @@ from operator import attrgetter
 from random import getrandbits
 from typing import Any
 
-import peewee
 from flask import Request, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Rule
 
 from notifhist import errors
 from notifhist.auth import ApiKey, split_key
-from notifhist.database import lease
+from notifhist.database import ERRORS, lease
 from notifhist.limits import RateLimiter
 from notifhist.negotiation import choose
 from notifhist.queries.keys import find_key
@@ -79,7 +78,7 @@ def admit() -> None:
         state.key = _authenticate(asked, wired, api)
         if rule is not None:
             _authorize(state.key, asked.endpoint, ids)
-    except (errors.Unauthorized, errors.Forbidden, peewee.PeeweeException):
+    except (errors.Unauthorized, errors.Forbidden, *ERRORS):
         if rule is None:
             raise errors.NotFound from None
         raise

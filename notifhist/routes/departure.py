@@ -4,14 +4,13 @@ import logging
 import time
 from http import HTTPStatus
 
-import peewee
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from notifhist import errors
 from notifhist.auth import ApiKey
 from notifhist.config import hide_password
-from notifhist.database import give_up, is_unreachable, was_too_much
+from notifhist.database import ERRORS, give_up, is_unreachable, was_too_much
 from notifhist.limits import Usage
 from notifhist.logs import log_request
 from notifhist.replicas import Replica, note_write
@@ -32,7 +31,8 @@ def register(app: Flask) -> None:
     """Make `app` answer errors in the caller's format, and send every answer through `finish`."""
     app.register_error_handler(errors.ApiError, error_response)
     app.register_error_handler(HTTPException, _answer_http_exception)
-    app.register_error_handler(peewee.PeeweeException, _answer_database_error)
+    for kind in ERRORS:
+        app.register_error_handler(kind, _answer_database_error)
     app.register_error_handler(Exception, _answer_unexpected)
     app.after_request(finish)
     if app.extensions["notifhist"].replica is not None:
@@ -46,7 +46,7 @@ def _note_write(response: Response) -> Response:
         return response
     try:
         note_write(wired.db, behind(g).key.tenant)
-    except peewee.PeeweeException as error:
+    except ERRORS as error:
         return _answer_database_error(error)
     return response
 
@@ -91,7 +91,7 @@ def _answer_http_exception(error: HTTPException) -> Response:
     return error_response(kind()) if kind is not None else _answer_unexpected(error)
 
 
-def _answer_database_error(error: peewee.PeeweeException) -> Response:
+def _answer_database_error(error: Exception) -> Response:
     """A database that is gone is no fault of the service's: it answers 503 and recovers by itself."""
     replica: Replica | None = behind(g).get("read_from")
     if replica is not None:

@@ -9,10 +9,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from notifhist.database import Database
 from notifhist.models import HistoryItemRow
 from notifhist.queries import recording
 from schemas.fields import MOST_PROBLEMS_NAMED
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
+from tests.http.helpers import XML, item_at, run_of
 
 CHECK = "/entities/enOne/alarms/alOne/notification_history/chOne"
 RUNS = "/api/v1/notifications/logs/run"
@@ -153,3 +155,38 @@ def test_a_name_that_parsers_refuse_for_its_length_becomes_an_entry(client: Flas
     assert b'<entry key="nnn' in as_xml
     copied = client.post(f"{CHECK}Copy", data=as_xml, content_type="application/xml")
     assert copied.json == posted.json
+
+
+def test_xml_that_is_many_times_as_long_as_its_json_is_not_kept_but_answered(
+    client: FlaskClient, db: Database
+) -> None:
+    item = item_at(NOW_MS) | {"x" * 1000: [0] * 1000}
+    assert client.post(CHECK, json=item).status_code == 201
+    ((xml,),) = HistoryItemRow.select(HistoryItemRow.xml).tuples().execute(db)
+    assert xml is None
+    for url in (CHECK, f"{CHECK}/{item['id']}"):
+        assert client.get(url, headers={"Accept": XML}).data.count(b"x" * 1000) == 2000
+        assert client.get(url).data.count(b"x" * 1000) == 1
+
+
+def test_an_item_whose_xml_nobody_could_be_answered_is_refused(client: FlaskClient) -> None:
+    item = item_at(NOW_MS) | {"x" * 1000: [0] * 40_000}
+    refused = client.post(CHECK, json=item)
+    assert (refused.status_code, refused.get_json()["type"]) == (400, "badRequest")
+    assert "names are repeated" in refused.get_json()["details"]
+    assert client.get(CHECK).get_json()["values"] == []
+
+
+def test_a_run_with_a_long_text_is_recorded_and_found(client: FlaskClient) -> None:
+    summary = "".join(f"{n:x} é" for n in range(30_000))
+    assert client.post(RUNS, json=run_of(id=1, summary=summary)).status_code == 201
+    assert client.get(f"{RUNS}?searchQuery=752f").get_json()["total"] == 1
+    assert client.get(f"{RUNS}?searchQuery=7530 ").get_json()["total"] == 0
+
+
+@pytest.mark.parametrize("character", ["\ufffd", "\ufffe", "\uffff"])
+def test_a_search_takes_no_character_for_another(client: FlaskClient, character: str) -> None:
+    assert client.post(RUNS, json=run_of(id=1, summary=f"abc{character}")).status_code == 201
+    for searched in ("\ufffd", "\ufffe", "\uffff"):
+        found = client.get(RUNS, query_string={"searchQuery": f"bc{searched}"}).get_json()["total"]
+        assert found == (searched == character)

@@ -1,13 +1,15 @@
 """Statements that would never end: the request is answered 503 in its format, the next one as if nothing was."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from lxml import etree
 
-from notifhist.database import Database
+from notifhist.database import Database, lease
 from tests.conftest import NOW_MS, MakeApp, authorized
 from tests.http.helpers import CHECK, FAULT_MEMBERS, RUN_ERROR_MEMBERS, RUNS, XML, item_at, run_of
 
@@ -65,3 +67,26 @@ def test_a_search_that_takes_too_long_is_503(impatient: FlaskClient, db: Databas
     assert list(error) == RUN_ERROR_MEMBERS
     assert (error["httpStatus"], error["type"]) == (503, "UNHANDLED_EXCEPTION")
     assert impatient.get(f"{RUNS}?searchQuery=ab").get_json()["total"] == 1
+
+
+def test_a_write_that_takes_too_long_is_told_so_and_undone(impatient: FlaskClient, db: Database) -> None:
+    with endless(db, "notification_run"):
+        refused = impatient.post(RUNS, json=run_of(id=1))
+    assert refused.status_code == 503
+    assert "Ask for less" not in refused.get_json()["details"]
+    assert impatient.get(RUNS).get_json()["total"] == 0
+
+
+# PostgreSQL's limit of 1 GB cannot be lowered.
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_page_longer_than_the_database_can_put_together_is_told_so(app: Flask, client: FlaskClient) -> None:
+    database = app.extensions["notifhist"].db
+    for n in range(4):
+        assert client.post(CHECK, json=item_at(NOW_MS, n, status="x" * 10_000)).status_code == 201
+    database.connection().setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 30_000)  # type: ignore[no-untyped-call]
+    refused = client.get(CHECK)
+    assert (refused.status_code, refused.get_json()["type"]) == (503, "systemFailureError")
+    assert "a smaller page" in refused.get_json()["details"]
+    lease(database)
+    database.connection().setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 30_000)  # type: ignore[no-untyped-call]
+    assert client.get(f"{CHECK}?limit=2").status_code == 200
