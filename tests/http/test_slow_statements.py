@@ -83,10 +83,10 @@ def test_a_page_longer_than_the_database_can_put_together_is_told_so(app: Flask,
     database = app.extensions["notifhist"].db
     for n in range(4):
         assert client.post(CHECK, json=item_at(NOW_MS, n, status="x" * 10_000)).status_code == 201
-    database.connection().setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 30_000)  # type: ignore[no-untyped-call]
+    database.connection().setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 30_000)
     refused = client.get(CHECK)
     assert (refused.status_code, refused.get_json()["type"]) == (503, "systemFailureError")
     assert "a smaller page" in refused.get_json()["details"]
     lease(database)
-    database.connection().setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 30_000)  # type: ignore[no-untyped-call]
+    database.connection().setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 30_000)
     assert client.get(f"{CHECK}?limit=2").status_code == 200
