@@ -87,12 +87,22 @@ class Totals:
             position -= _before(counts, bucket)
             if not counts[bucket].is_divided:
                 return _place(level, bucket, position, counts)
-            level, counts = level + 1, self._counts_of_parts(level, bucket)
+            part = position / counts[bucket].runs
+            level, counts = level + 1, self._counts_of_parts(level, bucket, part)
 
-    def _counts_of_parts(self, level: int, bucket: int) -> Counts:
-        buckets = level + 1, _parts(level, bucket)
+    def _counts_of_parts(self, level: int, bucket: int, part: float | None = None) -> Counts:
+        """Return the counts of a bucket's parts.
+
+        If it is `part` of the bucket's runs, from 0 to 1, behind which is to be looked, then that part of its time
+        is likely to hold what is looked for: what it is divided into is read in the same question.
+        """
+        parts = _parts(level, bucket)
+        buckets = level + 1, parts
         if buckets not in self._known:
-            self._read((buckets,))
+            wanted = [buckets]
+            if part is not None and level + 2 < len(SHIFTS):
+                wanted.append((level + 2, _parts(level + 1, parts[int(part * len(parts))])))
+            self._read(wanted)
         return self._known[buckets]
 
     def _read(self, wanted: Sequence[_Buckets]) -> None:
