@@ -2,7 +2,6 @@
 
 from peewee import (
     BigIntegerField,
-    BooleanField,
     CompositeKey,
     IntegerField,
     Model,
@@ -83,16 +82,17 @@ class NotificationRunRow(Model):
 
 
 class RunCountRow(Model):
-    """How many runs of a tenant stand in a bucket of time and pass none, one or two filters; see `run_counts`."""
+    """How many runs of a tenant stand in each part of a bucket and pass none, one or two filters; see `run_counts`."""
 
     tenant_id = BigIntegerField()
     shift = IntegerField()
     bucket = BigIntegerField()
     one = BigIntegerField()
     other = BigIntegerField()
-    runs = BigIntegerField()
-    is_divided = BooleanField(default=False)
-    """Whether there are counts of the bucket's parts; told in the row of all its runs."""
+    runs0, runs1, runs2, runs3, runs4, runs5, runs6, runs7 = (BigIntegerField() for _ in range(8))
+    runs8, runs9, runs10, runs11, runs12, runs13, runs14, runs15 = (BigIntegerField() for _ in range(8))
+    divided = IntegerField(default=0)
+    """Of which parts there are rows of their own, a bit each; told in the row of all runs."""
 
     class Meta:
         table_name = "run_count"

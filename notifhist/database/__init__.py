@@ -10,13 +10,14 @@ import peewee
 from playhouse.migrations import Runner
 
 from notifhist.config import ConfigError
-from notifhist.database.columns import ITEM_COLUMNS, TRIGRAM
+from notifhist.database.columns import ITEM_COLUMNS, RUNS_OF_PARTS, TRIGRAM
 from notifhist.database.postgresql import PostgresqlDatabase
 from notifhist.database.sqlite import SqliteDatabase
 
 __all__ = [
     "ERRORS",
     "ITEM_COLUMNS",
+    "RUNS_OF_PARTS",
     "TRIGRAM",
     "Database",
     "PostgresqlDatabase",

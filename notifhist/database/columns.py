@@ -9,21 +9,21 @@ ITEM_COLUMNS = {
     "xml_version": "integer",
 }
 """The columns of `history_item` with their types."""
+RUNS_OF_PARTS = tuple(f"runs{n}" for n in range(16))
 COUNT_COLUMNS = {
     "tenant_id": "bigint",
     "shift": "integer",
     "bucket": "bigint",
     "one": "bigint",
     "other": "bigint",
-    "runs": "bigint",
-    "is_divided": "boolean",
+    **dict.fromkeys(RUNS_OF_PARTS, "bigint"),
 }
-"""The columns of `run_count` with their types."""
+"""The columns of `run_count` with their types, but for `divided`, which begins as 0."""
 INSERT_ITEMS = f"INSERT INTO history_item ({', '.join(ITEM_COLUMNS)})"
 UNLESS_THERE = "ON CONFLICT (series_id, ticks, rest) DO NOTHING RETURNING ticks, rest"
 INSERT_COUNTS = f"INSERT INTO run_count ({', '.join(COUNT_COLUMNS)})"
-OR_ADD = (
-    "ON CONFLICT (tenant_id, shift, bucket, one, other) DO UPDATE SET runs = run_count.runs + excluded.runs"
+OR_ADD = "ON CONFLICT (tenant_id, shift, bucket, one, other) DO UPDATE SET " + ", ".join(
+    f"{runs} = run_count.{runs} + excluded.{runs}" for runs in RUNS_OF_PARTS
 )
 TRIGRAM = 3
 """Characters that a searched text must have to be found by an index."""

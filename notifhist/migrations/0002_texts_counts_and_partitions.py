@@ -3,13 +3,13 @@
 import datetime as dt
 import json
 import time
-from collections import Counter
+from collections import defaultdict
 from itertools import combinations
 
 from peewee import Database, SqliteDatabase
 from playhouse.migrate import SchemaMigrator
 
-ROOT_SHIFT = 44
+ROOT_SHIFT, PARTS = 48, 16
 CODES = {
     "notification_type": (
         "INITIATIVE_CREATION INITIATIVE_CUSTOM_SCHEDULE INITIATIVE_N_DAYS_LEFT SERVICE_REEVALUATED WEEKLY_REPORT "
@@ -75,14 +75,14 @@ ITEM = """CREATE TABLE history_item (
     xml TEXT,
     xml_version INTEGER NOT NULL,
     PRIMARY KEY (series_id, ticks, rest))"""
-COUNT = """CREATE TABLE run_count (
+COUNT = f"""CREATE TABLE run_count (
     tenant_id BIGINT NOT NULL,
     shift INTEGER NOT NULL,
     bucket BIGINT NOT NULL,
     one BIGINT NOT NULL,
     other BIGINT NOT NULL,
-    runs BIGINT NOT NULL,
-    is_divided BOOLEAN NOT NULL,
+    {", ".join(f"runs{n} BIGINT NOT NULL" for n in range(PARTS))},
+    divided INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, shift, bucket, one, other))"""
 SQLITE = (
     f"{ITEM} WITHOUT ROWID",
@@ -162,7 +162,7 @@ def move_runs(db: Database, is_sqlite: bool) -> None:
         f"""SELECT {columns}, tenant.id, search_text FROM old_notification_run AS old
         JOIN tenant ON tenant.name = old.tenant ORDER BY tenant.id, old.id"""
     )
-    counts: Counter[tuple[int, int, int, int]] = Counter()
+    counts: dict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0] * PARTS)
     insert_run = f"INSERT INTO notification_run VALUES ({', '.join([db.param] * 12)})"
     number = 0
     for *values, tenant_id, search_text in rows.fetchall():
@@ -182,11 +182,12 @@ def move_runs(db: Database, is_sqlite: bool) -> None:
             )
         terms = [n << 8 | code for n, code in enumerate(filters, start=1) if code is not None]
         for one, other in ((0, 0), *((term, 0) for term in terms), *combinations(terms, 2)):
-            counts[tenant_id, run["date_created"] >> ROOT_SHIFT, one, other] += 1
-    insert_count = f"INSERT INTO run_count VALUES ({', '.join([db.param] * 7)})"
+            bucket, part = divmod(run["date_created"], 1 << ROOT_SHIFT)
+            counts[tenant_id, bucket, one, other][part * PARTS >> ROOT_SHIFT] += 1
+    insert_count = f"INSERT INTO run_count VALUES ({', '.join([db.param] * (6 + PARTS))})"
     for (tenant_id, bucket, one, other), runs in counts.items():
         db.execute_sql(  # type: ignore[no-untyped-call]
-            insert_count, (tenant_id, ROOT_SHIFT, bucket, one, other, runs, False)
+            insert_count, (tenant_id, ROOT_SHIFT, bucket, one, other, *runs, 0)
         )
 
 

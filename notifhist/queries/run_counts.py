@@ -1,28 +1,31 @@
 """How many runs there are: counts are kept, so that a total and the way to a deep page cost the same at any size.
 
-Time is divided into buckets, each of them into 16 smaller ones. The runs of a bucket are counted as
-`run_filters.pairs_of` says, so a total of runs with up to two filters is a sum of few rows. A bucket is divided
-when it holds many runs, so there are few counts where there are few runs. Counts change in the transaction
-that changes the runs; of one tenant one such transaction runs at a time (`Database.lock_name`).
+Time is divided into buckets, each of them into 16 parts, which are buckets in turn. A row has how many runs there
+are in each part of a bucket, of those that count as one pair of `run_filters.pairs_of`: so a total of runs with up to
+two filters is a sum of few rows. A part that holds many runs has rows of its own: it is divided. So there
+are few rows where there are few runs. Counts change in the transaction that changes the runs; of one tenant one
+such transaction runs at a time (`Database.lock_name`).
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 import peewee
 
-from notifhist.database import Database
+from notifhist.database import RUNS_OF_PARTS, Database
 from notifhist.models import NotificationRunRow, RunCountRow
 from notifhist.queries.run_filters import FILTERS, Codes, pairs_of
 from notifhist.statements import Statement, given
 from schemas.fields import MAX_INSTANT, MIN_INSTANT
 
-SHIFTS = tuple(range(44, -1, -4))
-"""A bucket of the level is 2^shift ms long: 557 years, 35 years, 2.2 years, 50 days, 3 days, 4.7 hours …"""
-TOP = range(MIN_INSTANT >> SHIFTS[0], (MAX_INSTANT >> SHIFTS[0]) + 1)
+PART_BITS = 4
+SHIFTS = tuple(range(48, 0, -PART_BITS))
+"""A part of a bucket of each level is 2^44 ms long, which is 557 years, 35 years, 2.2 years, 50 days, 3 days,
+4.7 hours …; the bucket itself is 2^shift ms long."""
+ROOTS = range(MIN_INSTANT >> SHIFTS[0], (MAX_INSTANT >> SHIFTS[0]) + 1)
 """The buckets of the first level: they hold the years 1 to 9999."""
 _MOST_UNDIVIDED = 1000
-"""Runs that a bucket holds at most before it is divided: those that are counted or skipped one by one."""
+"""Runs that a part holds at most before it is divided: those that are counted or skipped one by one."""
 
 Change = tuple[int, Codes]
 """What is counted: a `date_created` (ms), and the codes of a run's filters."""
@@ -33,39 +36,47 @@ def change(db: Database, tenant_id: int, changes: Mapping[Change, int], level: i
     if not changes:
         return
     shift = SHIFTS[level]
-    counts: Counter[tuple[int, int, int]] = Counter()
+    finer = shift - PART_BITS
+    counts: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * len(RUNS_OF_PARTS))
     for (date_created, codes), runs in changes.items():
-        for one, other in pairs_of(codes):
-            counts[date_created >> shift, one, other] += runs
-    rows = sorted((tenant_id, shift, *key, runs, False) for key, runs in counts.items())
-    db.add_counts(rows)
+        for pair in pairs_of(codes):
+            counts[date_created >> shift, *pair][place_of_part(date_created >> finer)] += runs
+    db.add_counts(sorted((tenant_id, shift, *key, *runs) for key, runs in counts.items()))
     if level + 1 == len(SHIFTS):
         return
     below: Counter[Change] = Counter()
-    divided, full = _state(db, tenant_id, shift, {bucket for bucket, _, _ in counts})
+    divided, full = _state(db, tenant_id, shift, {date_created >> finer for date_created, _ in changes})
     for (date_created, codes), runs in changes.items():
-        if date_created >> shift in divided:
+        if date_created >> finer in divided:
             below[date_created, codes] += runs
-    db.execute_many(_DIVIDE, [(tenant_id, shift, bucket) for bucket in full])
-    for bucket in full:
-        below.update(_recorded(db, tenant_id, bucket, shift, SHIFTS[level + 1]))
+    for part in full:
+        below.update(_recorded(db, tenant_id, part, finer))
+    marks = [(1 << place_of_part(part), tenant_id, shift, part >> PART_BITS) for part in full]
+    db.execute_many(_DIVIDE, marks)
     change(db, tenant_id, below, level + 1)
 
 
-def _state(db: Database, tenant_id: int, shift: int, buckets: set[int]) -> tuple[set[int], list[int]]:
-    """Return which of the buckets are divided, and which are to be."""
+def place_of_part(part: int) -> int:
+    """Return which of the parts of its bucket it is, from 0 on."""
+    return part & (len(RUNS_OF_PARTS) - 1)
+
+
+def _state(db: Database, tenant_id: int, shift: int, parts: set[int]) -> tuple[set[int], list[int]]:
+    """Return which parts of buckets are divided, and which are to be."""
     divided, full = set(), []
-    for bucket in sorted(buckets):
-        for runs, is_divided in _STATE.rows(db, tenant_id=tenant_id, shift=shift, bucket=bucket):
-            if is_divided:
-                divided.add(bucket)
-            elif runs > _MOST_UNDIVIDED:
-                full.append(bucket)
-    return divided, full
+    for bucket in {part >> PART_BITS for part in parts}:
+        ((bits, *runs),) = _STATE.rows(db, tenant_id=tenant_id, shift=shift, bucket=bucket)
+        for part in (part for part in parts if part >> PART_BITS == bucket):
+            if bits >> place_of_part(part) & 1:
+                divided.add(part)
+            elif runs[place_of_part(part)] > _MOST_UNDIVIDED:
+                full.append(part)
+    return divided, sorted(full)
 
 
-def _recorded(db: Database, tenant_id: int, bucket: int, shift: int, finer: int) -> Counter[Change]:
-    """Return the changes that count all runs of a bucket in its parts."""
+def _recorded(db: Database, tenant_id: int, bucket: int, shift: int) -> Counter[Change]:
+    """Return the changes that count all runs of a bucket, as many in each of its parts as there are."""
+    finer = shift - PART_BITS
     rows = _RECORDED.rows(
         db, tenant_id=tenant_id, begin=bucket << shift, end=(bucket + 1) << shift, finer=finer
     )
@@ -75,7 +86,7 @@ def _recorded(db: Database, tenant_id: int, bucket: int, shift: int, finer: int)
 def _statement_of_state() -> Statement:
     row = RunCountRow
     return Statement(
-        lambda db: row.select(row.runs, row.is_divided).where(
+        lambda db: row.select(row.divided, *(getattr(row, runs) for runs in RUNS_OF_PARTS)).where(
             row.tenant_id == given("tenant_id"),
             row.shift == given("shift"),
             row.bucket == given("bucket"),
@@ -104,5 +115,5 @@ def _statement_of_recorded() -> Statement:
 
 _STATE = _statement_of_state()
 _RECORDED = _statement_of_recorded()
-_DIVIDE = """UPDATE run_count SET is_divided = true
+_DIVIDE = """UPDATE run_count SET divided = divided | ?
 WHERE tenant_id = ? AND shift = ? AND bucket = ? AND one = 0 AND other = 0"""

@@ -1,31 +1,34 @@
 """Totals of runs, and the way to a run of any position or date, from the counts that `run_counts` keeps."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from notifhist.database import Database
-from notifhist.queries.run_counts import SHIFTS, TOP
+from notifhist.database import RUNS_OF_PARTS, Database
+from notifhist.queries.run_counts import PART_BITS, ROOTS, SHIFTS, place_of_part
 from notifhist.statements import Statement, written
 
 Terms = tuple[tuple[int, ...], ...]
 """Which counts are asked for; see `run_filters.asked_terms`."""
-_LEVELS_TO_NOW, _LEVELS_TO_DATE = 3, 7
+_LEVELS_TO_NOW, _LEVELS_TO_DATE = 4, 7
 """How many levels are read at once on the way to now, and to a date that is asked for: down to 17 minutes."""
+_Bucket = tuple[int, int]
+"""A level and the number of a bucket of it."""
 
 
-class Count(NamedTuple):
-    """How many runs there are in a bucket, and whether there are counts of its parts."""
+class Parts(NamedTuple):
+    """How many runs there are in each part of a bucket, and which parts are divided, a bit each."""
 
-    runs: int
-    is_divided: bool
+    runs: tuple[int, ...]
+    divided: int
+
+    def is_divided(self, place: int) -> bool:
+        """Say whether there are counts of the part's own parts."""
+        return bool(self.divided >> place & 1)
 
 
-Counts = Mapping[int, Count]
-"""Of each bucket of a level that has any."""
-_Buckets = tuple[int, range]
-"""A level, and some buckets of it."""
+_NONE = Parts((0,) * len(RUNS_OF_PARTS), 0)
 
 
 class Place(NamedTuple):
@@ -52,97 +55,94 @@ class Totals:
         likely to be the same: it is there that most runs are. One question to the database costs less than three.
         """
         self._db, self._tenant, self._terms = db, tenant, terms
-        wanted = {(0, TOP): None}  # a set that keeps its order
+        wanted = dict.fromkeys((0, root) for root in ROOTS)  # a set that keeps its order
         for at_ms in dates:
             wanted |= dict.fromkeys(_way_to(at_ms, _LEVELS_TO_DATE))
         if is_deep:
             wanted |= dict.fromkeys(_way_to(time.time_ns() // 1_000_000, _LEVELS_TO_NOW))
-        self._known: dict[_Buckets, Counts] = {}
+        self._known: dict[_Bucket, Parts] = {}
         self._read(tuple(wanted))
-        self._top = self._known[0, TOP]
-        self.total = sum(count.runs for count in self._top.values())
+        self.total = sum(sum(self._known[0, root].runs) for root in ROOTS)
 
     def rank(self, at_ms: int) -> tuple[int, Place | None]:
         """Return how many runs were created before `at_ms`, except those in the bucket that holds it.
 
         That bucket, undivided, is returned too, if there is any run in it: those have to be counted one by one.
         """
-        before, level, counts = 0, 0, self._top
-        while True:
-            bucket = at_ms >> SHIFTS[level]
-            before += _before(counts, bucket)
-            if bucket not in counts:
+        root = at_ms >> SHIFTS[0]
+        before = sum(sum(self._known[0, earlier].runs) for earlier in ROOTS if earlier < root)
+        for level, shift in enumerate(SHIFTS):
+            part = at_ms >> (shift - PART_BITS)
+            parts, place = self._parts(level, part >> PART_BITS), place_of_part(part)
+            before += sum(parts.runs[:place])
+            if not parts.runs[place]:
                 return before, None
-            if not counts[bucket].is_divided:
-                return before, _place(level, bucket, 0, counts)
-            level, counts = level + 1, self._counts_of_parts(level, bucket)
+            if not parts.is_divided(place):
+                break
+        return before, _place(level, part, 0, parts.runs[place])
 
     def find(self, position: int) -> Place:
         """Return the place of the run with `position` others before it, oldest first; there must be such a run."""
-        level, counts = 0, self._top
-        while True:
-            bucket = next(
-                each for each in sorted(counts) if position < _before(counts, each) + counts[each].runs
-            )
-            position -= _before(counts, bucket)
-            if not counts[bucket].is_divided:
-                return _place(level, bucket, position, counts)
-            part = position / counts[bucket].runs
-            level, counts = level + 1, self._counts_of_parts(level, bucket, part)
+        of_roots = [sum(self._known[0, root].runs) for root in ROOTS]
+        place, position = _find(of_roots, position)
+        bucket, runs = ROOTS[place], of_roots[place]
+        for level in range(len(SHIFTS)):
+            parts = self._parts(level, bucket, position / runs)
+            place, position = _find(parts.runs, position)
+            bucket, runs = bucket << PART_BITS | place, parts.runs[place]
+            if not parts.is_divided(place):
+                break
+        return _place(level, bucket, position, runs)
 
-    def _counts_of_parts(self, level: int, bucket: int, part: float | None = None) -> Counts:
+    def _parts(self, level: int, bucket: int, fraction: float | None = None) -> Parts:
         """Return the counts of a bucket's parts.
 
-        If it is `part` of the bucket's runs, from 0 to 1, behind which is to be looked, then that part of its time
-        is likely to hold what is looked for: what it is divided into is read in the same question.
+        If `fraction` of the bucket's runs, from 0 to 1, are before the one that is looked for, then it is likely to be
+        at that fraction of its time: the two parts next to there are read in the same question.
         """
-        parts = _parts(level, bucket)
-        buckets = level + 1, parts
-        if buckets not in self._known:
-            wanted = [buckets]
-            if part is not None and level + 2 < len(SHIFTS):
-                wanted.append((level + 2, _parts(level + 1, parts[int(part * len(parts))])))
+        if (level, bucket) not in self._known:
+            wanted = [(level, bucket)]
+            if fraction is not None and level + 1 < len(SHIFTS):
+                middle = round(fraction * len(RUNS_OF_PARTS))
+                likely = range(max(middle - 1, 0), min(middle + 1, len(RUNS_OF_PARTS)))
+                wanted += [(level + 1, bucket << PART_BITS | place) for place in likely]
             self._read(wanted)
-        return self._known[buckets]
+        return self._known[level, bucket]
 
-    def _read(self, wanted: Sequence[_Buckets]) -> None:
+    def _read(self, wanted: Sequence[_Bucket]) -> None:
         ones, others = self._terms
         values: dict[str, object] = {"tenant": self._tenant, **_named("one", ones), **_named("other", others)}
-        for n, (level, buckets) in enumerate(wanted):
-            values |= {f"shift{n}": SHIFTS[level]} | _named(f"bucket{n}_", buckets)
-        statement = _reading(tuple(len(buckets) for _, buckets in wanted), len(ones), len(others))
-        ((text,),) = statement.rows(self._db, **values)
-        found: dict[int, dict[int, Count]] = {shift: {} for shift in SHIFTS}
+        values |= _named("shift", (SHIFTS[level] for level, _ in wanted))
+        values |= _named("bucket", (bucket for _, bucket in wanted))
+        ((text,),) = _reading(len(wanted), len(ones), len(others)).rows(self._db, **values)
+        self._known |= dict.fromkeys(wanted, _NONE)
         numbers = map(int, (text or "").split())
-        for shift, bucket, runs, is_divided in zip(*[numbers] * 4, strict=True):
-            found[shift][bucket] = Count(runs, bool(is_divided))
-        for level, buckets in wanted:
-            counts = found[SHIFTS[level]]
-            self._known[level, buckets] = {bucket: counts[bucket] for bucket in buckets if bucket in counts}
+        for n, divided, *runs in zip(*[numbers] * (2 + len(RUNS_OF_PARTS)), strict=True):
+            self._known[wanted[n]] = Parts(tuple(runs), divided)
 
 
-def _way_to(at_ms: int, levels: int) -> Iterator[_Buckets]:
-    """Yield the parts of the bucket that holds a time, of each level but the last of so many."""
-    for level in range(levels - 1):
-        yield level + 1, _parts(level, at_ms >> SHIFTS[level])
+def _way_to(at_ms: int, levels: int) -> Iterator[_Bucket]:
+    """Yield the bucket that holds a time, of each of the first levels."""
+    for level in range(levels):
+        yield level, at_ms >> SHIFTS[level]
 
 
-def _parts(level: int, bucket: int) -> range:
-    """Return the buckets of the next level into which one of this level is divided."""
-    finer = SHIFTS[level] - SHIFTS[level + 1]
-    return range(bucket << finer, (bucket + 1) << finer)
+def _find(numbers: Sequence[int], position: int) -> tuple[int, int]:
+    """Return in which of the parts, of so many runs each, the run at a position is, and its position there."""
+    place = 0
+    while position >= numbers[place]:
+        position -= numbers[place]
+        place += 1
+    return place, position
 
 
-def _before(counts: Counts, bucket: int) -> int:
-    return sum(count.runs for each, count in counts.items() if each < bucket)
+def _place(level: int, part: int, skipped: int, runs: int) -> Place:
+    """Return a place in a part of a bucket of the level."""
+    finer = SHIFTS[level] - PART_BITS
+    return Place(part << finer, (part + 1) << finer, skipped, runs)
 
 
-def _place(level: int, bucket: int, skipped: int, counts: Counts) -> Place:
-    shift = SHIFTS[level]
-    return Place(bucket << shift, (bucket + 1) << shift, skipped, counts[bucket].runs)
-
-
-def _named(name: str, values: Sequence[int]) -> dict[str, int]:
+def _named(name: str, values: Iterable[int]) -> dict[str, int]:
     return {f"{name}{n}": value for n, value in enumerate(values)}
 
 
@@ -151,21 +151,20 @@ def _names(name: str, number: int) -> str:
 
 
 @cache
-def _reading(buckets: tuple[int, ...], ones: int, others: int) -> Statement:
-    """Return the statement that sums up so many terms for each of so many buckets, which are of one level each.
+def _reading(buckets: int, ones: int, others: int) -> Statement:
+    """Return the statement that sums up so many terms, for each part of so many buckets.
 
-    One row: shift, bucket, sum and whether it is divided, in turn, as one text. To take rows one by one costs
-    more than to sum up.
+    One row: of each bucket that has counts its place among those asked for, which parts are divided, and the sums, as
+    one text. To take rows one by one costs more than to sum up.
     """
     tenant = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant)"
-    terms = f"one IN ({_names('one', ones)}) AND other IN ({_names('other', others)}) AND runs <> 0"
-    sums = " UNION ALL ".join(
-        f"""SELECT shift, bucket, sum(runs) AS runs FROM run_count WHERE {tenant} AND shift = :shift{n}
-        AND bucket IN ({_names(f"bucket{n}_", number)}) AND {terms} GROUP BY shift, bucket"""  # noqa: S608
-        for n, number in enumerate(buckets)
-    )
-    divided = f"""SELECT max(CASE WHEN is_divided THEN 1 ELSE 0 END) FROM run_count AS whole WHERE {tenant}
-        AND whole.shift = sums.shift AND whole.bucket = sums.bucket AND one = 0 AND other = 0"""  # noqa: S608
-    numbers = ("sums.shift", "sums.bucket", "sums.runs", f"({divided})")
-    text = " || ' ' || ".join(f"CAST({number} AS TEXT)" for number in numbers)
-    return Statement(lambda db: written(f"SELECT {db.JOINED}({text}, ' ') FROM ({sums}) AS sums"))  # noqa: S608
+    terms = f"one IN ({_names('one', ones)}) AND other IN ({_names('other', others)})"
+    sums = [f"CAST(sum({runs}) AS TEXT)" for runs in RUNS_OF_PARTS]
+    questions = []
+    for n in range(buckets):
+        bucket = f"{tenant} AND shift = :shift{n} AND bucket = :bucket{n}"
+        divided = f"(SELECT CAST(divided AS TEXT) FROM run_count WHERE {bucket} AND one = 0 AND other = 0)"  # noqa: S608
+        text = " || ' ' || ".join([f"'{n}'", divided, *sums])
+        questions.append(f"SELECT {text} AS text FROM run_count WHERE {bucket} AND {terms}")  # noqa: S608
+    asked = " UNION ALL ".join(questions)
+    return Statement(lambda db: written(f"SELECT {db.JOINED}(text, ' ') FROM ({asked}) AS asked"))  # noqa: S608
