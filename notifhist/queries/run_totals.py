@@ -51,15 +51,17 @@ class Totals:
     ) -> None:
         """Read the first level, and all levels on the ways to `dates` (ms), of which the `rank` will be asked for.
 
-        If `is_deep`, because a run of some position is to be found, the way to now is read too, as far as it is
-        likely to be the same: it is there that most runs are. One question to the database costs less than three.
+        If `is_deep`, because a run of some position is to be found, the way to now is read too, and of its last level
+        the bucket before: together they hold at least two years, and most runs. One question to the database
+        costs less than three.
         """
         self._db, self._tenant, self._terms = db, tenant, terms
         wanted = dict.fromkeys((0, root) for root in ROOTS)  # a set that keeps its order
         for at_ms in dates:
             wanted |= dict.fromkeys(_way_to(at_ms, _LEVELS_TO_DATE))
         if is_deep:
-            wanted |= dict.fromkeys(_way_to(time.time_ns() // 1_000_000, _LEVELS_TO_NOW))
+            *way, (level, bucket) = _way_to(time.time_ns() // 1_000_000, _LEVELS_TO_NOW)
+            wanted |= dict.fromkeys([*way, (level, bucket - 1), (level, bucket)])
         self._known: dict[_Bucket, Parts] = {}
         self._read(tuple(wanted))
         self.total = sum(sum(self._known[0, root].runs) for root in ROOTS)
@@ -157,14 +159,18 @@ def _reading(buckets: int, ones: int, others: int) -> Statement:
     One row: of each bucket that has counts its place among those asked for, which parts are divided, and the sums, as
     one text. To take rows one by one costs more than to sum up.
     """
-    tenant = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant)"
-    terms = f"one IN ({_names('one', ones)}) AND other IN ({_names('other', others)})"
-    sums = [f"CAST(sum({runs}) AS TEXT)" for runs in RUNS_OF_PARTS]
-    questions = []
-    for n in range(buckets):
-        bucket = f"{tenant} AND shift = :shift{n} AND bucket = :bucket{n}"
-        divided = f"(SELECT CAST(divided AS TEXT) FROM run_count WHERE {bucket} AND one = 0 AND other = 0)"  # noqa: S608
-        text = " || ' ' || ".join([f"'{n}'", divided, *sums])
-        questions.append(f"SELECT {text} AS text FROM run_count WHERE {bucket} AND {terms}")  # noqa: S608
-    asked = " UNION ALL ".join(questions)
-    return Statement(lambda db: written(f"SELECT {db.JOINED}(text, ' ') FROM ({asked}) AS asked"))  # noqa: S608
+    asked = ", ".join(f"({n}, :shift{n}, :bucket{n})" for n in range(buckets))
+    at = "{0}.tenant_id = (SELECT id FROM of) AND {0}.shift = asked.shift AND {0}.bucket = asked.bucket"
+    sums = [f"sum(part.{runs})" for runs in RUNS_OF_PARTS]
+    text = " || ' ' || ".join(f"CAST({each} AS TEXT)" for each in ("n", "max(whole.divided)", *sums))
+    terms = f"part.one IN ({_names('one', ones)}) AND part.other IN ({_names('other', others)})"
+    return Statement(
+        lambda db: written(
+            f"""WITH asked (n, shift, bucket) AS (VALUES {asked}), of AS (SELECT id FROM tenant WHERE name = :tenant)
+            SELECT {db.JOINED}(text, ' ') FROM (SELECT {text} AS text
+            FROM asked CROSS JOIN run_count AS whole CROSS JOIN run_count AS part
+            WHERE {at.format("whole")} AND whole.one = 0 AND whole.other = 0
+            AND {at.format("part")} AND {terms}
+            GROUP BY n) AS counted"""  # noqa: S608 - our own names
+        )
+    )
