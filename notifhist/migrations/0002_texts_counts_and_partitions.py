@@ -182,8 +182,8 @@ def move_runs(db: Database, is_sqlite: bool) -> None:
             )
         terms = [n << 8 | code for n, code in enumerate(filters, start=1) if code is not None]
         for one, other in ((0, 0), *((term, 0) for term in terms), *combinations(terms, 2)):
-            bucket, part = divmod(run["date_created"], 1 << ROOT_SHIFT)
-            counts[tenant_id, bucket, one, other][part * PARTS >> ROOT_SHIFT] += 1
+            bucket, offset = divmod(run["date_created"], 1 << ROOT_SHIFT)
+            counts[tenant_id, bucket, one, other][offset * PARTS >> ROOT_SHIFT] += 1
     insert_count = f"INSERT INTO run_count VALUES ({', '.join([db.param] * (6 + PARTS))})"
     for (tenant_id, bucket, one, other), runs in counts.items():
         db.execute_sql(  # type: ignore[no-untyped-call]

@@ -9,6 +9,7 @@ such transaction runs at a time (`Database.lock_name`).
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from itertools import groupby
 
 import peewee
 
@@ -20,8 +21,8 @@ from schemas.fields import MAX_INSTANT, MIN_INSTANT
 
 PART_BITS = 4
 SHIFTS = tuple(range(48, 0, -PART_BITS))
-"""A part of a bucket of each level is 2^44 ms long, which is 557 years, 35 years, 2.2 years, 50 days, 3 days,
-4.7 hours …; the bucket itself is 2^shift ms long."""
+"""A bucket of the level is 2^shift ms long, and each of its parts a sixteenth of that: 557 years, 35 years, 2.2
+years, 50 days, 3 days, 4.7 hours …"""
 ROOTS = range(MIN_INSTANT >> SHIFTS[0], (MAX_INSTANT >> SHIFTS[0]) + 1)
 """The buckets of the first level: they hold the years 1 to 9999."""
 _MOST_UNDIVIDED = 1000
@@ -51,27 +52,28 @@ def change(db: Database, tenant_id: int, changes: Mapping[Change, int], level: i
             below[date_created, codes] += runs
     for part in full:
         below.update(_recorded(db, tenant_id, part, finer))
-    marks = [(1 << place_of_part(part), tenant_id, shift, part >> PART_BITS) for part in full]
-    db.execute_many(_DIVIDE, marks)
+    if full:
+        marks = [(1 << place_of_part(part), tenant_id, shift, part >> PART_BITS) for part in full]
+        db.execute_many(_DIVIDE, marks)
     change(db, tenant_id, below, level + 1)
 
 
 def place_of_part(part: int) -> int:
     """Return which of the parts of its bucket it is, from 0 on."""
-    return part & (len(RUNS_OF_PARTS) - 1)
+    return part & ((1 << PART_BITS) - 1)
 
 
 def _state(db: Database, tenant_id: int, shift: int, parts: set[int]) -> tuple[set[int], list[int]]:
     """Return which parts of buckets are divided, and which are to be."""
     divided, full = set(), []
-    for bucket in {part >> PART_BITS for part in parts}:
+    for bucket, its_parts in groupby(sorted(parts), key=lambda part: part >> PART_BITS):
         ((bits, *runs),) = _STATE.rows(db, tenant_id=tenant_id, shift=shift, bucket=bucket)
-        for part in (part for part in parts if part >> PART_BITS == bucket):
+        for part in its_parts:
             if bits >> place_of_part(part) & 1:
                 divided.add(part)
             elif runs[place_of_part(part)] > _MOST_UNDIVIDED:
                 full.append(part)
-    return divided, sorted(full)
+    return divided, full
 
 
 def _recorded(db: Database, tenant_id: int, bucket: int, shift: int) -> Counter[Change]:

@@ -261,7 +261,7 @@ def test_runs_of_the_first_edition_can_be_changed_and_new_ones_recorded(
     moved_on = {**known, "dateCreated": "2000-01-01T00:00:00.000Z", "summary": "moved on"}
     assert client.put(f"{RUNS}/{known['id']}", json=moved_on).status_code == 200
     required = {name: known[name] for name in ("notificationType", "medium", "status")}
-    # One in each bucket of the first level: a migrated bucket is divided when it next changes.
+    # One in each part that has runs: a migrated part is divided when it next changes.
     years = ("0001", "1960", "2024", "9999")
     for created in (f"{year}-01-01T00:00:00Z" for year in years):
         posted = client.post(RUNS, json={**required, "dateCreated": created})
