@@ -3,13 +3,14 @@
 import datetime as dt
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import combinations
 
 from peewee import Database, SqliteDatabase
 from playhouse.migrate import SchemaMigrator
 
-ROOT_SHIFT, PARTS = 48, 16
+ROOT_SHIFT, PART_BITS, PARTS = 48, 4, 16
+MOST_UNDIVIDED = 1000
 CODES = {
     "notification_type": (
         "INITIATIVE_CREATION INITIATIVE_CUSTOM_SCHEDULE INITIATIVE_N_DAYS_LEFT SERVICE_REEVALUATED WEEKLY_REPORT "
@@ -30,6 +31,8 @@ TICKS_PER_S = 10_000_000
 WEEK_TICKS = 7 * 86_400 * TICKS_PER_S
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
+Counted = tuple[int, tuple[tuple[int, int], ...]]
+"""Of a run its date, ms, and the pairs of terms that it is counted as."""
 RENAMED = ("series", "history_item", "notification_run")
 
 TABLES = (
@@ -162,7 +165,7 @@ def move_runs(db: Database, is_sqlite: bool) -> None:
         f"""SELECT {columns}, tenant.id, search_text FROM old_notification_run AS old
         JOIN tenant ON tenant.name = old.tenant ORDER BY tenant.id, old.id"""
     )
-    counts: dict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0] * PARTS)
+    counted: dict[int, list[Counted]] = defaultdict(list)
     insert_run = f"INSERT INTO notification_run VALUES ({', '.join([db.param] * 12)})"
     number = 0
     for *values, tenant_id, search_text in rows.fetchall():
@@ -181,14 +184,32 @@ def move_runs(db: Database, is_sqlite: bool) -> None:
                 "INSERT INTO run_search (rowid, text) VALUES (?, ?)", (number, search_text)
             )
         terms = [n << 8 | code for n, code in enumerate(filters, start=1) if code is not None]
-        for one, other in ((0, 0), *((term, 0) for term in terms), *combinations(terms, 2)):
-            bucket, offset = divmod(run["date_created"], 1 << ROOT_SHIFT)
-            counts[tenant_id, bucket, one, other][offset * PARTS >> ROOT_SHIFT] += 1
-    insert_count = f"INSERT INTO run_count VALUES ({', '.join([db.param] * (6 + PARTS))})"
-    for (tenant_id, bucket, one, other), runs in counts.items():
-        db.execute_sql(  # type: ignore[no-untyped-call]
-            insert_count, (tenant_id, ROOT_SHIFT, bucket, one, other, *runs, 0)
-        )
+        pairs = ((0, 0), *((term, 0) for term in terms), *combinations(terms, 2))
+        counted[tenant_id].append((run["date_created"], pairs))
+    for tenant_id, of_tenant in counted.items():
+        insert_counts(db, tenant_id, of_tenant, ROOT_SHIFT)
+
+
+def insert_counts(db: Database, tenant_id: int, runs: list[Counted], shift: int) -> None:
+    """Insert the counts of runs in the parts of their buckets, and in the parts of each part that is full."""
+    counts: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * PARTS)
+    by_part = defaultdict(list)
+    for date_created, pairs in runs:
+        part = date_created >> shift - PART_BITS
+        by_part[part].append((date_created, pairs))
+        for one, other in pairs:
+            counts[part >> PART_BITS, one, other][part % PARTS] += 1
+    full = [
+        part for part, its_runs in by_part.items() if len(its_runs) > MOST_UNDIVIDED and shift > PART_BITS
+    ]
+    divided: Counter[tuple[int, int, int]] = Counter()
+    for part in full:
+        divided[part >> PART_BITS, 0, 0] += 1 << part % PARTS
+    insert = f"INSERT INTO run_count VALUES ({', '.join([db.param] * (6 + PARTS))})"
+    for key, numbers in counts.items():
+        db.execute_sql(insert, (tenant_id, shift, *key, *numbers, divided[key]))  # type: ignore[no-untyped-call]
+    for part in full:
+        insert_counts(db, tenant_id, by_part[part], shift - PART_BITS)
 
 
 def document_of(run: dict[str, object]) -> dict[str, object]:

@@ -28,9 +28,11 @@ from notifhist.models import (
 )
 from notifhist.paging import key_of
 from notifhist.queries import run_counts
+from notifhist.queries.run_pages import list_runs
 from schemas.document import Document
-from schemas.fields import INT32, INT64, parse_instant
+from schemas.fields import INT32, INT64, format_instant, parse_instant
 from schemas.history import ITEM
+from schemas.query import RunsQuery
 from schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 from tests import plain_xml
 from tests.conftest import MIGRATIONS, authorized
@@ -249,6 +251,23 @@ def test_runs_of_the_first_edition_are_listed_counted_and_found(moved: Moved, te
         ids = [run["id"] for run in runs if search.casefold() in columns_of(run)["search_text"]]  # type: ignore[operator]
         assert ask(client, f"searchQuery={quote(search)}") == (len(ids), ids)
     assert ask(moved["b"], "") == (0, [])
+
+
+def test_many_runs_of_the_first_edition_are_counted_in_small_buckets(empty: Database) -> None:
+    assert Runner(empty, directory=str(FOLDER)).up(MIGRATIONS[0]) == MIGRATIONS[:1]
+    begin, number = parse_instant("2026-11-01T00:00:00Z"), run_counts._MOST_UNDIVIDED + 100
+    with empty.atomic():
+        for n in range(number):
+            run = OF_RUNS["a"][n % len(OF_RUNS["a"])] | {"id": n, "dateCreated": format_instant(begin + n)}
+            insert(empty, "notification_run", {"tenant": "a", **columns_of(run)})
+    assert migrate(empty) == MIGRATIONS[1:]
+    assert_counts_are_true(empty, "a")
+    query = RunsQuery("a", page_size=10, page=number // 10 - 1, descending=False)
+    page = list_runs(empty, query)
+    assert page.total == number
+    assert page.runs.json is not None
+    ids = [run["id"] for run in orjson.loads(b"[%b]" % page.runs.json)]
+    assert ids == list(range(number - 10, number))
 
 
 def test_runs_of_the_first_edition_can_be_changed_and_new_ones_recorded(
