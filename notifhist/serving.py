@@ -13,8 +13,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from prometheus_client.multiprocess import mark_process_dead
 
+from notifhist.database import SqliteDatabase
 from notifhist.logs import configure_logging
 from notifhist.metrics import MULTIPROCESS_DIR
+from notifhist.turns import in_turns
 from notifhist.worker import Worker
 
 THREADS = 2
@@ -63,7 +65,10 @@ def serve(bind: str, workers: int, threads: int) -> None:
     def load() -> WSGIApplication:
         from notifhist.factory import create_app  # in the worker, which a reload starts anew
 
-        return create_app()
+        app = create_app()
+        # With two threads one computes while SQLite works for the other; more are in each other's way.
+        has_to_queue = threads > THREADS and isinstance(app.extensions["notifhist"].db, SqliteDatabase)
+        return in_turns(app) if has_to_queue else app
 
     Server(load, options(workers, threads) | {"bind": bind}).run()
 
