@@ -92,14 +92,13 @@ def open_database(url: str, *, create: bool = False, statement_timeout_s: float 
     return PostgresqlDatabase(url, statement_timeout_s=statement_timeout_s)
 
 
-def lease(db: Database, *, to_read: bool = False) -> None:
+def lease(db: Database) -> None:
     """Make sure that this thread has a connection that works; it keeps it for the next request.
 
-    `to_read`: nothing will be written by it, so one that worked a moment ago will do.
     Raises what the database raises; see `is_unreachable`.
     """
     if not db.is_closed():
-        if db.is_current(to_read=to_read):
+        if db.is_current():
             return
         give_up(db)
     db.connect(reuse_if_open=True)

@@ -44,7 +44,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             connection.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
         return connection
 
-    def is_current(self, *, to_read: bool = False) -> bool:
+    def is_current(self) -> bool:
         """Say whether this thread's connection still works; one that did a moment ago is trusted."""
         last, self._used.at = getattr(self._used, "at", 0.0), time.monotonic()
         if self._used.at - last < _TRUSTED_IDLE_S:

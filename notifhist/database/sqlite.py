@@ -24,7 +24,6 @@ from notifhist.database.columns import (
 
 _BUSY_TIMEOUT_S = 20
 _LOOK_AGAIN_S = 0.001
-_TRUSTED_S = 0.1
 _READING = "DEFERRED"
 _INSTRUCTIONS = 500_000
 """Of SQLite's virtual machine, some tens of ms: so often it is asked whether a statement takes too long."""
@@ -102,15 +101,8 @@ class SqliteDatabase(peewee.SqliteDatabase):
                 connection.execute(f"PRAGMA {name} = {value}")
         super()._set_pragmas(connection)  # type: ignore[misc]  # peewee's stubs leave it out
 
-    def is_current(self, *, to_read: bool = False) -> bool:
-        """Say whether this thread's connection is one to the file that stands at the path now.
-
-        `to_read`: one that was a moment ago will do. To look means to wait for the interpreter lock once more.
-        """
-        now = time.monotonic()
-        if to_read and now < getattr(self._opened, "looked", 0.0) + _TRUSTED_S:
-            return True
-        self._opened.looked = now
+    def is_current(self) -> bool:
+        """Say whether this thread's connection is one to the file that stands at the path now."""
         return _inode(self.path) == getattr(self._opened, "inode", None)
 
     def writing(self) -> Any:

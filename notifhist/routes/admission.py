@@ -74,7 +74,7 @@ def admit() -> None:
         return
     api = _RUNS if is_runs_path(asked.path) else _HISTORY
     try:
-        lease(wired.db, to_read=asked.method in ("GET", "HEAD"))
+        lease(wired.db)
         state.key = _authenticate(asked, wired, api)
         if rule is not None:
             _authorize(state.key, asked.endpoint, ids)

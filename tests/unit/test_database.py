@@ -19,7 +19,6 @@ from notifhist.database import (
     lease,
     migrate,
     open_database,
-    sqlite,
 )
 from notifhist.models import TenantRow
 
@@ -76,21 +75,6 @@ def test_a_lost_connection_is_replaced(db: Database) -> None:
     lease(db)
     assert db.is_current()
     assert count(db) == 0
-
-
-def test_a_file_that_was_there_a_moment_ago_will_do_to_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    database = SqliteDatabase(str(tmp_path / "n.db"), create=True)
-    lease(database)
-    monkeypatch.setattr(sqlite, "_TRUSTED_S", 1e9)
-    assert database.is_current()
-    (tmp_path / "n.db").unlink()
-    assert database.is_current(to_read=True)
-    assert not database.is_current()
-    monkeypatch.setattr(sqlite, "_TRUSTED_S", 0.0)
-    assert not database.is_current(to_read=True)
-    database.close()
 
 
 def test_a_transaction_that_fails_is_undone(db: Database) -> None:
