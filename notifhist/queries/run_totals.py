@@ -64,15 +64,15 @@ class Totals:
             wanted |= dict.fromkeys([*way, (level, bucket - 1), (level, bucket)])
         self._known: dict[_Bucket, Parts] = {}
         self._read(tuple(wanted))
-        self.total = sum(sum(self._known[0, root].runs) for root in ROOTS)
+        self._of_roots = [sum(self._known[0, root].runs) for root in ROOTS]
+        self.total = sum(self._of_roots)
 
     def rank(self, at_ms: int) -> tuple[int, Place | None]:
         """Return how many runs were created before `at_ms`, except those in the bucket that holds it.
 
         That bucket, undivided, is returned too, if there is any run in it: those have to be counted one by one.
         """
-        root = at_ms >> SHIFTS[0]
-        before = sum(sum(self._known[0, earlier].runs) for earlier in ROOTS if earlier < root)
+        before = sum(self._of_roots[: ROOTS.index(at_ms >> SHIFTS[0])])
         for level, shift in enumerate(SHIFTS):
             part = at_ms >> (shift - PART_BITS)
             parts, place = self._parts(level, part >> PART_BITS), place_of_part(part)
@@ -85,9 +85,8 @@ class Totals:
 
     def find(self, position: int) -> Place:
         """Return the place of the run with `position` others before it, oldest first; there must be such a run."""
-        of_roots = [sum(self._known[0, root].runs) for root in ROOTS]
-        place, position = _find(of_roots, position)
-        bucket, runs = ROOTS[place], of_roots[place]
+        place, position = _find(self._of_roots, position)
+        bucket, runs = ROOTS[place], self._of_roots[place]
         for level in range(len(SHIFTS)):
             parts = self._parts(level, bucket, position / runs)
             place, position = _find(parts.runs, position)
