@@ -9,17 +9,22 @@ import pytest
 from notifhist.database import Database, lease, open_database
 
 
+@pytest.fixture
+def empty_postgres_url(postgres_url: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database of the test's own, without tables."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE empty_notifhist")
+        yield postgres_url.replace("/postgres?", "/empty_notifhist?")
+        connection.execute("DROP DATABASE empty_notifhist WITH (FORCE)")
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database without tables, of each kind; the SQLite file does not exist yet."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/new.db"
         return
-    server: str = request.getfixturevalue("postgres_url")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE empty_notifhist")
-        yield server.replace("/postgres?", "/empty_notifhist?")
-        connection.execute("DROP DATABASE empty_notifhist WITH (FORCE)")
+    yield request.getfixturevalue("empty_postgres_url")
 
 
 @pytest.fixture

@@ -31,17 +31,8 @@ THIS_WEEK = NOW_MS // WEEK_MS
 
 
 @pytest.fixture
-def new_url(postgres_url: str) -> Iterator[str]:
-    """The URL of a PostgreSQL database of the test's own, with tables."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE partitioned")
-        yield postgres_url.replace("/postgres?", "/partitioned?")
-        connection.execute("DROP DATABASE partitioned WITH (FORCE)")
-
-
-@pytest.fixture
-def db(new_url: str) -> Iterator[PostgresqlDatabase]:
-    database = open_database(new_url)
+def db(empty_postgres_url: str) -> Iterator[PostgresqlDatabase]:
+    database = open_database(empty_postgres_url)
     lease(database)
     migrate(database)
     assert isinstance(database, PostgresqlDatabase)
@@ -99,11 +90,11 @@ def test_what_lies_in_the_default_partition_moves_into_its_week(db: PostgresqlDa
 
 
 def test_items_are_kept_where_no_partition_can_be_made(
-    db: PostgresqlDatabase, new_url: str, caplog: pytest.LogCaptureFixture
+    db: PostgresqlDatabase, empty_postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     execute(db, "CREATE ROLE recorder LOGIN")
     execute(db, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO recorder")
-    poor = open_database(new_url.replace("postgres:@", "recorder@"))
+    poor = open_database(empty_postgres_url.replace("postgres:@", "recorder@"))
     lease(poor)
     record(poor, item_at(NOW_MS))
     record(poor, item_at(NOW_MS, 1))
@@ -116,8 +107,8 @@ def test_items_are_kept_where_no_partition_can_be_made(
     assert [f"week {THIS_WEEK}" in message for message in caplog.messages] == [True]
 
 
-def test_a_partition_that_is_made_elsewhere_is_found(db: PostgresqlDatabase, new_url: str) -> None:
-    other = open_database(new_url)
+def test_a_partition_that_is_made_elsewhere_is_found(db: PostgresqlDatabase, empty_postgres_url: str) -> None:
+    other = open_database(empty_postgres_url)
     lease(other)
     record(other, item_at(NOW_MS))
     other.close()
@@ -125,11 +116,13 @@ def test_a_partition_that_is_made_elsewhere_is_found(db: PostgresqlDatabase, new
     assert len(ticks_in(db, partitions.name_of(THIS_WEEK))) == 2
 
 
-def test_many_who_record_into_a_new_week_at_once_all_do(db: PostgresqlDatabase, new_url: str) -> None:
+def test_many_who_record_into_a_new_week_at_once_all_do(
+    db: PostgresqlDatabase, empty_postgres_url: str
+) -> None:
     errors: list[BaseException] = []
 
     def send(number: int) -> None:
-        own: Any = open_database(new_url)  # as a process of its own: it knows of no partition
+        own: Any = open_database(empty_postgres_url)  # as a process of its own: it knows of no partition
         try:
             lease(own)
             for n in range(10):
@@ -168,9 +161,11 @@ def test_expired_weeks_are_dropped_and_few_of_the_last_deleted(db: PostgresqlDat
     assert count_items(db) == 3
 
 
-def test_a_week_that_is_in_use_is_dropped_once_it_is_not(db: PostgresqlDatabase, new_url: str) -> None:
+def test_a_week_that_is_in_use_is_dropped_once_it_is_not(
+    db: PostgresqlDatabase, empty_postgres_url: str
+) -> None:
     record_items(db, CHECK, [item_at(OLDEST_MS - WEEK_MS)], NOW_TICKS, None)
-    with psycopg.connect(new_url) as reader:
+    with psycopg.connect(empty_postgres_url) as reader:
         reader.execute("SELECT * FROM history_item")
         purging = purge(db, OLDEST_MS, batch=1)
         done = threading.Timer(0.3, reader.rollback)
