@@ -10,6 +10,7 @@ from notifhist.errors import BadRequest, RequestTooLarge, UnsupportedMediaType, 
 from notifhist.negotiation import media_type_of
 from notifhist.representation import PARSERS
 from notifhist.representation.parsed import Parsed, Path, path_text
+from schemas import loading
 from schemas.document import Document, DocumentSchema
 
 MAX_BODY = 2 * 1024 * 1024
@@ -55,7 +56,7 @@ def load(parsed: Parsed, single: DocumentSchema, container: DocumentSchema | Non
     problems = dict(parsed.problems)
     document: Document = {}
     try:
-        document = schema.load(parsed.document)
+        document = loading.load(schema, parsed.document)
     except ValidationError as error:
         for path, message in _flat(error.messages, ()):
             problems.setdefault(path_text(path) or "the body", message)

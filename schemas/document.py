@@ -36,6 +36,14 @@ class DocumentSchema(Schema):
     """Of a document that is also recorded by itself: the maps and lists around it in its item."""
     error_messages = {"type": "Must be an object."}  # noqa: RUF012 - so marshmallow declares it
 
+    def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
+        """Return what is wrong with the document as a whole, by member. A schema that has such rules also has
+        marshmallow ask for them.
+
+        `loaded`: those members that fit by themselves, as they were loaded.
+        """
+        return {}
+
 
 class OpenDocumentSchema(DocumentSchema):
     """A document that may have unnamed members as well, and keeps the order in which it was recorded.

@@ -81,14 +81,14 @@ class HistoryItemSchema(OpenDocumentSchema):
         metadata=in_xml(item=NotificationResultSchema.root),
     )
 
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def _no_container(self, data: Any, original: Any, **kwargs: Any) -> None:
-        if isinstance(original, Mapping) and "values" in original:
-            raise ValidationError("Reserved: it makes a body a container.", "values")
+    def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
+        """Return what is wrong with the item as a whole, by member."""
+        reserved = {"values": "Reserved: it makes a body a container."} if "values" in original else {}
+        return reserved | time_problems(loaded)
 
-    @validates_schema(skip_on_field_errors=False)
-    def _one_time(self, data: Mapping[str, Any], **kwargs: Any) -> None:
-        if problems := time_problems(data):
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _validate_whole(self, data: Mapping[str, Any], original: Any, **kwargs: Any) -> None:
+        if isinstance(original, Mapping) and (problems := self.problems(data, original)):
             raise ValidationError({name: [problem] for name, problem in problems.items()})
 
 

@@ -1,0 +1,108 @@
+"""`loading.load` makes of any document what its schema's own `load` makes of it, or says the same against it."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Never
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import Schema, ValidationError
+
+from schemas import loading
+from schemas.bulk import ITEM_LINE, RUN_LINE
+from schemas.document import Document, DocumentSchema
+from schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
+from schemas.runs import RUN, RUNS_CONTAINER
+from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, MAPS, NAMES, VALUES, examples
+from tests.property.test_runs import GIVEN_RUNS
+
+IDS = {"tenant": "t", "entity_id": "e", "alarm_id": "a", "check_id": "c"}
+OBJECTS = [{"id": 1, "name": "n", "type": "ENTITY"}]
+RUN_OF_OBJECTS = {
+    "notificationType": "WEEKLY_REPORT",
+    "medium": "SLACK",
+    "status": "FAILED",
+    "dateCreated": "2024-07-29T15:51:28Z",
+    "notificationObjects": OBJECTS,
+}
+DOCUMENTS: dict[DocumentSchema, st.SearchStrategy[Document]] = {
+    ITEM: ANY_ITEM,
+    ATTEMPT: MAPS.filter(lambda attempt: not {"message", "from"} & attempt.keys()),
+    HISTORY_CONTAINER: st.fixed_dictionaries(
+        {"values": st.lists(ANY_ITEM, max_size=2)}, optional={"metadata": MAPS, "next": VALUES}
+    ),
+    ITEM_LINE: st.fixed_dictionaries(
+        {**{name: st.just(each) for name, each in IDS.items()}, "item": ANY_ITEM}
+    ),
+    RUN: GIVEN_RUNS,
+    RUNS_CONTAINER: st.fixed_dictionaries({"runs": st.lists(GIVEN_RUNS, max_size=2)}),
+    RUN_LINE: st.fixed_dictionaries({"tenant": st.just("t"), "run": GIVEN_RUNS}),
+}
+FITTING = [
+    (ITEM, AWKWARD_ITEM),
+    (ATTEMPT, {"message": "sent", "from": "ele", "on": 1}),
+    (HISTORY_CONTAINER, {"metadata": {"limit": 1}, "values": [AWKWARD_ITEM]}),
+    (ITEM_LINE, {**IDS, "item": AWKWARD_ITEM}),
+    (RUN, RUN_OF_OBJECTS),
+    (RUNS_CONTAINER, {"runs": [RUN_OF_OBJECTS], "total": 1}),
+    (RUN_LINE, {"tenant": "t", "run": RUN_OF_OBJECTS}),
+]
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Return every map and list within a value, each with every key or index it has."""
+    if not isinstance(value, dict | list):
+        return []
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    return [(value, key) for key in keys] + [place for key in keys for place in places(value[key])]
+
+
+@st.composite
+def damaged(draw: st.DrawFn, documents: st.SearchStrategy[Document]) -> Any:
+    """A document in which a member, however deep, has become anything, is gone, or has got a neighbour."""
+    document = json.loads(json.dumps(draw(documents)))
+    if not (all_places := places(document)):
+        return draw(VALUES)
+    holder, key = draw(st.sampled_from(all_places))
+    match draw(st.sampled_from(("another", "none", "one more"))):
+        case "another":
+            holder[key] = draw(VALUES)
+        case "none":
+            del holder[key]
+        case _ if isinstance(holder, dict):
+            holder[draw(NAMES)] = draw(VALUES)
+        case _:
+            holder.append(draw(VALUES))
+    return document
+
+
+def outcome(load: Callable[[Any], Any], document: Any) -> tuple[str, Any]:
+    try:
+        return "loaded", json.dumps(load(document))
+    except ValidationError as error:
+        return "refused", error.messages
+
+
+@pytest.mark.parametrize("schema", DOCUMENTS, ids=lambda schema: type(schema).__name__)
+def test_it_is_what_marshmallow_makes_of_it(schema: DocumentSchema) -> None:
+    @given(DOCUMENTS[schema] | damaged(DOCUMENTS[schema]) | VALUES)
+    @examples(5)
+    def holds(document: Any) -> None:
+        loaded = outcome(lambda each: loading.load(schema, each), document)
+        assert loaded == outcome(schema.load, document)
+
+    holds()
+
+
+@pytest.mark.parametrize(("schema", "document"), FITTING, ids=[type(each).__name__ for each, _ in FITTING])
+def test_a_document_that_fits_needs_no_second_look(
+    schema: DocumentSchema, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = schema.load(document)
+
+    def refuse(*args: Any, **kwargs: Any) -> Never:
+        pytest.fail("marshmallow was asked")
+
+    monkeypatch.setattr(Schema, "load", refuse)
+    assert loading.load(schema, document) == expected
