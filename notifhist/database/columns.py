@@ -20,7 +20,7 @@ COUNT_COLUMNS = {
 }
 """The columns of `run_count` with their types, but for `divided`, which begins as 0."""
 INSERT_ITEMS = f"INSERT INTO history_item ({', '.join(ITEM_COLUMNS)})"
-UNLESS_THERE = "ON CONFLICT (series_id, ticks, rest) DO NOTHING RETURNING ticks, rest"
+UNLESS_THERE = "ON CONFLICT (series_id, ticks, rest) DO NOTHING"
 INSERT_COUNTS = f"INSERT INTO run_count ({', '.join(COUNT_COLUMNS)})"
 OR_ADD = "ON CONFLICT (tenant_id, shift, bucket, one, other) DO UPDATE SET " + ", ".join(
     f"{runs} = run_count.{runs} + excluded.{runs}" for runs in RUNS_OF_PARTS

@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import orjson
 import peewee
 
 from notifhist.database.columns import (
@@ -90,14 +91,14 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
         A row has the columns ITEM_COLUMNS.
         """
-        insert = f"{INSERT_ITEMS} {_from_arrays(ITEM_COLUMNS)} {UNLESS_THERE}"
-        inserted: list[tuple[int, int]] = self.execute_sql(insert, _columns(rows)).fetchall()  # type: ignore[no-untyped-call]
+        insert = f"{INSERT_ITEMS} {_from_json(ITEM_COLUMNS)} {UNLESS_THERE} RETURNING ticks, rest"
+        inserted: list[tuple[int, int]] = self.execute_sql(insert, [_json(ITEM_COLUMNS, rows)]).fetchall()  # type: ignore[no-untyped-call]
         return inserted
 
     def add_counts(self, rows: Sequence[Sequence[Any]]) -> None:
         """Add counts of runs to those that are there, in one round trip. A row has the columns COUNT_COLUMNS."""
-        insert = f"{INSERT_COUNTS} {_from_arrays(COUNT_COLUMNS)} {OR_ADD}"
-        self.execute_sql(insert, _columns(rows))  # type: ignore[no-untyped-call]
+        insert = f"{INSERT_COUNTS} {_from_json(COUNT_COLUMNS)} {OR_ADD}"
+        self.execute_sql(insert, [_json(COUNT_COLUMNS, rows)])  # type: ignore[no-untyped-call]
 
     def index_texts(self, texts: Sequence[tuple[int, str]]) -> None:
         """Do nothing: the index is one of the table's own."""
@@ -133,10 +134,11 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         self.execute_sql(sql, parameters)  # type: ignore[no-untyped-call]  # by peewee's stubs
 
 
-def _from_arrays(types: Mapping[str, str]) -> str:
-    """Return the SELECT of rows that are given as one array for each column."""
-    return f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in types.values())})"  # noqa: S608
+def _from_json(types: Mapping[str, str]) -> str:
+    """Return the SELECT of rows that are given as one text, see `_json`: its driver writes arrays ten times slower."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
+    return f"SELECT * FROM json_to_recordset(%s::json) AS given ({columns})"  # noqa: S608
 
 
-def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _json(names: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+    return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()

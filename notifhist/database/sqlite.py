@@ -23,8 +23,9 @@ from notifhist.database.columns import (
 )
 
 _BUSY_TIMEOUT_S = 20
-_LOOK_AGAIN_S = 0.001
+_LOOK_AGAIN_S, _LOOK_AGAIN_AT_LAST_S = 0.0001, 0.001
 _READING = "DEFERRED"
+_TICKS, _REST = (list(ITEM_COLUMNS).index(name) for name in ("ticks", "rest"))
 _INSTRUCTIONS = 500_000
 """Of SQLite's virtual machine, some tens of ms: so often it is asked whether a statement takes too long."""
 _PRAGMAS_OF_NEW_FILES = (
@@ -68,6 +69,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
             pragmas=_PRAGMAS,
         )
         self._opened = threading.local()
+        self._writer = threading.Lock()
 
     def _connect(self) -> Any:
         give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
@@ -110,20 +112,55 @@ class SqliteDatabase(peewee.SqliteDatabase):
         return self.atomic("IMMEDIATE")
 
     def begin(self, lock_type: str | None = None) -> None:
-        """Begin a transaction. Who has to wait for the lock looks for it every millisecond.
+        """Begin a transaction. Who has to wait for another process looks soon again, at last every millisecond.
 
-        SQLite by itself would look again ever more rarely, at last every 0.1 s, and leave the disk idle.
+        SQLite by itself would look ever more rarely, at last every 0.1 s, and leave the disk idle. This process's
+        own threads do not look: the next one is woken.
         """
         if lock_type == _READING:
             super().begin(lock_type)  # it waits for nobody
             return
-        give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
+        if not self._writer.acquire(timeout=_BUSY_TIMEOUT_S):
+            raise peewee.OperationalError("database is locked")
+        self._opened.writes = True
+        try:
+            self._wait_for_turn(lock_type)
+        except BaseException:
+            self._let_others_write()
+            raise
+
+    def _wait_for_turn(self, lock_type: str | None) -> None:
+        give_up_at, pause_s = time.monotonic() + _BUSY_TIMEOUT_S, _LOOK_AGAIN_S
         self._set_busy_timeout(0)
         try:
             while not self._has_begun(lock_type, final=time.monotonic() > give_up_at):
-                time.sleep(_LOOK_AGAIN_S)
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LOOK_AGAIN_AT_LAST_S)
         finally:
             self._set_busy_timeout(_BUSY_TIMEOUT_S)
+
+    def commit(self) -> Any:
+        """Commit. One that fails is rolled back next."""
+        super().commit()
+        self._let_others_write()
+
+    def rollback(self) -> Any:
+        """Undo the transaction."""
+        try:
+            super().rollback()
+        finally:
+            self._let_others_write()
+
+    def _close(self, connection: Any) -> None:
+        try:
+            super()._close(connection)  # type: ignore[misc]  # peewee's stubs leave it out
+        finally:
+            self._let_others_write()
+
+    def _let_others_write(self) -> None:
+        if getattr(self._opened, "writes", False):
+            self._opened.writes = False
+            self._writer.release()
 
     def _has_begun(self, lock_type: str | None, final: bool) -> bool:
         try:
@@ -135,7 +172,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
         return True
 
     def _set_busy_timeout(self, seconds: int) -> None:
-        self.execute_sql(f"PRAGMA busy_timeout = {seconds * 1000}")
+        self.connection().execute(f"PRAGMA busy_timeout = {seconds * 1000}")  # type: ignore[no-untyped-call]  # by peewee's stubs
 
     def reading(self) -> Any:
         """Return a transaction whose reads all see the same state."""
@@ -176,7 +213,8 @@ class SqliteDatabase(peewee.SqliteDatabase):
         A row has the columns ITEM_COLUMNS.
         """
         insert = f"{INSERT_ITEMS} VALUES ({', '.join('?' * len(ITEM_COLUMNS))}) {UNLESS_THERE}"
-        return [key for row in rows for key in self.execute_sql(insert, row).fetchall()]
+        # Not by RETURNING: for that SQLite keeps a copy of all that it changes, in a file that it makes each time.
+        return [(row[_TICKS], row[_REST]) for row in rows if self.execute_sql(insert, row).rowcount]
 
     def add_counts(self, rows: Sequence[Sequence[Any]]) -> None:
         """Add counts of runs to those that are there. A row has the columns COUNT_COLUMNS."""
