@@ -29,6 +29,10 @@ _MOST_XML, _MOST_TIMES = 64 * 1024 * 1024, 8
 _INSERT_BATCH = 200  # rows of one statement; SQLite takes 32,766 parameters at most
 
 
+Texts = tuple[str, str | None, int]
+"""What is kept of an item: its JSON, its XML and the version of the mapping to that."""
+
+
 @dataclass(frozen=True)
 class Recorded:
     """Items as they were recorded, and how many of them were not there before."""
@@ -57,12 +61,16 @@ def record_items(
             _require_same(earlier, document)
     known: dict[Key, Document] = {}
     partitions.prepare(db, [key.ticks for key in first], now_ticks, oldest_ms)
+    # In the order of their keys: two senders of the same items wait for each other, never both.
+    pairs = sorted(first.items(), key=itemgetter(0))
+    batches = [dict(pairs[start : start + _INSERT_BATCH]) for start in range(0, len(pairs), _INSERT_BATCH)]
+    # Before the transaction, for which others wait; not those of all, which may take hundreds of megabytes.
+    texts = _all_texts_of(batches[0]) if batches else {}
     with db.writing():
         series_id = ensure_series(db, check)
-        # In the order of their keys: two senders of the same items wait for each other, never both.
-        pairs = sorted(first.items(), key=itemgetter(0))
-        for start in range(0, len(pairs), _INSERT_BATCH):
-            known |= _insert_or_find(db, series_id, dict(pairs[start : start + _INSERT_BATCH]))
+        for batch in batches:
+            known |= _insert_or_find(db, series_id, batch, texts or _all_texts_of(batch))
+            texts = {}
     return Recorded(tuple(known.get(key, first[key]) for key in keys), len(first) - len(known))
 
 
@@ -72,10 +80,11 @@ def replace_item(
     """Create the item of the document's id or replace it; return whether it was created."""
     key = key_of(document["id"])
     partitions.prepare(db, [key.ticks], now_ticks, oldest_ms)
+    texts = texts_of(document)
     with db.writing():
         series_id = ensure_series(db, check)
-        while not (created := bool(_insert(db, series_id, {key: document}))):
-            if _update(db, series_id, key, document):
+        while not (created := bool(_insert(db, series_id, {key: texts}))):
+            if _update(db, series_id, key, texts):
                 break  # else somebody has deleted it in between
     return created
 
@@ -106,7 +115,7 @@ def add_attempt(
                 break
         else:
             raise NotFound("No such notification.", f"{notification_id} is not among the item's results.")
-        _update(db, series_of(check), key, document)
+        _update(db, series_of(check), key, texts_of(document))
     return document
 
 
@@ -123,34 +132,38 @@ def delete_item(db: Database, check: CheckPath, item_id: str, oldest_ms: int | N
         raise NotFound("No such item.", f"{item_id} is not in this check's history.")
 
 
-def _insert_or_find(db: Database, series_id: int, items: dict[Key, Document]) -> dict[Key, Document]:
-    """Insert those of `items` that are not there, and return those that are.
+def _insert_or_find(
+    db: Database, series_id: int, items: dict[Key, Document], texts: dict[Key, Texts]
+) -> dict[Key, Document]:
+    """Insert those of `items`, with their texts, that are not there, and return those that are.
 
     Raises ItemConflict where one that is there has other content.
     """
     known: dict[Key, Document] = {}
-    missing = items
+    missing = set(items)
     while missing:
-        inserted = _insert(db, series_id, missing)
-        found = dict(_known(db, series_id, missing.keys() - inserted))
+        inserted = _insert(db, series_id, {key: texts[key] for key in missing})
+        found = dict(_known(db, series_id, missing - inserted))
         for key, document in found.items():
             _require_same(document, items[key])
         known |= found
         # What was neither inserted nor found has been deleted in between.
-        missing = {key: items[key] for key in missing if key not in inserted and key not in found}
+        missing = missing - inserted - found.keys()
     return known
 
 
-def _insert(db: Database, series_id: int, items: dict[Key, Document]) -> set[Key]:
+def _insert(db: Database, series_id: int, items: dict[Key, Texts]) -> set[Key]:
     """Insert those of `items` that are not there; return their keys."""
-    if not items:
-        return set()
-    rows = [(series_id, *key, *texts_of(document)) for key, document in items.items()]
+    rows = [(series_id, *key, *texts) for key, texts in items.items()]
     return {Key(*key) for key in db.insert_items(rows)}
 
 
-def texts_of(document: Document) -> tuple[str, str | None, int]:
-    """Return what is kept of an item: its JSON, its XML and the version of the mapping to that.
+def _all_texts_of(items: dict[Key, Document]) -> dict[Key, Texts]:
+    return {key: texts_of(document) for key, document in items.items()}
+
+
+def texts_of(document: Document) -> Texts:
+    """Return what is kept of an item.
 
     XML that is many times as long as the JSON is not kept. Raises BadRequest where it would be so long that nobody
     could be answered it.
@@ -186,9 +199,9 @@ def _require_same(known: Document, given: Document) -> None:
         raise ItemConflict(details=f"{given['id']} is there already; PUT replaces it.")
 
 
-def _update(db: Database, series_id: Any, key: Key, document: Document) -> int:
+def _update(db: Database, series_id: Any, key: Key, texts: Texts) -> int:
     """Replace an item; return whether it is there, as 0 or 1."""
-    columns = dict(zip(("document", "xml", "xml_version"), texts_of(document), strict=True))
+    columns = dict(zip(("document", "xml", "xml_version"), texts, strict=True))
     updated: int = HistoryItemRow.update(**columns).where(_is_item(series_id, key)).execute(db)
     return updated
 

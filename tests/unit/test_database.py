@@ -1,6 +1,7 @@
 import sqlite3
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,57 @@ def test_a_file_that_is_not_yet_in_wal_mode_is_waited_for(tmp_path: Path) -> Non
         assert isinstance(database, SqliteDatabase)
         assert database.pragma("journal_mode") == "wal"
         database.close()
+
+
+def test_threads_write_in_turns(sqlite_database: str) -> None:
+    database = open_database(sqlite_database)
+    order: list[str] = []
+
+    def write() -> None:
+        lease(database)
+        with database.writing():
+            order.append("other")
+            insert(database)
+        database.close()
+
+    other = threading.Thread(target=write)
+    lease(database)
+    with database.writing():
+        other.start()
+        time.sleep(0.05)
+        order.append("first")
+    other.join()
+    assert order == ["first", "other"]
+    assert count(database) == 1
+    database.close()
+
+
+def test_a_thread_that_waits_too_long_for_another_gives_up(
+    sqlite_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifhist.database.sqlite._BUSY_TIMEOUT_S", 0.05)
+    database = open_database(sqlite_database)
+    errors: list[Exception] = []
+
+    def write() -> None:
+        lease(database)
+        try:
+            with database.writing():
+                insert(database)
+        except peewee.OperationalError as error:
+            errors.append(error)
+        database.close()
+
+    lease(database)
+    with database.writing():
+        other = threading.Thread(target=write)
+        other.start()
+        other.join()
+    assert [is_unreachable(error) for error in errors] == [True]
+    with database.writing():
+        insert(database)
+    assert count(database) == 1
+    database.close()
 
 
 def test_writing_takes_the_lock_at_once(sqlite_database: str) -> None:
