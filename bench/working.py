@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from bench.servers import Server
 from bench.storing import Figure, close, fill, opened, size_of
 from bench.summary import percentile
 from bench.targets import Target
-from bench.workloads import JSON, LIMITS, XML, check_uri, get_bytes, headers, workloads
+from bench.workloads import JSON, LIMITS, XML, Workload, check_uri, get_bytes, headers, workloads
 from notifhist.queries.history import count_items
 from notifhist.serving import THREADS
 from schemas.document import Document
@@ -37,6 +37,7 @@ _SHORT_ITEM_BYTES = 300
 _QUIET_WINDOWS, _PAGE_WINDOWS = 3, 1.5
 _CONNECTIONS = 8
 _MEGABYTE = 1e6
+_LONG = ("W5", "W5x")
 _PARTS = (0.01, 0.2, 1.0)
 """After what parts of all requests the memory is looked at."""
 
@@ -110,10 +111,8 @@ def memory(plan: "Plan", target: Target, scratch: Path) -> list[Figure]:
             return service.ask(uri, headers(uri, accept, key)).body
 
         found = workloads(prepared, lambda uri: orjson.loads(body(uri)))
-        mixed = [Request(get_bytes(uri, each.accept, key)) for each in found for uri in each.uris[:20]]
-        random.Random(1).shuffle(mixed)
-        client.learn("mixed", mixed)
-        items, page = (next(each for each in found if each.name == name) for name in ("W1", "W5x"))
+        client.learn("mixed", _mixed(found, key))
+        page = next(each for each in found if each.name == "W5x")
         uss, answered = [], 0
         for part in _PARTS:
             more = max(_CONNECTIONS, int(plan.requests * part) - answered)
@@ -123,8 +122,8 @@ def memory(plan: "Plan", target: Target, scratch: Path) -> list[Figure]:
         size = len(body(page.uris[0], XML))
     with servers.service(prepared.url, scratch, THREADS) as service, load.client() as client:
         client.learn("page", [Request(get_bytes(uri, XML, key)) for uri in page.uris])
-        client.learn("items", [Request(get_bytes(uri, JSON, key)) for uri in items.uris])
-        client.measure("items", service.port, seconds=plan.seconds)
+        client.learn("others", _mixed([each for each in found if each.name not in _LONG], key))
+        client.measure("others", service.port, seconds=_PAGE_WINDOWS * plan.seconds, connections=_CONNECTIONS)
         fresh = _uss_of(_worker_of(service))
         with _highest_uss(_worker_of(service)) as highest:
             client.measure("page", service.port, seconds=_PAGE_WINDOWS * plan.seconds)
@@ -135,8 +134,17 @@ def memory(plan: "Plan", target: Target, scratch: Path) -> list[Figure]:
         ),
         Figure("the same, beside that after a fifth of them", uss[-1] / uss[1], "times", most=1.1),
         Figure("the same, beside that after a hundredth of them", uss[-1] / uss[0], "times"),
-        Figure("memory that a page of 1000 items adds, beside its own size", added, "times", most=4),
+        Figure(
+            "memory that pages of 1000 items add to that of all others, beside one", added, "times", most=4
+        ),
     ]
+
+
+def _mixed(found: Sequence[Workload], key: str) -> list[Request]:
+    """Return requests of all these kinds, in no order."""
+    mixed = [Request(get_bytes(uri, each.accept, key)) for each in found for uri in each.uris[:20]]
+    random.Random(1).shuffle(mixed)
+    return mixed
 
 
 def _worker_of(service: Server) -> int:

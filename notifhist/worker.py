@@ -3,6 +3,7 @@
 Each override says what that was. It answers what never reaches the app as the app would.
 """
 
+import ctypes
 import re
 import time
 import uuid
@@ -34,6 +35,9 @@ READ_SECONDS = 15.0
 STOP_SECONDS = 2.0
 """How long a stopping worker listens to silent clients; gunicorn's own value for idle connections."""
 LINGER_SECONDS = 0.5
+TAKEN_BY_ITSELF_BYTES, KEPT_BYTES = 8 * 2**20, 16 * 2**20
+"""A buffer of so many bytes is given back at once; of all others no more than so many are kept unused."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 DRAIN_BYTES, DRAIN_SECONDS = 64 * 2**20, 10.0
 
 
@@ -131,6 +135,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         RequestParser.mesg_class = Incoming
         # Chosen when prometheus_client was imported, by the command line perhaps, and without the directory.
         values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
+        _keep_memory()
         super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:
@@ -215,6 +220,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
             tenant=None,
             request_id=request_id,
         )
+
+
+def _keep_memory() -> None:
+    """Have glibc keep what a long answer takes for the next one, up to a bound for each thread.
+
+    By itself it learns from the longest what to keep, without much of a bound, and until then gives all back: then
+    the kernel takes longer to find and clear memory for each answer than all else takes.
+    """
+    with suppress(AttributeError, OSError):  # another libc
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, TAKEN_BY_ITSELF_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 class LateRequest(BadRequest):

@@ -27,6 +27,8 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     JOINED = "STRING_AGG"
     """The aggregate that makes one text of many: of these and a separator."""
+    TEXTS_AT_ONCE = 250
+    """How many texts of a page to put together by one statement: the driver has each three times."""
 
     def __init__(self, url: str, *, statement_timeout_s: float = 0) -> None:
         self._timeout_s = statement_timeout_s

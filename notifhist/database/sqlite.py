@@ -54,6 +54,8 @@ class SqliteDatabase(peewee.SqliteDatabase):
 
     JOINED = "GROUP_CONCAT"
     """The aggregate that makes one text of many: of these and a separator."""
+    TEXTS_AT_ONCE = 500
+    """How many texts of a page to put together by one statement: fewer take less memory, and longer."""
 
     def __init__(self, path: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
         self._timeout_s = statement_timeout_s

@@ -16,7 +16,7 @@ from notifhist.models import HistoryItemRow, SeriesRow, TenantRow
 from notifhist.paging import Key, id_of, key_of
 from notifhist.queries.series import alarm_digest, check_values, is_of_given_check
 from notifhist.representation import as_xml
-from notifhist.representation.kept import Kept, KeptList
+from notifhist.representation.kept import Kept, KeptList, encoded
 from notifhist.statements import Statement, given
 from schemas.fields import TICKS_PER_MS
 from schemas.query import AlarmPath, CheckPath, HistoryQuery
@@ -49,27 +49,45 @@ def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[s
 def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, *, as_xml: bool) -> HistoryPage:
     """Return one page of a check's items, oldest first unless `query.reverse`.
 
-    One SELECT, a range of one index, however long the history.
+    A range of one index, however long the history.
     """
     low = Key(max(low_ticks(query.from_ms), low_ticks(oldest_ms)), _MIN_BIGINT)
     high = Key(_high_ticks(query.to_ms), _MAX_BIGINT)
     if query.marker is not None:
         marker = key_of(query.marker)
         low, high = (low, min(high, marker)) if query.reverse else (max(low, marker), high)
-    page = {
-        **check_values(query.check),
-        "low_ticks": low.ticks,
-        "low_rest": low.rest,
-        "high_ticks": high.ticks,
-        "high_rest": high.rest,
-        "limit": query.limit,
-    }
-    ((elements, count, rendered, *behind),) = _PAGES[query.reverse, as_xml].rows(db, **page)
-    items = KeptList(None, elements or "") if as_xml else KeptList(elements or "")
-    if rendered < count:  # some by another version of the mapping, so all are rendered from their JSON
-        ((documents, count, _, *behind),) = _PAGES[query.reverse, False].rows(db, **page)
-        items = KeptList(documents or "")
-    return HistoryPage(items, count, None if behind[0] is None else id_of(Key(*behind)))
+    page, rendered = _read(db, query, low, high, as_xml=as_xml)
+    if rendered < page.count:  # some by another version of the mapping, so all are rendered from their JSON
+        page, _ = _read(db, query, low, high, as_xml=False)
+    return page
+
+
+def _read(db: Database, query: HistoryQuery, low: Key, high: Key, *, as_xml: bool) -> tuple[HistoryPage, int]:
+    """Return the page of the items from `low` to `high`, and how many of them have a text.
+
+    Read in pieces: a database needs memory for a text several times while it puts that together.
+    """
+    texts: list[bytes] = []
+    count, rendered, behind = 0, 0, high if query.reverse else low
+    is_end = False
+    while count < query.limit and not is_end:
+        low, high = (low, behind) if query.reverse else (behind, high)
+        ((text, items, rendered_items, *key),) = _PAGES[query.reverse, as_xml].rows(
+            db,
+            **check_values(query.check),
+            low_ticks=low.ticks,
+            low_rest=low.rest,
+            high_ticks=high.ticks,
+            high_rest=high.rest,
+            limit=min(query.limit - count, db.TEXTS_AT_ONCE),
+        )
+        if text:
+            texts.append(encoded(text))
+        count, rendered = count + items, rendered + rendered_items
+        if not (is_end := key[0] is None):
+            behind = Key(*key)
+    items_ = KeptList((), texts) if as_xml else KeptList(texts)
+    return HistoryPage(items_, count, None if is_end else id_of(behind)), rendered
 
 
 def get_item(
@@ -136,7 +154,7 @@ def _current_xml() -> Any:
 
 
 def _page_of(reverse: bool, as_xml_: bool) -> Statement:
-    """Return the statement for a page as one text, the numbers of its items and of its texts, and the key behind it.
+    """Return the statement for a piece of a page: it as one text, its numbers of items and of texts, the key behind it.
 
     One row, however many items: to take each from the database's hands costs more than to find it.
     """

@@ -11,7 +11,7 @@ from notifhist.models import NotificationRunRow, TenantRow
 from notifhist.queries.run_filters import asked_codes, asked_terms
 from notifhist.queries.run_totals import Totals
 from notifhist.queries.tenants import find_tenant, numbers_of
-from notifhist.representation.kept import KeptList
+from notifhist.representation.kept import KeptList, encoded
 from notifhist.statements import Statement, given
 from schemas.fields import MAX_INSTANT, MIN_INSTANT
 from schemas.query import RunsQuery
@@ -20,7 +20,7 @@ _MOST_SKIPPED = 1000
 """Runs that are skipped one by one before a page; the way to a deeper one is looked up in the counts."""
 _FEW = 2000
 """Runs that are rather looked up one by one, and sorted, than met along the way of all runs by their date."""
-_NONE = KeptList("")
+_NONE = KeptList(())
 _SEARCH = "search"
 _TAKEN_FOR_ANOTHER = frozenset("\ufffd\ufffe\uffff")
 _ALWAYS = (MIN_INSTANT, MAX_INSTANT + 1)
@@ -119,7 +119,7 @@ class _Selection:
         statement = _reading(self._shape, self._query.descending, self._query.include_objects, are_few)
         page = {"begin": begin, "end": end, "skipped": skipped, "limit": limit}
         ((documents,),) = statement.rows(self._db, **page, **self._values)
-        return KeptList(documents or "")
+        return KeptList([encoded(documents)] if documents else ())
 
 
 def _has_trigrams(needle: str) -> bool:

@@ -18,9 +18,12 @@ def parts(document: Document | Kept, schema: DocumentSchema) -> list[bytes]:
     texts: list[bytes] = []
 
     def put_aside(value: Any) -> orjson.Fragment:
+        if isinstance(value, KeptList):
+            texts.extend(value.json)
+            return orjson.Fragment(f"[{','.join([HERE] * len(value.json))}]")
         if isinstance(value, Kept) and value.json is not None:
             texts.append(value.json)
-            return orjson.Fragment(f"[{HERE}]" if isinstance(value, KeptList) else HERE)
+            return orjson.Fragment(HERE)
         raise TypeError
 
     return insert(texts, orjson.dumps(document, default=put_aside))

@@ -54,7 +54,7 @@ def parts(document: Document | Kept, schema: DocumentSchema) -> list[bytes]:
             return [_DECLARATION.encode(), document.xml]
         return parts(orjson.loads(document.json or b""), schema)
     kept = [each for each in document.values() if isinstance(each, KeptList)]
-    texts = [each.xml for each in kept if each.xml is not None]
+    texts = [piece for each in kept for piece in each.xml or ()]
     return insert(texts, (_DECLARATION + element(document, schema, schema.root)).encode())
 
 
@@ -139,8 +139,8 @@ def _member(name: str, field: fields.Field[Any]) -> _Write:
     def write_list(value: Any) -> str:
         if isinstance(value, KeptList):
             if value.xml is not None:
-                return f"<{name}>{HERE}</{name}>" if value.xml else f"<{name}/>"
-            value = orjson.loads(b"[%b]" % (value.json or b""))
+                return f"<{name}>{HERE * len(value.xml)}</{name}>" if value.xml else f"<{name}/>"
+            value = orjson.loads(b"[%b]" % b",".join(value.json))
         inner = "".join([write(each) for each in value or ()])
         return inner if inner and item is None else _tagged(name, inner)
 

@@ -1,5 +1,6 @@
 """Documents that are kept as text, so that they need not be read and written again on their way to the wire."""
 
+from collections.abc import Sequence
 from itertools import zip_longest
 
 HERE = "\0"
@@ -15,14 +16,26 @@ class Kept:
     __slots__ = ("json", "xml")
 
     def __init__(self, json: str | bytes | None, xml: str | bytes | None = None) -> None:
-        self.json = json.encode() if isinstance(json, str) else json
-        self.xml = xml.encode() if isinstance(xml, str) else xml
+        self.json = None if json is None else encoded(json)
+        self.xml = None if xml is None else encoded(xml)
 
 
-class KeptList(Kept):
-    """Documents in a row, none or more: JSON texts with commas between them, or elements one after the other."""
+class KeptList:
+    """Documents in a row, none or more: JSON texts with commas between them, or elements one after the other.
 
-    __slots__ = ()
+    In pieces of some documents each, so that no text is long; the XML as with `Kept`.
+    """
+
+    __slots__ = ("json", "xml")
+
+    def __init__(self, json: Sequence[bytes], xml: Sequence[bytes] | None = None) -> None:
+        self.json = json
+        self.xml = xml
+
+
+def encoded(text: str | bytes) -> bytes:
+    """Return a text as UTF-8; some databases give it as that."""
+    return text.encode() if isinstance(text, str) else text
 
 
 def insert(texts: list[bytes], around: bytes) -> list[bytes]:

@@ -102,9 +102,10 @@ def test_pages_of_items(items: list[Document], marker: str | None) -> None:
     page = {"values": items, "metadata": metadata}
     assert_same(page, HISTORY_PAGE)
     assert_same(page, HISTORY_CONTAINER)
-    texts = ",".join(as_json.text(item) for item in items)
-    elements = "".join(as_xml.element(item, ITEM, ITEM.root) for item in items)
-    for kept in (KeptList(texts), KeptList(None, elements)):
+    texts = [as_json.text(item).encode() for item in items]
+    elements = [as_xml.element(item, ITEM, ITEM.root).encode() for item in items]
+    in_one_piece = KeptList([b",".join(texts)] if items else (), [b"".join(elements)] if items else ())
+    for kept in (KeptList(texts), KeptList((), elements), in_one_piece):
         document = {"values": kept, "metadata": metadata}
         assert as_xml.render(document, HISTORY_PAGE) == plain_xml.render(page, HISTORY_PAGE)
 
