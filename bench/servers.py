@@ -108,6 +108,11 @@ def ceiling(answers: Path, folder: Path, threads: int = THREADS) -> AbstractCont
     return running("ceiling", _module("bench.ceiling", answers=answers, threads=threads), folder)
 
 
+def committing(url: str, folder: Path, threads: int) -> AbstractContextManager[Server]:
+    """Run the bare server that commits a row in the database at `url` with each request; see `running`."""
+    return running("committing", _module("bench.ceiling", commits=url, threads=threads), folder)
+
+
 def idiomatic(database: Path, folder: Path) -> AbstractContextManager[Server]:
     """Run the plain application over its file; see `running`."""
     return running("idiomatic", _module("bench.idiomatic", database=database, threads=THREADS), folder)

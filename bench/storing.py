@@ -3,10 +3,8 @@
 import json
 import os
 import random
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -16,6 +14,7 @@ import orjson
 
 from bench import load as generator
 from bench import servers
+from bench.commits import committer
 from bench.data import MS_PER_DAY, TENANT, ServiceStore
 from bench.documents import Items
 from bench.targets import SqliteFile, Target
@@ -34,8 +33,6 @@ _ITEM_BYTES, _SHORT_ITEM_BYTES = 2000, 300
 _CHECKS = [CheckPath(TENANT, "en0", "al0", f"ch{n}") for n in range(10)]
 _BATCH = 1000
 _CLIENTS = 16
-_ROW = random.Random(1).randbytes(5000)
-"""About as much as is kept of an item of 2 kB, and nothing that could be compressed."""
 
 
 class Figure(NamedTuple):
@@ -115,24 +112,30 @@ def _seconds_of_schema(lines: Path) -> float:
 
 
 def record(plan: "Plan", target: Target, scratch: Path) -> list[Figure]:
-    """Measure items recorded by POST, beside commits of one row, and appends of as much, each on disk."""
+    """Measure items recorded by POST, beside commits of one row, bare and behind a bare server, and appends."""
     key = _empty_with_key(target)
     rates: dict[str, list[float]] = {}
+    other_url = f"sqlite:///{scratch}/bare.db" if isinstance(target, SqliteFile) else target.url
     with (
+        committer(other_url) as commit,
         servers.service(target.url, scratch, THREADS, workers=cpu_count()) as service,
+        servers.committing(other_url, scratch, THREADS) as bare,
         generator.client() as client,
     ):
         client.learn("POST", list(recordings(_CHECKS, _ITEM_BYTES, key)))
+
+        def posts(server: servers.Server, clients: int) -> float:
+            return client.measure(
+                "POST", server.port, seconds=plan.seconds, warm_up=plan.seconds / 5, connections=clients
+            ).per_second
+
         ways: dict[str, Callable[[], float]] = {
             "append": lambda: _appends(scratch, plan.seconds),
-            "commit": lambda: _commits(target, scratch, plan.seconds),
+            "commit": lambda: _per_second(commit, plan.seconds),
+            "bare": lambda: posts(bare, 1),
+            "one": lambda: posts(service, 1),
+            "many": lambda: posts(service, _CLIENTS),
         }
-        for clients in (1, _CLIENTS):
-            ways[f"POST {clients}"] = lambda clients=clients: (
-                client.measure(  # type: ignore[misc]
-                    "POST", service.port, seconds=plan.seconds, warm_up=plan.seconds / 5, connections=clients
-                ).per_second
-            )
         for _ in range(plan.rounds):
             for name, measure in ways.items():
                 rates.setdefault(name, []).append(measure())
@@ -140,20 +143,20 @@ def record(plan: "Plan", target: Target, scratch: Path) -> list[Figure]:
     def quotient(over: str, under: str) -> float:
         return median(a / b for a, b in zip(rates[over], rates[under], strict=True))
 
-    many = f"POST {_CLIENTS}"
     return [
         Figure(
-            "POST, one client, beside bare commits of one row",
-            quotient("POST 1", "commit"),
-            "times",
-            least=0.5,
+            "POST, one client, beside bare commits of one row", quotient("one", "commit"), "times", least=0.5
         ),
-        Figure(f"POST, {_CLIENTS} clients, beside one", quotient(many, "POST 1"), "times", least=1.0),
         Figure(
-            "POST, one client, beside appends of 4 kB with fdatasync", quotient("POST 1", "append"), "times"
+            "a bare server with one commit for each POST, beside the same",
+            quotient("bare", "commit"),
+            "times",
         ),
-        Figure("POST, one client", median(rates["POST 1"]), "items/s"),
-        Figure(f"POST, {_CLIENTS} clients", median(rates[many]), "items/s"),
+        Figure("POST, one client, beside that server", quotient("one", "bare"), "times"),
+        Figure(f"POST, {_CLIENTS} clients, beside one", quotient("many", "one"), "times", least=1.0),
+        Figure("POST, one client, beside appends of 4 kB with fdatasync", quotient("one", "append"), "times"),
+        Figure("POST, one client", median(rates["one"]), "items/s"),
+        Figure(f"POST, {_CLIENTS} clients", median(rates["many"]), "items/s"),
     ]
 
 
@@ -165,22 +168,6 @@ def _appends(scratch: Path, seconds: float) -> float:
             os.fdatasync(file.fileno())
 
         return _per_second(append, seconds)
-
-
-def _commits(target: Target, scratch: Path, seconds: float) -> float:
-    if isinstance(target, SqliteFile):
-        with closing(sqlite3.connect(scratch / "bare.db", isolation_level=None)) as connection:
-            for pragma in ("page_size = 32768", "journal_mode = wal", "synchronous = full"):
-                connection.execute(f"PRAGMA {pragma}")
-            connection.execute("CREATE TABLE IF NOT EXISTS bare (n INTEGER PRIMARY KEY, row BLOB)")
-            return _per_second(
-                lambda: connection.execute("INSERT INTO bare (row) VALUES (?)", (_ROW,)), seconds
-            )
-    import psycopg  # of the extra `bench`
-
-    with psycopg.connect(target.url, autocommit=True) as other:
-        other.execute("CREATE TABLE IF NOT EXISTS bare (n BIGSERIAL PRIMARY KEY, row BYTEA)")
-        return _per_second(lambda: other.execute("INSERT INTO bare (row) VALUES (%s)", (_ROW,)), seconds)
 
 
 def _per_second(do: Callable[[], object], seconds: float) -> float:

@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
+from notifhist.database import PostgresqlDatabase, SqliteDatabase
 from tests.conftest import TENANT, MakeApp, MakeKey, authorized
 
 # The database is made for a test, not for an example: each example is a tenant of its own instead.
@@ -25,6 +26,13 @@ settings.register_profile("thorough", max_examples=400, deadline=None, suppress_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 Newcomer = Callable[..., FlaskClient]
+
+
+@pytest.fixture(autouse=True)
+def pages_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pages of more than two items read in pieces, as long ones are."""
+    for kind in (SqliteDatabase, PostgresqlDatabase):
+        monkeypatch.setattr(kind, "TEXTS_AT_ONCE", 2)
 
 
 @pytest.fixture
