@@ -4,6 +4,7 @@ Each override says what that was. It answers what never reaches the app as the a
 """
 
 import ctypes
+import os
 import re
 import time
 import uuid
@@ -36,8 +37,9 @@ STOP_SECONDS = 2.0
 """How long a stopping worker listens to silent clients; gunicorn's own value for idle connections."""
 LINGER_SECONDS = 0.5
 TAKEN_BY_ITSELF_BYTES, KEPT_BYTES = 8 * 2**20, 16 * 2**20
-"""A buffer of so many bytes is given back at once; of all others no more than so many are kept unused."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
+"""A buffer of so many bytes is given back at once; behind the last one in use each thread keeps so many at most."""
+_MALLOPT = {"MALLOC_TRIM_THRESHOLD_": (-1, KEPT_BYTES), "MALLOC_MMAP_THRESHOLD_": (-3, TAKEN_BY_ITSELF_BYTES)}
+"""The parameters of mallopt(3) by the variables of the environment that set them."""
 DRAIN_BYTES, DRAIN_SECONDS = 64 * 2**20, 10.0
 
 
@@ -135,7 +137,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         RequestParser.mesg_class = Incoming
         # Chosen when prometheus_client was imported, by the command line perhaps, and without the directory.
         values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
-        _keep_memory()
+        keep_memory()
         super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:
@@ -222,16 +224,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         )
 
 
-def _keep_memory() -> None:
-    """Have glibc keep what a long answer takes for the next one, up to a bound for each thread.
+def keep_memory() -> bool:
+    """Have glibc keep what a long answer takes for the next one; return whether it does as told.
 
-    By itself it learns from the longest what to keep, without much of a bound, and until then gives all back: then
-    the kernel takes longer to find and clear memory for each answer than all else takes.
+    By itself it learns from the longest what to keep, and until then gives all back: then the kernel takes longer to
+    find and clear memory for each answer than all else takes. What the environment sets stays as it is.
     """
-    with suppress(AttributeError, OSError):  # another libc
+    try:
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, TAKEN_BY_ITSELF_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
+    except (AttributeError, OSError):
+        return False  # another libc
+    results = [mallopt(*given) for variable, given in _MALLOPT.items() if variable not in os.environ]
+    return all(results)
 
 
 class LateRequest(BadRequest):

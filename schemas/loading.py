@@ -9,11 +9,16 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-from marshmallow import EXCLUDE, ValidationError, fields
+from marshmallow import EXCLUDE, ValidationError, fields, missing
 
 from schemas.document import DocumentSchema, OpenDocumentSchema, member_fields
+from schemas.fields import Documents
 
 _Load = Callable[[Any], Any]
+
+
+_KNOWN_HOOKS = {"_restore_loaded", "_restore_dumped", "_validate_whole", "_drop_null", "_drop_absent"}
+"""What these do is done here too: those of open and of closed documents, and what asks for `problems`."""
 
 
 class _Objection(Exception):
@@ -37,6 +42,8 @@ def load(schema: DocumentSchema, document: Any) -> Any:
 
 @cache
 def _loader(schema: DocumentSchema) -> _Load:
+    if not _is_known(schema):
+        return _object
     members = {
         name: _Member(field.attribute or str(field.name), _value_loader(field))
         for name, field in member_fields(schema).items()
@@ -70,6 +77,31 @@ def _loader(schema: DocumentSchema) -> _Load:
     return load_open if is_open else load_closed
 
 
+def _object(document: Any) -> Any:
+    raise _Objection
+
+
+def _is_known(schema: DocumentSchema) -> bool:
+    """Say whether all that a schema uses of marshmallow is known here; else only marshmallow can load its documents."""
+    hooks = {hook[0] for hooks in schema._hooks.values() for hook in hooks}
+    return hooks <= _KNOWN_HOOKS and all(map(_is_plain, schema.fields.values()))
+
+
+def _is_plain(field: fields.Field[Any]) -> bool:
+    if field.dump_only or field.load_default is not missing:
+        return False
+    if isinstance(field, fields.Nested):
+        return _is_bare(field) and field.unknown is None and not field.schema.many
+    if isinstance(field, fields.List):
+        return _is_bare(field) and isinstance(field, Documents) and _is_plain(field.inner)
+    return True
+
+
+def _is_bare(field: fields.Field[Any]) -> bool:
+    """Say whether what a field's class does with a value is all that there is to do."""
+    return not (field.validators or field.pre_load or field.post_load)
+
+
 def _value_loader(field: fields.Field[Any]) -> _Load:
     """Return what loads the value of one field. A null is an objection: some schemas take it for an absent member."""
     if isinstance(field, fields.Nested):
@@ -83,9 +115,7 @@ def _value_loader(field: fields.Field[Any]) -> _Load:
             return [load_each(each) for each in value]
 
         return load_list
-    # Where nothing comes before or after it, what a field's class does is all that `deserialize` does.
-    is_bare = not (field.validators or field.pre_load or field.post_load)
-    deserialize = field._deserialize
+    is_bare, deserialize = _is_bare(field), field._deserialize
 
     def load_value(value: Any) -> Any:
         if value is None:

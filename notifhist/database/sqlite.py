@@ -117,22 +117,23 @@ class SqliteDatabase(peewee.SqliteDatabase):
         """Begin a transaction. Who has to wait for another process looks soon again, at last every millisecond.
 
         SQLite by itself would look ever more rarely, at last every 0.1 s, and leave the disk idle. This process's
-        own threads do not look: the next one is woken.
+        own threads do not look: one of those that wait is woken.
         """
         if lock_type == _READING:
             super().begin(lock_type)  # it waits for nobody
             return
+        give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
         if not self._writer.acquire(timeout=_BUSY_TIMEOUT_S):
             raise peewee.OperationalError("database is locked")
         self._opened.writes = True
         try:
-            self._wait_for_turn(lock_type)
+            self._wait_for_others(lock_type, give_up_at)
         except BaseException:
             self._let_others_write()
             raise
 
-    def _wait_for_turn(self, lock_type: str | None) -> None:
-        give_up_at, pause_s = time.monotonic() + _BUSY_TIMEOUT_S, _LOOK_AGAIN_S
+    def _wait_for_others(self, lock_type: str | None, give_up_at: float) -> None:
+        pause_s = _LOOK_AGAIN_S
         self._set_busy_timeout(0)
         try:
             while not self._has_begun(lock_type, final=time.monotonic() > give_up_at):
@@ -142,7 +143,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
             self._set_busy_timeout(_BUSY_TIMEOUT_S)
 
     def commit(self) -> Any:
-        """Commit. One that fails is rolled back next."""
+        """Commit. If that fails, peewee rolls back next."""
         super().commit()
         self._let_others_write()
 
@@ -174,7 +175,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
         return True
 
     def _set_busy_timeout(self, seconds: int) -> None:
-        self.connection().execute(f"PRAGMA busy_timeout = {seconds * 1000}")  # type: ignore[no-untyped-call]  # by peewee's stubs
+        self.execute_sql(f"PRAGMA busy_timeout = {seconds * 1000}")
 
     def reading(self) -> Any:
         """Return a transaction whose reads all see the same state."""
@@ -247,7 +248,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
     def turn(self) -> Iterator[None]:
         """Hold one of many transactions in a row, and then let others write.
 
-        SQLite's lock knows no queue: who waits for it looks now and then, and would hardly ever find it free.
+        SQLite's lock knows no queue: other processes look now and then, and would hardly ever find it free.
         """
         started = time.monotonic()
         yield

@@ -72,7 +72,7 @@ def _read(db: Database, query: HistoryQuery, low: Key, high: Key, *, as_xml: boo
     is_end = False
     while count < query.limit and not is_end:
         low, high = (low, behind) if query.reverse else (behind, high)
-        ((text, items, rendered_items, *key),) = _PAGES[query.reverse, as_xml].rows(
+        ((text, read, with_text, *key),) = _PAGES[query.reverse, as_xml].rows(
             db,
             **check_values(query.check),
             low_ticks=low.ticks,
@@ -83,11 +83,11 @@ def _read(db: Database, query: HistoryQuery, low: Key, high: Key, *, as_xml: boo
         )
         if text:
             texts.append(encoded(text))
-        count, rendered = count + items, rendered + rendered_items
+        count, rendered = count + read, rendered + with_text
         if not (is_end := key[0] is None):
             behind = Key(*key)
-    items_ = KeptList((), texts) if as_xml else KeptList(texts)
-    return HistoryPage(items_, count, None if is_end else id_of(behind)), rendered
+    items = KeptList(None, texts) if as_xml else KeptList(texts)
+    return HistoryPage(items, count, None if is_end else id_of(behind)), rendered
 
 
 def get_item(

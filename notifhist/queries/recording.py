@@ -65,12 +65,11 @@ def record_items(
     pairs = sorted(first.items(), key=itemgetter(0))
     batches = [dict(pairs[start : start + _INSERT_BATCH]) for start in range(0, len(pairs), _INSERT_BATCH)]
     # Before the transaction, for which others wait; not those of all, which may take hundreds of megabytes.
-    texts = _all_texts_of(batches[0]) if batches else {}
+    first_texts = _all_texts_of(batches[0]) if batches else {}
     with db.writing():
         series_id = ensure_series(db, check)
-        for batch in batches:
-            known |= _insert_or_find(db, series_id, batch, texts or _all_texts_of(batch))
-            texts = {}
+        for n, batch in enumerate(batches):
+            known |= _insert_or_find(db, series_id, batch, _all_texts_of(batch) if n else first_texts)
     return Recorded(tuple(known.get(key, first[key]) for key in keys), len(first) - len(known))
 
 

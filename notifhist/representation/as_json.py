@@ -18,7 +18,7 @@ def parts(document: Document | Kept, schema: DocumentSchema) -> list[bytes]:
     texts: list[bytes] = []
 
     def put_aside(value: Any) -> orjson.Fragment:
-        if isinstance(value, KeptList):
+        if isinstance(value, KeptList) and value.json is not None:
             texts.extend(value.json)
             return orjson.Fragment(f"[{','.join([HERE] * len(value.json))}]")
         if isinstance(value, Kept) and value.json is not None:

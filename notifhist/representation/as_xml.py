@@ -140,7 +140,7 @@ def _member(name: str, field: fields.Field[Any]) -> _Write:
         if isinstance(value, KeptList):
             if value.xml is not None:
                 return f"<{name}>{HERE * len(value.xml)}</{name}>" if value.xml else f"<{name}/>"
-            value = orjson.loads(b"[%b]" % b",".join(value.json))
+            value = orjson.loads(b"[%b]" % b",".join(value.json or ()))
         inner = "".join([write(each) for each in value or ()])
         return inner if inner and item is None else _tagged(name, inner)
 

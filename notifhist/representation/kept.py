@@ -28,7 +28,7 @@ class KeptList:
 
     __slots__ = ("json", "xml")
 
-    def __init__(self, json: Sequence[bytes], xml: Sequence[bytes] | None = None) -> None:
+    def __init__(self, json: Sequence[bytes] | None, xml: Sequence[bytes] | None = None) -> None:
         self.json = json
         self.xml = xml
 

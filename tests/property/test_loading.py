@@ -7,11 +7,12 @@ from typing import Any, Never
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from marshmallow import Schema, ValidationError
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates, validates_schema
 
 from schemas import loading
 from schemas.bulk import ITEM_LINE, RUN_LINE
 from schemas.document import Document, DocumentSchema
+from schemas.fields import Documents
 from schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
 from schemas.runs import RUN, RUNS_CONTAINER
 from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, MAPS, NAMES, VALUES, examples
@@ -48,6 +49,69 @@ FITTING = [
     (RUNS_CONTAINER, {"runs": [RUN_OF_OBJECTS], "total": 1}),
     (RUN_LINE, {"tenant": "t", "run": RUN_OF_OBJECTS}),
 ]
+
+
+class Inner(DocumentSchema):
+    n = fields.Integer()
+
+
+class WithHook(DocumentSchema):
+    n = fields.Integer()
+
+    @validates_schema
+    def _refuse_two(self, data: Document, **kwargs: Any) -> None:
+        if data.get("n") == 2:
+            raise ValidationError("Two.")
+
+
+class WithFieldHook(DocumentSchema):
+    n = fields.Integer()
+
+    @validates("n")
+    def _refuse_two(self, value: int, data_key: str) -> None:
+        if value == 2:
+            raise ValidationError("Two.")
+
+
+def refuse_two(value: Any) -> None:
+    if "2" in str(value):
+        raise ValidationError("Two.")
+
+
+class Listing(DocumentSchema):
+    n = Documents(fields.Integer(), validate=refuse_two)
+
+
+class Nesting(DocumentSchema):
+    n = fields.Nested(Inner, validate=refuse_two)
+
+
+class NestingOthers(DocumentSchema):
+    n = fields.Nested(Inner, unknown=EXCLUDE)
+
+
+class NestingMany(DocumentSchema):
+    n = fields.Nested(Inner(many=True))
+
+
+class NestingHook(DocumentSchema):
+    n = fields.Nested(WithHook)
+
+
+class Defaulting(DocumentSchema):
+    n = fields.Integer(load_default=1)
+
+
+class Dumping(DocumentSchema):
+    n = fields.Integer(dump_only=True)
+
+
+class PlainList(DocumentSchema):
+    n = fields.List(fields.Integer())
+
+
+class Changing(DocumentSchema):
+    n = fields.Integer(validate=refuse_two, pre_load=lambda value: value, post_load=lambda value: value + 1)
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
@@ -106,3 +170,19 @@ def test_a_document_that_fits_needs_no_second_look(
 
     monkeypatch.setattr(Schema, "load", refuse)
     assert loading.load(schema, document) == expected
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(WithHook, WithFieldHook, Listing, Nesting, NestingOthers, NestingMany, NestingHook, Defaulting),
+        *(Dumping, PlainList, Changing),
+    ],
+)
+@pytest.mark.parametrize(
+    "value", [1, 2, None, [1], [1, 2], (1,), {}, {"n": 1}, {"n": 2}, {"n": 1, "m": 1}, [{"n": 1}]]
+)
+def test_what_else_a_schema_may_use_is_not_passed_over(kind: type[DocumentSchema], value: Any) -> None:
+    schema = kind()
+    for document in ({"n": value}, {}, {"n": value, "m": 1}):
+        assert outcome(lambda each: loading.load(schema, each), document) == outcome(schema.load, document)

@@ -212,7 +212,7 @@ class Runs(RuleBasedStateMachine):
             ids = [run_id for _, run_id in found[start : start + query.page_size]]
             page = runs.list_runs(self.db, replace(query, tenant=self.tenant))
             note(f"{query} -> {page.total}")
-            documents = orjson.loads(b"[%b]" % b",".join(page.runs.json))
+            documents = orjson.loads(b"[%b]" % b",".join(page.runs.json or ()))
             assert (page.total, [run["id"] for run in documents]) == (len(found), ids)
             with_objects = [run_id for run_id in ids if self.runs[run_id].get("notification_objects")]
             shown = [run["id"] for run in documents if "notificationObjects" in run]

@@ -104,8 +104,8 @@ def test_pages_of_items(items: list[Document], marker: str | None) -> None:
     assert_same(page, HISTORY_CONTAINER)
     texts = [as_json.text(item).encode() for item in items]
     elements = [as_xml.element(item, ITEM, ITEM.root).encode() for item in items]
-    in_one_piece = KeptList([b",".join(texts)] if items else (), [b"".join(elements)] if items else ())
-    for kept in (KeptList(texts), KeptList((), elements), in_one_piece):
+    in_one_piece = KeptList(None, [b"".join(elements)] if items else ())
+    for kept in (KeptList(texts), KeptList(None, elements), in_one_piece):
         document = {"values": kept, "metadata": metadata}
         assert as_xml.render(document, HISTORY_PAGE) == plain_xml.render(page, HISTORY_PAGE)
 

@@ -1,7 +1,8 @@
 import sqlite3
 import sys
 import threading
-import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -233,55 +234,111 @@ def test_a_file_that_is_not_yet_in_wal_mode_is_waited_for(tmp_path: Path) -> Non
         database.close()
 
 
-def test_threads_write_in_turns(sqlite_database: str) -> None:
-    database = open_database(sqlite_database)
-    order: list[str] = []
+@pytest.fixture
+def tries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The threads that tried to begin a transaction, once for each time they did."""
+    threads: list[int] = []
+    begin = SqliteDatabase._has_begun
+
+    def try_to_begin(self: SqliteDatabase, lock_type: str | None, final: bool) -> bool:
+        threads.append(threading.get_ident())
+        return begin(self, lock_type, final)
+
+    monkeypatch.setattr(SqliteDatabase, "_has_begun", try_to_begin)
+    return threads
+
+
+def write_elsewhere(database: Database) -> Future[None]:
+    """Insert a row in a thread of its own."""
+    written: Future[None] = Future()
 
     def write() -> None:
-        lease(database)
-        with database.writing():
-            order.append("other")
-            insert(database)
-        database.close()
+        try:
+            lease(database)
+            with database.writing():
+                insert(database)
+            database.close()
+        except peewee.PeeweeException as error:
+            written.set_exception(error)
+        else:
+            written.set_result(None)
 
-    other = threading.Thread(target=write)
+    threading.Thread(target=write).start()
+    return written
+
+
+def test_threads_wait_for_each_other_without_looking(sqlite_database: str, tries: list[int]) -> None:
+    database = open_database(sqlite_database)
     lease(database)
     with database.writing():
-        other.start()
-        time.sleep(0.05)
-        order.append("first")
-    other.join()
-    assert order == ["first", "other"]
+        written = write_elsewhere(database)
+        with pytest.raises(TimeoutError):
+            written.result(timeout=0.1)
+        assert len(tries) == 1
+    written.result(timeout=10)
+    assert len(tries) == 2
     assert count(database) == 1
     database.close()
 
 
 def test_a_thread_that_waits_too_long_for_another_gives_up(
-    sqlite_database: str, monkeypatch: pytest.MonkeyPatch
+    sqlite_database: str, tries: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("notifhist.database.sqlite._BUSY_TIMEOUT_S", 0.05)
     database = open_database(sqlite_database)
-    errors: list[Exception] = []
-
-    def write() -> None:
-        lease(database)
-        try:
-            with database.writing():
-                insert(database)
-        except peewee.OperationalError as error:
-            errors.append(error)
-        database.close()
-
     lease(database)
     with database.writing():
-        other = threading.Thread(target=write)
-        other.start()
-        other.join()
-    assert [is_unreachable(error) for error in errors] == [True]
-    with database.writing():
-        insert(database)
+        error = write_elsewhere(database).exception(timeout=10)
+    assert isinstance(error, peewee.OperationalError)
+    assert is_unreachable(error)
+    assert len(tries) == 1
+    database.close()
+
+
+def fail_to_begin(database: SqliteDatabase) -> None:
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(peewee.OperationalError, match="locked"), database.writing():
+            pass
+
+
+def fail_in_between(database: SqliteDatabase) -> None:
+    with pytest.raises(ZeroDivisionError), database.writing():
+        raise ZeroDivisionError
+
+
+def be_rolled_back_by_sqlite(database: SqliteDatabase) -> None:
+    with pytest.raises(peewee.OperationalError, match="no transaction"), database.writing():
+        database.execute_sql("ROLLBACK")
+
+
+def lose_the_connection(database: SqliteDatabase) -> None:
+    with pytest.raises(peewee.PeeweeException), database.writing():
+        connection_of(database).close()
+    give_up(database)
+    lease(database)
+
+
+@pytest.mark.parametrize(
+    "fail", [fail_to_begin, fail_in_between, be_rolled_back_by_sqlite, lose_the_connection]
+)
+def test_who_fails_to_write_keeps_nobody_from_it(
+    fail: Callable[[SqliteDatabase], None], sqlite_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifhist.database.sqlite._BUSY_TIMEOUT_S", 0.2)
+    database = open_database(sqlite_database)
+    assert isinstance(database, SqliteDatabase)
+    lease(database)
+    fail(database)
+    write_elsewhere(database).result(timeout=10)
     assert count(database) == 1
     database.close()
+
+
+def test_without_a_connection_nothing_is_written(sqlite_database: str) -> None:
+    database = open_database(sqlite_database)
+    with pytest.raises(peewee.InterfaceError), database.writing():
+        pass
 
 
 def test_writing_takes_the_lock_at_once(sqlite_database: str) -> None:
