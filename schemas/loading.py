@@ -5,17 +5,16 @@ once; at the first objection marshmallow goes through the document itself, and w
 where they stood: in the fields, and in `DocumentSchema.problems`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
 from marshmallow import EXCLUDE, ValidationError, fields, missing
 
-from schemas.document import DocumentSchema, OpenDocumentSchema, member_fields
+from schemas.document import Document, DocumentSchema, OpenDocumentSchema, member_fields
 from schemas.fields import Documents
 
 _Load = Callable[[Any], Any]
-
 
 _KNOWN_HOOKS = {"_restore_loaded", "_restore_dumped", "_validate_whole", "_drop_null", "_drop_absent"}
 """What these do is done here too: those of open and of closed documents, and what asks for `problems`."""
@@ -42,43 +41,46 @@ def load(schema: DocumentSchema, document: Any) -> Any:
 
 @cache
 def _loader(schema: DocumentSchema) -> _Load:
+    """Return what loads a document, or raises _Objection or ValidationError."""
     if not _is_known(schema):
-        return _object
+        return _refuse
     members = {
         name: _Member(field.attribute or str(field.name), _value_loader(field))
         for name, field in member_fields(schema).items()
     }
     required = {name for name, field in member_fields(schema).items() if field.required}
-    is_open, may_have_others = isinstance(schema, OpenDocumentSchema), schema.unknown == EXCLUDE
+    load_members = _load_all if isinstance(schema, OpenDocumentSchema) else _load_named
+    may_have_others = load_members is _load_all or schema.unknown == EXCLUDE
 
-    def load_open(document: Any) -> Any:
-        if type(document) is not dict or not required <= document.keys():
-            raise _Objection
-        loaded = {}
-        for name, value in document.items():
-            member = members.get(name)
-            loaded[name] = value if member is None else member.load(value)
-        if schema.problems(loaded, document):
-            raise _Objection
-        return loaded
-
-    def load_closed(document: Any) -> Any:
+    def load_document(document: Any) -> Any:
         if type(document) is not dict or not required <= document.keys():
             raise _Objection
         if not may_have_others and not document.keys() <= members.keys():
             raise _Objection
-        loaded = {
-            member.key: member.load(document[name]) for name, member in members.items() if name in document
-        }
+        loaded = load_members(members, document)
         if schema.problems(loaded, document):
             raise _Objection
         return loaded
 
-    return load_open if is_open else load_closed
+    return load_document
 
 
-def _object(document: Any) -> Any:
+def _refuse(document: Any) -> Any:
     raise _Objection
+
+
+def _load_all(members: Mapping[str, _Member], document: Document) -> Document:
+    """Return an open document: all that it has, in its own order."""
+    loaded = {}
+    for name, value in document.items():
+        member = members.get(name)
+        loaded[name] = value if member is None else member.load(value)
+    return loaded
+
+
+def _load_named(members: Mapping[str, _Member], document: Document) -> dict[str, Any]:
+    """Return the named members alone, in the schema's order and by its names."""
+    return {member.key: member.load(document[name]) for name, member in members.items() if name in document}
 
 
 def _is_known(schema: DocumentSchema) -> bool:
