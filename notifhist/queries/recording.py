@@ -139,15 +139,15 @@ def _insert_or_find(
     Raises ItemConflict where one that is there has other content.
     """
     known: dict[Key, Document] = {}
-    missing = set(items)
+    missing = items
     while missing:
         inserted = _insert(db, series_id, {key: texts[key] for key in missing})
-        found = dict(_known(db, series_id, missing - inserted))
+        found = dict(_known(db, series_id, missing.keys() - inserted))
         for key, document in found.items():
             _require_same(document, items[key])
         known |= found
         # What was neither inserted nor found has been deleted in between.
-        missing = missing - inserted - found.keys()
+        missing = {key: items[key] for key in missing if key not in inserted and key not in found}
     return known
 
 
