@@ -10,15 +10,17 @@ import peewee
 from playhouse.migrations import Runner
 
 from notifhist.config import ConfigError
-from notifhist.database.columns import ITEM_COLUMNS, RUNS_OF_PARTS, TRIGRAM
+from notifhist.database.columns import INSERT_ITEMS, ITEM_COLUMNS, RUNS_OF_PARTS, TRIGRAM, UNLESS_THERE
 from notifhist.database.postgresql import PostgresqlDatabase
 from notifhist.database.sqlite import SqliteDatabase
 
 __all__ = [
     "ERRORS",
+    "INSERT_ITEMS",
     "ITEM_COLUMNS",
     "RUNS_OF_PARTS",
     "TRIGRAM",
+    "UNLESS_THERE",
     "Database",
     "PostgresqlDatabase",
     "SqliteDatabase",

@@ -137,7 +137,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
 
 def _from_json(types: Mapping[str, str]) -> str:
-    """Return the SELECT of rows that are given as one text, see `_json`: its driver writes arrays ten times slower."""
+    """Return the SELECT of rows that are given as one text, see `_json`: its driver takes longer to write arrays."""
     columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
     return f"SELECT * FROM json_to_recordset(%s::json) AS given ({columns})"  # noqa: S608
 

@@ -12,7 +12,7 @@ import orjson
 import peewee
 
 from notifhist import partitions
-from notifhist.database import ITEM_COLUMNS, Database, SqliteDatabase
+from notifhist.database import INSERT_ITEMS, ITEM_COLUMNS, UNLESS_THERE, Database, SqliteDatabase
 from notifhist.paging import Key, id_of
 from notifhist.queries import runs
 from notifhist.queries.same import same_json, same_texts
@@ -22,10 +22,9 @@ from schemas.query import CheckPath
 
 _ItemKey = tuple[int, int, int]
 """The number of the series, and the two halves of the `paging.Key`."""
-_INSERT_ITEMS = f"INSERT INTO history_item ({', '.join(ITEM_COLUMNS)})"
 _INSERT_COPIED = (
-    f"{_INSERT_ITEMS} SELECT * FROM loaded_item "  # noqa: S608 - our own names
-    "ON CONFLICT (series_id, ticks, rest) DO NOTHING RETURNING series_id, ticks, rest"
+    f"{INSERT_ITEMS} SELECT * FROM loaded_item "  # noqa: S608 - our own names
+    f"{UNLESS_THERE} RETURNING series_id, ticks, rest"
 )
 
 
@@ -221,7 +220,7 @@ def _insert_or_find(db: Database, rows: Sequence[tuple[Any, ...]]) -> dict[_Item
     if isinstance(db, SqliteDatabase):
         known = _find_items(db, [row[:3] for row in rows])  # nobody else writes before this transaction ends
         missing = [row for row in rows if row[:3] not in known]
-        db.execute_many(f"{_INSERT_ITEMS} VALUES ({', '.join('?' * len(ITEM_COLUMNS))})", missing)
+        db.execute_many(f"{INSERT_ITEMS} VALUES ({', '.join('?' * len(ITEM_COLUMNS))})", missing)
         return known
     _copy_items(db, rows)
     known, missing_keys = {}, {row[:3] for row in rows}
