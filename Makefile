@@ -63,7 +63,7 @@ fixtures: install ## write the lifelike fixtures anew
 	$(BIN)/python fixtures/generate.py
 
 xsd: install ## write the XML schema anew from the marshmallow schemas
-	$(BIN)/python -m schemas.xsd > schemas/notification_history.xsd.new
+	$(BIN)/python -m notifhist.schemas.xsd > schemas/notification_history.xsd.new
 	mv schemas/notification_history.xsd.new schemas/notification_history.xsd
 
 # matplotlib and a PostgreSQL are for the benchmark alone.

@@ -1,5 +1,5 @@
 """Plain `gunicorn wsgi:app`, run here, behaves as `notifhist serve` does."""
 
-from notifhist.serving import options
+from notifhist.server.settings import options
 
 globals().update(options())

@@ -1,7 +1,5 @@
-"""The WSGI callable, for `gunicorn wsgi:app`."""
+"""The WSGI callable of a checkout, for `gunicorn wsgi:app`."""
 
-from notifhist.factory import create_app
-from notifhist.logs import configure_logging
+from notifhist.wsgi import app
 
-configure_logging()
-app = create_app()
+__all__ = ["app"]

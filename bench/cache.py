@@ -13,8 +13,8 @@ from bench import documents
 from bench.data import MS_PER_DAY, DataSet, Place, Report, ServiceStore, fill, spread
 from bench.idiomatic import IdiomaticStore
 from bench.targets import Target
-from notifhist import migrations
-from notifhist.database import lease, migrate, open_database
+from notifhist.store import migrations
+from notifhist.store.database import lease, migrate, open_database
 
 _LASTS_MS = 4 * MS_PER_DAY
 """After that its oldest items are about to expire."""

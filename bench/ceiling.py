@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bench.commits import committer
-from notifhist.serving import Server, options
+from notifhist.server.settings import Server, options
 
 INDEX = "index.json"
 

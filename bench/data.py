@@ -10,13 +10,13 @@ from typing import NamedTuple, Protocol
 
 from bench.documents import Items
 from bench.documents import runs as make_runs
-from notifhist.database import Database
-from notifhist.queries.recording import record_items
-from notifhist.queries.runs import record_runs
-from schemas.document import Document
-from schemas.fields import TICKS_PER_MS, parse_instant
-from schemas.query import AlarmPath, CheckPath
-from schemas.runs import RUN
+from notifhist.schemas.document import Document
+from notifhist.schemas.fields import TICKS_PER_MS, parse_instant
+from notifhist.schemas.query import AlarmPath, CheckPath
+from notifhist.schemas.runs import RUN
+from notifhist.store.database import Database
+from notifhist.store.history.recording import record_items
+from notifhist.store.runs.recording import record_runs
 
 TENANT = "bench"
 MS_PER_DAY = 86_400_000

@@ -6,10 +6,10 @@ from itertools import count
 
 import orjson
 
-from notifhist.paging import id_of, new_key
-from schemas.document import Document
-from schemas.fields import format_instant
-from schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES
+from notifhist.schemas.document import Document
+from notifhist.schemas.fields import format_instant
+from notifhist.schemas.item_ids import id_of, new_key
+from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES
 
 # fmt: off
 WORDS = (

@@ -16,11 +16,11 @@ from peewee import BigIntegerField, IntegerField, Model, SqliteDatabase, TextFie
 from playhouse.shortcuts import model_to_dict
 
 from bench.data import loaded_run
-from notifhist.serving import Server, options
-from schemas.document import Document
-from schemas.history import HISTORY_PAGE, ITEM
-from schemas.query import CheckPath
-from schemas.runs import RUNS_PAGE
+from notifhist.schemas.document import Document
+from notifhist.schemas.history import HISTORY_PAGE, ITEM
+from notifhist.schemas.query import CheckPath
+from notifhist.schemas.runs import RUNS_PAGE
+from notifhist.server.settings import Server, options
 
 database = SqliteDatabase(None, pragmas={"journal_mode": "wal"})
 

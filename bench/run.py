@@ -20,8 +20,8 @@ from bench.summary import compared, cost
 from bench.surroundings import surroundings
 from bench.targets import Named, SqliteFile
 from bench.workloads import FLOORS, LIMITS, MOST_COSTS, TITLES, Workload, headers, workloads
-from notifhist.bulk.loading import Report
-from notifhist.progress import progress
+from notifhist.transfer.load import Report
+from notifhist.transfer.progress import progress
 
 CONNECTIONS = 8
 SERVICE, CEILING, IDIOMATIC = "service", "ceiling", "idiomatic"

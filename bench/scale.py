@@ -41,10 +41,10 @@ from bench.workloads import (
     recordings,
     runs_uri,
 )
-from notifhist.bulk.loading import Report
-from notifhist.progress import progress
-from schemas.fields import format_instant
-from schemas.runs import MEDIUMS, NOTIFICATION_TYPES
+from notifhist.schemas.fields import format_instant
+from notifhist.schemas.runs import MEDIUMS, NOTIFICATION_TYPES
+from notifhist.transfer.load import Report
+from notifhist.transfer.progress import progress
 
 MOST_RUNS = 5_000_000
 THREADS = 2

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from notifhist.auth import ADMIN, RUNS_EDIT
 from notifhist.config import PREFIX
-from notifhist.limits import _machine_directory
+from notifhist.store.request_counts import machine_directory
 
 ROOT = Path(__file__).parents[1]
 THREADS = 8
@@ -100,7 +100,7 @@ def service(
         with running(name, command, folder, settings) as server:
             yield server
     finally:
-        shutil.rmtree(_machine_directory(url), ignore_errors=True)  # what its limits have counted
+        shutil.rmtree(machine_directory(url), ignore_errors=True)  # what its limits have counted
 
 
 def ceiling(answers: Path, folder: Path, threads: int = THREADS) -> AbstractContextManager[Server]:

@@ -11,8 +11,8 @@ from bench import storing, working
 from bench.storing import Figure
 from bench.surroundings import surroundings
 from bench.targets import OwnPostgres, SqliteFile, Target, postgres
-from notifhist.bulk.loading import Report
-from notifhist.progress import progress
+from notifhist.transfer.load import Report
+from notifhist.transfer.progress import progress
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from bench.data import MS_PER_DAY, TENANT, ServiceStore
 from bench.documents import Items
 from bench.targets import SqliteFile, Target
 from bench.workloads import recordings
-from notifhist.database import Database, lease, migrate, open_database
-from notifhist.serving import THREADS, cpu_count
-from schemas.document import Document
-from schemas.fields import TICKS_PER_MS
-from schemas.history import ITEM
-from schemas.query import CheckPath
+from notifhist.schemas.document import Document
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.history import ITEM
+from notifhist.schemas.query import CheckPath
+from notifhist.server.settings import THREADS, cpu_count
+from notifhist.store.database import Database, lease, migrate, open_database
 
 if TYPE_CHECKING:
     from bench.store import Plan

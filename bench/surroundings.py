@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from notifhist.serving import cpu_count
+from notifhist.server.settings import cpu_count
 
 _LIBRARIES = ("flask", "gunicorn", "lxml", "marshmallow", "orjson", "peewee")
 

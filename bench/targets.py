@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from notifhist.database import lease, migrate, open_database
-from notifhist.queries.history import count_items
-from notifhist.queries.runs import count_runs
+from notifhist.store.database import lease, migrate, open_database
+from notifhist.store.history.reading import count_items
+from notifhist.store.runs.recording import count_runs
 
 
 class Target(Protocol):

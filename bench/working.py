@@ -20,11 +20,11 @@ from bench.storing import Figure, close, fill, opened, size_of
 from bench.summary import percentile
 from bench.targets import Target
 from bench.workloads import JSON, LIMITS, XML, Workload, check_uri, get_bytes, headers, workloads
-from notifhist.queries.history import count_items
-from notifhist.serving import THREADS
-from schemas.document import Document
-from schemas.fields import TICKS_PER_MS
-from schemas.query import CheckPath
+from notifhist.schemas.document import Document
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.query import CheckPath
+from notifhist.server.settings import THREADS
+from notifhist.store.history.reading import count_items
 
 if TYPE_CHECKING:
     from bench.store import Plan

@@ -11,7 +11,7 @@ from bench.cache import Prepared
 from bench.data import HISTORY_DAYS, MS_PER_DAY
 from bench.documents import STATUS_WEIGHTS, WORDS, Items
 from bench.load import Request
-from schemas.query import AlarmPath, CheckPath
+from notifhist.schemas.query import AlarmPath, CheckPath
 
 HOST = "bench.example"
 """Sent as Host to every server, so that links in answers do not tell them apart."""

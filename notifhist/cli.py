@@ -2,7 +2,6 @@
 
 import os
 import re
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,25 +9,25 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
-import peewee
 from rich.console import Console
 from rich.table import Table
 
-from notifhist import demo, serving
 from notifhist.auth import GRANTS, ApiKey, new_key
-from notifhist.bulk.exporting import count_lines, export_lines
-from notifhist.bulk.loading import Loader, find_sources
-from notifhist.bulk.records import Place, Tenant, place_problems
-from notifhist.bulk.workers import workers_for
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY, PREFIX, SETTINGS, ConfigError, Settings, hide_password, load_settings
-from notifhist.database import Database, lease, migrate, open_database
 from notifhist.factory import create_app
-from notifhist.progress import progress
-from notifhist.queries import expiry
-from notifhist.queries import keys as stored_keys
-from schemas.fields import PATH_ID, format_instant, is_path_id, parse_instant
-from schemas.query import CheckPath
+from notifhist.schemas.fields import PATH_ID, format_instant, is_path_id, parse_instant
+from notifhist.schemas.query import CheckPath
+from notifhist.server import settings as serving
+from notifhist.store import keys as stored_keys
+from notifhist.store.database import ERRORS, Database, lease, migrate, open_database
+from notifhist.store.history import expiry
+from notifhist.transfer import demo
+from notifhist.transfer.export import count_lines, export_lines
+from notifhist.transfer.files import Place, Tenant, place_problems
+from notifhist.transfer.load import Loader, find_sources
+from notifhist.transfer.progress import progress
+from notifhist.transfer.workers import workers_for
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": MS_PER_DAY}
@@ -59,10 +58,10 @@ def main() -> None:
         cli()
     except (ConfigError, UnicodeError) as error:
         _fail(str(error))
-    except peewee.PeeweeException as error:
+    except ERRORS as error:
         url = load_settings(os.environ).database_url
         _fail(hide_password(f"The database {url} failed: {' '.join(str(error).split())}"))
-    except (OSError, sqlite3.Error) as error:  # files, temporary ones too
+    except OSError as error:
         _fail(str(error))
 
 
@@ -106,7 +105,7 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
             click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
             for command in demo.commands(key, bind):
                 click.echo(f"  {command}\n")
-    serving.serve(bind, workers or serving.cpu_count(), threads)
+    serving.serve(create_app, bind, workers or serving.cpu_count(), threads)
 
 
 @cli.command("migrate")

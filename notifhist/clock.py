@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from schemas.fields import TICKS_PER_MS
+from notifhist.schemas.fields import TICKS_PER_MS
 
 
 @dataclass(frozen=True)

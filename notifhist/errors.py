@@ -5,7 +5,7 @@ Sources: docs/contract.md, "Faults" (alarm notification history) and "Errors" (n
 
 from collections.abc import Mapping
 
-from schemas.fields import MOST_PROBLEMS_NAMED
+from notifhist.schemas.fields import MOST_PROBLEMS_NAMED
 
 
 class ApiError(Exception):

@@ -15,13 +15,15 @@ from werkzeug.routing import MapAdapter, Rule
 
 from notifhist.clock import Clock
 from notifhist.config import PREFIX, ConfigError, Settings, load_settings
-from notifhist.database import PostgresqlDatabase, open_database
-from notifhist.limits import RateLimiter, open_storage
 from notifhist.metrics import Metrics
-from notifhist.replicas import Replica
-from notifhist.routes import departure, history, operations, runs
-from notifhist.routes.admission import admit
-from notifhist.routes.context import Service
+from notifhist.store.database import PostgresqlDatabase, open_database
+from notifhist.store.replicas import Replica
+from notifhist.store.request_counts import open_counter
+from notifhist.web import history, operations, runs
+from notifhist.web import response_hooks as departure
+from notifhist.web.context import Service
+from notifhist.web.rate_limits import RateLimiter
+from notifhist.web.request_checks import admit
 
 _AUTHORITY = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 """What a request line in absolute form has before the path (RFC 9112, 3.2.2)."""
@@ -62,7 +64,7 @@ def create_app(overrides: Mapping[str, object] | None = None) -> Flask:
     """
     settings = load_settings(os.environ, overrides)
     clock = Clock(settings.now)
-    storage = open_storage(settings.rate_limit_storage, settings.database_url, clock)
+    counter = open_counter(settings.rate_limit_storage, settings.database_url, clock)
     app = _App("notifhist", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False  # it would redirect
@@ -71,8 +73,8 @@ def create_app(overrides: Mapping[str, object] | None = None) -> Flask:
         clock=clock,
         db=open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s),
         replica=_open_replica(settings),
-        history_limiter=RateLimiter(settings.history_rate_limit, storage, clock, "history"),
-        runs_limiter=RateLimiter(settings.runs_rate_limit, storage, clock, "runs"),
+        history_limiter=RateLimiter(settings.history_rate_limit, counter, "history"),
+        runs_limiter=RateLimiter(settings.runs_rate_limit, counter, "runs"),
         metrics=Metrics(),
     )
     app.before_request(admit)

@@ -2,10 +2,10 @@
 
 from marshmallow import RAISE, fields
 
-from schemas.document import DocumentSchema
-from schemas.fields import PathId
-from schemas.history import HistoryItemSchema
-from schemas.runs import NotificationRunSchema
+from notifhist.schemas.document import DocumentSchema
+from notifhist.schemas.fields import PathId
+from notifhist.schemas.history import HistoryItemSchema
+from notifhist.schemas.runs import NotificationRunSchema
 
 
 class LineSchema(DocumentSchema):

@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from schemas.document import DocumentSchema
+from notifhist.schemas.document import DocumentSchema
 
 
 class FaultSchema(DocumentSchema):

@@ -5,8 +5,8 @@ from typing import Any
 
 from marshmallow import EXCLUDE, ValidationError, fields, validates_schema
 
-from schemas.document import DocumentSchema, OpenDocumentSchema
-from schemas.fields import (
+from notifhist.schemas.document import DocumentSchema, OpenDocumentSchema
+from notifhist.schemas.fields import (
     MAX_TIMESTAMP,
     TICKS_PER_MS,
     UUID_EPOCH_TICKS,

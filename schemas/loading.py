@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from marshmallow import EXCLUDE, ValidationError, fields, missing
 
-from schemas.document import Document, DocumentSchema, OpenDocumentSchema, member_fields
-from schemas.fields import Documents
+from notifhist.schemas.document import Document, DocumentSchema, OpenDocumentSchema, member_fields
+from notifhist.schemas.fields import Documents
 
 _Load = Callable[[Any], Any]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from schemas.fields import INT32, Instant, QueryChoices, QueryInteger, Text, TimeUuid
-from schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
+from notifhist.schemas.fields import INT32, Instant, QueryChoices, QueryInteger, Text, TimeUuid
+from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
 LIMIT = (1, 1000)
 """How many items a page may have."""

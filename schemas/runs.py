@@ -5,8 +5,8 @@ from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, fields, post_dump, pre_load, validate
 
-from schemas.document import Document, DocumentSchema
-from schemas.fields import INT32, Documents, Instant, JsonInteger, Text, in_xml
+from notifhist.schemas.document import Document, DocumentSchema
+from notifhist.schemas.fields import INT32, Documents, Instant, JsonInteger, Text, in_xml
 
 NOTIFICATION_TYPES = (
     "INITIATIVE_CREATION",

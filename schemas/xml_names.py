@@ -10,9 +10,9 @@ from typing import Any
 
 from marshmallow import fields
 
-from schemas import error, history, runs
-from schemas.document import DocumentSchema, member_fields
-from schemas.fields import FreeMap, JsonBoolean, JsonInteger, Text, place_in_xml
+from notifhist.schemas import error, history, runs
+from notifhist.schemas.document import DocumentSchema, member_fields
+from notifhist.schemas.fields import FreeMap, JsonBoolean, JsonInteger, Text, place_in_xml
 
 ROOTS: dict[str, tuple[DocumentSchema, ...]] = {
     "alarm_checks_map": (history.DISCOVERY,),

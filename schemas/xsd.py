@@ -1,4 +1,4 @@
-"""The XML schema of all documents, written from the marshmallow schemas: `python -m schemas.xsd` prints it.
+"""The XML schema of all documents, written from the marshmallow schemas: `python -m notifhist.schemas.xsd` prints it.
 
 `notification_history.xsd` beside this file is its output; a test compares the two.
 """
@@ -9,9 +9,9 @@ from typing import Any
 from lxml import etree
 from marshmallow import Schema, fields
 
-from schemas.document import DocumentSchema, member_fields
-from schemas.fields import FreeMap, JsonBoolean, JsonInteger, place_in_xml
-from schemas.xml_names import GLOBAL_MEMBERS, OPEN_DOCUMENTS, ROOTS
+from notifhist.schemas.document import DocumentSchema, member_fields
+from notifhist.schemas.fields import FreeMap, JsonBoolean, JsonInteger, place_in_xml
+from notifhist.schemas.xml_names import GLOBAL_MEMBERS, OPEN_DOCUMENTS, ROOTS
 
 _XS = "http://www.w3.org/2001/XMLSchema"
 

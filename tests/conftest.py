@@ -12,14 +12,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from notifhist import migrations
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
-from notifhist.database import Database, lease, migrate, open_database
 from notifhist.factory import create_app
-from notifhist.limits import _machine_directory
 from notifhist.logs import LOGGERS, configure_logging
-from notifhist.queries.keys import add_key
-from schemas.fields import parse_instant
+from notifhist.schemas.fields import parse_instant
+from notifhist.store import migrations
+from notifhist.store.database import Database, lease, migrate, open_database
+from notifhist.store.keys import add_key
+from notifhist.store.request_counts import machine_directory
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of folders it falls back to
@@ -99,7 +99,7 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database with empty tables, of each kind."""
     url: str = request.getfixturevalue(f"{request.param}_database")
     yield url
-    shutil.rmtree(_machine_directory(url), ignore_errors=True)
+    shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from typing import Any
 from lxml import etree
 from marshmallow import Schema, fields
 
-from schemas.document import Document, DocumentSchema, member_fields
-from schemas.fields import FreeMap, place_in_xml
-from schemas.xml_names import fits_declaration
+from notifhist.schemas.document import Document, DocumentSchema, member_fields
+from notifhist.schemas.fields import FreeMap, place_in_xml
+from notifhist.schemas.xml_names import fits_declaration
 
 _DECLARATION = b'<?xml version="1.0" encoding="utf-8"?>\n'
 _NAME_START = (

@@ -3,10 +3,10 @@
 from collections import Counter
 from itertools import combinations
 
-from notifhist.database import RUNS_OF_PARTS, Database
-from notifhist.models import NotificationRunRow, RunCountRow
-from notifhist.queries import run_counts
-from notifhist.queries.tenants import find_tenant
+from notifhist.store.counts import keeping as run_counts
+from notifhist.store.database import RUNS_OF_PARTS, Database
+from notifhist.store.models import NotificationRunRow, RunCountRow
+from notifhist.store.tenants import find_tenant
 
 FILTERS = ("notification_type", "status", "medium", "ignored_reason", "failed_reason")
 

@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from notifhist.representation import as_xml
-from schemas.document import Document
-from schemas.history import ITEM
+from notifhist.schemas.document import Document
+from notifhist.schemas.history import ITEM
+from notifhist.serializers import as_xml
 from tests import plain_xml
 from tests.contract.test_examples import example
 from tests.http.helpers import validated

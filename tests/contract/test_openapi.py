@@ -12,13 +12,13 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
 
-from notifhist.bodies import MAX_BODY
-from notifhist.database import Database
 from notifhist.factory import create_app
-from notifhist.models import HistoryItemRow, NotificationRunRow
-from schemas import error, history, runs
-from schemas.document import DocumentSchema, member_fields
-from schemas.query import HISTORY_QUERY, RUNS_QUERY
+from notifhist.schemas import error, history, runs
+from notifhist.schemas.document import DocumentSchema, member_fields
+from notifhist.schemas.query import HISTORY_QUERY, RUNS_QUERY
+from notifhist.serializers.bodies import MAX_BODY
+from notifhist.store.database import Database
+from notifhist.store.models import HistoryItemRow, NotificationRunRow
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.contract.described import Description, Json, description_of
 from tests.http.helpers import ALARM, CHECK, JSON, RUNS, XML, id_at, item_at, run_of

@@ -23,9 +23,9 @@ from schemathesis.openapi.checks import RejectedPositiveData
 from schemathesis.specs.openapi.checks import ignored_auth
 from schemathesis.transport.serialization import serialize_xml_with_schema
 
-from schemas import runs
-from schemas.fields import NUMBER_RANGE, UUID_EPOCH_TICKS
-from schemas.history import uuid_timestamp
+from notifhist.schemas import runs
+from notifhist.schemas.fields import NUMBER_RANGE, UUID_EPOCH_TICKS
+from notifhist.schemas.history import uuid_timestamp
 from tests.conftest import NOW_MS, TENANT, MakeApp, authorized
 from tests.contract.described import Description, Json
 from tests.http.helpers import CHECK, RUNS, item_at, run_of, xsd

@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 from lxml import etree
 from marshmallow import Schema
 
-from notifhist.representation import as_xml
-from schemas import xsd
-from schemas.history import HISTORY_PAGE, ITEM, AttemptSchema, HistoryItemSchema, NotificationResultSchema
-from schemas.xml_names import GLOBAL_MEMBERS, ROOTS
+from notifhist.schemas import xsd
+from notifhist.schemas.history import (
+    HISTORY_PAGE,
+    ITEM,
+    AttemptSchema,
+    HistoryItemSchema,
+    NotificationResultSchema,
+)
+from notifhist.schemas.xml_names import GLOBAL_MEMBERS, ROOTS
+from notifhist.serializers import as_xml
 from tests.http.helpers import validated
 
 ID = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
@@ -43,7 +49,7 @@ def container(inner: str) -> str:
 
 
 def test_the_published_schema_is_the_generated_one() -> None:
-    assert files("schemas").joinpath("notification_history.xsd").read_bytes() == xsd.generate()
+    assert files("notifhist.schemas").joinpath("notification_history.xsd").read_bytes() == xsd.generate()
 
 
 VALID = {

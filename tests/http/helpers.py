@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from notifhist.paging import Key, id_of
+from notifhist.schemas.item_ids import Key, id_of
 
 ALARM = "/v1.0/123456/entities/enOne/alarms/alOne/notification_history"
 CHECK = f"{ALARM}/chOne"
@@ -82,7 +82,7 @@ def validated(xml: bytes) -> etree._Element:
 @cache
 def xsd() -> etree.XMLSchema:
     """Return the published schema."""
-    text = files("schemas").joinpath("notification_history.xsd").read_bytes()
+    text = files("notifhist.schemas").joinpath("notification_history.xsd").read_bytes()
     return etree.XMLSchema(etree.fromstring(text))
 
 

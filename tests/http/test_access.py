@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from notifhist.database import Database
+from notifhist.store.database import Database
 from tests.conftest import NOW_MS, TENANT, MakeApp, MakeKey, authorized, every_row
 from tests.http.helpers import CHECK, RUNS, run_of
 

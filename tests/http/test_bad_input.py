@@ -20,10 +20,10 @@ from lxml import etree
 from werkzeug.test import TestResponse
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
-from notifhist.database import Database, lease, migrate, open_database
 from notifhist.factory import create_app
-from notifhist.limits import _machine_directory
-from notifhist.queries.keys import add_key
+from notifhist.store.database import Database, lease, migrate, open_database
+from notifhist.store.keys import add_key
+from notifhist.store.request_counts import machine_directory
 from tests.conftest import NOW, TENANT, authorized, every_row
 from tests.http.bad_input_cases import (
     ATTEMPTS,
@@ -95,7 +95,7 @@ def serving(url: str) -> Iterator[Served]:
     for each in (db, app.extensions["notifhist"].db):
         assert not each.in_transaction()
         each.close()
-    shutil.rmtree(_machine_directory(url), ignore_errors=True)
+    shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

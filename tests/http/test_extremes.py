@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from notifhist.database import Database
-from notifhist.models import HistoryItemRow
-from notifhist.queries import recording
-from schemas.fields import MOST_PROBLEMS_NAMED
+from notifhist.schemas.fields import MOST_PROBLEMS_NAMED
+from notifhist.store.database import Database
+from notifhist.store.history import recording
+from notifhist.store.models import HistoryItemRow
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.http.helpers import XML, item_at, run_of
 

@@ -10,10 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
-from notifhist.database import Database, lease, migrate, open_database
 from notifhist.factory import create_app
-from notifhist.limits import _machine_directory
-from notifhist.queries.keys import add_key
+from notifhist.store.database import Database, lease, migrate, open_database
+from notifhist.store.keys import add_key
+from notifhist.store.request_counts import machine_directory
 from tests.conftest import NOW, NOW_MS, TENANT, MakeApp, MakeKey, authorized, every_row
 from tests.http.helpers import JSON, RUNS, XML, get_json, item_at, post, read_xml, run_of
 
@@ -154,7 +154,7 @@ def second(tmp_path: Path) -> Iterator[tuple[FlaskClient, Database]]:
     yield authorized(app, key), db
     for each in (db, app.extensions["notifhist"].db):
         each.close()
-    shutil.rmtree(_machine_directory(url), ignore_errors=True)
+    shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
 def test_two_apps_of_one_process_stay_apart(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from notifhist.database import Database
+from notifhist.store.database import Database
 from tests.conftest import MakeKey, authorized, every_row
 from tests.http.helpers import ALARM, CHECK, JSON, RUNS, XML
 

@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from lxml import etree
 
 from notifhist.auth import OBSERVER
-from notifhist.database import lease, migrate, open_database, pending_migrations
 from notifhist.factory import create_app
-from notifhist.limits import _machine_directory
+from notifhist.store.database import lease, migrate, open_database, pending_migrations
+from notifhist.store.request_counts import machine_directory
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.http.helpers import (
     CHECK,
@@ -65,7 +65,7 @@ def test_it_lives_and_is_ready(app: Flask) -> None:
 def test_the_published_schema_is_served(app: Flask) -> None:
     response = app.test_client().get("/schemas/notification_history.xsd")
     assert response.content_type == XML
-    assert response.data == files("schemas").joinpath("notification_history.xsd").read_bytes()
+    assert response.data == files("notifhist.schemas").joinpath("notification_history.xsd").read_bytes()
     etree.XMLSchema(etree.fromstring(response.data))
 
 
@@ -112,7 +112,7 @@ def test_creating_an_application_touches_no_file(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     create_app({"DATABASE_URL": url})
     assert list(tmp_path.iterdir()) == []
-    assert not _machine_directory(url).exists()
+    assert not machine_directory(url).exists()
 
 
 def test_two_applications_in_one_process_stay_apart(
@@ -218,8 +218,8 @@ def test_what_fails_within_leaves_no_trace_in_the_answer(
     def fail(*args: object) -> None:
         raise RuntimeError("secret inner workings")
 
-    monkeypatch.setattr("notifhist.queries.history.list_items", fail)
-    monkeypatch.setattr("notifhist.queries.runs.list_runs", fail)
+    monkeypatch.setattr("notifhist.store.history.reading.list_items", fail)
+    monkeypatch.setattr("notifhist.store.runs.recording.list_runs", fail)
     fault = client.get(CHECK)
     assert_fault(fault, 500, "internalError")
     assert_run_error(error := client.get(RUNS), 500, "UNHANDLED_EXCEPTION")
@@ -235,5 +235,5 @@ def test_a_broken_rule_of_the_database_is_no_outage(
     def fail(*args: object) -> None:
         raise peewee.IntegrityError("secret")
 
-    monkeypatch.setattr("notifhist.queries.history.list_checks", fail)
+    monkeypatch.setattr("notifhist.store.history.reading.list_checks", fail)
     assert_fault(client.get(CHECK.rpartition("/")[0]), 500, "internalError")

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from schemas.runs import (
+from notifhist.schemas.runs import (
     FAILED_REASONS,
     IGNORED_REASONS,
     MEDIUMS,

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from lxml import etree
 
-from notifhist.database import Database, lease
+from notifhist.store.database import Database, lease
 from tests.conftest import NOW_MS, MakeApp, authorized
 from tests.http.helpers import CHECK, FAULT_MEMBERS, RUN_ERROR_MEMBERS, RUNS, XML, item_at, run_of
 

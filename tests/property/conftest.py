@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
-from notifhist.database import PostgresqlDatabase, SqliteDatabase
+from notifhist.store.database import PostgresqlDatabase, SqliteDatabase
 from tests.conftest import TENANT, MakeApp, MakeKey, authorized
 
 # The database is made for a test, not for an example: each example is a tenant of its own instead.

@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from notifhist.paging import Key, id_of
-from schemas.document import Document, member_fields
-from schemas.fields import MAX_TIMESTAMP, NUMBER_RANGE, UUID_EPOCH_TICKS
-from schemas.history import ATTEMPT, HISTORY_PAGE, ITEM, NotificationResultSchema
-from schemas.runs import RUN
-from schemas.xml_names import ROOTS
+from notifhist.schemas.document import Document, member_fields
+from notifhist.schemas.fields import MAX_TIMESTAMP, NUMBER_RANGE, UUID_EPOCH_TICKS
+from notifhist.schemas.history import ATTEMPT, HISTORY_PAGE, ITEM, NotificationResultSchema
+from notifhist.schemas.item_ids import Key, id_of
+from notifhist.schemas.runs import RUN
+from notifhist.schemas.xml_names import ROOTS
 
 RESULT = NotificationResultSchema()
 MAX_TICKS = 2**60 - 1 - UUID_EPOCH_TICKS

@@ -10,11 +10,11 @@ from flask.testing import FlaskClient
 from hypothesis import assume, example, given
 from lxml import etree
 
-from notifhist.paging import Key, id_of, key_of
-from notifhist.representation import as_json, as_xml, from_json, from_xml
-from schemas.document import Document
-from schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
-from schemas.history import HISTORY_PAGE, ITEM, uuid_timestamp
+from notifhist.schemas.document import Document
+from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
+from notifhist.schemas.history import HISTORY_PAGE, ITEM, uuid_timestamp
+from notifhist.schemas.item_ids import Key, id_of, key_of
+from notifhist.serializers import as_json, as_xml, from_json, from_xml
 from tests.property.conftest import Newcomer
 from tests.property.strategies import (
     ANY_ITEM,
@@ -34,7 +34,7 @@ REST = key_of("646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26").rest
 
 @cache
 def published_schema() -> etree.XMLSchema:
-    source = files("schemas").joinpath("notification_history.xsd").read_bytes()
+    source = files("notifhist.schemas").joinpath("notification_history.xsd").read_bytes()
     return etree.XMLSchema(etree.fromstring(source))
 
 

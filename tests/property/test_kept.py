@@ -17,17 +17,17 @@ from flask.testing import FlaskClient
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifhist.bulk.loading import Loader, Source
 from notifhist.clock import Clock
-from notifhist.database import Database
-from notifhist.models import HistoryItemRow, NotificationRunRow, SeriesRow, TenantRow
-from notifhist.paging import key_of
-from notifhist.representation import from_xml
-from notifhist.representation.as_xml import MAPPING_VERSION
-from schemas.document import Document, DocumentSchema, dump
-from schemas.fields import MAX_TIMESTAMP, parse_instant
-from schemas.history import ATTEMPT, HISTORY_CONTAINER, HISTORY_PAGE, ITEM
-from schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
+from notifhist.schemas.document import Document, DocumentSchema, dump
+from notifhist.schemas.fields import MAX_TIMESTAMP, parse_instant
+from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, HISTORY_PAGE, ITEM
+from notifhist.schemas.item_ids import key_of
+from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
+from notifhist.serializers import from_xml
+from notifhist.serializers.as_xml import MAPPING_VERSION
+from notifhist.store.database import Database
+from notifhist.store.models import HistoryItemRow, NotificationRunRow, SeriesRow, TenantRow
+from notifhist.transfer.load import Loader, Source
 from tests import plain_xml
 from tests.conftest import NOW_MS, MakeKey, authorized
 from tests.http.helpers import CHECK, JSON, RUNS, XML, item_at, run_of

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates, validates_schema
 
-from schemas import loading
-from schemas.bulk import ITEM_LINE, RUN_LINE
-from schemas.document import Document, DocumentSchema
-from schemas.fields import Documents
-from schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
-from schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.schemas import loading
+from notifhist.schemas.bulk import ITEM_LINE, RUN_LINE
+from notifhist.schemas.document import Document, DocumentSchema
+from notifhist.schemas.fields import Documents
+from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
+from notifhist.schemas.runs import RUN, RUNS_CONTAINER
 from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, MAPS, NAMES, VALUES, examples
 from tests.property.test_runs import GIVEN_RUNS
 

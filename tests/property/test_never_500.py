@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from schemas.document import DocumentSchema, member_fields
-from schemas.error import FAULT, RUN_ERROR
-from schemas.history import DISCOVERY, HISTORY_PAGE, ITEM
-from schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
+from notifhist.schemas.document import DocumentSchema, member_fields
+from notifhist.schemas.error import FAULT, RUN_ERROR
+from notifhist.schemas.history import DISCOVERY, HISTORY_PAGE, ITEM
+from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
 from tests.property.conftest import Newcomer
 from tests.property.strategies import ANY_ITEM, VALUES, examples
 
@@ -24,7 +24,7 @@ AN_ID = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
 RUNS = "/api/v1/notifications/logs/run"
 FORMATS = ("application/json", "application/xml", "text/xml")
 XML_SCHEMA = etree.XMLSchema(
-    etree.fromstring(files("schemas").joinpath("notification_history.xsd").read_bytes())
+    etree.fromstring(files("notifhist.schemas").joinpath("notification_history.xsd").read_bytes())
 )
 
 ANSWERS: dict[str, DocumentSchema] = {

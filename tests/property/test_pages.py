@@ -20,12 +20,12 @@ from hypothesis.stateful import (
 
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY
-from notifhist.database import lease
-from notifhist.paging import Key, id_of
-from notifhist.queries.expiry import purge
-from notifhist.routes.context import Service
-from schemas.document import Document
-from schemas.history import uuid_timestamp
+from notifhist.schemas.document import Document
+from notifhist.schemas.history import uuid_timestamp
+from notifhist.schemas.item_ids import Key, id_of
+from notifhist.store.database import lease
+from notifhist.store.history.expiry import purge
+from notifhist.web.context import Service
 from tests.conftest import NOW_MS, MakeApp
 from tests.property.conftest import Newcomer
 from tests.property.strategies import completed, examples

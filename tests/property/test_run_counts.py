@@ -12,12 +12,14 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from notifhist.database import Database, lease
 from notifhist.errors import RunConflict
-from notifhist.queries import run_counts, run_pages, runs
-from schemas.fields import MAX_INSTANT, MIN_INSTANT
-from schemas.query import RunsQuery
-from schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
+from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
+from notifhist.schemas.query import RunsQuery
+from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
+from notifhist.store.counts import keeping as run_counts
+from notifhist.store.database import Database, lease
+from notifhist.store.runs import pages as run_pages
+from notifhist.store.runs import recording as runs
 from tests.conftest import NOW_MS
 from tests.property.strategies import examples
 from tests.recount import assert_counts_are_true
@@ -212,7 +214,7 @@ class Runs(RuleBasedStateMachine):
             ids = [run_id for _, run_id in found[start : start + query.page_size]]
             page = runs.list_runs(self.db, replace(query, tenant=self.tenant))
             note(f"{query} -> {page.total}")
-            documents = orjson.loads(b"[%b]" % b",".join(page.runs.json or ()))
+            documents = orjson.loads(b"[%b]" % b",".join(page.runs.pieces))
             assert (page.total, [run["id"] for run in documents]) == (len(found), ids)
             with_objects = [run_id for run_id in ids if self.runs[run_id].get("notification_objects")]
             shown = [run["id"] for run in documents if "notificationObjects" in run]

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from hypothesis import example, given, note
 from hypothesis import strategies as st
 
-from schemas.document import Document, member_fields
-from schemas.fields import INT32, INT64, format_instant, parse_instant
-from schemas.runs import (
+from notifhist.schemas.document import Document, member_fields
+from notifhist.schemas.fields import INT32, INT64, format_instant, parse_instant
+from notifhist.schemas.runs import (
     FAILED_REASONS,
     IGNORED_REASONS,
     MEDIUMS,

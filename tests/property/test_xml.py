@@ -8,13 +8,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from marshmallow import fields
 
-from notifhist.representation import as_json, as_xml
-from notifhist.representation.kept import KeptList
-from schemas.document import Document, DocumentSchema, member_fields
-from schemas.error import FAULT, RUN_ERROR
-from schemas.fields import FreeMap
-from schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM
-from schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
+from notifhist.schemas.document import Document, DocumentSchema, member_fields
+from notifhist.schemas.error import FAULT, RUN_ERROR
+from notifhist.schemas.fields import FreeMap
+from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM
+from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
+from notifhist.serializers import as_json, as_xml
+from notifhist.serializers.stored import StoredForm, StoredPage
 from tests import plain_xml
 from tests.property.strategies import (
     ANY_ITEM,
@@ -104,9 +104,13 @@ def test_pages_of_items(items: list[Document], marker: str | None) -> None:
     assert_same(page, HISTORY_CONTAINER)
     texts = [as_json.text(item).encode() for item in items]
     elements = [as_xml.element(item, ITEM, ITEM.root).encode() for item in items]
-    in_one_piece = KeptList(None, [b"".join(elements)] if items else ())
-    for kept in (KeptList(texts), KeptList(None, elements), in_one_piece):
-        document = {"values": kept, "metadata": metadata}
+    stored = (
+        StoredPage(StoredForm.JSON, texts),
+        StoredPage(StoredForm.XML, elements),
+        StoredPage(StoredForm.XML, [b"".join(elements)] if items else ()),
+    )
+    for each in stored:
+        document = {"values": each, "metadata": metadata}
         assert as_xml.render(document, HISTORY_PAGE) == plain_xml.render(page, HISTORY_PAGE)
 
 

@@ -11,9 +11,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
-from notifhist.database import Database, lease, open_database
 from notifhist.factory import create_app
-from notifhist.queries.keys import add_key
+from notifhist.store.database import Database, lease, open_database
+from notifhist.store.keys import add_key
 from tests.conftest import NOW, TENANT, authorized
 from tests.system.service import NOTIFHIST, PATIENCE_S, ROOT, environment
 

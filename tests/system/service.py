@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import requests
 
 from notifhist.auth import ADMIN, RUNS_EDIT
-from notifhist.limits import _machine_directory
+from notifhist.store.request_counts import machine_directory
 from tests.conftest import TENANT
 
 ROOT = Path(__file__).parents[2]
@@ -254,7 +254,7 @@ class Service:
         for directory in self._left_behind:
             shutil.rmtree(directory, ignore_errors=True)
         url = self.settings.get("DATABASE_URL", f"sqlite:///{self.cwd}/notifhist-demo.db")
-        shutil.rmtree(_machine_directory(url), ignore_errors=True)
+        shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from notifhist.bulk.loading import find_sources
-from notifhist.queries.history import count_items
-from notifhist.queries.runs import count_runs
-from schemas.query import CheckPath
+from notifhist.schemas.query import CheckPath
+from notifhist.store.history.reading import count_items
+from notifhist.store.runs.recording import count_runs
+from notifhist.transfer.load import find_sources
 from tests.conftest import NOW_MS, TENANT, every_row
 from tests.contract.test_examples import COPIES, assert_answers, assert_is_json, example
 from tests.http.helpers import CHECK, JSON, RUNS, XML, get_json, item_at, run_of

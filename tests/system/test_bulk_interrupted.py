@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from notifhist.bulk.sound import BATCH
-from notifhist.queries.history import count_items
-from notifhist.queries.recording import record_items
-from schemas.query import CheckPath
+from notifhist.schemas.query import CheckPath
+from notifhist.store.history.reading import count_items
+from notifhist.store.history.recording import record_items
+from notifhist.store.staging import BATCH
 from tests.conftest import NOW, NOW_MS, TENANT
 from tests.http.helpers import item_at
 from tests.system.commands import FIXTURES, finish, item_line, opened, run, start, write_lines

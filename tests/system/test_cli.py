@@ -10,7 +10,7 @@ import pytest
 
 from notifhist.auth import GRANTS
 from notifhist.config import SETTINGS
-from notifhist.queries.keys import list_keys
+from notifhist.store.keys import list_keys
 from tests.conftest import MIGRATIONS, NOW_MS, TENANT, authorized
 from tests.http.helpers import ALARM, RUNS
 from tests.system.commands import application, finish, opened, run, start

@@ -102,7 +102,7 @@ def test_a_lock_on_sqlite_fails_no_reader_and_tells_writers_to_come_again(
     sqlite_database: str, make_service: MakeService
 ) -> None:
     impatient = (
-        "import sys, notifhist.database.sqlite as d; d._BUSY_TIMEOUT_S = 1; sys.argv[0] = 'notifhist'; "
+        "import sys, notifhist.store.database.sqlite as d; d._BUSY_TIMEOUT_S = 1; sys.argv[0] = 'notifhist'; "
     )
     command = (NOTIFHIST[0], "-c", f"{impatient} from notifhist.cli import main; main()", "serve")
     service = make_service(sqlite_database, command=command).start()

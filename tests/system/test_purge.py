@@ -6,13 +6,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from notifhist.database import Database
-from notifhist.queries.history import all_items, count_items
-from notifhist.queries.recording import record_items
-from notifhist.queries.runs import record_runs
-from schemas.fields import TICKS_PER_MS
-from schemas.query import CheckPath
-from schemas.runs import RUN
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.query import CheckPath
+from notifhist.schemas.runs import RUN
+from notifhist.store.database import Database
+from notifhist.store.history.reading import all_items, count_items
+from notifhist.store.history.recording import record_items
+from notifhist.store.runs.recording import record_runs
 from tests.conftest import NOW_MS, TENANT
 from tests.http.helpers import CHECK, get_json, id_at, item_at, post, run_of
 from tests.system.commands import application, client_of, finish, opened, run, start
@@ -30,7 +30,7 @@ def record(db: Database, where: CheckPath, *item_ids: str) -> None:
 
 def kept(db: Database) -> list[tuple[str, str]]:
     """Return tenant and id of every item."""
-    return [(check.tenant, orjson.loads(item.json or "")["id"]) for check, item in all_items(db)]
+    return [(check.tenant, orjson.loads(item.text)["id"]) for check, item in all_items(db)]
 
 
 EXPIRED = [id_at(0), id_at(OLDEST_MS - DAY_MS), id_at(OLDEST_MS - 1, ticks=TICKS_PER_MS - 1)]

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from notifhist.limits import _machine_directory
+from notifhist.store.request_counts import machine_directory
 from tests.conftest import MIGRATIONS
 from tests.contract.test_examples import canonical, example
 from tests.system.commands import FIXTURES, FIXTURES_COUNTS
@@ -171,7 +171,7 @@ def demo(installed: Installed) -> Iterator[str]:
         server.kill()
         server.wait()
         url = f"sqlite:///{installed.folder}/notifhist-demo.db"
-        shutil.rmtree(_machine_directory(url), ignore_errors=True)
+        shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
 def ask(url: str, headers: dict[str, str] | None = None) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from notifhist.database import Database, lease, open_database
+from notifhist.store.database import Database, lease, open_database
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from notifhist.representation import RENDERERS, as_json, as_xml
-from schemas.document import DocumentSchema
-from schemas.error import FAULT, RUN_ERROR
-from schemas.history import ATTEMPT, DISCOVERY, HISTORY_PAGE, ITEM
-from schemas.runs import RUN, RUNS_PAGE
+from notifhist.schemas.document import DocumentSchema
+from notifhist.schemas.error import FAULT, RUN_ERROR
+from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_PAGE, ITEM
+from notifhist.schemas.runs import RUN, RUNS_PAGE
+from notifhist.serializers import RENDERERS, as_json, as_xml
 
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 NOTHING = {"count": 0, "limit": 50, "marker": None, "next_marker": None, "next_href": None}

@@ -6,9 +6,9 @@ import pytest
 
 from bench.data import HISTORY_DAYS, MS_PER_DAY, TENANT, even, grown, item_batches, loaded_run, spread
 from bench.documents import STATUS_WEIGHTS, WORDS, Items, runs
-from notifhist.paging import key_of
-from schemas.history import ITEM
-from schemas.runs import RUN
+from notifhist.schemas.history import ITEM
+from notifhist.schemas.item_ids import key_of
+from notifhist.schemas.runs import RUN
 
 NOW_MS = 1_320_886_800_000
 TICKS = NOW_MS * 10_000

@@ -15,9 +15,9 @@ from bench.data import TENANT, even
 from bench.targets import SqliteFile
 from bench.workloads import LIMITS, TITLES, Workload, headers, workloads
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
-from notifhist.database import lease, open_database
 from notifhist.factory import create_app
-from notifhist.queries.keys import add_key
+from notifhist.store.database import lease, open_database
+from notifhist.store.keys import add_key
 
 
 @pytest.fixture(scope="module")

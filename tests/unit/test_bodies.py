@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from notifhist.bodies import MAX_BODY, MAX_CONTAINER, Body, parse_body
 from notifhist.errors import BadRequest, RequestTooLarge, UnsupportedMediaType
-from schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
-from schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
+from notifhist.schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.serializers.bodies import MAX_BODY, MAX_CONTAINER, Body, parse_body
 
 JSON, XML = "application/json", "application/xml"
 SHORT = {"state": "OK", "notification_results": []}

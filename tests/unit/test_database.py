@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from notifhist.config import ConfigError
-from notifhist.database import (
+from notifhist.store.database import (
     Database,
     PostgresqlDatabase,
     SqliteDatabase,
@@ -22,7 +22,7 @@ from notifhist.database import (
     migrate,
     open_database,
 )
-from notifhist.models import TenantRow
+from notifhist.store.models import TenantRow
 
 
 def connection_of(db: Database) -> Any:
@@ -284,7 +284,7 @@ def test_threads_wait_for_each_other_without_looking(sqlite_database: str, tries
 def test_a_thread_that_waits_too_long_for_another_gives_up(
     sqlite_database: str, tries: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifhist.database.sqlite._BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("notifhist.store.database.sqlite._BUSY_TIMEOUT_S", 0.05)
     database = open_database(sqlite_database)
     lease(database)
     with database.writing():
@@ -325,7 +325,7 @@ def lose_the_connection(database: SqliteDatabase) -> None:
 def test_who_fails_to_write_keeps_nobody_from_it(
     fail: Callable[[SqliteDatabase], None], sqlite_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifhist.database.sqlite._BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("notifhist.store.database.sqlite._BUSY_TIMEOUT_S", 0.2)
     database = open_database(sqlite_database)
     assert isinstance(database, SqliteDatabase)
     lease(database)

@@ -4,13 +4,15 @@ from pathlib import Path
 import orjson
 import pytest
 
-from notifhist import demo
-from notifhist.bulk.loading import Loader
 from notifhist.clock import Clock
 from notifhist.config import ConfigError
-from notifhist.database import Database, lease, open_database
-from notifhist.queries import history, keys, runs
-from schemas.document import Document
+from notifhist.schemas.document import Document
+from notifhist.store import keys
+from notifhist.store.database import Database, lease, open_database
+from notifhist.store.history import reading as history
+from notifhist.store.runs import recording as runs
+from notifhist.transfer import demo
+from notifhist.transfer.load import Loader
 from tests.conftest import NOW_MS
 
 LATER_MS = NOW_MS + 3_600_000
@@ -25,7 +27,7 @@ class Interrupted(Exception):
 
 
 def documents(db: Database) -> list[Document]:
-    return [orjson.loads(item.json or "") for _, item in history.all_items(db)]
+    return [orjson.loads(item.text) for _, item in history.all_items(db)]
 
 
 def test_an_interrupted_demo_goes_on_where_it_stopped(

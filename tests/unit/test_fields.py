@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError, fields
 
-from schemas.fields import (
+from notifhist.schemas.fields import (
     INT32,
     INT64,
     MAX_TIMESTAMP,

@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from notifhist.errors import BadRequest
-from notifhist.representation import from_json
-from notifhist.representation.from_json import parse
-from notifhist.representation.parsed import MAX_DEPTH
-from schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
-from schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
+from notifhist.schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.serializers import from_json
+from notifhist.serializers.from_json import parse
+from notifhist.serializers.parsed import MAX_DEPTH
 
 BIG = 2**64
 

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from notifhist.errors import BadRequest
-from notifhist.representation import as_xml
-from notifhist.representation.from_xml import MAX_ELEMENT_DEPTH, parse
-from schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
-from schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
+from notifhist.schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.serializers import as_xml
+from notifhist.serializers.from_xml import MAX_ELEMENT_DEPTH, parse
 
 
 def read(inner: str) -> Any:

@@ -1,4 +1,4 @@
-"""The rate limits with Redis as their storage."""
+"""The rate limits with Redis as their counter."""
 
 import multiprocessing
 import socket
@@ -13,7 +13,8 @@ import pytest
 
 from notifhist.clock import Clock
 from notifhist.config import ConfigError
-from notifhist.limits import RateLimiter, open_storage
+from notifhist.store.request_counts import open_counter
+from notifhist.web.rate_limits import RateLimiter
 from tests.unit.test_limits import NOW_MS, SQLITE_URL, charge
 
 
@@ -26,8 +27,8 @@ def test_redis_that_is_down_lets_requests_through(clock: Clock, caplog: pytest.L
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"redis://user:secret@127.0.0.1:{unused.getsockname()[1]}/0"
-        storage = open_storage(url, SQLITE_URL, clock)
-        assert RateLimiter(limits.parse("1/minute"), storage, clock, "runs").charge("account") is None
+        counter = open_counter(url, SQLITE_URL, clock)
+        assert RateLimiter(limits.parse("1/minute"), counter, "runs").charge("account") is None
     assert len(caplog.records) == 1
     assert "secret" not in caplog.text
 
@@ -35,21 +36,21 @@ def test_redis_that_is_down_lets_requests_through(clock: Clock, caplog: pytest.L
 def test_redis_that_does_not_answer_is_not_waited_for_long(clock: Clock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        storage = open_storage(url, SQLITE_URL, clock)
+        counter = open_counter(url, SQLITE_URL, clock)
         started = time.monotonic()
-        assert RateLimiter(limits.parse("1/minute"), storage, clock, "runs").charge("account") is None
+        assert RateLimiter(limits.parse("1/minute"), counter, "runs").charge("account") is None
         assert time.monotonic() - started < 10
 
 
 def test_redis_needs_its_extra(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(ConfigError, match=r"RATE_LIMIT_STORAGE.*pip install notifhist\[redis\]"):
-        open_storage("redis://localhost/0", SQLITE_URL, clock)
+        open_counter("redis://localhost/0", SQLITE_URL, clock)
 
 
 def test_a_redis_url_that_makes_no_sense_is_a_config_error(clock: Clock) -> None:
     with pytest.raises(ConfigError, match="RATE_LIMIT_STORAGE"):
-        open_storage("redis://localhost:port/0", SQLITE_URL, clock)
+        open_counter("redis://localhost:port/0", SQLITE_URL, clock)
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +64,8 @@ def redis_url() -> Iterator[str]:
         command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             try:
-                storage, give_up_at = open_storage(url, SQLITE_URL, Clock()), time.monotonic() + 30
-                while not storage.check() and time.monotonic() < give_up_at:
+                counter, give_up_at = open_counter(url, SQLITE_URL, Clock()), time.monotonic() + 30
+                while not counter.check() and time.monotonic() < give_up_at:
                     time.sleep(0.05)
                 yield url
             finally:
@@ -72,7 +73,7 @@ def redis_url() -> Iterator[str]:
 
 
 def charge_redis_often(url: str, times: int) -> list[bool]:
-    limiter = RateLimiter(limits.parse("150/day"), open_storage(url, SQLITE_URL, Clock()), Clock(), "history")
+    limiter = RateLimiter(limits.parse("150/day"), open_counter(url, SQLITE_URL, Clock()), Clock(), "history")
     return [charge(limiter).exceeded for _ in range(times)]
 
 
@@ -85,9 +86,9 @@ def test_redis_counts_exactly_across_processes(redis_url: str) -> None:
 
 def test_redis_goes_by_its_own_time(redis_url: str) -> None:
     clock = Clock(NOW_MS)
-    storage = open_storage(redis_url, SQLITE_URL, clock)
-    assert charge(RateLimiter(limits.parse("1/minute"), storage, clock, "runs")).retry_after in (59, 60)
-    limiter = RateLimiter(limits.parse("1/2 second"), storage, clock, "runs")
+    counter = open_counter(redis_url, SQLITE_URL, clock)
+    assert charge(RateLimiter(limits.parse("1/minute"), counter, "runs")).retry_after in (59, 60)
+    limiter = RateLimiter(limits.parse("1/2 second"), counter, "runs")
     assert [charge(limiter, "a/b:c").exceeded for _ in range(2)] == [False, True]
     time.sleep(2.1)
     assert not charge(limiter, "a/b:c").exceeded

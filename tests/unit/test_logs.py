@@ -65,13 +65,13 @@ def test_no_character_breaks_the_line(nasty: str, capsys: pytest.CaptureFixture[
 
 
 def test_a_message_has_level_and_logger_and_no_more(capsys: pytest.CaptureFixture[str]) -> None:
-    logging.getLogger("notifhist.limits").warning("let through: %d", 3)
+    logging.getLogger("notifhist.web.rate_limits").warning("let through: %d", 3)
     (line,) = written(capsys)
     assert list(line) == ["time", "level", "message", "logger"]
     assert (line["level"], line["message"], line["logger"]) == (
         "WARNING",
         "let through: 3",
-        "notifhist.limits",
+        "notifhist.web.rate_limits",
     )
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from notifhist.negotiation import choose, media_type_of
+from notifhist.serializers.negotiation import choose, media_type_of
 
 JSON, XML, TEXT = "application/json", "application/xml", "text/xml"
 OFFERS = (JSON, XML, TEXT)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifhist.paging import Key, id_of, key_of, new_key
-from schemas.fields import MAX_TIMESTAMP, UUID_EPOCH_TICKS
-from schemas.history import uuid_timestamp
+from notifhist.schemas.fields import MAX_TIMESTAMP, UUID_EPOCH_TICKS
+from notifhist.schemas.history import uuid_timestamp
+from notifhist.schemas.item_ids import Key, id_of, key_of, new_key
 
 PUBLISHED = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
 LAST = "ffffffff-ffff-1fff-bfff-ffffffffffff"

@@ -6,8 +6,8 @@ from werkzeug.datastructures import MultiDict
 from notifhist.clock import Clock
 from notifhist.config import load_settings
 from notifhist.errors import BadRequest, InvalidLimit
-from notifhist.params import history_query, runs_query
-from schemas.query import CheckPath, HistoryQuery, RunsQuery
+from notifhist.schemas.query import CheckPath, HistoryQuery, RunsQuery
+from notifhist.web.params import history_query, runs_query
 
 NOW_MS = 1_320_886_800_000
 WEEK = 604_800_000

@@ -8,18 +8,18 @@ import orjson
 import psycopg
 import pytest
 
-from notifhist import partitions
-from notifhist.bulk.records import Record
-from notifhist.bulk.rows import prepare
 from notifhist.config import MS_PER_DAY
-from notifhist.database import Database, PostgresqlDatabase, lease, migrate, open_database
-from notifhist.queries.bulk import store_items
-from notifhist.queries.expiry import count_expired, purge
-from notifhist.queries.history import all_items, count_items
-from notifhist.queries.recording import record_items, replace_item
-from schemas.document import Document
-from schemas.fields import TICKS_PER_MS
-from schemas.query import CheckPath
+from notifhist.schemas.document import Document
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.query import CheckPath
+from notifhist.store import partitions
+from notifhist.store.bulk import store_items
+from notifhist.store.database import Database, PostgresqlDatabase, lease, migrate, open_database
+from notifhist.store.history.expiry import count_expired, purge
+from notifhist.store.history.reading import all_items, count_items
+from notifhist.store.history.recording import record_items, replace_item
+from notifhist.transfer.files import Record
+from notifhist.transfer.rows import prepare
 from tests.conftest import NOW_MS
 from tests.http.helpers import item_at
 
@@ -45,7 +45,7 @@ def record(db: Database, *items: Document) -> None:
 
 
 def stored(db: Database) -> list[Document]:
-    return [orjson.loads(item.json or b"") for _, item in all_items(db)]
+    return [orjson.loads(item.text) for _, item in all_items(db)]
 
 
 def ticks_in(db: PostgresqlDatabase, table: str) -> list[int]:
@@ -178,7 +178,7 @@ def test_a_week_that_is_in_use_is_dropped_once_it_is_not(
 def test_most_of_a_week_stays_until_all_of_it_has_expired(
     db: PostgresqlDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifhist.queries.expiry._MOST_OF_A_WEEK", 2)
+    monkeypatch.setattr("notifhist.store.history.expiry._MOST_OF_A_WEEK", 2)
     items = [item_at(OLDEST_MS - 1, n) for n in range(3)]
     record_items(db, CHECK, items, NOW_TICKS, None)
     assert count_expired(db, OLDEST_MS) == sum(purge(db, OLDEST_MS, batch=10)) == 0

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from notifhist.database import Database
-from notifhist.queries.recording import record_items
-from schemas.fields import TICKS_PER_MS
-from schemas.query import CheckPath
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.query import CheckPath
+from notifhist.store.database import Database
+from notifhist.store.history.recording import record_items
 from tests.conftest import NOW_MS
 from tests.http.helpers import item_at
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from notifhist.bulk.loading import find_sources
-from notifhist.bulk.records import BadRecord, Place, Record, Tenant, place_of, place_problems, read_records
-from notifhist.representation.as_xml import render
-from schemas.fields import MAX_TIMESTAMP
-from schemas.history import HISTORY_PAGE, uuid_timestamp
-from schemas.history import ITEM as ITEM_SCHEMA
-from schemas.query import CheckPath
+from notifhist.schemas.fields import MAX_TIMESTAMP
+from notifhist.schemas.history import HISTORY_PAGE, uuid_timestamp
+from notifhist.schemas.history import ITEM as ITEM_SCHEMA
+from notifhist.schemas.query import CheckPath
+from notifhist.serializers.as_xml import render
+from notifhist.transfer.files import BadRecord, Place, Record, Tenant, place_of, place_problems, read_records
+from notifhist.transfer.load import find_sources
 from tests.http.helpers import item_at, run_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

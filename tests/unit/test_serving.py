@@ -20,10 +20,11 @@ ROOT = Path(__file__).parents[2]
 APP = """
 import os, sys, time
 from flask import Flask, request
-from notifhist import serving, worker
+from notifhist.server import settings as serving
+from notifhist.server import worker
 from notifhist.errors import ApiError
 from notifhist.metrics import Metrics
-from notifhist.responses import render_error
+from notifhist.web.responses import render_error
 
 worker.READ_SECONDS = 2.0
 

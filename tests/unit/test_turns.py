@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from notifhist.turns import in_turns
+from notifhist.server.read_throttle import in_turns
 
 LONG_S = 60.0
 

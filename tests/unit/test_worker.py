@@ -4,9 +4,9 @@ from typing import Any, Never
 
 import pytest
 
-from notifhist import worker
+from notifhist.server import worker
 
-SAY = "from notifhist.worker import keep_memory; print(keep_memory())"
+SAY = "from notifhist.server.worker import keep_memory; print(keep_memory())"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux's")

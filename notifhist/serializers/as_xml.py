@@ -1,0 +1,217 @@
+"""A document as XML (docs/contract.md, "Formats"): element names and places come from its schema.
+
+Written as text, since a tree of elements costs many times as much; nothing gets into it but by `_text`, and by
+`_tag` for names that are not the schema's. A test compares it with a tree's text.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import orjson
+from marshmallow import Schema, fields
+
+from notifhist.schemas.document import Document, DocumentSchema, member_fields
+from notifhist.schemas.fields import FreeMap, place_in_xml
+from notifhist.schemas.xml_names import fits_declaration
+from notifhist.serializers.stored import HERE, StoredDocument, StoredForm, StoredPage, insert
+
+MAPPING_VERSION = 1
+"""Counts the changes of what documents look like in XML: what an older version has rendered is not answered."""
+
+_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
+_NAME_START = (
+    "A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f"
+    "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010000-\U000effff"
+)
+_NAME = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\u00b7\u0300-\u036f\u203f-\u2040]*")
+"""A name without a colon (Namespaces in XML 1.0, NCName); without U+FFFD, which stands for what is no XML."""
+_LONGEST_NAME = 1000  # parsers refuse much longer ones
+_NOT_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
+"""What XML 1.0, section 2.2, leaves out; lone surrogates too."""
+_SPECIAL = re.compile(f"[&<>\r{_NOT_XML}]")
+_SPECIAL_IN_ATTRIBUTE = re.compile(f'[&<>"\t\n\r{_NOT_XML}]')
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+
+_LONGEST_ESCAPE, _LONGEST_NUMBER = 6, 350
+"""Characters of an escaped one, and of a number: a float is written out."""
+
+_Write = Callable[[Any], str]
+
+
+def render(document: Document | StoredDocument, schema: DocumentSchema) -> bytes:
+    """Return `document` as XML, UTF-8, with a declaration; always well-formed, whatever it holds."""
+    return b"".join(parts(document, schema))
+
+
+def parts(document: Document | StoredDocument, schema: DocumentSchema) -> list[bytes]:
+    """Return what `render` does, in parts: each stored text is a part of its own, unchanged."""
+    if isinstance(document, StoredDocument):
+        if document.form is StoredForm.XML:
+            return [_DECLARATION.encode(), document.text]
+        return parts(orjson.loads(document.text), schema)
+    pages = [each for each in document.values() if isinstance(each, StoredPage)]
+    texts = [piece for page in pages if page.form is StoredForm.XML for piece in page.pieces]
+    return insert(texts, (_DECLARATION + element(document, schema, schema.root)).encode())
+
+
+def longest(document: Document) -> int:
+    """Return how many characters the element of a document has at most.
+
+    A list repeats its name with each member, so a few kB of JSON can become many MB of XML.
+    """
+    return _longest("", document)
+
+
+def _longest(name: str, value: Any) -> int:
+    members = value if isinstance(value, list) and value else [value]
+    tags = 2 * len(name) + _LONGEST_ESCAPE if _NAME.fullmatch(name) else _LONGEST_ESCAPE * (len(name) + 5)
+    return len(members) * tags + sum(map(_longest_content, members))
+
+
+def _longest_content(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(_longest(name, member) for name, member in value.items())
+    if isinstance(value, list):
+        return sum(_longest("item", member) for member in value)
+    return _LONGEST_ESCAPE * len(value) if isinstance(value, str) else _LONGEST_NUMBER
+
+
+def element(document: Document, schema: Schema, name: str) -> str:
+    """Return the element `name` of `document`: the text to store."""
+    members = _members(schema)
+    attributes, content, held = "", [], dict[str, list[str]]()
+    for member, value in document.items():
+        if (write := members.get(member)) is None:
+            content.append(_unnamed(member, value, declared=True))
+        elif isinstance(write, _Attribute):
+            attributes += f' {member}="{_attribute(_plain(value))}"'
+        elif isinstance(write, _Held):
+            held.setdefault(write.holder, []).append(write.write(value))
+        else:
+            content.append(write(value))
+    content += [_tagged(holder, "".join(inner)) for holder, inner in held.items()]
+    if name == "container" and not {"metadata"} & (document.keys() | held.keys()):
+        content.append("<metadata/>")  # the XML schema requires it; runs recorded together have none
+    return _tagged(name, "".join(content), attributes)
+
+
+class _Attribute:
+    """A member that is an attribute."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A member of an envelope that stands in another element, the holder."""
+
+    holder: str
+    write: _Write
+
+
+@cache
+def _members(schema: Schema) -> dict[str, _Write | _Attribute | _Held]:
+    """Return how each named member is written."""
+    members: dict[str, _Write | _Attribute | _Held] = {}
+    for name, field in member_fields(schema).items():
+        place = place_in_xml(field)
+        if place.attribute:
+            members[name] = _Attribute()
+        elif place.inside is not None:
+            members[name] = _Held(place.inside, _member(place.name or name, field))
+        else:
+            members[name] = _member(place.name or name, field)
+    return members
+
+
+def _member(name: str, field: fields.Field[Any]) -> _Write:
+    """Return what writes the member of a field: its element, or those of an unwrapped list.
+
+    Only a wrapped list of an envelope may be a `StoredPage`.
+    """
+    if not isinstance(field, fields.List):
+        return _one(name, field)
+    item = place_in_xml(field).item
+    write = _one(item or name, field.inner)
+
+    def write_list(value: Any) -> str:
+        if isinstance(value, StoredPage):
+            if value.form is StoredForm.XML:
+                return _tagged(name, HERE * len(value.pieces))
+            value = orjson.loads(b"[%b]" % b",".join(value.pieces))
+        inner = "".join([write(each) for each in value or ()])
+        return inner if inner and item is None else _tagged(name, inner)
+
+    return write_list
+
+
+def _one(name: str, field: fields.Field[Any]) -> _Write:
+    """Return what writes one element."""
+    if isinstance(field, fields.Nested):
+        schema = field.schema
+        return lambda value: _tagged(name, "") if value is None else element(value, schema, name)
+    if isinstance(field, FreeMap):
+        return lambda value: _tagged(name, _unnamed_members(value or {}, declared=False))
+    return lambda value: _tagged(name, _text(value))
+
+
+def _unnamed(name: str, value: Any, declared: bool) -> str:
+    """Return the elements of a member that no schema names.
+
+    `declared` says whether the XML schema looks at what it declares of the name here, as it does
+    everywhere but in free maps.
+    """
+    members = value if isinstance(value, list) and value else [value]
+    fits = not declared or all(fits_declaration(name, member, _scalar_text(member)) for member in members)
+    attributes = ""
+    if not fits or len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        name, attributes = "entry", f' key="{_attribute(name)}"'
+    return "".join([_tagged(name, _unnamed_content(member, declared), attributes) for member in members])
+
+
+def _unnamed_content(value: Any, declared: bool) -> str:
+    if isinstance(value, dict):
+        return _unnamed_members(value, declared)
+    if isinstance(value, list):
+        return "".join([_tagged("item", _unnamed_content(member, declared)) for member in value])
+    return _text(value)
+
+
+def _unnamed_members(members: Mapping[str, Any], declared: bool) -> str:
+    return "".join([_unnamed(name, value, declared) for name, value in members.items()])
+
+
+def _scalar_text(value: Any) -> str | None:
+    return None if isinstance(value, dict | list) else _plain(value)
+
+
+def _tagged(name: str, content: str, attributes: str = "") -> str:
+    return f"<{name}{attributes}>{content}</{name}>" if content else f"<{name}{attributes}/>"
+
+
+def _text(value: Any) -> str:
+    text = _plain(value)
+    return _SPECIAL.sub(_escape, text) if _SPECIAL.search(text) else text
+
+
+def _attribute(text: str) -> str:
+    return _SPECIAL_IN_ATTRIBUTE.sub(_escape, text)
+
+
+def _escape(special: re.Match[str]) -> str:
+    return _ESCAPES.get(special[0], "\ufffd")
+
+
+def _plain(value: Any) -> str:
+    """Return what a scalar says, before anything is escaped."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return format(Decimal(repr(value)), "f")
+    return str(value)

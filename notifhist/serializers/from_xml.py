@@ -1,0 +1,241 @@
+"""An XML body as a document: the way back of `as_xml`, for what XML can say (docs/contract.md, "Formats")."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from lxml import etree
+from marshmallow import Schema, fields
+
+from notifhist.errors import BadRequest, Malformed
+from notifhist.schemas.document import Document, DocumentSchema, member_fields
+from notifhist.schemas.fields import (
+    MOST_PROBLEMS_NAMED,
+    FreeMap,
+    Instant,
+    JsonBoolean,
+    JsonInteger,
+    parse_integer,
+    place_in_xml,
+)
+from notifhist.serializers.parsed import (
+    Parsed,
+    Path,
+    few_wrong_values,
+    list_field,
+    max_depth_of,
+    path_text,
+)
+
+MAX_ELEMENT_DEPTH = 150
+"""Enough for any document of the greatest depth; less than what Python's stack allows."""
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_CLEARER = {"xmlParseEntityRef: no name": "An ampersand stands alone, write &amp;"}
+"""Words for what the parser says in its own."""
+_LONGEST_INTEGER = 100  # characters; far out of any range, and cheap to convert
+
+
+def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None = None) -> Parsed:
+    """Return the document of an XML `body`, of the form of `single` or of `container` (see `Parsed`).
+
+    No DOCTYPE, no entities but XML's own five, nothing fetched. Raises BadRequest for what is not
+    well-formed (named by line and column), has another root or is nested too deeply.
+    """
+    root = _parse_tree(body)
+    schemas = {schema.root: schema for schema in (single, container) if schema is not None}
+    schema = schemas.get(str(root.tag))
+    if schema is None:
+        raise BadRequest(
+            "The body's root element does not fit.", f"{root.tag!s} is none of {', '.join(sorted(schemas))}."
+        )
+    reader = _Reader()
+    document = reader.document(root, schema, ())
+    is_container = schema is container
+    problems = few_wrong_values(document, max_depth_of(single, is_container)) | reader.problems
+    return Parsed(document, is_container, problems)
+
+
+def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
+    """Yield the line in which each record of a container begins; `body` has been parsed without error."""
+    name, field = list_field(container)
+    holder = place_in_xml(field).name or name
+    for element in _parse_tree(body).iterfind(f"{holder}/*"):
+        yield element.sourceline or 1
+
+
+def _parse_tree(body: bytes) -> etree._Element:
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        _refuse_doctype(body)
+        problem = (error.msg or "").partition(", line ")[0].strip()
+        if problem.startswith("Excessive depth"):
+            raise _too_deep() from None
+        problem = _CLEARER.get(problem, problem)
+        raise Malformed("The body is not well-formed XML.", problem, *error.position) from None
+    except ValueError as error:
+        raise BadRequest("The body is not well-formed XML.", f"{error}.") from None
+    if root.getroottree().docinfo.doctype:
+        _Refusal.doctype()
+    return root
+
+
+class _Refusal:
+    """A parser's target that refuses a DOCTYPE, before any entity of it is expanded."""
+
+    @staticmethod
+    def doctype(*about: str | None) -> None:
+        """Refuse it."""
+        raise BadRequest("The body has a DOCTYPE.", "Send XML without one.")
+
+    def close(self) -> None:
+        """Return no document."""
+
+
+def _refuse_doctype(body: bytes) -> None:
+    """Raise BadRequest if `body`, which is not well-formed or too much for the parser, has a DOCTYPE."""
+    target: Any = _Refusal()  # lxml's stubs ask for methods that lxml does not
+    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, target=target)
+    with suppress(etree.XMLSyntaxError):
+        etree.fromstring(body, parser)
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest("The body is nested too deeply.", f"More than {MAX_ELEMENT_DEPTH} elements.")
+
+
+class _Reader:
+    """Reads one body; `problems` collects messages by path of members that do not fit."""
+
+    def __init__(self) -> None:
+        self.problems: dict[str, str] = {}
+
+    def _note(self, path: Path, problem: str) -> None:
+        if len(self.problems) <= MOST_PROBLEMS_NAMED:
+            self.problems[path_text(path) or "the root element"] = problem
+
+    def document(self, element: etree._Element, schema: Schema, path: Path, depth: int = 1) -> Document:
+        """Return the document that `element` holds, members in the order of their first appearance."""
+        named = member_fields(schema)
+        names = {place_in_xml(field).name or name: name for name, field in named.items()}
+        holders = {place_in_xml(field).inside for field in named.values()} - {None}
+        document = self._attributes(element, named, path)
+        for name, elements in self._by_name(element, path, depth, holders).items():
+            member = names.get(name, name)
+            if member in document:
+                self._note((path, member), "Given twice.")
+            elif member in named:
+                document[member] = self._named(elements, named[member], (path, member), depth)
+            else:
+                document[member] = self._unnamed(elements, (path, member), depth)
+        return document
+
+    def _attributes(
+        self, element: etree._Element, named: dict[str, fields.Field[Any]], path: Path
+    ) -> Document:
+        document: Document = {}
+        for key, text in element.attrib.items():
+            name = str(key)
+            if name in named and place_in_xml(named[name]).attribute:
+                document[name] = _scalar(str(text), named[name])
+            elif not name.startswith("{"):  # such as xsi:schemaLocation
+                self._note((path, name), "No such attribute.")
+        return document
+
+    def _by_name(
+        self, element: etree._Element, path: Path, depth: int, holders: Any = frozenset()
+    ) -> dict[str, list[etree._Element]]:
+        """Return the children of `element`, and of those in `holders`, by the names of their members."""
+        if depth > MAX_ELEMENT_DEPTH:
+            raise _too_deep()
+        if any(text.strip() for text in _own_texts(element)):
+            self._note(path, "Has text beside elements.")
+        by_name: dict[str, list[etree._Element]] = {}
+        for child in element:
+            tag = str(child.tag)
+            if tag in holders:
+                for name, elements in self._by_name(child, path, depth + 1).items():
+                    by_name.setdefault(name, []).extend(elements)
+            elif tag.startswith("{"):
+                self._note((path, tag), "Is in a namespace; documents use none.")
+            else:
+                key = child.attrib.pop("key", None) if tag == "entry" else None
+                by_name.setdefault(tag if key is None else str(key), []).append(child)
+        return by_name
+
+    def _named(self, elements: list[etree._Element], field: fields.Field[Any], path: Path, depth: int) -> Any:
+        place = place_in_xml(field)
+        if isinstance(field, fields.List) and place.item is None:
+            if len(elements) == 1 and _is_empty(elements[0]):
+                return []
+            return [self._one(each, field.inner, (path, n), depth) for n, each in enumerate(elements)]
+        if len(elements) > 1:
+            self._note(path, "Given twice.")
+        if isinstance(field, fields.List):
+            return self._wrapped(elements[0], field, path, depth)
+        return self._one(elements[0], field, path, depth)
+
+    def _wrapped(self, wrapper: etree._Element, field: fields.List[Any], path: Path, depth: int) -> list[Any]:
+        item = place_in_xml(field).item
+        children = self._by_name(wrapper, path, depth + 1)
+        for name in children.keys() - {item}:
+            self._note((path, name), f"Only {item} elements stand here.")
+        members = children.get(item or "", [])
+        return [self._one(each, field.inner, (path, n), depth + 1) for n, each in enumerate(members)]
+
+    def _one(self, element: etree._Element, field: fields.Field[Any], path: Path, depth: int) -> Any:
+        if isinstance(field, fields.Nested):
+            return self.document(element, field.schema, path, depth + 1)
+        self._attributes(element, {}, path)
+        if len(element) or isinstance(field, FreeMap):
+            # An element where text should be becomes a map, and the schema will say so.
+            return self._free_map(element, path, depth)
+        return _scalar(element.text or "", field)
+
+    def _unnamed(self, elements: list[etree._Element], path: Path, depth: int) -> Any:
+        values = [self._free(each, path, depth) for each in elements]
+        return values if len(values) > 1 else values[0]
+
+    def _free(self, element: etree._Element, path: Path, depth: int) -> Any:
+        self._attributes(element, {}, path)
+        return self._free_map(element, path, depth) if len(element) else element.text or ""
+
+    def _free_map(self, element: etree._Element, path: Path, depth: int) -> Document:
+        by_name = self._by_name(element, path, depth + 1)
+        return {name: self._unnamed(each, (path, name), depth + 1) for name, each in by_name.items()}
+
+
+def _own_texts(element: etree._Element) -> Iterator[str]:
+    yield element.text or ""
+    for child in element:
+        yield child.tail or ""
+
+
+def _is_empty(element: etree._Element) -> bool:
+    return not len(element) and not (element.text or "").strip()
+
+
+def _scalar(text: str, field: fields.Field[Any]) -> Any:
+    """Return what `text` says in the type of `field`; the text itself where it says nothing of that type.
+
+    An empty element is null, where it is no string.
+    """
+    if not text and isinstance(field, JsonBoolean | JsonInteger | Instant):
+        return None
+    if isinstance(field, JsonBoolean):
+        return _BOOLEANS.get(text.strip(), text)
+    if isinstance(field, JsonInteger) and len(text) <= _LONGEST_INTEGER:
+        try:
+            return parse_integer(text.strip())
+        except ValueError:
+            return text
+    return text

@@ -1,0 +1,46 @@
+"""Documents as the store holds them: text that need not be read and written again on its way to the wire."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import zip_longest
+
+HERE = "\0"
+"""Marks the place of a stored text within another: neither JSON nor XML may contain this character."""
+
+
+class StoredForm(Enum):
+    """A form in which the store keeps documents; every document is there at least as JSON."""
+
+    JSON = "json"
+    XML = "xml"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document as UTF-8 text: JSON, or the XML of its element."""
+
+    form: StoredForm
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """Several documents: JSON texts with commas between them, or XML elements one after the other.
+
+    In pieces of some documents each, so that no text is long.
+    """
+
+    form: StoredForm
+    pieces: Sequence[bytes]
+
+
+def encoded(text: str | bytes) -> bytes:
+    """Return a text as UTF-8; some database drivers return it as bytes already."""
+    return text.encode() if isinstance(text, str) else text
+
+
+def insert(texts: list[bytes], around: bytes) -> list[bytes]:
+    """Return the parts of `around` with one of `texts` at each HERE; no text is copied into another."""
+    parts = around.split(HERE.encode())
+    return [part for pair in zip_longest(parts, texts, fillvalue=b"") for part in pair if part]

@@ -1,0 +1,132 @@
+"""The server: gunicorn with settings that suit the service."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from prometheus_client.multiprocess import mark_process_dead
+
+from notifhist.logs import configure_logging
+from notifhist.metrics import MULTIPROCESS_DIR
+from notifhist.server.read_throttle import in_turns
+from notifhist.server.worker import Worker
+from notifhist.store.database import SqliteDatabase
+
+THREADS = 2
+_METRICS = "notifhist-metrics-"
+KEEPALIVE_SECONDS = 75
+"""Longer than the minute for which proxies keep an idle connection: they close it, and nothing is lost."""
+
+
+def cpu_count() -> int:
+    """Return how many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def options(workers: int | None = None, threads: int = THREADS) -> dict[str, Any]:
+    """Return gunicorn's settings. One worker for each CPU, unless told.
+
+    Two threads: one computes while the other waits for the database. More in one worker would only queue at
+    the interpreter lock.
+    """
+    return {
+        "workers": workers or cpu_count(),
+        "threads": threads,
+        "worker_class": Worker,
+        "worker_tmp_dir": _memory_dir(),
+        "preload_app": False,  # each worker opens its own connections
+        "keepalive": KEEPALIVE_SECONDS,
+        "timeout": 60,  # of a worker whose main loop hangs; a slow request is not ended by it
+        "graceful_timeout": 30,
+        "http_parser": "python",  # the one that Incoming extends
+        # gunicorn believes no proxy, not even from 127.0.0.1 or a socket: the app does, as it is told.
+        "forwarded_allow_ips": "",
+        "forwarder_headers": "",
+        "secure_scheme_headers": {},
+        "logger_class": JsonLogger,
+        "accesslog": None,  # the app writes it: it knows the tenant
+        "capture_output": False,
+        "control_socket_disable": True,
+        "on_starting": _on_starting,
+        "child_exit": _child_exit,
+    }
+
+
+def serve(create_app: Callable[[], Flask], bind: str, workers: int, threads: int) -> None:
+    """Serve at `bind` (HOST:PORT) until a signal ends it, each worker an app of its own; leaves by SystemExit."""
+
+    def load() -> WSGIApplication:
+        app = create_app()
+        # With two threads one computes while SQLite works for the other; more are in each other's way.
+        has_to_queue = threads > THREADS and isinstance(app.extensions["notifhist"].db, SqliteDatabase)
+        return in_turns(app) if has_to_queue else app
+
+    Server(load, options(workers, threads) | {"bind": bind}).run()
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn with the settings given; each worker calls `load` for its own app."""
+
+    def __init__(self, load: Callable[[], WSGIApplication], settings: Mapping[str, Any]) -> None:
+        self._load, self._settings = load, settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Take the settings; once more at each reload."""
+        for name, value in self._settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> WSGIApplication:
+        """Return the app."""
+        return self._load()
+
+
+class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's log as our JSON lines."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set up our handlers; once more at each reload."""
+        super().setup(cfg)
+        configure_logging()
+
+    def _set_handler(self, *args: Any, **kwargs: Any) -> None:
+        """Add no handler of gunicorn's own."""
+
+
+def _memory_dir() -> str | None:
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - only mkdtemp and mkstemp there
+
+
+def _on_starting(server: Any) -> None:
+    """Make the directory in which the workers count; the process that made it removes it."""
+    _remove_left_behind()
+    directory = tempfile.mkdtemp(prefix=f"{_METRICS}{os.getpid()}-", dir=_memory_dir())
+    os.chown(directory, server.cfg.uid, server.cfg.gid)
+    os.environ[MULTIPROCESS_DIR] = directory
+    owner = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:  # workers inherit this, and end earlier
+            shutil.rmtree(directory, ignore_errors=True)
+
+    atexit.register(remove)
+
+
+def _remove_left_behind() -> None:
+    """Remove the directories of services that were killed: they would pile up in memory."""
+    for directory in Path(_memory_dir() or tempfile.gettempdir()).glob(f"{_METRICS}*-*"):
+        pid = directory.name.removeprefix(_METRICS).partition("-")[0]
+        if pid.isdigit() and directory.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _child_exit(server: Any, worker: Any) -> None:
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

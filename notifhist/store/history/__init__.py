@@ -1,0 +1,1 @@
+"""The alarm notification history: series of items."""

@@ -1,0 +1,161 @@
+"""How many requests an account has sent: counted exactly on one machine, or across machines with Redis."""
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+import tempfile
+import threading
+import weakref
+from pathlib import Path
+from typing import Protocol
+
+from limits.errors import ConfigurationError
+from limits.storage import RedisStorage
+
+from notifhist.clock import Clock
+from notifhist.config import PREFIX, ConfigError
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - what we put there is in a private directory
+REDIS_TIMEOUT_S, SWEEP_EVERY_REQUESTS = 1, 1000
+
+# A count changes one page, and small pages are sooner copied.
+PRAGMAS = ("PRAGMA page_size = 1024", "PRAGMA journal_mode = wal", "PRAGMA synchronous = off")
+TABLE = "CREATE TABLE IF NOT EXISTS windows (key TEXT PRIMARY KEY, used INTEGER, ends_ms INTEGER)"
+SWEEP = "DELETE FROM windows WHERE ends_ms <= now_ms()"
+# The time is that of SQLite once it holds the write lock, so nobody counts with an older one than the one before;
+# or the frozen one. now_ms() says the same, but to call Python takes SQLite longer than all else.
+# A window that ends later than one starting now is of another clock (a frozen one, say): it is over too.
+COUNT = """
+INSERT INTO windows
+VALUES (?1, ?2, ?3 + coalesce(?4, CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)))
+ON CONFLICT (key) DO UPDATE SET
+used = excluded.used + iif(ends_ms BETWEEN excluded.ends_ms - ?3 + 1 AND excluded.ends_ms, used, 0),
+ends_ms = iif(ends_ms BETWEEN excluded.ends_ms - ?3 + 1 AND excluded.ends_ms, ends_ms, excluded.ends_ms)
+RETURNING used, ends_ms"""
+
+# A process has one connection, used in turns: SQLite lets in one writer at a time anyway, and the rest sleep.
+_lock = threading.Lock()
+_open_counters: "weakref.WeakSet[MachineCounter]" = weakref.WeakSet()
+
+
+class RequestCounter(Protocol):
+    """Counts requests in windows of time."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock by which the windows end."""
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What `hit` raises where it cannot count."""
+
+    def hit(self, name: str, window_s: int) -> tuple[int, float]:
+        """Count a request; return how many the window of `name` has now, and its end in s since the epoch."""
+
+
+class RedisCounter:
+    """Counts across machines, by the clock of the Redis server."""
+
+    def __init__(self, url: str) -> None:
+        """Connect at the first hit. Raises ConfigurationError without the driver, ValueError for a bad URL."""
+        self._storage = RedisStorage(
+            url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+        )
+        self.clock = Clock()
+        base = self._storage.base_exceptions
+        self.errors = base if isinstance(base, tuple) else (base,)
+
+    def __repr__(self) -> str:
+        return repr(self._storage)
+
+    def hit(self, name: str, window_s: int) -> tuple[int, float]:
+        """See RequestCounter."""
+        return self._storage.incr(name, window_s), self._storage.get_expiry(name)
+
+
+class MachineCounter:
+    """Counts exactly across the processes and threads of one machine, in a small SQLite file.
+
+    The file outlives the service, but perhaps no crash of the machine: the price of never waiting for a disk.
+    """
+
+    errors = (sqlite3.Error, OSError)
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self.directory = directory
+        self.clock = clock
+        self._hits = 0
+        self._connection: sqlite3.Connection | None = None
+        with _lock:
+            _open_counters.add(self)
+
+    def __repr__(self) -> str:
+        return f"MachineCounter({str(self.directory)!r})"
+
+    def hit(self, name: str, window_s: int) -> tuple[int, float]:
+        """See RequestCounter."""
+        self._hits += 1
+        if self._hits % SWEEP_EVERY_REQUESTS == 0:
+            self._run(SWEEP)
+        ((count, ends_ms),) = self._run(COUNT, name, 1, window_s * 1000, self.clock.frozen_ms)
+        return count, ends_ms / 1000
+
+    def _run(self, sql: str, *values: object) -> list[tuple[int, ...]]:
+        with _lock:
+            try:
+                return self._connected().execute(sql, values).fetchall()  # to the end, which commits
+            except sqlite3.Error:
+                self._disconnect()  # whatever is wrong, the next call opens the file anew
+                raise
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+            found = self.directory.lstat()
+            if found.st_uid != os.geteuid() or found.st_mode & 0o077:  # as every symlink has
+                raise PermissionError(f"{self.directory} must be a directory of our own, closed to others")
+            with open(self.directory / "lock", "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # SQLite itself does not wait for a change to WAL
+                file = self.directory / "limits.db"
+                self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+                self._connection.create_function("now_ms", 0, self.clock.now_ms)
+                for sql in (*PRAGMAS, TABLE, SWEEP):
+                    self._connection.execute(sql)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    __del__ = _disconnect
+
+
+def _before_fork() -> None:
+    """Close every file: SQLite's locks are a process's, and a child would take its parent's for its own."""
+    _lock.acquire()
+    for counter in _open_counters:
+        counter._disconnect()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+def open_counter(url: str, database_url: str, clock: Clock) -> RequestCounter:
+    """Return the counter of `memory://` or `redis://…`, not yet connected; else raise ConfigError."""
+    if url == "memory://":
+        return MachineCounter(machine_directory(database_url), clock)
+    try:
+        return RedisCounter(url)
+    except (ConfigurationError, ValueError) as error:
+        raise ConfigError(f"{PREFIX}RATE_LIMIT_STORAGE: {error} (`pip install notifhist[redis]`?)") from error
+
+
+def machine_directory(database_url: str) -> Path:
+    """Return the directory that every worker on this database finds, and no other service or user."""
+    path = database_url.removeprefix("sqlite:///")
+    database = database_url if path == database_url else os.path.abspath(path)
+    name = hashlib.sha256(f"{os.geteuid()} {database}".encode("utf-8", "surrogatepass")).hexdigest()
+    writable = SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK | os.X_OK)
+    return (SHARED_MEMORY if writable else Path(tempfile.gettempdir())) / f"notifhist-{name[:32]}"

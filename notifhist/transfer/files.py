@@ -1,0 +1,200 @@
+"""The records of a file: documented JSON or XML, or the NDJSON of an export, each with its line.
+
+Contract: docs/contract.md, "Loading".
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import orjson
+
+from notifhist.errors import BadRequest, Malformed, name_problems
+from notifhist.schemas.bulk import ITEM_LINE, RUN_LINE
+from notifhist.schemas.document import Document, DocumentSchema
+from notifhist.schemas.fields import PATH_ID, is_path_id
+from notifhist.schemas.history import HISTORY_CONTAINER, ITEM
+from notifhist.schemas.item_ids import derived_key, id_of
+from notifhist.schemas.query import CheckPath
+from notifhist.schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.serializers import from_json, from_xml
+from notifhist.serializers.bodies import load
+from notifhist.serializers.parsed import MAX_DEPTH, Parsed, list_field
+
+NDJSON = (".ndjson", ".jsonl")
+_LINE_DEPTH = MAX_DEPTH + 5
+"""An attempt may be nested as deeply as a body, and stands four levels deep in its item, five in its line."""
+SUFFIXES = (".json", ".xml", *NDJSON)
+CHUNK_BYTES = 256 * 1024
+"""Of a file of lines as many are read at once as fit, and the rest of the line at the end."""
+
+_PART = "([^/]+)"
+_HISTORY_PATH = re.compile(
+    f"{_PART}/entities/{_PART}/alarms/{_PART}/notification_history/([^/]+?)(?:/[^/]+)?[.](?:json|xml)$"
+)
+_RUNS_PATH = re.compile(f"{_PART}/api/v1/notifications/logs/run(?:/[^/]+)?[.](?:json|xml)$")
+_DISCOVERY_PATH = re.compile(r"/notification_history[.](?:json|xml)$")
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """Where runs belong."""
+
+    tenant: str
+
+
+Place = CheckPath | Tenant
+"""Where a record belongs."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A sound record: an item or a run, with its id, as its schema loads it; its place; its first line."""
+
+    line: int
+    place: Place
+    document: Document
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """A record that does not fit, or a file that cannot be read at all."""
+
+    line: int
+    problem: str
+
+
+class Chunk(NamedTuple):
+    """Some lines of a file: the number of the first, where it begins, and all bytes of them."""
+
+    line: int
+    offset: int
+    data: bytes
+
+
+def place_of(path: Path) -> Place | None:
+    """Return where the records of a file belong that lies in a tree like the URLs; None if it does not."""
+    text = path.absolute().as_posix()
+    for pattern, place in ((_HISTORY_PATH, CheckPath), (_RUNS_PATH, Tenant)):
+        if matched := pattern.search(text):
+            return place(*(unquote(part, errors="surrogateescape") for part in matched.groups()))
+    return None
+
+
+def place_problems(place: Place) -> str:
+    """Return what is wrong with the ids of a place; empty if nothing is."""
+    return name_problems({name: PATH_ID for name, value in vars(place).items() if not is_path_id(value)})
+
+
+def read_records(path: Path, place: Place | None) -> Iterator[Record | BadRecord]:
+    """Yield the records of a file in their order; lines of NDJSON say themselves where they belong."""
+    if path.suffix in NDJSON:
+        for chunk in read_chunks(path):
+            yield from read_lines(chunk)
+    elif place is not None:
+        problems = place_problems(place)
+        yield from [BadRecord(1, f"No such place. {problems}")] if problems else _read_document(path, place)
+    elif _DISCOVERY_PATH.search(path.absolute().as_posix()):
+        yield BadRecord(1, "This list of checks follows from their items; load those.")
+    else:
+        yield BadRecord(
+            1, "Where does it belong? Give --tenant, and for items --entity, --alarm and --check."
+        )
+
+
+def read_chunks(path: Path) -> Iterator[Chunk]:
+    """Yield a file of lines piece by piece."""
+    number, offset = 1, 0
+    with path.open("rb") as file:
+        # The last line of a piece is read to its end.
+        while data := file.read(CHUNK_BYTES) + file.readline():
+            yield Chunk(number, offset, data)
+            number += data.count(b"\n")
+            offset += len(data)
+
+
+def read_lines(chunk: Chunk) -> Iterator[Record | BadRecord]:
+    """Yield the records of some lines."""
+    for number, line in enumerate(chunk.data.split(b"\n"), start=chunk.line):
+        if line.strip():
+            yield _or_bad(number, partial(_read_line, line.rstrip(b"\r"), number))
+
+
+def _read_line(line: bytes, number: int) -> Record:
+    try:
+        value, problems = from_json.parse_value(line, max_depth=_LINE_DEPTH)
+    except Malformed as error:  # it counts lines from this one
+        raise BadRequest(error.message, f"{error.problem}: column {error.column}.") from None
+    is_run = isinstance(value, dict) and "run" in value
+    loaded = load(Parsed(value, False, problems), RUN_LINE if is_run else ITEM_LINE).document
+    if is_run:
+        return _record(number, Tenant(loaded["tenant"]), loaded["run"])
+    place = CheckPath(loaded["tenant"], loaded["entity_id"], loaded["alarm_id"], loaded["check_id"])
+    return _record(number, place, loaded["item"])
+
+
+def _read_document(path: Path, place: Place) -> Iterator[Record | BadRecord]:
+    """Yield the records of a document: one, or those of a container."""
+    single, container = (ITEM, HISTORY_CONTAINER) if isinstance(place, CheckPath) else (RUN, RUNS_CONTAINER)
+    body = path.read_bytes()
+    reader = from_xml if path.suffix == ".xml" else from_json
+    try:
+        parsed = reader.parse(body, single, container)
+        parts = _parts(parsed, single, container) if parsed.is_container else [parsed]
+    except BadRequest as error:
+        yield BadRecord(error.line if isinstance(error, Malformed) else 1, str(error))
+        return
+    lines = reader.record_lines(body, container) if parsed.is_container else [1]
+    for part, line in zip(parts, lines, strict=True):
+        yield _or_bad(line, partial(_read_part, part, single, place, line))
+
+
+def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) -> list[Parsed]:
+    """Return the documents of a container, each with the problems of its own.
+
+    Raises BadRequest if the container itself does not fit.
+    """
+    name = list_field(container)[0]
+    members: Any = parsed.document.get(name)
+    own: dict[str, str] = {}
+    of_members: dict[int, dict[str, str]] = {}
+    for path, problem in parsed.problems.items():
+        if matched := re.match(rf"{name}\[(\d+)\][.]?", path):
+            of_members.setdefault(int(matched[1]), {})[path[matched.end() :] or "the record"] = problem
+        else:
+            own[path] = problem
+    envelope = {**parsed.document, name: []} if isinstance(members, list) else parsed.document
+    load(Parsed(envelope, True, own), single, container)
+    return [Parsed(member, False, of_members.get(n, {})) for n, member in enumerate(members)]
+
+
+def _read_part(parsed: Parsed, schema: DocumentSchema, place: Place, line: int) -> Record:
+    return _record(line, place, load(parsed, schema).document)
+
+
+def _record(line: int, place: Place, document: Document) -> Record:
+    """Return the record. An item that has only its time gets an id, the same whenever it is loaded.
+
+    Raises BadRequest where loading again could not tell that the record is there.
+    """
+    if "id" not in document:
+        if isinstance(place, Tenant):
+            raise BadRequest("The run has no id.", "Loaded again, it would be there twice.")
+        if "timestamp" not in document:
+            raise BadRequest(
+                "The item has neither id nor timestamp.", "Loaded again, it would be there twice."
+            )
+        content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        document = {"id": id_of(derived_key(document["timestamp"], content)), **document}
+    return Record(line, place, document)
+
+
+def _or_bad(line: int, read: Callable[[], Record]) -> Record | BadRecord:
+    try:
+        return read()
+    except BadRequest as error:
+        return BadRecord(line, str(error))

@@ -1,0 +1,62 @@
+"""The bar of a long command, and how Ctrl-C ends one: between two batches, never within one."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from notifhist.transfer.load import Report
+
+
+@contextmanager
+def progress(title: str, total: int = 0) -> Iterator[Report]:
+    """Show a bar, if standard error is a terminal; yields what moves it on.
+
+    Ctrl-C takes effect there, so that what is said to be done is just what is done; twice, it does at once.
+    """
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def report(done: int, expected: int = 0) -> None:
+        bar.update(task, advance=done, total=(state.total or 0) + expected)
+        if interrupted:
+            raise KeyboardInterrupt
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    before = signal.getsignal(signal.SIGINT)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total)
+        (state,) = bar.tasks
+        if before is signal.default_int_handler:  # not if it is ignored, in the background
+            signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield report
+        except KeyboardInterrupt:
+            raise click.ClickException(
+                f"{title} was interrupted after {state.completed:.0f} of {state.total:.0f} records; "
+                "what is done stays done."
+            ) from None
+        finally:
+            signal.signal(signal.SIGINT, before)

@@ -1,0 +1,60 @@
+"""A query string as the frozen query object that the store answers."""
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields
+from werkzeug.datastructures import MultiDict
+
+from notifhist.clock import Clock
+from notifhist.config import Settings
+from notifhist.errors import BadRequest, InvalidLimit, name_problems
+from notifhist.schemas.query import HISTORY_QUERY, RUNS_QUERY, CheckPath, HistoryQuery, RunsQuery
+
+Args = MultiDict[str, str]
+
+
+def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock) -> HistoryQuery:
+    """Return the page that a list of items asks for.
+
+    Raises InvalidLimit, or BadRequest naming every other parameter that does not fit.
+    """
+    try:
+        given = HISTORY_QUERY.load(_named(args, HISTORY_QUERY))
+    except ValidationError as error:
+        kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
+        raise kind(details=_details(error)) from None
+    to_ms = given.get("to", clock.now_ms())
+    return HistoryQuery(
+        check,
+        from_ms=given.get("from_", to_ms - settings.query_window_ms),
+        to_ms=to_ms,
+        limit=given.get("limit", settings.default_limit),
+        marker=given.get("marker"),
+        reverse=given.get("reverse", False),
+    )
+
+
+def runs_query(tenant: str, args: Args) -> RunsQuery:
+    """Return the page of runs that is asked for. Raises BadRequest naming all parameters that do not fit."""
+    try:
+        given = RUNS_QUERY.load(_named(args, RUNS_QUERY))
+    except ValidationError as error:
+        raise BadRequest(details=_details(error)) from None
+    descending = given.pop("order_by", "DESC") == "DESC"
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return RunsQuery(tenant, descending=descending, **given)
+
+
+def _named(args: Args, schema: Schema) -> dict[str, Any]:
+    """Return the parameters that `schema` names: lists of all values for lists, else the first value."""
+    named: dict[str, Any] = {}
+    for name, field in schema.fields.items():
+        parameter = field.data_key or name
+        if parameter in args:
+            is_list = isinstance(field, fields.List)
+            named[parameter] = args.getlist(parameter) if is_list else args[parameter]
+    return named
+
+
+def _details(error: ValidationError) -> str:
+    return name_problems({name: " ".join(messages) for name, messages in error.messages_dict.items()})

@@ -1,0 +1,68 @@
+"""How often an account may ask: a fixed window from its first request on (docs/contract.md, "Rate limit")."""
+
+import hashlib
+import logging
+import math
+from functools import cache, lru_cache
+from time import monotonic
+from typing import NamedTuple
+
+from limits import RateLimitItem
+
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.store.request_counts import RequestCounter
+
+WARN_EVERY_S = 60
+
+log = logging.getLogger(__name__)
+
+
+class Usage(NamedTuple):
+    """What an account has used of its limit, the request just counted included; `used` stops at `limit`."""
+
+    limit: int
+    used: int
+    window: str  # its length in words: 24 hours
+    retry_after: int  # seconds until the window ends, at least 1
+    exceeded: bool
+
+
+class RateLimiter:
+    """Counts the requests of accounts against one limit; with no `item` it counts nothing."""
+
+    def __init__(self, item: RateLimitItem | None, counter: RequestCounter, namespace: str) -> None:
+        self._item = item
+        self._counter = counter
+        self._namespace = namespace
+        self._warned_s = -math.inf
+
+    def charge(self, account: str) -> Usage | None:
+        """Count one request of `account` and return its usage; None with the limit switched off.
+
+        None as well while the counter fails: that takes no request down, and is logged at most once a minute.
+        """
+        if self._item is None:
+            return None
+        limit, window_s = self._item.amount, self._item.get_expiry()
+        try:
+            count, ends_s = self._counter.hit(_counted_name(self._item, self._namespace, account), window_s)
+        except self._counter.errors as error:
+            if monotonic() >= self._warned_s + WARN_EVERY_S:
+                self._warned_s = monotonic()
+                log.warning("requests are let through uncounted, %r fails: %s", self._counter, error)
+            return None
+        left_s = ends_s - self._counter.clock.now_ticks() / TICKS_PER_MS / 1000
+        retry_after = max(1, math.ceil(round(left_s, 3)))
+        return Usage(limit, min(count, limit), _in_words(window_s), retry_after, count > limit)
+
+
+@lru_cache(maxsize=4096)
+def _counted_name(item: RateLimitItem, namespace: str, account: str) -> str:
+    digest = hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()
+    return item.key_for(namespace, digest)
+
+
+@cache
+def _in_words(seconds: int) -> str:
+    length, unit = next(u for u in ((3600, "hour"), (60, "minute"), (1, "second")) if seconds % u[0] == 0)
+    return f"{seconds // length} {unit}{'' if seconds == length else 's'}"
