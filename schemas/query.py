@@ -16,10 +16,16 @@ _BOOLEAN: dict[str, Any] = {"invalid": "Must be true or false."}
 
 
 @dataclass(frozen=True)
-class AlarmPath:
-    """An alarm of a tenant."""
+class Tenant:
+    """A tenant: the owner of runs, and of whatever owns anything else."""
 
     tenant: str
+
+
+@dataclass(frozen=True)
+class AlarmPath(Tenant):
+    """An alarm of a tenant."""
+
     entity_id: str
     alarm_id: str
 
@@ -44,22 +50,29 @@ class HistoryQuery:
 
 
 @dataclass(frozen=True)
-class RunsQuery:
-    """A page of a tenant's runs. An empty tuple or None filters nothing; times as in HistoryQuery."""
+class PageQuery:
+    """A page, by number, of a tenant's records of one resource. None filters nothing; times as in HistoryQuery."""
 
     tenant: str
-    notification_types: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
-    mediums: tuple[str, ...] = ()
-    ignored_reasons: tuple[str, ...] = ()
-    failed_reasons: tuple[str, ...] = ()
     search_query: str = ""
     include_objects: bool = False
+    """Say whether the whole documents are wanted, or their brief form."""
     from_ms: int | None = None
     until_ms: int | None = None
     page_size: int = 250
     page: int = 0
     descending: bool = True
+
+
+@dataclass(frozen=True)
+class RunsQuery(PageQuery):
+    """A page of runs. An empty tuple filters nothing."""
+
+    notification_types: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    mediums: tuple[str, ...] = ()
+    ignored_reasons: tuple[str, ...] = ()
+    failed_reasons: tuple[str, ...] = ()
 
 
 class QuerySchema(Schema):

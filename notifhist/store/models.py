@@ -11,7 +11,7 @@ from peewee import (
 
 
 class TenantRow(Model):
-    """A tenant and its number, which leads the keys of all that is its own."""
+    """A tenant and its number, which leads the keys of everything that is its own."""
 
     id = BigIntegerField(primary_key=True)
     name = TextField(unique=True)
@@ -23,44 +23,46 @@ class TenantRow(Model):
 class SeriesRow(Model):
     """A check of an alarm of an entity of a tenant: the owner of a series of items."""
 
-    id = BigIntegerField(primary_key=True)
-    """The tenant's number times 2^32, and the number of the series among the tenant's."""
     tenant_id = BigIntegerField()
+    id = BigIntegerField()
+    """The tenant's number times 2^32, plus the number of the series among the tenant's."""
     entity_id = TextField()
     alarm_id = TextField()
     check_id = TextField()
     alarm_digest = TextField()
-    """Stands for tenant, entity and alarm in the index: together they may be longer than PostgreSQL indexes."""
+    """Stands for entity and alarm in the unique index: together they may be longer than PostgreSQL indexes."""
 
     class Meta:
         table_name = "series"
+        primary_key = CompositeKey("tenant_id", "id")
 
 
 class HistoryItemRow(Model):
-    """An item of a series, under the two halves of its `paging.Key`; the document is JSON text.
+    """An item of a series, under the two halves of its `ItemKey`; what is stored of it is in `store.history.items`.
 
-    The text, and not the database's own JSON type, since PostgreSQL's would lose the recorded order.
+    The document is text, not the database's own JSON type: PostgreSQL's loses the recorded order of members.
     """
 
     series_id = BigIntegerField()
     ticks = BigIntegerField()
-    rest = BigIntegerField()
+    clock_and_node = BigIntegerField()
     document = TextField()
     xml = TextField(null=True)
-    """The same as XML, as it was rendered when the item was recorded; None: yet to be rendered."""
+    """The document as XML, rendered when the item was recorded; None: to be rendered when it is read."""
     xml_version = IntegerField()
-    """The version of the mapping by which it was rendered; see `representation.as_xml`."""
+    """The version of the mapping by which it was rendered; see `serializers.as_xml`."""
 
     class Meta:
         table_name = "history_item"
-        primary_key = CompositeKey("series_id", "ticks", "rest")
+        primary_key = CompositeKey("series_id", "ticks", "clock_and_node")
 
 
 class NotificationRunRow(Model):
-    """A notification run of a tenant: what is filtered and sorted by, and the document as JSON text."""
+    """A notification run of a tenant: what it is filtered and sorted by, and the document as JSON text.
 
-    number = BigIntegerField(primary_key=True)
-    """The tenant's number times 2^40, and the number of the run among the tenant's."""
+    On SQLite there is one more column, `number`: the rowid, by which the index of searched texts knows the run.
+    """
+
     tenant_id = BigIntegerField()
     id = BigIntegerField()
     date_created = BigIntegerField()
@@ -70,7 +72,7 @@ class NotificationRunRow(Model):
     medium = SmallIntegerField()
     ignored_reason = SmallIntegerField(null=True)
     failed_reason = SmallIntegerField(null=True)
-    """These five as codes; see `run_filters`."""
+    """These five are codes; see `store.counted.table.Filter`."""
     search_text = TextField()
     """What `searchQuery` looks through, case-folded."""
     brief = TextField(null=True)
@@ -79,28 +81,34 @@ class NotificationRunRow(Model):
 
     class Meta:
         table_name = "notification_run"
+        primary_key = CompositeKey("tenant_id", "id")
 
 
 class RunCountRow(Model):
-    """How many runs of a tenant stand in each part of a bucket and pass none, one or two filters; see `run_counts`."""
+    """How many runs of a tenant are in each part of a bucket of time, by none, one or two filters' values.
+
+    See `store.counted.counts`.
+    """
 
     tenant_id = BigIntegerField()
     shift = IntegerField()
     bucket = BigIntegerField()
-    one = BigIntegerField()
-    other = BigIntegerField()
-    runs0, runs1, runs2, runs3, runs4, runs5, runs6, runs7 = (BigIntegerField() for _ in range(8))
-    runs8, runs9, runs10, runs11, runs12, runs13, runs14, runs15 = (BigIntegerField() for _ in range(8))
-    divided = IntegerField(default=0)
-    """Of which parts there are rows of their own, a bit each; told in the row of all runs."""
+    first_filter = BigIntegerField()
+    second_filter = BigIntegerField()
+    part_0, part_1, part_2, part_3, part_4, part_5, part_6, part_7 = (BigIntegerField() for _ in range(8))
+    part_8, part_9, part_10, part_11, part_12, part_13, part_14, part_15 = (
+        BigIntegerField() for _ in range(8)
+    )
+    split_mask = IntegerField(default=0)
+    """A bit for each part that has rows of its own; in the row without filters."""
 
     class Meta:
-        table_name = "run_count"
-        primary_key = CompositeKey("tenant_id", "shift", "bucket", "one", "other")
+        table_name = "notification_run_count"
+        primary_key = CompositeKey("tenant_id", "shift", "bucket", "first_filter", "second_filter")
 
 
 class ApiKeyRow(Model):
-    """A key; of the secret only the hash is kept. Times in ms since the epoch, UTC."""
+    """A key. Times in ms since the epoch, UTC."""
 
     id = TextField(primary_key=True)
     name = TextField()
@@ -114,3 +122,13 @@ class ApiKeyRow(Model):
 
     class Meta:
         table_name = "api_key"
+
+
+class MetaRow(Model):
+    """What is known of the whole database, by name."""
+
+    name = TextField(primary_key=True)
+    value = TextField()
+
+    class Meta:
+        table_name = "meta"

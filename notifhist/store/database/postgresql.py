@@ -1,34 +1,30 @@
 """PostgreSQL, through psycopg 3."""
 
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import orjson
 import peewee
 
-from notifhist.store.database.columns import (
-    COUNT_COLUMNS,
-    INSERT_COUNTS,
-    INSERT_ITEMS,
-    ITEM_COLUMNS,
-    OR_ADD,
-    UNLESS_THERE,
-)
+from notifhist.store.database import postgresql_purge
+from notifhist.store.database.dialect import Table, or_add
+from notifhist.store.database.partitions import Partitions
 
 _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
 _TRUSTED_IDLE_S = 1.0
+_COPY_FROM_ROWS = 500
+"""From so many rows on, COPY into a temporary table is cheaper than JSON."""
 
 
 class PostgresqlDatabase(peewee.PostgresqlDatabase):
     """PostgreSQL, through psycopg 3."""
 
-    JOINED = "STRING_AGG"
-    """The aggregate that makes one text of many: of these and a separator."""
-    TEXTS_AT_ONCE = 250
-    """How many texts of a page to put together by one statement: the driver has each three times."""
+    pieces_of = 250  # psycopg holds each text three times
 
     def __init__(self, url: str, *, statement_timeout_s: float = 0) -> None:
         self._timeout_s = statement_timeout_s
@@ -40,6 +36,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             client_encoding="UTF8",
         )
         self._used = threading.local()
+        self.partitions = Partitions(self)
 
     def _connect(self) -> Any:
         connection = super()._connect()  # type: ignore[misc]  # peewee's stubs leave it out
@@ -53,10 +50,19 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         if self._used.at - last < _TRUSTED_IDLE_S:
             return self.is_connection_usable()
         try:
-            self.execute_sql("SELECT 1")  # type: ignore[no-untyped-call]  # by peewee's stubs
+            self.execute_sql("SELECT 1")  # type: ignore[no-untyped-call]  # by peewee's stubs, as below
         except peewee.PeeweeException:
             return False
         return True
+
+    def named(self, text: str) -> str:
+        """Return `text` with `%(name)s` for each `:name`."""
+        return _named(text)
+
+    def execute_many(self, text: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Execute `text` for each mapping; in few round trips."""
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
+            self.cursor().executemany(_named(text), rows)  # type: ignore[no-untyped-call]
 
     def writing(self) -> Any:
         """Return a transaction that writes."""
@@ -66,63 +72,16 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         """Return a transaction whose reads all see the same state."""
         return self.atomic(isolation_level="REPEATABLE READ")
 
-    def locked(self, query: Any) -> Any:
-        """Return `query` such that its rows stay as they are until the transaction ends."""
-        return query.for_update()
-
-    def joined(self, texts: Any, separator: str) -> Any:
-        """Return all of a column's texts as one, text or UTF-8, in the order of the rows; null if there are none."""
-        return peewee.Function(self.JOINED, (texts, separator))
-
-    def contains(self, column: Any, text: Any) -> Any:
-        """Return the condition that `column` contains `text`, literally."""
-        return peewee.fn.STRPOS(column, text) > 0
-
-    def found(self, run: Any, text: Any, first: Any, last: Any) -> Any:
-        """Return the condition that the search text of `run` contains `text` of TRIGRAM characters or more."""
-        trigrams = peewee.fn.notifhist_trigrams
-        likely = peewee.Expression(trigrams(run.search_text), "@>", trigrams(text))
-        return likely & self.contains(run.search_text, text)
-
-    def count_found(self, text: str, first: int, last: int) -> int | None:
-        """Return None: the index knows only which runs are likely."""
-        return None
-
-    def insert_items(self, rows: Sequence[Sequence[Any]]) -> list[tuple[int, int]]:
-        """Insert those of the items that are not there, in one round trip; return their `ticks` and `rest`.
-
-        A row has the columns ITEM_COLUMNS.
-        """
-        insert = f"{INSERT_ITEMS} {_from_json(ITEM_COLUMNS)} {UNLESS_THERE} RETURNING ticks, rest"
-        inserted: list[tuple[int, int]] = self.execute_sql(insert, [_json(ITEM_COLUMNS, rows)]).fetchall()  # type: ignore[no-untyped-call]
-        return inserted
-
-    def add_counts(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Add counts of runs to those that are there, in one round trip. A row has the columns COUNT_COLUMNS."""
-        insert = f"{INSERT_COUNTS} {_from_json(COUNT_COLUMNS)} {OR_ADD}"
-        self.execute_sql(insert, [_json(COUNT_COLUMNS, rows)])  # type: ignore[no-untyped-call]
-
-    def index_texts(self, texts: Sequence[tuple[int, str]]) -> None:
-        """Do nothing: the index is one of the table's own."""
-
-    def forget_texts(self, texts: Sequence[tuple[int, str]]) -> None:
-        """Do nothing: the index is one of the table's own."""
-
-    def unindexed(self, column: Any) -> Any:
-        """Return `column`: PostgreSQL's planner knows what it holds."""
-        return column
-
-    def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Execute `sql` for each row of parameters; in few round trips."""
-        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
-            self.cursor().executemany(sql.replace("?", "%s"), rows)  # type: ignore[no-untyped-call]
+    def locked(self, select: str) -> str:
+        """Return a SELECT that locks its rows."""
+        return f"{select} FOR UPDATE"
 
     def lock_name(self, name: str) -> None:
-        """Make other transactions that lock the same name wait for the end of this one."""
+        """Take an advisory lock until the transaction ends."""
         self._take_lock("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", _LOCK_SPACE, name)
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Hold one of many transactions in a row, and then let others write: they wait for no such lock."""
+    def pausing_after(self) -> AbstractContextManager[None]:
+        """Do not pause: writers wait only for those of the same rows."""
         return nullcontext()
 
     @contextmanager
@@ -133,14 +92,99 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             yield
 
     def _take_lock(self, sql: str, *parameters: object) -> None:
-        self.execute_sql(sql, parameters)  # type: ignore[no-untyped-call]  # by peewee's stubs
+        self.execute_sql(sql, parameters)  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def joined(column: str, separator: str) -> str:
+        """Return the aggregate of a column's texts."""
+        return f"string_agg({column}, '{separator}')"
+
+    @staticmethod
+    def unindexed(column: str) -> str:
+        """Return `column`: the planner has statistics."""
+        return column
+
+    def given(self, columns: Mapping[str, str]) -> str:
+        """Return the table of `:given`, a JSON array of objects: psycopg writes arrays more slowly than that."""
+        return f"json_to_recordset(:given ::json) AS given ({_typed(columns)})"
+
+    def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+        """Return rows as a JSON array of objects."""
+        return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
+
+    def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
+        """Insert rows by one statement, which returns the keys; many are copied into a temporary table before."""
+        key = ", ".join(table.key)
+        unless_there = f"ON CONFLICT ({key}) DO NOTHING RETURNING {key}"
+        if len(rows) < _COPY_FROM_ROWS:
+            insert = f"{table.insert} SELECT * FROM {self.given(table.columns)} {unless_there}"
+            values = {"given": self.given_value(table.columns, rows)}
+            return set(self.execute_sql(_named(insert), values).fetchall())  # type: ignore[no-untyped-call]
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
+            cursor = self.cursor()  # type: ignore[no-untyped-call]
+            cursor.execute(
+                f"CREATE TEMPORARY TABLE IF NOT EXISTS copied (LIKE {table.name}) ON COMMIT DROP; TRUNCATE copied"
+            )
+            with cursor.copy(
+                "COPY copied FROM STDIN (FORMAT BINARY)"
+            ) as copy:  # which knows no conflict itself
+                copy.set_types(list(table.columns.values()))
+                for row in rows:
+                    copy.write_row(row)
+            cursor.execute(f"{table.insert} SELECT * FROM copied {unless_there}")
+            return set(cursor.fetchall())
+
+    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows by one statement."""
+        insert = f"{table.insert} SELECT * FROM {self.given(table.columns)} {or_add(table)}"
+        values = {"given": self.given_value(table.columns, rows)}
+        self.execute_sql(_named(insert), values)  # type: ignore[no-untyped-call]
+
+    def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert records; the index is one of the table's own."""
+        if rows:
+            names = list(rows[0])
+            values = ", ".join(f":{name}" for name in names)
+            self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", rows)  # noqa: S608
+
+    def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
+        """Replace a record."""
+        changes = ", ".join(f"{name} = :{name}" for name in row)
+        update = f"UPDATE {table} SET {changes} WHERE tenant_id = :tenant_id AND id = :id"  # noqa: S608
+        self.execute_sql(_named(update), row)  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def contains(column: str, text: str) -> str:
+        """Return the condition that `column` contains `text`, literally."""
+        return f"strpos({column}, {text}) > 0"
+
+    @staticmethod
+    def found(table: str, text: str, tenant_id: str) -> str:
+        """Return the condition that a record has all trigrams, by the index, and the text itself."""
+        likely = f"notifhist_trigrams(search_text) @> notifhist_trigrams({text})"
+        return f"{likely} AND {PostgresqlDatabase.contains('search_text', text)}"
+
+    def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
+        """Return None: the index knows only which records are likely."""
+        return None
+
+    def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
+        """Make the partitions of the weeks of these times; see `Partitions.prepare`."""
+        self.partitions.prepare(ticks, now_ticks, oldest_ms)
+
+    def count_expired(self, before: int) -> int:
+        """Return how many items `purge` will delete."""
+        return postgresql_purge.count_expired(self, self.partitions, before)
+
+    def purge(self, before: int, batch: int) -> Iterator[int]:
+        """Drop each week that has expired as a whole, and delete some others."""
+        return postgresql_purge.purge(self, self.partitions, before, batch)
 
 
-def _from_json(types: Mapping[str, str]) -> str:
-    """Return the SELECT of rows that are given as one text, see `_json`: its driver takes longer to write arrays."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
-    return f"SELECT * FROM json_to_recordset(%s::json) AS given ({columns})"  # noqa: S608
+def _typed(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
 
 
-def _json(names: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
-    return orjson.dumps([dict(zip(names, row, strict=True)) for row in rows]).decode()
+@cache
+def _named(text: str) -> str:
+    return re.sub(r"(?<!:):(\w+)", r"%(\1)s", text)

@@ -6,28 +6,47 @@ nothing ever does. Contract: docs/contract.md, "Items" and "Time series and page
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import peewee
+from functools import cache
 
 from notifhist.errors import NotFound
 from notifhist.schemas.fields import TICKS_PER_MS
-from notifhist.schemas.item_ids import Key, id_of, key_of
+from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.schemas.query import AlarmPath, CheckPath, HistoryQuery
-from notifhist.serializers import as_xml
+from notifhist.serializers.as_xml import MAPPING_VERSION
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.database import Database
-from notifhist.store.history.series import alarm_digest, check_values, is_of_given_check
-from notifhist.store.models import HistoryItemRow, SeriesRow, TenantRow
-from notifhist.store.sql import Statement, given
+from notifhist.store.database.sql import first, rows
+from notifhist.store.history.items import sort_key
+from notifhist.store.history.series import SERIES_ID, TENANT_ID, alarm_digest, check_values
 
 _READ_BATCH = 500
 _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
 
+_CURRENT_XML = f"CASE WHEN xml_version = {MAPPING_VERSION} THEN xml END"
+"""The XML of an item; null where an older version of the mapping has rendered it."""
+_STORED = {StoredForm.JSON: ("document", ","), StoredForm.XML: (_CURRENT_XML, "")}
+"""Each form's text of an item, and what separates those of a page."""
+
+_CHECKS = f"SELECT id, check_id FROM series WHERE tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest"  # noqa: S608
+_HAS_ITEMS = (
+    "SELECT ticks FROM history_item WHERE series_id = :series_id AND ticks >= :low ORDER BY ticks LIMIT 1"
+)
+_OF_ITEM = f"""FROM history_item WHERE series_id = {SERIES_ID}
+AND ticks = :ticks AND clock_and_node = :clock_and_node"""
+_ITEM = {
+    StoredForm.JSON: f"SELECT document, NULL {_OF_ITEM}",
+    StoredForm.XML: f"SELECT {_CURRENT_XML}, document {_OF_ITEM}",
+}
+_NEXT = f"""SELECT ticks, clock_and_node, document FROM history_item
+WHERE series_id = :series_id AND (ticks, clock_and_node) > (:ticks, :clock_and_node)
+ORDER BY ticks, clock_and_node LIMIT {_READ_BATCH}"""
+_ALL_SERIES = """SELECT series.id, tenant.name, entity_id, alarm_id, check_id
+FROM series JOIN tenant ON tenant.id = series.tenant_id ORDER BY series.tenant_id, series.id"""
+
 
 @dataclass(frozen=True)
 class HistoryPage:
-    """A page of items, how many there are on it, and the id of the first one behind it."""
+    """A page of items, how many there are on it, and the id of the first one after it."""
 
     items: StoredPage
     count: int
@@ -37,58 +56,81 @@ class HistoryPage:
 def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[str]:
     """Return the ids of the alarm's checks that have history, sorted by code point.
 
-    Its cost grows with the number of checks, for each of which one item is looked for, not with their items.
+    Its cost grows with the number of checks, not with their items: one item of each is looked for.
     """
     low = low_ticks(oldest_ms)
-    checks = _CHECKS.rows(db, alarm_digest=alarm_digest(alarm))
+    checks = rows(db, _CHECKS, tenant=alarm.tenant, alarm_digest=alarm_digest(alarm))
     return sorted(
-        check_id for series_id, check_id in checks if _HAS_ITEMS.rows(db, series_id=series_id, low=low)
+        check_id for series_id, check_id in checks if first(db, _HAS_ITEMS, series_id=series_id, low=low)
     )
 
 
 def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: StoredForm) -> HistoryPage:
-    """Return one page of a check's items, oldest first unless `query.reverse`.
+    """Return one page of a check's items, oldest first unless `query.reverse`; a range of one index.
 
-    A range of one index, however long the history.
+    The page is JSON where not every item is stored in `form`.
     """
-    low = Key(max(low_ticks(query.from_ms), low_ticks(oldest_ms)), _MIN_BIGINT)
-    high = Key(_high_ticks(query.to_ms), _MAX_BIGINT)
+    low = ItemKey(max(low_ticks(query.from_ms), low_ticks(oldest_ms)), _MIN_BIGINT)
+    high = ItemKey(_high_ticks(query.to_ms), _MAX_BIGINT)
     if query.marker is not None:
         marker = key_of(query.marker)
         low, high = (low, min(high, marker)) if query.reverse else (max(low, marker), high)
-    page, rendered = _read(db, query, low, high, form)
-    if rendered < page.count:  # some by another version of the mapping, so all are rendered from their JSON
+    page, texts = _read(db, query, low, high, form)
+    if texts < page.count:
         page, _ = _read(db, query, low, high, StoredForm.JSON)
     return page
 
 
 def _read(
-    db: Database, query: HistoryQuery, low: Key, high: Key, form: StoredForm
+    db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: StoredForm
 ) -> tuple[HistoryPage, int]:
-    """Return the page of the items from `low` to `high`, and how many of them have a text.
+    """Return the page of the items from `low` to `high`, and how many of them are stored in `form`.
 
-    Read in pieces: a database needs memory for a text several times while it puts that together.
+    Read in pieces: a database holds a text several times while it joins it.
     """
-    texts: list[bytes] = []
-    count, rendered, behind = 0, 0, high if query.reverse else low
-    is_end = False
+    pieces: list[bytes] = []
+    count, texts, is_end = 0, 0, False
+    next_key = high if query.reverse else low
+    text = _page_sql(type(db), query.reverse, form)
     while count < query.limit and not is_end:
-        low, high = (low, behind) if query.reverse else (behind, high)
-        ((text, read, with_text, *key),) = _PAGES[query.reverse, form is StoredForm.XML].rows(
+        low, high = (low, next_key) if query.reverse else (next_key, high)
+        ((piece, read, with_text, *key),) = rows(
             db,
+            text,
             **check_values(query.check),
             low_ticks=low.ticks,
-            low_rest=low.rest,
+            low_clock_and_node=low.clock_and_node,
             high_ticks=high.ticks,
-            high_rest=high.rest,
-            limit=min(query.limit - count, db.TEXTS_AT_ONCE),
+            high_clock_and_node=high.clock_and_node,
+            limit=min(query.limit - count, db.pieces_of),
         )
-        if text:
-            texts.append(encoded(text))
-        count, rendered = count + read, rendered + with_text
+        if piece:
+            pieces.append(encoded(piece))
+        count, texts = count + read, texts + with_text
         if not (is_end := key[0] is None):
-            behind = Key(*key)
-    return HistoryPage(StoredPage(form, texts), count, None if is_end else id_of(behind)), rendered
+            next_key = ItemKey(*key)
+    return HistoryPage(StoredPage(form, pieces), count, None if is_end else id_of(next_key)), texts
+
+
+@cache
+def _page_sql(dialect: type[Database], reverse: bool, form: StoredForm) -> str:
+    """Return the query for a piece of a page: its text, how many items and texts it has, and the key after it.
+
+    One row, however many items: to fetch each as a row costs more than to find it (docs/adr/0013).
+    """
+    # PostgreSQL knows by `ticks` alone which partitions to look into.
+    where = f"""WHERE series_id = {SERIES_ID} AND ticks >= :low_ticks AND ticks <= :high_ticks
+        AND (ticks, clock_and_node) >= (:low_ticks, :low_clock_and_node)
+        AND (ticks, clock_and_node) <= (:high_ticks, :high_clock_and_node)"""
+    order = "ORDER BY ticks DESC, clock_and_node DESC" if reverse else "ORDER BY ticks, clock_and_node"
+    text, separator = _STORED[form]
+    # SQLite copies each text to count it, and every item has JSON.
+    texts = "count(*)" if form is StoredForm.JSON else "count(page.text)"
+    return f"""WITH after AS (
+        SELECT ticks, clock_and_node FROM history_item {where} {order} LIMIT 1 OFFSET :limit)
+    SELECT {dialect.joined("page.text", separator)}, count(*), {texts},
+        (SELECT ticks FROM after), (SELECT clock_and_node FROM after)
+    FROM (SELECT {text} AS text FROM history_item {where} {order} LIMIT :limit) AS page"""  # noqa: S608
 
 
 def get_item(
@@ -101,40 +143,30 @@ def get_item(
     """Return one item, as JSON where it is not stored in `form`; one index seek. Raises NotFound."""
     key = key_or_not_found(item_id)
     if key.ticks >= low_ticks(oldest_ms):
-        for document, xml in _ITEMS[form is StoredForm.XML].rows(db, **check_values(check), **key._asdict()):
-            if xml is not None:
-                return StoredDocument(StoredForm.XML, encoded(xml))
-            return StoredDocument(StoredForm.JSON, encoded(document))
+        if found := first(db, _ITEM[form], **check_values(check), **sort_key(key)):
+            if found[0] is not None:
+                return StoredDocument(form, encoded(found[0]))
+            return StoredDocument(StoredForm.JSON, encoded(found[1]))
     raise NotFound("No such item.", f"{item_id} is not in this check's history.")
 
 
 def all_items(db: Database) -> Iterator[tuple[CheckPath, StoredDocument]]:
     """Yield every check and item, expired or not, series by series and oldest first; memory stays flat."""
-    series = (
-        SeriesRow.select(
-            SeriesRow.id, TenantRow.name, SeriesRow.entity_id, SeriesRow.alarm_id, SeriesRow.check_id
-        )
-        .join(TenantRow, on=TenantRow.id == SeriesRow.tenant_id)
-        .order_by(SeriesRow.id)
-        .tuples()
-        .execute(db)
-    )
-    for series_id, *ids in list(series):
+    for series_id, *ids in rows(db, _ALL_SERIES):
         check = CheckPath(*ids)
-        after = Key(_MIN_BIGINT, _MIN_BIGINT)
-        while rows := _BEHIND.rows(db, series_id=series_id, **after._asdict()):
-            for _, _, document in rows:
+        after = ItemKey(_MIN_BIGINT, _MIN_BIGINT)
+        while found := rows(db, _NEXT, series_id=series_id, **sort_key(after)):
+            for _, _, document in found:
                 yield check, StoredDocument(StoredForm.JSON, encoded(document))
-            after = Key(*rows[-1][:2])
+            after = ItemKey(*found[-1][:2])
 
 
 def count_items(db: Database) -> int:
     """Return how many items there are, expired or not."""
-    count: int = HistoryItemRow.select().count(db)
-    return count
+    return int(rows(db, "SELECT count(*) FROM history_item")[0][0])
 
 
-def key_or_not_found(item_id: str) -> Key:
+def key_or_not_found(item_id: str) -> ItemKey:
     """Return the key of an id. Raises NotFound if it is none that an item may have."""
     try:
         return key_of(item_id)
@@ -150,93 +182,3 @@ def low_ticks(ms: int | None) -> int:
 def _high_ticks(ms: int) -> int:
     """Return the last tick of the millisecond `ms`, within what the column holds."""
     return min(max(ms * TICKS_PER_MS + TICKS_PER_MS - 1, _MIN_BIGINT), _MAX_BIGINT)
-
-
-_row = HistoryItemRow
-
-
-def _current_xml() -> Any:
-    """Return the XML of an item; null where it is by another version of the mapping than today's."""
-    return peewee.Case(None, [(_row.xml_version == as_xml.MAPPING_VERSION, _row.xml)])
-
-
-def _page_of(reverse: bool, as_xml_: bool) -> Statement:
-    """Return the statement for a piece of a page: it as one text, its numbers of items and of texts, the key behind it.
-
-    One row, however many items: to take each from the database's hands costs more than to find it.
-    """
-    key = (_row.ticks, _row.rest)
-    is_on_page = (
-        is_of_given_check(_row.series_id),
-        # By these two alone PostgreSQL knows which partitions to look into.
-        _row.ticks >= given("low_ticks"),
-        _row.ticks <= given("high_ticks"),
-        peewee.Tuple(*key) >= peewee.Tuple(given("low_ticks"), given("low_rest")),
-        peewee.Tuple(*key) <= peewee.Tuple(given("high_ticks"), given("high_rest")),
-    )
-    order = [column.desc() if reverse else column for column in key]
-    text, separator = (_current_xml(), "") if as_xml_ else (_row.document, ",")
-    all_items = peewee.fn.COUNT(peewee.SQL("*"))
-
-    def build(db: Database) -> Any:
-        page = _row.select(text.alias("text")).where(*is_on_page).order_by(*order).limit(given("limit"))
-        behind = (
-            _row.select(*key)
-            .where(*is_on_page)
-            .order_by(*order)
-            .limit(1)
-            .offset(given("limit"))
-            .cte("behind")
-        )
-        return (
-            peewee.Select(
-                [page],
-                [
-                    db.joined(page.c.text, separator),
-                    all_items,
-                    # SQLite copies each text to count it, and all items have JSON.
-                    peewee.fn.COUNT(page.c.text) if as_xml_ else all_items,
-                    behind.select(behind.c.ticks),
-                    behind.select(behind.c.rest),
-                ],
-            )
-        ).with_cte(behind)
-
-    return Statement(build)
-
-
-def _item_of(as_xml_: bool) -> Statement:
-    columns = (_row.document, _current_xml()) if as_xml_ else (_row.document, peewee.Value(None))
-    return Statement(
-        lambda db: _row.select(*columns).where(
-            is_of_given_check(_row.series_id), _row.ticks == given("ticks"), _row.rest == given("rest")
-        )
-    )
-
-
-_PAGES = {(reverse, form): _page_of(reverse, form) for reverse in (False, True) for form in (False, True)}
-_ITEMS = {form: _item_of(form) for form in (False, True)}
-_CHECKS = Statement(
-    lambda db: SeriesRow.select(SeriesRow.id, SeriesRow.check_id).where(
-        SeriesRow.alarm_digest == given("alarm_digest")
-    )
-)
-_HAS_ITEMS = Statement(
-    lambda db: (
-        _row.select(_row.ticks)
-        .where(_row.series_id == given("series_id"), _row.ticks >= given("low"))
-        .order_by(_row.ticks)
-        .limit(1)
-    )
-)
-_BEHIND = Statement(
-    lambda db: (
-        _row.select(_row.ticks, _row.rest, _row.document)
-        .where(
-            _row.series_id == given("series_id"),
-            peewee.Tuple(_row.ticks, _row.rest) > peewee.Tuple(given("ticks"), given("rest")),
-        )
-        .order_by(_row.ticks, _row.rest)
-        .limit(_READ_BATCH)
-    )
-)

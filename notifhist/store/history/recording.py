@@ -1,89 +1,41 @@
-"""Recording, replacing and deleting items; each becomes durable with all that is kept of it, in one transaction.
+"""Replacing, completing and deleting items; each change is durable with all that is stored of the item.
 
-Times and `oldest_ms` as in `queries.history`. Contract: docs/contract.md, "Items" and "Recording".
+`oldest_ms`: the time before which everything has expired, ms since the epoch; None if nothing ever does. New items
+are recorded by `store.recording.record`. Contract: docs/contract.md, "Items" and "Recording".
 """
 
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
-from operator import itemgetter
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from notifhist.errors import BadRequest, ItemConflict, NotFound, ParentNotFound
+from notifhist.errors import NotFound, ParentNotFound
 from notifhist.schemas.document import Document
-from notifhist.schemas.history import ITEM
-from notifhist.schemas.item_ids import Key, complete, key_of
+from notifhist.schemas.item_ids import ItemKey, key_of
 from notifhist.schemas.query import CheckPath
-from notifhist.serializers import as_json, as_xml
-from notifhist.store import partitions
 from notifhist.store.database import Database
-from notifhist.store.equality import same_json
+from notifhist.store.database.sql import changed, first
+from notifhist.store.history.items import TABLE, TEXTS, Texts, sort_key, texts_of
 from notifhist.store.history.reading import key_or_not_found, low_ticks
-from notifhist.store.history.series import ensure_series, series_of
-from notifhist.store.models import HistoryItemRow
+from notifhist.store.history.series import SERIES_ID, check_values, ensure_series
 
-_SHORT = 16 * 1024
-"""Characters of JSON that are at most 1003 times as many of XML, which anybody can be answered."""
-_MOST_XML, _MOST_TIMES = 64 * 1024 * 1024, 8
-_INSERT_BATCH = 200  # rows of one statement; SQLite takes 32,766 parameters at most
-
-
-Texts = tuple[str, str | None, int]
-"""What is kept of an item: its JSON, its XML and the version of the mapping to that."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """Items as they were recorded, and how many of them were not there before."""
-
-    items: tuple[Document, ...]
-    created: int
-
-
-def record_items(
-    db: Database,
-    check: CheckPath,
-    documents: Sequence[Document],
-    now_ticks: int,
-    oldest_ms: int | None = None,
-) -> Recorded:
-    """Record items, all or none, and fill in missing ids and timestamps.
-
-    An item that is there already with the same content stays as it is. Raises ItemConflict where its
-    content differs.
-    """
-    whole = [complete(document, now_ticks, n) for n, document in enumerate(documents)]
-    keys = [key_of(document["id"]) for document in whole]
-    first: dict[Key, Document] = {}
-    for key, document in zip(keys, whole, strict=True):
-        if (earlier := first.setdefault(key, document)) is not document:
-            _require_same(earlier, document)
-    known: dict[Key, Document] = {}
-    partitions.prepare(db, [key.ticks for key in first], now_ticks, oldest_ms)
-    # In the order of their keys: two senders of the same items wait for each other, never both.
-    pairs = sorted(first.items(), key=itemgetter(0))
-    batches = [dict(pairs[start : start + _INSERT_BATCH]) for start in range(0, len(pairs), _INSERT_BATCH)]
-    # Before the transaction, for which others wait; not those of all, which may take hundreds of megabytes.
-    first_texts = _all_texts_of(batches[0]) if batches else {}
-    with db.writing():
-        series_id = ensure_series(db, check)
-        for n, batch in enumerate(batches):
-            known |= _insert_or_find(db, series_id, batch, _all_texts_of(batch) if n else first_texts)
-    return Recorded(tuple(known.get(key, first[key]) for key in keys), len(first) - len(known))
+_IS_ITEM = f"series_id = {SERIES_ID} AND ticks = :ticks AND clock_and_node = :clock_and_node"
+_IS_SHOWN = f"{_IS_ITEM} AND ticks >= :low"
+_UPDATE = f"UPDATE history_item SET {', '.join(f'{name} = :{name}' for name in TEXTS)} WHERE {_IS_ITEM}"  # noqa: S608
+_SELECT = f"SELECT document FROM history_item WHERE {_IS_SHOWN}"  # noqa: S608 - our own names
+_DELETE = f"DELETE FROM history_item WHERE {_IS_SHOWN}"  # noqa: S608
 
 
 def replace_item(
     db: Database, check: CheckPath, document: Document, now_ticks: int, oldest_ms: int | None = None
 ) -> bool:
     """Create the item of the document's id or replace it; return whether it was created."""
-    key = key_of(document["id"])
-    partitions.prepare(db, [key.ticks], now_ticks, oldest_ms)
-    texts = texts_of(document)
+    key, texts = key_of(document["id"]), texts_of(document)
+    db.prepare_times([key.ticks], now_ticks, oldest_ms)
     with db.writing():
-        series_id = ensure_series(db, check)
-        while not (created := bool(_insert(db, series_id, {key: texts}))):
-            if _update(db, series_id, key, texts):
+        row = (ensure_series(db, {check})[check], *key, *texts)
+        while not (created := bool(db.insert_missing(TABLE, [row]))):
+            if _update(db, check, key, texts):
                 break  # else somebody has deleted it in between
     return created
 
@@ -105,16 +57,12 @@ def add_attempt(
     except ValueError as error:
         raise ParentNotFound("No such item.", f"{item_id}: {error}") from None
     with db.writing():
-        document = _find(db, check, key, oldest_ms, locked=True)
-        if document is None:
+        found = first(db, db.locked(_SELECT), **_values(check, key, oldest_ms))
+        if found is None:
             raise ParentNotFound("No such item.", f"{item_id} is not in this check's history.")
-        for result in document["notification_results"]:
-            if result.get("notification_id") == notification_id:
-                result.setdefault("attempts", []).append(attempt)
-                break
-        else:
-            raise NotFound("No such notification.", f"{notification_id} is not among the item's results.")
-        _update(db, series_of(check), key, texts_of(document))
+        document: Document = orjson.loads(found[0])
+        _result_of(document, notification_id).setdefault("attempts", []).append(attempt)
+        _update(db, check, key, texts_of(document))
     return document
 
 
@@ -122,102 +70,24 @@ def delete_item(db: Database, check: CheckPath, item_id: str, oldest_ms: int | N
     """Delete an item. Raises NotFound."""
     key = key_or_not_found(item_id)
     with db.writing():
-        deleted = (
-            HistoryItemRow.delete()
-            .where(_is_item(series_of(check), key), HistoryItemRow.ticks >= low_ticks(oldest_ms))
-            .execute(db)
-        )
+        deleted = changed(db, _DELETE, **_values(check, key, oldest_ms))
     if not deleted:
         raise NotFound("No such item.", f"{item_id} is not in this check's history.")
 
 
-def _insert_or_find(
-    db: Database, series_id: int, items: dict[Key, Document], texts: dict[Key, Texts]
-) -> dict[Key, Document]:
-    """Insert those of `items`, with their texts, that are not there, and return those that are.
-
-    Raises ItemConflict where one that is there has other content.
-    """
-    known: dict[Key, Document] = {}
-    missing = items
-    while missing:
-        inserted = _insert(db, series_id, {key: texts[key] for key in missing})
-        found = dict(_known(db, series_id, missing.keys() - inserted))
-        for key, document in found.items():
-            _require_same(document, items[key])
-        known |= found
-        # What was neither inserted nor found has been deleted in between.
-        missing = {key: items[key] for key in missing if key not in inserted and key not in found}
-    return known
+def _result_of(item: Document, notification_id: str) -> Document:
+    """Return the first result of a notification. Raises NotFound."""
+    for result in item["notification_results"]:
+        if result.get("notification_id") == notification_id:
+            found: Document = result
+            return found
+    raise NotFound("No such notification.", f"{notification_id} is not among the item's results.")
 
 
-def _insert(db: Database, series_id: int, items: dict[Key, Texts]) -> set[Key]:
-    """Insert those of `items` that are not there; return their keys."""
-    rows = [(series_id, *key, *texts) for key, texts in items.items()]
-    return {Key(*key) for key in db.insert_items(rows)}
+def _update(db: Database, check: CheckPath, key: ItemKey, texts: Texts) -> int:
+    """Replace what is stored of an item; return whether it is there, as 0 or 1."""
+    return changed(db, _UPDATE, **check_values(check), **sort_key(key), **texts._asdict())
 
 
-def _all_texts_of(items: dict[Key, Document]) -> dict[Key, Texts]:
-    return {key: texts_of(document) for key, document in items.items()}
-
-
-def texts_of(document: Document) -> Texts:
-    """Return what is kept of an item.
-
-    XML that is many times as long as the JSON is not kept. Raises BadRequest where it would be so long that nobody
-    could be answered it.
-    """
-    json = as_json.text(document)
-    if len(json) > _SHORT and as_xml.longest(document) > _MOST_XML:
-        raise BadRequest(
-            "The item does not fit.", f"As XML it may have {_MOST_XML} characters; names are repeated."
-        )
-    xml: str | None = as_xml.element(document, ITEM, ITEM.root)
-    if xml is not None and len(xml) > _SHORT + _MOST_TIMES * len(json):
-        xml = None
-    return json, xml, as_xml.MAPPING_VERSION
-
-
-def _known(db: Database, series_id: Any, keys: Set[Key]) -> Iterator[tuple[Key, Document]]:
-    """Yield those items of a series that have one of `keys`."""
-    if not keys:
-        return
-    rows = (
-        HistoryItemRow.select(HistoryItemRow.ticks, HistoryItemRow.rest, HistoryItemRow.document)
-        .where(HistoryItemRow.series_id == series_id, HistoryItemRow.ticks << [key.ticks for key in keys])
-        .tuples()
-        .execute(db)
-    )
-    for ticks, rest, document in rows:
-        if (key := Key(ticks, rest)) in keys:
-            yield key, orjson.loads(document)
-
-
-def _require_same(known: Document, given: Document) -> None:
-    if not same_json(known, given):
-        raise ItemConflict(details=f"{given['id']} is there already; PUT replaces it.")
-
-
-def _update(db: Database, series_id: Any, key: Key, texts: Texts) -> int:
-    """Replace an item; return whether it is there, as 0 or 1."""
-    columns = dict(zip(("document", "xml", "xml_version"), texts, strict=True))
-    updated: int = HistoryItemRow.update(**columns).where(_is_item(series_id, key)).execute(db)
-    return updated
-
-
-def _find(
-    db: Database, check: CheckPath, key: Key, oldest_ms: int | None, locked: bool = False
-) -> Document | None:
-    query = HistoryItemRow.select(HistoryItemRow.document).where(
-        _is_item(series_of(check), key), HistoryItemRow.ticks >= low_ticks(oldest_ms)
-    )
-    rows = (db.locked(query) if locked else query).tuples().execute(db)
-    return next((orjson.loads(document) for (document,) in rows), None)
-
-
-def _is_item(series_id: Any, key: Key) -> Any:
-    return (
-        (HistoryItemRow.series_id == series_id)
-        & (HistoryItemRow.ticks == key.ticks)
-        & (HistoryItemRow.rest == key.rest)
-    )
+def _values(check: CheckPath, key: ItemKey, oldest_ms: int | None) -> Mapping[str, Any]:
+    return {**check_values(check), **sort_key(key), "low": low_ticks(oldest_ms)}

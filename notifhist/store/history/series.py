@@ -1,76 +1,88 @@
 """The series: which items are a check's. A series is found by its alarm and its check, and has a number."""
 
 import hashlib
-from typing import Any
+from collections.abc import Collection
+from itertools import groupby
+from operator import attrgetter
 
 import orjson
 
 from notifhist.schemas.query import AlarmPath, CheckPath
 from notifhist.store.database import Database
+from notifhist.store.database.sql import first, rows
 from notifhist.store.models import SeriesRow
-from notifhist.store.sql import Statement, given
-from notifhist.store.tenants import ensure_tenant, numbers_of
+from notifhist.store.tenants import ensure_tenant
 
-_NUMBER_BITS = 32  # behind the tenant's number
+_NUMBER_BITS = 32
+"""A series' id is its tenant's number and then a number of so many bits."""
 
+TENANT_ID = "(SELECT id FROM tenant WHERE name = :tenant)"
+_FIND = (
+    f"SELECT id FROM series WHERE tenant_id = {TENANT_ID} "  # noqa: S608 - our own names, as below
+    "AND alarm_digest = :alarm_digest AND check_id = :check_id"
+)
+SERIES_ID = f"({_FIND})"
+"""The id of the series of a check whose `check_values` are given."""
 
-def ensure_series(db: Database, check: CheckPath) -> int:
-    """Return the id of the check's series, creating the series if this is its first item."""
-    values = check_values(check)
-    for (series_id,) in _FIND.rows(db, **values):
-        return int(series_id)
-    db.lock_name(check.tenant)
-    for (series_id,) in _FIND.rows(db, **values):  # somebody has created it meanwhile
-        return int(series_id)
-    tenant_id = ensure_tenant(db, check.tenant)
-    first, last = numbers_of(tenant_id, _NUMBER_BITS)
-    greatest = next((n for (n,) in _LAST.rows(db, first=first, last=last)), first)
-    SeriesRow.insert(
-        id=greatest + 1,
-        tenant_id=tenant_id,
-        entity_id=check.entity_id,
-        alarm_id=check.alarm_id,
-        **values,
-    ).execute(db)
-    return int(greatest) + 1
+_GIVEN = {"n": "bigint", "tenant": "text", "digest": "text", "check_id": "text"}
+_LAST = "SELECT id FROM series WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1"
 
 
 def check_values(check: CheckPath) -> dict[str, str]:
-    """Return the values by which a statement finds the check's series."""
-    return {"alarm_digest": alarm_digest(check), "check_id": check.check_id}
+    """Return the values by which SQL finds the check's series."""
+    return {"tenant": check.tenant, "alarm_digest": alarm_digest(check), "check_id": check.check_id}
 
 
 def alarm_digest(alarm: AlarmPath) -> str:
-    """Return what stands for the ids of an alarm and those above it."""
-    ids = orjson.dumps([alarm.tenant, alarm.entity_id, alarm.alarm_id])
-    return hashlib.sha256(ids).hexdigest()
+    """Return what stands for the ids of an entity and an alarm."""
+    return hashlib.sha256(orjson.dumps([alarm.entity_id, alarm.alarm_id])).hexdigest()
 
 
-def is_of_given_check(series_id: Any) -> Any:
-    """Return the condition that the column `series_id` is that of the check whose `check_values` are given."""
-    return series_id == _find()
-
-
-def series_of(check: CheckPath) -> Any:
-    """Return the subquery for the id of the check's series."""
-    values = check_values(check)
-    return SeriesRow.select(SeriesRow.id).where(
-        SeriesRow.alarm_digest == values["alarm_digest"], SeriesRow.check_id == values["check_id"]
+def find_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, int]:
+    """Return the id of each check's series, of those that there are."""
+    if len(checks) == 1:
+        (check,) = checks
+        found = first(db, _FIND, **check_values(check))
+        return {check: found[0]} if found else {}
+    numbered = list(checks)
+    values = [(n, *check_values(check).values()) for n, check in enumerate(numbered)]
+    found_rows = rows(
+        db,
+        f"""SELECT given.n, series.id FROM {db.given(_GIVEN)} JOIN tenant ON tenant.name = given.tenant
+        JOIN series ON series.tenant_id = tenant.id AND series.alarm_digest = given.digest
+            AND series.check_id = given.check_id""",  # noqa: S608
+        given=db.given_value(_GIVEN, values),
     )
+    return {numbered[n]: series_id for n, series_id in found_rows}
 
 
-def _find() -> Any:
-    return SeriesRow.select(SeriesRow.id).where(
-        SeriesRow.alarm_digest == given("alarm_digest"), SeriesRow.check_id == given("check_id")
+def ensure_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, int]:
+    """Return the id of each check's series; a series is created with the first item of its check."""
+    series = find_series(db, checks)
+    missing = sorted((check for check in checks if check not in series), key=attrgetter("tenant"))
+    for tenant, some in groupby(missing, key=attrgetter("tenant")):
+        db.lock_name(tenant)
+        its_checks = list(some)
+        series |= find_series(db, its_checks)  # another transaction may have created some meanwhile
+        tenant_id = ensure_tenant(db, tenant)
+        last = first(db, _LAST, tenant_id=tenant_id)
+        greatest = last[0] if last else tenant_id << _NUMBER_BITS
+        for check in its_checks:
+            if check not in series:
+                greatest += 1
+                series[check] = greatest
+                _insert(db, tenant_id, greatest, check)
+    return series
+
+
+def _insert(db: Database, tenant_id: int, series_id: int, check: CheckPath) -> None:
+    db.execute(
+        SeriesRow.insert(
+            tenant_id=tenant_id,
+            id=series_id,
+            entity_id=check.entity_id,
+            alarm_id=check.alarm_id,
+            check_id=check.check_id,
+            alarm_digest=alarm_digest(check),
+        )
     )
-
-
-_FIND = Statement(lambda db: _find())
-_LAST = Statement(
-    lambda db: (
-        SeriesRow.select(SeriesRow.id)
-        .where(SeriesRow.id.between(given("first"), given("last")))
-        .order_by(SeriesRow.id.desc())
-        .limit(1)
-    )
-)

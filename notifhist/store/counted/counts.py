@@ -1,0 +1,116 @@
+"""How many records there are: counts are kept, so that a total and the way to a deep page cost the same at any size.
+
+Time is divided into buckets, and each bucket into 16 parts, which are buckets in turn. A count row says how many
+records there are in each part of a bucket, of those that have one pair of filter values (`table.pairs_of`). So a total
+with up to two filters is a sum of few rows. A part that holds many records has rows of its own: it is split; so there
+are few rows where there are few records. Counts change in the transaction that changes the records; of one tenant one
+such transaction runs at a time (`Database.lock_name`).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from functools import cache
+from itertools import groupby
+
+from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
+from notifhist.store.counted.table import PART_BITS, PARTS, Codes, CountedTable, pairs_of
+from notifhist.store.database import Database
+from notifhist.store.database.sql import rows
+
+SHIFTS = tuple(range(48, 0, -PART_BITS))
+"""A bucket of the level is 2^shift ms long, and each of its parts a sixteenth of that: 557 years, 35 years, 2.2
+years, 50 days, 3 days, 4.7 hours …"""
+ROOTS = range(MIN_INSTANT >> SHIFTS[0], (MAX_INSTANT >> SHIFTS[0]) + 1)
+"""The buckets of the first level: they hold the years 1 to 9999."""
+_SPLIT_ABOVE = 1000
+"""Records that a part holds at most before it is split: so many are counted or skipped one by one."""
+
+Change = tuple[int, Codes]
+"""What is counted: a `date_created` (ms), and a record's codes."""
+
+
+def change(
+    db: Database, table: CountedTable, tenant_id: int, changes: Mapping[Change, int], level: int = 0
+) -> None:
+    """Add `changes` to the counts; the records themselves have been changed before, in this transaction."""
+    if not changes:
+        return
+    shift = SHIFTS[level]
+    finer = shift - PART_BITS
+    counts: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * len(PARTS))
+    for (date_created, codes), number in changes.items():
+        for pair in pairs_of(codes):
+            counts[date_created >> shift, *pair][index_of_part(date_created >> finer)] += number
+    db.insert_or_add(table.counts, sorted((tenant_id, shift, *key, *parts) for key, parts in counts.items()))
+    if level + 1 == len(SHIFTS):
+        return
+    below: Counter[Change] = Counter()
+    split, full = _split_and_full(db, table, tenant_id, shift, {at >> finer for at, _ in changes})
+    for (date_created, codes), number in changes.items():
+        if date_created >> finer in split:
+            below[date_created, codes] += number
+    for part in full:
+        below.update(_recorded(db, table, tenant_id, part, finer))
+    _mark_split(db, table, tenant_id, shift, full)
+    change(db, table, tenant_id, below, level + 1)
+
+
+def index_of_part(part: int) -> int:
+    """Return which of the parts of its bucket a part is, from 0 on."""
+    return part & (len(PARTS) - 1)
+
+
+def _split_and_full(
+    db: Database, table: CountedTable, tenant_id: int, shift: int, parts: set[int]
+) -> tuple[set[int], list[int]]:
+    """Return which parts of buckets are split, and which are so full that they are to be."""
+    split, full = set(), []
+    for bucket, its_parts in groupby(sorted(parts), key=lambda part: part >> PART_BITS):
+        ((mask, *numbers),) = rows(
+            db, _whole_bucket_sql(table), tenant_id=tenant_id, shift=shift, bucket=bucket
+        )
+        for part in its_parts:
+            if mask >> index_of_part(part) & 1:
+                split.add(part)
+            elif numbers[index_of_part(part)] > _SPLIT_ABOVE:
+                full.append(part)
+    return split, full
+
+
+def _mark_split(db: Database, table: CountedTable, tenant_id: int, shift: int, parts: list[int]) -> None:
+    marks = [
+        {
+            "mask": 1 << index_of_part(part),
+            "tenant_id": tenant_id,
+            "shift": shift,
+            "bucket": part >> PART_BITS,
+        }
+        for part in parts
+    ]
+    if marks:
+        update = f"UPDATE {table.counts.name} SET split_mask = split_mask | :mask"  # noqa: S608 - our own names
+        db.execute_many(f"{update} WHERE {_WHOLE_BUCKET}", marks)
+
+
+def _recorded(db: Database, table: CountedTable, tenant_id: int, bucket: int, shift: int) -> Counter[Change]:
+    """Return the changes that count all records of a bucket, one for all of the same codes in a part."""
+    finer = shift - PART_BITS
+    values = {"begin": bucket << shift, "end": (bucket + 1) << shift, "finer": finer}
+    found = rows(db, _recorded_sql(table), tenant_id=tenant_id, **values)
+    return Counter({(part << finer, tuple(codes)): number for part, *codes, number in found})
+
+
+_WHOLE_BUCKET = "tenant_id = :tenant_id AND shift = :shift AND bucket = :bucket AND first_filter = 0 AND second_filter = 0"
+
+
+@cache
+def _whole_bucket_sql(table: CountedTable) -> str:
+    return f"SELECT split_mask, {', '.join(PARTS)} FROM {table.counts.name} WHERE {_WHOLE_BUCKET}"  # noqa: S608
+
+
+@cache
+def _recorded_sql(table: CountedTable) -> str:
+    codes = ", ".join(table.codes)
+    return f"""SELECT date_created >> :finer, {codes}, count(*) FROM {table.name}
+    WHERE tenant_id = :tenant_id AND date_created >= :begin AND date_created < :end
+    GROUP BY 1, {codes}"""  # noqa: S608

@@ -1,0 +1,185 @@
+"""Pages by number of a counted table: how many records there are in all, where a page begins, and the page."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
+from notifhist.schemas.query import PageQuery
+from notifhist.serializers.stored import StoredForm, StoredPage, encoded
+from notifhist.store.counted.table import CountedTable
+from notifhist.store.counted.totals import Totals
+from notifhist.store.database import TRIGRAM, Database
+from notifhist.store.database.sql import rows
+from notifhist.store.tenants import find_tenant
+
+_SKIP_BY_COUNTS_ABOVE = 1000
+"""Records that are skipped one by one before a page; the way to a deeper one is looked up in the counts."""
+_SORT_BELOW = 2000
+"""So few records are looked up one by one, and sorted, rather than found along the way of all by their date."""
+_NONE = StoredPage(StoredForm.JSON, ())
+_SEARCH = "search"
+_FTS_CONFUSES = frozenset("\ufffd\ufffe\uffff")
+"""SQLite's trigram index takes these characters for each other."""
+_ALWAYS = (MIN_INSTANT, MAX_INSTANT + 1)
+
+
+@dataclass(frozen=True)
+class RecordsPage:
+    """A page of records and how many there are in all."""
+
+    records: StoredPage
+    total: int
+
+
+def list_records(db: Database, table: CountedTable, query: PageQuery) -> RecordsPage:
+    """Return one page of a tenant's records and the exact total, both of the same moment.
+
+    With up to two filters, and dates, the cost does not grow with the number of records. Others are counted, and
+    skipped, one by one.
+    """
+    begin = _ALWAYS[0] if query.from_ms is None else query.from_ms
+    end = _ALWAYS[1] if query.until_ms is None else query.until_ms + 1
+    with db.reading():
+        skipped = query.page * query.page_size
+        is_deep = skipped > _SKIP_BY_COUNTS_ABOVE
+        wanted = _Selection(db, table, query, begin, end, is_deep=is_deep)
+        first = 0
+        if wanted.totals is not None:
+            first = 0 if query.from_ms is None else wanted.before(wanted.totals, begin)
+            last = wanted.totals.total if query.until_ms is None else wanted.before(wanted.totals, end)
+            total = last - first
+        else:
+            total = wanted.count(begin, end)
+        if skipped >= total:
+            return RecordsPage(_NONE, max(total, 0))  # none between a later and an earlier date
+        limit = min(query.page_size, total - skipped)
+        if is_deep and wanted.totals is not None:
+            position = wanted.totals.find(first + (total - 1 - skipped if query.descending else skipped))
+            if query.descending:
+                end, skipped = position.end, position.number - 1 - position.skipped
+            else:
+                begin, skipped = position.begin, position.skipped
+        are_few = wanted.are_few or total <= _SORT_BELOW
+        return RecordsPage(wanted.read(begin, end, skipped, limit, are_few=are_few), total)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What decides how the SQL is written; the values are given when it runs."""
+
+    codes: tuple[tuple[str, int], ...]
+    """The columns that are filtered by, each with the number of values."""
+    search_characters: int
+    """The length of the searched text, up to TRIGRAM; less than that if no index can find it."""
+
+
+class _Selection:
+    """The records that a query asks for, whatever their date. Times: from `begin` to before `end`, ms."""
+
+    def __init__(
+        self, db: Database, table: CountedTable, query: PageQuery, begin: int, end: int, *, is_deep: bool
+    ) -> None:
+        wanted = table.wanted_codes(query)
+        needle = query.search_query.casefold()
+        self._db, self._table, self._query = db, table, query
+        terms = None if needle else table.wanted_terms(wanted)
+        self.totals: Totals | None = None
+        """The totals of all dates; None if such records are not counted."""
+        if terms is not None:
+            dates = [begin] if query.from_ms is not None else []
+            dates += [end] if query.until_ms is not None else []
+            self.totals = Totals(db, table, query.tenant, terms, dates=dates, is_deep=is_deep)
+        self._shape = _Shape(
+            tuple((column, len(codes)) for column, codes in wanted.items()),
+            min(len(needle), TRIGRAM if _has_trigrams(needle) else TRIGRAM - 1),
+        )
+        self._values: dict[str, Any] = {"tenant": query.tenant, "needle": needle}
+        for column, codes in wanted.items():
+            self._values |= {f"{column}{n}": code for n, code in enumerate(codes)}
+        self._found: int | None = None
+        if self._shape.search_characters == TRIGRAM:
+            tenant_id = find_tenant(db, query.tenant) or 0
+            self._found = db.count_found(table.name, needle, tenant_id)
+            self._values |= {"tenant_id": tenant_id}
+        self.are_few = self._found is not None and self._found <= _SORT_BELOW
+
+    def before(self, totals: Totals, at_ms: int) -> int:
+        """Return how many were created before `at_ms`, by the counts and the records of one bucket."""
+        before, position = totals.rank(at_ms)
+        return before + (self.count(position.begin, at_ms) if position is not None else 0)
+
+    def count(self, begin: int, end: int) -> int:
+        """Return how many there are, counting them."""
+        if self._found is not None and not self._shape.codes and (begin, end) == _ALWAYS:
+            return self._found
+        text = _count_sql(type(self._db), self._table, self._shape, self.are_few)
+        return int(rows(self._db, text, begin=begin, end=end, **self._values)[0][0])
+
+    def read(self, begin: int, end: int, skipped: int, limit: int, *, are_few: bool) -> StoredPage:
+        """Return up to `limit` of them, after the first `skipped`, in the query's order."""
+        query = self._query
+        text = _page_sql(
+            type(self._db), self._table, self._shape, query.descending, query.include_objects, are_few
+        )
+        page = {"begin": begin, "end": end, "skipped": skipped, "limit": limit}
+        ((documents,),) = rows(self._db, text, **page, **self._values)
+        return StoredPage(StoredForm.JSON, [encoded(documents)] if documents else ())
+
+
+def _has_trigrams(needle: str) -> bool:
+    """Say whether an index can find it."""
+    return len(needle) >= TRIGRAM and not _FTS_CONFUSES & set(needle)
+
+
+@lru_cache(maxsize=512)
+def _count_sql(dialect: type[Database], table: CountedTable, shape: _Shape, are_few: bool) -> str:
+    return f"SELECT count(*) FROM {table.name} WHERE {_conditions(dialect, table, shape, are_few)}"  # noqa: S608
+
+
+@lru_cache(maxsize=512)
+def _page_sql(
+    dialect: type[Database],
+    table: CountedTable,
+    shape: _Shape,
+    descending: bool,
+    whole: bool,
+    are_few: bool,
+) -> str:
+    document = "document" if whole else "coalesce(brief, document)"
+    order = "date_created DESC, id DESC" if descending else "date_created, id"
+    return f"""SELECT {dialect.joined("page.text", ",")} FROM (
+        SELECT {document} AS text FROM {table.name} WHERE {_conditions(dialect, table, shape, are_few)}
+        ORDER BY {order} LIMIT :limit OFFSET :skipped) AS page"""  # noqa: S608 - our own names
+
+
+def _conditions(dialect: type[Database], table: CountedTable, shape: _Shape, are_few: bool) -> str:
+    lead = _lead(table, shape, are_few)
+    tenant_id = dialect.unindexed("tenant_id") if lead == _SEARCH else "tenant_id"
+    conditions = [
+        f"{tenant_id} = (SELECT id FROM tenant WHERE name = :tenant)",  # noqa: S608
+        "date_created >= :begin AND date_created < :end",
+    ]
+    for name, number in shape.codes:
+        column = name if name == lead else dialect.unindexed(name)
+        values = ", ".join(f":{name}{n}" for n in range(number))
+        conditions.append(f"{column} = {values}" if number == 1 else f"{column} IN ({values})")
+    if shape.search_characters == TRIGRAM:
+        conditions.append(dialect.found(table.name, ":needle", ":tenant_id"))
+    elif shape.search_characters:
+        conditions.append(dialect.contains("search_text", ":needle"))
+    return " AND ".join(conditions)
+
+
+def _lead(table: CountedTable, shape: _Shape, are_few: bool) -> str | None:
+    """Return the filter by whose index the records are found, or _SEARCH; None: by that of their dates.
+
+    By the index of a filter, records come in the order of their dates only if one value of it is wanted.
+    """
+    if are_few and shape.search_characters == TRIGRAM:
+        return _SEARCH
+    numbers = dict(shape.codes)
+    usable = (
+        name for name in table.most_selective_first if name in numbers and (are_few or numbers[name] == 1)
+    )
+    return next(usable, None)

@@ -1,0 +1,224 @@
+"""The records of a counted table: recording, replacing and reading them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
+from itertools import groupby
+from typing import Any
+
+import orjson
+
+from notifhist.errors import ApiError, BadRequest, NotFound
+from notifhist.schemas.fields import INT64, TICKS_PER_MS
+from notifhist.schemas.query import Tenant
+from notifhist.schemas.resources import Resource
+from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
+from notifhist.store.counted import counts
+from notifhist.store.counted.table import CountedRow, CountedTable
+from notifhist.store.database import Database
+from notifhist.store.database.sql import first, rows
+from notifhist.store.equality import equal_json
+from notifhist.store.models import TenantRow
+from notifhist.store.recording import Stored
+from notifhist.store.tenants import ensure_tenant
+
+_READ_BATCH = 500
+_KEY = {"tenant_id": "bigint", "id": "bigint"}
+
+Record = dict[str, Any]
+"""A record as its schema loads it: by the schema's names, times in ms since the epoch, UTC."""
+
+
+class CountedDraft:
+    """A record that is about to be stored. Without an id it gets the tenant's next number when it is."""
+
+    def __init__(
+        self, recorder: "CountedRecorder", owner: Tenant, record: Record, now_ms: int, ordinal: int
+    ) -> None:
+        self.recorder, self.owner, self._ordinal = recorder, owner, ordinal
+        self._record = recorder.filled(record, now_ms)
+        self._filled = [name for name in self._record if name not in record]
+        self.id: int | None = record.get("id")
+
+    @property
+    def identity(self) -> tuple[str, bool, int]:
+        """See Draft; one without an id equals no other."""
+        return self.owner.tenant, self.id is None, self._ordinal if self.id is None else self.id
+
+    @property
+    def name(self) -> str:
+        """See Draft."""
+        return str(self.id)
+
+    @property
+    def document(self) -> str:
+        """See Draft."""
+        return self.row.document
+
+    @cached_property
+    def row(self) -> CountedRow:
+        """What is stored of the record, once it has an id."""
+        return self.recorder.row_of({**self._record, "id": self.id})
+
+    def equals(self, stored: str) -> bool:
+        """See Draft. What the record leaves out was filled in when it was first stored, and makes no difference."""
+        if stored == self.document:
+            return True
+        there, own = orjson.loads(stored), orjson.loads(self.document)
+        members = [self.recorder.members[name] for name in self._filled]
+        return equal_json(there, own | {name: there[name] for name in members if name in there})
+
+    def render(self) -> None:
+        """Make the row now, instead of when it is stored."""
+        _ = self.row
+
+
+class CountedRecorder:
+    """Records a resource into a counted table; see `store.recording.Recorder`."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        table: CountedTable,
+        row_of: Callable[[Record], CountedRow],
+        conflict: type[ApiError],
+        defaults: Mapping[str, Any],
+    ) -> None:
+        """`defaults`: what a record without a member gets, beside `date_created` and `date_updated`."""
+        self.resource, self.table, self.row_of = resource, table, row_of
+        self._conflict, self._defaults = conflict, defaults
+        self.members = {name: field.data_key or name for name, field in resource.document.fields.items()}
+        """The members' JSON names by the schema's names."""
+
+    def filled(self, record: Record, now_ms: int) -> Record:
+        """Return the record with the members that are always there."""
+        date_created = record.get("date_created", now_ms)
+        dates = {"date_created": date_created, "date_updated": date_created}
+        return dict.fromkeys(self.resource.document.fields) | self._defaults | dates | record
+
+    def draft(self, owner: Any, document: Record, now_ticks: int, ordinal: int = 0) -> CountedDraft:
+        """Return the record with what it leaves out filled in."""
+        return CountedDraft(self, owner, document, now_ticks // TICKS_PER_MS, ordinal)
+
+    def conflict(self, draft: Any) -> ApiError:
+        """Return the error of a record whose id exists with other content."""
+        return self._conflict(details=f"{draft.name} is there already; PUT replaces it.")
+
+    def prepare(
+        self, db: Database, drafts: Sequence[CountedDraft], now_ticks: int, oldest_ms: int | None
+    ) -> None:
+        """Make the rows of those that have an id."""
+        for draft in drafts:
+            if draft.id is not None:
+                draft.render()
+
+    def find(self, db: Database, drafts: Sequence[CountedDraft]) -> list[str | None]:
+        """Return for each draft the document that is stored under its id."""
+        found: dict[tuple[str, int | None], str] = {}
+        for tenant in {draft.owner.tenant for draft in drafts}:
+            if number := first(db, "SELECT id FROM tenant WHERE name = :name", name=tenant):
+                ids = [draft.id for draft in drafts if draft.owner.tenant == tenant and draft.id is not None]
+                of_tenant = _find(db, self.table, number[0], ids)
+                found |= {(tenant, record_id): document for record_id, document in of_tenant.items()}
+        return [found.get((draft.owner.tenant, draft.id)) for draft in drafts]
+
+    def store(self, db: Database, drafts: Sequence[CountedDraft]) -> list[Stored]:
+        """Insert those that are not there, tenant by tenant; return what is there then."""
+        stored = []
+        for tenant, some in groupby(drafts, key=lambda draft: draft.owner.tenant):
+            db.lock_name(tenant)  # so that no number is given twice, and no count is added up twice
+            stored += self._store(db, ensure_tenant(db, tenant), list(some))
+        return stored
+
+    def _store(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> list[Stored]:
+        self._number(db, tenant_id, drafts)
+        known = _find(db, self.table, tenant_id, [draft.row.id for draft in drafts])
+        _insert(db, self.table, tenant_id, [draft.row for draft in drafts if draft.row.id not in known])
+        return [
+            Stored(known.get(draft.row.id, draft.document), draft.row.id not in known) for draft in drafts
+        ]
+
+    def _number(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> None:
+        """Give the next numbers to the drafts without an id."""
+        new = [draft for draft in drafts if draft.id is None]
+        if not new:
+            return
+        last = first(db, _sql(self.table, "last"), tenant_id=tenant_id)
+        greatest = max([draft.id for draft in drafts if draft.id is not None] + [last[0] if last else 0, 0])
+        if greatest + len(new) > INT64[1]:
+            raise BadRequest(
+                f"The {self.resource.name} needs an id.",
+                "id: No number is left behind the greatest; give one.",
+            )
+        for number, draft in enumerate(new, start=greatest + 1):
+            draft.id = number
+
+    def replace(self, db: Database, tenant: str, record: Record, now_ms: int) -> tuple[StoredDocument, bool]:
+        """Create the record of this id or replace it; return the document, and whether it was created."""
+        row = self.row_of(self.filled(record, now_ms))
+        with db.writing():
+            db.lock_name(tenant)
+            tenant_id = ensure_tenant(db, tenant)
+            known = first(db, _sql(self.table, "known"), tenant_id=tenant_id, id=row.id)
+            if known is None:
+                _insert(db, self.table, tenant_id, [row])
+            else:
+                date_created, *codes = known
+                db.update_searchable(self.table.name, self.table.columns_of(tenant_id, row))
+                changes = Counter[counts.Change]({(date_created, tuple(codes)): -1})
+                changes[row.date_created, row.codes] += 1
+                counts.change(db, self.table, tenant_id, changes)
+        return StoredDocument(StoredForm.JSON, encoded(row.document)), known is None
+
+    def get(self, db: Database, tenant: str, record_id: int) -> StoredDocument:
+        """Return the whole record. Raises NotFound."""
+        if found := first(db, _sql(self.table, "get"), tenant=tenant, id=record_id):
+            return StoredDocument(StoredForm.JSON, encoded(found[0]))
+        name = self.resource.name
+        raise NotFound(f"No such {name}.", f"{record_id} is none of the tenant's {name}s.")
+
+    def all(self, db: Database) -> Iterator[tuple[Tenant, StoredDocument]]:
+        """Yield every tenant and record, tenant by tenant and by id; memory stays flat."""
+        tenants = db.execute(TenantRow.select(TenantRow.id, TenantRow.name).order_by(TenantRow.name))
+        for tenant_id, tenant in tenants.fetchall():
+            from_id: int | None = INT64[0]
+            while from_id is not None:
+                found = rows(db, _sql(self.table, "from"), tenant_id=tenant_id, from_id=from_id)
+                for _, document in found[:_READ_BATCH]:
+                    yield Tenant(tenant), StoredDocument(StoredForm.JSON, encoded(document))
+                from_id = found[_READ_BATCH][0] if len(found) > _READ_BATCH else None
+
+    def count(self, db: Database) -> int:
+        """Return how many records there are."""
+        return int(rows(db, f"SELECT count(*) FROM {self.table.name}")[0][0])  # noqa: S608 - our own name
+
+
+def _find(db: Database, table: CountedTable, tenant_id: int, ids: Sequence[int]) -> dict[int, str]:
+    """Return the documents of a tenant's records that are there, by id."""
+    if not ids:
+        return {}
+    given = db.given_value(_KEY, [(tenant_id, record_id) for record_id in ids])
+    return dict(rows(db, _sql(table, "find").replace("{given}", db.given(_KEY)), given=given))
+
+
+def _insert(db: Database, table: CountedTable, tenant_id: int, new: Sequence[CountedRow]) -> None:
+    """Insert records that are not there; the tenant's name is locked."""
+    db.insert_searchable(table.name, [table.columns_of(tenant_id, row) for row in new])
+    counts.change(db, table, tenant_id, Counter((row.date_created, row.codes) for row in new))
+
+
+@cache
+def _sql(table: CountedTable, name: str) -> str:
+    """Return the query of a name over a table."""
+    is_it = "tenant_id = :tenant_id AND id = :id"
+    of_name = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant) AND id = :id"
+    texts = {
+        "get": f"SELECT document FROM {table.name} WHERE {of_name}",  # noqa: S608 - our own names
+        "known": f"SELECT date_created, {', '.join(table.codes)} FROM {table.name} WHERE {is_it}",  # noqa: S608
+        "last": f"SELECT id FROM {table.name} WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1",  # noqa: S608
+        "from": f"""SELECT id, document FROM {table.name} WHERE tenant_id = :tenant_id AND id >= :from_id
+            ORDER BY id LIMIT {_READ_BATCH + 1}""",  # noqa: S608
+        "find": f"""SELECT record.id, record.document FROM {{given}} JOIN {table.name} AS record
+            ON record.tenant_id = given.tenant_id AND record.id = given.id""",  # noqa: S608
+    }
+    return texts[name]

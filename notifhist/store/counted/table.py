@@ -1,0 +1,124 @@
+"""The description of a counted table: its name, its filters, and which counts are kept of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from notifhist.schemas.query import PageQuery
+from notifhist.store.database import Table
+
+PART_BITS = 4
+PARTS = tuple(f"part_{n}" for n in range(1 << PART_BITS))
+"""The columns of a count row: how many records there are in each part of its bucket."""
+
+Codes = tuple[int | None, ...]
+"""A record's values of the filters, in the order of the table's filters, as codes."""
+Terms = tuple[tuple[int, ...], tuple[int, ...]]
+"""The terms that a count row's first filter may have, and its second; 0 stands for no filter."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter whose values are a published list.
+
+    The store has a code for each value: its place in the list, counted from 1. Later editions add values at the end.
+    """
+
+    column: str
+    """The column with the code; also the record's member, by the schema's name."""
+    parameter: str
+    """The attribute of the query object that holds the values asked for."""
+    values: tuple[str, ...]
+
+    def code(self, value: str | None) -> int | None:
+        """Return the code of a value; None for none."""
+        return None if value is None else self.values.index(value) + 1
+
+
+class CountedRow(NamedTuple):
+    """What is stored of a record, beside its tenant."""
+
+    id: int
+    date_created: int
+    """ms since the epoch, UTC."""
+    codes: Codes
+    search_text: str
+    brief: str | None
+    """The document without what a page leaves out by default; None where it is the whole document."""
+    document: str
+
+
+@dataclass(frozen=True, eq=False)
+class CountedTable:
+    """A table of a tenant's records with the columns of `CountedRow`, a column for each filter.
+
+    Beside it there are `{name}_count`, and on SQLite `{name}_search`, the index of the searched texts.
+    """
+
+    name: str
+    filters: tuple[Filter, ...]
+    most_selective_first: tuple[str, ...]
+    """Columns of the filters that have an index, each with `date_created` and `id` behind it."""
+
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        """The columns of the filters."""
+        return tuple(each.column for each in self.filters)
+
+    @cached_property
+    def counts(self) -> Table:
+        """The table of the counts, but for `split_mask`, which begins as 0."""
+        key = ("tenant_id", "shift", "bucket", "first_filter", "second_filter")
+        types = dict.fromkeys((*key, *PARTS), "bigint") | {"shift": "integer"}
+        return Table(f"{self.name}_count", types, key)
+
+    def codes_of(self, record: Mapping[str, Any]) -> Codes:
+        """Return the codes of a record, a mapping by the schema's names."""
+        return tuple(each.code(record[each.column]) for each in self.filters)
+
+    def columns_of(self, tenant_id: int, row: CountedRow) -> dict[str, object]:
+        """Return a row's values by column."""
+        values = row._asdict()
+        codes: Sequence[int | None] = values.pop("codes")
+        return {"tenant_id": tenant_id, **values, **dict(zip(self.codes, codes, strict=True))}
+
+    def wanted_codes(self, query: PageQuery) -> dict[str, tuple[int, ...]]:
+        """Return the codes that a query asks for, by column; of those filters that it has."""
+        wanted = {}
+        for each in self.filters:
+            if values := getattr(query, each.parameter):
+                wanted[each.column] = tuple(sorted({each.values.index(value) + 1 for value in values}))
+        return wanted
+
+    def wanted_terms(self, wanted: Mapping[str, tuple[int, ...]]) -> Terms | None:
+        """Return the terms whose counts add up to what is asked for.
+
+        None if more than two filters are combined: such combinations are not counted.
+        """
+        terms = [
+            tuple(_term(n, code) for code in wanted[each.column])
+            for n, each in enumerate(self.filters, start=1)
+            if each.column in wanted
+        ]
+        if len(terms) > 2:
+            return None
+        first, second = (*terms, (0,), (0,))[:2]
+        return first, second
+
+
+def pairs_of(codes: Codes) -> Iterator[tuple[int, int]]:
+    """Yield all that a record is counted as: one of all, one by each of its values, one by each two of them.
+
+    A value of a filter is a term; a pair has them in the order of the filters, and 0 for no filter.
+    """
+    terms = [_term(n, code) for n, code in enumerate(codes, start=1) if code is not None]
+    yield 0, 0
+    yield from ((term, 0) for term in terms)
+    yield from combinations(terms, 2)
+
+
+def _term(number: int, code: int) -> int:
+    """Return the term of a value: the number of its filter, from 1 on, and its code."""
+    return number << 8 | code

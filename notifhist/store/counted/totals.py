@@ -1,0 +1,185 @@
+"""Totals, and the way to a record of any position or date, from the counts that `counts` keeps."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from notifhist.serializers.stored import encoded
+from notifhist.store.counted.counts import ROOTS, SHIFTS, index_of_part
+from notifhist.store.counted.table import PART_BITS, PARTS, CountedTable, Terms
+from notifhist.store.database import Database
+from notifhist.store.database.sql import rows
+
+_LEVELS_TO_NOW, _LEVELS_TO_DATE = 4, 7
+"""How many levels are read at once on the way to now, and to a date that is asked for: down to 17 minutes."""
+_Bucket = tuple[int, int]
+"""A level and the number of a bucket of it."""
+
+
+class Parts(NamedTuple):
+    """How many records there are in each part of a bucket, and which parts are split, a bit each."""
+
+    numbers: tuple[int, ...]
+    split_mask: int
+
+    def is_split(self, index: int) -> bool:
+        """Say whether there are counts of the part's own parts."""
+        return bool(self.split_mask >> index & 1)
+
+
+_NONE = Parts((0,) * len(PARTS), 0)
+
+
+class Position(NamedTuple):
+    """Where a record stands: in the bucket from `begin` to before `end` (ms), which holds `number` records.
+
+    `skipped` records of the bucket are before it.
+    """
+
+    begin: int
+    end: int
+    skipped: int
+    number: int
+
+
+class Totals:
+    """The counts of a tenant's records, read in the transaction that reads the records."""
+
+    def __init__(
+        self,
+        db: Database,
+        table: CountedTable,
+        tenant: str,
+        terms: Terms,
+        *,
+        dates: Sequence[int] = (),
+        is_deep: bool = False,
+    ) -> None:
+        """Read the first level, and all levels on the ways to `dates` (ms), whose `rank` will be asked for.
+
+        If `is_deep`, because a record of some position is to be found, the way to now is read too, and the bucket
+        before its last one: together they hold at least two years, and most records. So one query mostly does.
+        """
+        self._db, self._table, self._tenant, self._terms = db, table, tenant, terms
+        wanted = dict.fromkeys((0, root) for root in ROOTS)  # a set that keeps its order
+        for at_ms in dates:
+            wanted |= dict.fromkeys(_way_to(at_ms, _LEVELS_TO_DATE))
+        if is_deep:
+            *way, (level, bucket) = _way_to(time.time_ns() // 1_000_000, _LEVELS_TO_NOW)
+            wanted |= dict.fromkeys([*way, (level, bucket - 1), (level, bucket)])
+        self._known: dict[_Bucket, Parts] = {}
+        self._read(tuple(wanted))
+        self._of_roots = [sum(self._known[0, root].numbers) for root in ROOTS]
+        self.total = sum(self._of_roots)
+
+    def rank(self, at_ms: int) -> tuple[int, Position | None]:
+        """Return how many records were created before `at_ms`, except those in the bucket that holds it.
+
+        That bucket, unsplit, is returned too if it holds any record: those have to be counted one by one.
+        """
+        before = sum(self._of_roots[: ROOTS.index(at_ms >> SHIFTS[0])])
+        for level, shift in enumerate(SHIFTS):
+            part = at_ms >> (shift - PART_BITS)
+            parts, index = self._parts(level, part >> PART_BITS), index_of_part(part)
+            before += sum(parts.numbers[:index])
+            if not parts.numbers[index]:
+                return before, None
+            if not parts.is_split(index):
+                break
+        return before, _position(level, part, 0, parts.numbers[index])
+
+    def find(self, rank: int) -> Position:
+        """Return the position of the record with `rank` others before it, oldest first; there must be such a one."""
+        index, rank = _find(self._of_roots, rank)
+        bucket, number = ROOTS[index], self._of_roots[index]
+        for level in range(len(SHIFTS)):
+            parts = self._parts(level, bucket, rank / number)
+            index, rank = _find(parts.numbers, rank)
+            bucket, number = bucket << PART_BITS | index, parts.numbers[index]
+            if not parts.is_split(index):
+                break
+        return _position(level, bucket, rank, number)
+
+    def _parts(self, level: int, bucket: int, fraction: float | None = None) -> Parts:
+        """Return the counts of a bucket's parts.
+
+        If `fraction` of the bucket's records, from 0 to 1, are before the wanted one, that is likely to be at the same
+        fraction of its time: the two parts around it are read by the same query.
+        """
+        if (level, bucket) not in self._known:
+            wanted = [(level, bucket)]
+            if fraction is not None and level + 1 < len(SHIFTS):
+                middle = round(fraction * len(PARTS))
+                likely = range(max(middle - 1, 0), min(middle + 1, len(PARTS)))
+                wanted += [(level + 1, bucket << PART_BITS | index) for index in likely]
+            self._read(wanted)
+        return self._known[level, bucket]
+
+    def _read(self, wanted: Sequence[_Bucket]) -> None:
+        firsts, seconds = self._terms
+        text = _sums_sql(type(self._db), self._table, len(wanted), len(firsts), len(seconds))
+        ((found,),) = rows(
+            self._db,
+            text,
+            tenant=self._tenant,
+            **_numbered("first", firsts),
+            **_numbered("second", seconds),
+            **_numbered("shift", (SHIFTS[level] for level, _ in wanted)),
+            **_numbered("bucket", (bucket for _, bucket in wanted)),
+        )
+        self._known |= dict.fromkeys(wanted, _NONE)
+        words = encoded(found or "").split()
+        for n, split_mask, *numbers in zip(*[map(int, words)] * (2 + len(PARTS)), strict=True):
+            self._known[wanted[n]] = Parts(tuple(numbers), split_mask)
+
+
+def _way_to(at_ms: int, levels: int) -> Iterator[_Bucket]:
+    """Yield the bucket that holds a time, of each of the first levels."""
+    for level in range(levels):
+        yield level, at_ms >> SHIFTS[level]
+
+
+def _find(numbers: Sequence[int], rank: int) -> tuple[int, int]:
+    """Return the index of the part that holds the record of a rank, and the record's rank in that part."""
+    index = 0
+    while rank >= numbers[index]:
+        rank -= numbers[index]
+        index += 1
+    return index, rank
+
+
+def _position(level: int, part: int, skipped: int, number: int) -> Position:
+    """Return a position in a part of a bucket of the level."""
+    finer = SHIFTS[level] - PART_BITS
+    return Position(part << finer, (part + 1) << finer, skipped, number)
+
+
+def _numbered(name: str, values: Iterable[int]) -> dict[str, int]:
+    return {f"{name}{n}": value for n, value in enumerate(values)}
+
+
+def _names(name: str, number: int) -> str:
+    return ", ".join(f":{name}{n}" for n in range(number))
+
+
+@cache
+def _sums_sql(dialect: type[Database], table: CountedTable, buckets: int, firsts: int, seconds: int) -> str:
+    """Return the query that sums up so many terms, for each part of so many buckets.
+
+    One row: for each bucket that has counts its index among those wanted, its split mask and the sums, all as one
+    text. To fetch rows one by one costs more than to sum up.
+    """
+    wanted = ", ".join(f"({n}, :shift{n}, :bucket{n})" for n in range(buckets))
+    at = "{0}.tenant_id = (SELECT id FROM of) AND {0}.shift = wanted.shift AND {0}.bucket = wanted.bucket"
+    sums = [f"sum(part.{name})" for name in PARTS]
+    text = " || ' ' || ".join(f"CAST({each} AS TEXT)" for each in ("n", "max(whole.split_mask)", *sums))
+    first, second = _names("first", firsts), _names("second", seconds)
+    counts = table.counts.name
+    return f"""WITH wanted (n, shift, bucket) AS (VALUES {wanted}),
+        of AS (SELECT id FROM tenant WHERE name = :tenant)
+    SELECT {dialect.joined("text", " ")} FROM (SELECT {text} AS text
+    FROM wanted CROSS JOIN {counts} AS whole CROSS JOIN {counts} AS part
+    WHERE {at.format("whole")} AND whole.first_filter = 0 AND whole.second_filter = 0
+    AND {at.format("part")} AND part.first_filter IN ({first}) AND part.second_filter IN ({second})
+    GROUP BY n) AS counted"""  # noqa: S608 - our own names

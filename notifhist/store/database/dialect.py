@@ -1,0 +1,147 @@
+"""What the store asks of a database: the interface that each dialect implements.
+
+A dialect is one class, made from peewee's class for that engine (which brings the first nine members), and holds all
+in which the engines differ. The members that return SQL return text for `sql.rows`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+TRIGRAM = 3
+"""How many characters a searched text must have for an index to find it."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that rows are inserted into by the thousand: its columns with their types, and its key."""
+
+    name: str
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+
+    @property
+    def insert(self) -> str:
+        """The beginning of an INSERT of all columns."""
+        return f"INSERT INTO {self.name} ({', '.join(self.columns)})"
+
+
+def or_add(table: Table) -> str:
+    """Return the clause of an INSERT that adds to the numbers of the row whose key is there already."""
+    added = [name for name in table.columns if name not in table.key]
+    sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in added)
+    return f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sums}"
+
+
+class Database(Protocol):
+    """A database; each thread has a connection of its own."""
+
+    pieces_of: ClassVar[int]
+    """How many documents of a page one statement joins: fewer take less memory, and more statements."""
+
+    def connect(self, reuse_if_open: bool = False) -> bool:
+        """Connect this thread."""
+
+    def connection(self) -> Any:
+        """Return this thread's connection, as the driver made it."""
+
+    def close(self) -> Any:
+        """Close this thread's connection."""
+
+    def is_closed(self) -> bool:
+        """Say whether this thread has no connection."""
+
+    def in_transaction(self) -> bool:
+        """Say whether this thread is in a transaction."""
+
+    def get_tables(self) -> list[str]:
+        """Return the names of all tables."""
+
+    def execute(self, query: Any) -> Any:
+        """Execute a query of peewee's; return the cursor."""
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Execute SQL in the driver's own style of parameters; return the cursor."""
+
+    def atomic(self) -> Any:
+        """Return a transaction."""
+
+    def is_current(self) -> bool:
+        """Say whether this thread's connection still works, and leads to the database that is there now."""
+
+    def named(self, text: str) -> str:
+        """Return SQL text with the driver's own style of named parameters for each `:name`."""
+
+    def execute_many(self, text: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Execute SQL text once for each mapping of values, in few round trips."""
+
+    def writing(self) -> AbstractContextManager[Any]:
+        """Return a transaction that writes."""
+
+    def reading(self) -> AbstractContextManager[Any]:
+        """Return a transaction whose reads all see the same state."""
+
+    def migrating(self) -> AbstractContextManager[Any]:
+        """Return a transaction in which only one host at a time migrates."""
+
+    def pausing_after(self) -> AbstractContextManager[None]:
+        """Hold one of many transactions in a row, and pause after it, where others could not write else."""
+
+    def lock_name(self, name: str) -> None:
+        """Make other transactions that lock the same name wait for the end of this one."""
+
+    @staticmethod
+    def joined(column: str, separator: str) -> str:
+        """Return the aggregate that joins a column's texts (ASCII `separator`) in the order of the rows.
+
+        Its value is text or UTF-8 bytes; null if there are no rows.
+        """
+
+    @staticmethod
+    def unindexed(column: str) -> str:
+        """Return `column`, written so that no index is chosen for it where the planner would choose badly."""
+
+    def locked(self, select: str) -> str:
+        """Return a SELECT whose rows stay as they are until the transaction ends."""
+
+    def given(self, columns: Mapping[str, str]) -> str:
+        """Return a table `given` with these columns (and types) whose rows are the value `:given`."""
+
+    def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+        """Return the value for `:given`: all rows as one text, which one parameter passes."""
+
+    def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
+        """Insert those rows whose key is not there; return their keys. Rows have the table's columns."""
+
+    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows; where the key is there, add their other columns to those that are there."""
+
+    def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert records of one tenant into a counted table, and its index of `search_text`.
+
+        All have the same columns. The tenant's name is locked.
+        """
+
+    def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
+        """Replace the record of the same `tenant_id` and `id`, in the index of `search_text` too."""
+
+    @staticmethod
+    def contains(column: str, text: str) -> str:
+        """Return the condition that `column` contains `text`, literally."""
+
+    @staticmethod
+    def found(table: str, text: str, tenant_id: str) -> str:
+        """Return the condition that the tenant's record contains `text`, of TRIGRAM characters or more; by index."""
+
+    def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
+        """Return how many of the tenant's records `found` finds, by its index alone; None if that does not know."""
+
+    def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
+        """Make the partitions for items of these times (100 ns since the epoch); not within a transaction."""
+
+    def count_expired(self, before: int) -> int:
+        """Return how many items `purge` will delete."""
+
+    def purge(self, before: int, batch: int) -> Iterator[int]:
+        """Delete items of before a time (100 ns since the epoch); yield how many, after each transaction."""

@@ -1,0 +1,49 @@
+"""What a database raises, and what that tells."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import peewee
+
+_UNDEFINED_TABLE, _UNDEFINED_COLUMN = "42P01", "42703"
+_QUERY_CANCELED, _LIMIT_EXCEEDED = "57014", "54000"
+
+ERRORS = (peewee.PeeweeException, sqlite3.Error)
+"""What a database raises: peewee's errors, and SQLite's own while rows are fetched."""
+_UNREACHABLE = (
+    *(peewee.OperationalError, peewee.InterfaceError, peewee.InternalError),
+    *(sqlite3.OperationalError, sqlite3.InterfaceError, sqlite3.InternalError),
+)
+
+
+def is_unreachable(error: Exception) -> bool:
+    """Say whether the database is gone, locked, full, damaged or not migrated."""
+    if isinstance(error, _UNREACHABLE) or type(error) in (peewee.DatabaseError, sqlite3.DatabaseError):
+        return True
+    return sqlstate(error) in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN)
+
+
+def exceeded_limits(error: Exception) -> bool:
+    """Say whether a statement ran into its time limit, or its answer was too long for one text."""
+    return any(
+        getattr(each, "sqlite_errorcode", None) in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_TOOBIG)
+        or getattr(each, "sqlstate", None) in (_QUERY_CANCELED, _LIMIT_EXCEEDED)
+        for each in _causes(error)
+    )
+
+
+def sqlstate(error: Exception) -> str | None:
+    """Return PostgreSQL's error code; None for an error of SQLite or of the connection."""
+    return next((each.sqlstate for each in _causes(error) if getattr(each, "sqlstate", None)), None)
+
+
+def _causes(error: BaseException) -> Iterator[Any]:
+    """Yield an error and what led to it.
+
+    SQLite ends a transaction by itself when it runs out of time, and then to roll back is an error of its own.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

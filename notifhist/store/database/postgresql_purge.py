@@ -1,0 +1,54 @@
+"""How PostgreSQL gets rid of expired items: it drops weeks, and deletes what lies in no expired week."""
+
+from collections.abc import Iterator
+
+from notifhist.store.database.dialect import Database
+from notifhist.store.database.partitions import OTHER, WEEK_TICKS, Partitions, name_of
+from notifhist.store.database.sql import changed, rows
+
+_FEW_ITEMS = 10_000
+"""Expired items of a week that has not expired as a whole are deleted if they are at most so many."""
+
+
+def count_expired(db: Database, partitions: Partitions, before: int) -> int:
+    """See Database."""
+    tables = [name_of(week) for week in _expired_weeks(partitions, before)]
+    in_weeks = sum(_count(db, f"SELECT count(*) FROM {table}") for table in tables)  # noqa: S608 - our own names
+    in_other = _count(db, f"SELECT count(*) FROM {OTHER} WHERE ticks < :before", before=before)  # noqa: S608
+    return in_weeks + in_other + _count_few(db, partitions, before)
+
+
+def purge(db: Database, partitions: Partitions, before: int, batch: int) -> Iterator[int]:
+    """See Database. Raises OperationalError where a week is in use all the time."""
+    for week in _expired_weeks(partitions, before):
+        items = _count(db, f"SELECT count(*) FROM {name_of(week)}")  # noqa: S608
+        partitions.drop(week)
+        yield items
+    if _count_few(db, partitions, before):
+        week_table = name_of(before // WEEK_TICKS)
+        yield changed(db, f"DELETE FROM {week_table} WHERE ticks < :before", before=before)  # noqa: S608
+    key = "series_id, ticks, clock_and_node"
+    some = f"SELECT {key} FROM {OTHER} WHERE ticks < :before ORDER BY ticks LIMIT :batch"  # noqa: S608
+    delete = f"DELETE FROM {OTHER} WHERE ({key}) IN ({some})"  # noqa: S608
+    deleted = batch
+    while deleted == batch:
+        deleted = changed(db, delete, before=before, batch=batch)
+        yield deleted
+
+
+def _expired_weeks(partitions: Partitions, before: int) -> list[int]:
+    return [week for week in partitions.weeks() if (week + 1) * WEEK_TICKS <= before]
+
+
+def _count_few(db: Database, partitions: Partitions, before: int) -> int:
+    """Return how many items have expired of the week that `before` lies in, if they are few; else 0."""
+    week = before // WEEK_TICKS
+    if not partitions.exists(week):
+        return 0
+    some = f"SELECT 1 FROM {name_of(week)} WHERE ticks < :before LIMIT :limit"  # noqa: S608
+    count = _count(db, f"SELECT count(*) FROM ({some}) AS few", before=before, limit=_FEW_ITEMS + 1)  # noqa: S608
+    return count if count <= _FEW_ITEMS else 0
+
+
+def _count(db: Database, text: str, **values: int) -> int:
+    return int(rows(db, text, **values)[0][0])

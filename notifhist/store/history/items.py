@@ -1,0 +1,172 @@
+"""What is stored of an item, and how items of many checks are recorded together."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from notifhist.errors import ApiError, BadRequest, ItemConflict
+from notifhist.schemas.document import Document
+from notifhist.schemas.history import ITEM
+from notifhist.schemas.item_ids import ItemKey, complete, id_of, key_of
+from notifhist.schemas.query import CheckPath
+from notifhist.schemas.resources import ITEMS
+from notifhist.serializers import as_json, as_xml
+from notifhist.store.database import Database, Table
+from notifhist.store.database.sql import rows
+from notifhist.store.equality import equal_texts
+from notifhist.store.history.series import ensure_series, find_series
+from notifhist.store.recording import Stored
+
+KEY = {"series_id": "bigint", "ticks": "bigint", "clock_and_node": "bigint"}
+TEXTS = {"document": "text", "xml": "text", "xml_version": "integer"}
+TABLE = Table("history_item", KEY | TEXTS, tuple(KEY))
+
+_BATCH = 1000
+"""Items whose texts are rendered and inserted at once: the texts of all might take hundreds of megabytes."""
+_SHORT_CHARACTERS = 16 * 1024
+"""XML is at most 1003 times as long as its JSON, so that of a shorter JSON text can always be answered."""
+_MAX_XML_CHARACTERS = 64 * 1024 * 1024
+_MAX_XML_RATIO = 8
+"""XML that is more times as long as its JSON is not stored, but rendered for each answer."""
+
+_FIND = """SELECT given.series_id, given.ticks, given.clock_and_node, document FROM {given}
+JOIN history_item AS item ON item.series_id = given.series_id AND item.ticks = given.ticks
+    AND item.clock_and_node = given.clock_and_node"""
+
+RowKey = tuple[Any, ...]
+"""The values of KEY."""
+
+
+class Texts(NamedTuple):
+    """What is stored of an item beside its key; the attributes are the columns TEXTS."""
+
+    document: str
+    xml: str | None
+    xml_version: int
+
+
+def texts_of(document: Document, json: str | None = None) -> Texts:
+    """Return what is stored of an item; `json` is its JSON text where that is rendered already.
+
+    Raises BadRequest where its XML would be longer than anybody could be answered.
+    """
+    if json is None:
+        json = as_json.text(document)
+    if len(json) > _SHORT_CHARACTERS and as_xml.longest(document) > _MAX_XML_CHARACTERS:
+        raise BadRequest(
+            "The item does not fit.",
+            f"As XML it may have {_MAX_XML_CHARACTERS} characters; names are repeated.",
+        )
+    xml: str | None = as_xml.element(document, ITEM, ITEM.root)
+    if xml is not None and len(xml) > _SHORT_CHARACTERS + _MAX_XML_RATIO * len(json):
+        xml = None
+    return Texts(json, xml, as_xml.MAPPING_VERSION)
+
+
+class ItemDraft:
+    """An item that is about to be stored: its check, its key, and its JSON text."""
+
+    def __init__(self, owner: CheckPath, item: Document) -> None:
+        """Take a complete item."""
+        self.owner = owner
+        self.key = key_of(item["id"])
+        self.document = as_json.text(item)
+        self._item = item
+        self._texts: Texts | None = None
+
+    @property
+    def recorder(self) -> "ItemRecorder":
+        """See Draft."""
+        return ITEM_RECORDER
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        """See Draft."""
+        return *vars(self.owner).values(), *self.key
+
+    @property
+    def name(self) -> str:
+        """See Draft."""
+        return id_of(self.key)
+
+    def equals(self, stored: str) -> bool:
+        """See Draft."""
+        return equal_texts(stored, self.document)
+
+    def render(self) -> None:
+        """Render the texts now, instead of when they are stored, and let go of the item. Raises as `texts_of`."""
+        self._texts = self.texts()
+        self._item = {}
+
+    def texts(self) -> Texts:
+        """Return what is stored of the item. Raises as `texts_of`."""
+        return self._texts or texts_of(self._item, self.document)
+
+
+class ItemRecorder:
+    """Records items; see `store.recording.Recorder`."""
+
+    resource = ITEMS
+
+    def draft(self, owner: Any, document: Document, now_ticks: int, ordinal: int = 0) -> ItemDraft:
+        """Return the item with its id and timestamp; `ordinal` keeps new items of one millisecond in order."""
+        return ItemDraft(owner, complete(document, now_ticks, ordinal))
+
+    def conflict(self, draft: Any) -> ApiError:
+        """Return the error of an item whose id exists with other content."""
+        return ItemConflict(details=f"{draft.name} is there already; PUT replaces it.")
+
+    def prepare(
+        self, db: Database, drafts: Sequence[ItemDraft], now_ticks: int, oldest_ms: int | None
+    ) -> None:
+        """Make partitions, and render what is stored first: others wait for the transaction, not for this."""
+        db.prepare_times([draft.key.ticks for draft in drafts], now_ticks, oldest_ms)
+        for draft in drafts[:_BATCH]:
+            draft.render()
+
+    def find(self, db: Database, drafts: Sequence[ItemDraft]) -> list[str | None]:
+        """Return for each draft the document that is stored under its identity."""
+        series = find_series(db, {draft.owner for draft in drafts})
+        keys = [(series.get(draft.owner), *draft.key) for draft in drafts]
+        found = _find(db, {key for key in keys if key[0] is not None})
+        return [found.get(key) for key in keys]
+
+    def store(self, db: Database, drafts: Sequence[ItemDraft]) -> list[Stored]:
+        """Insert those that are not there; return what is there then."""
+        series = ensure_series(db, {draft.owner for draft in drafts})
+        keys = [(series[draft.owner], *draft.key) for draft in drafts]
+        known: dict[RowKey, str] = {}
+        for start in range(0, len(drafts), _BATCH):
+            batch = zip(keys[start : start + _BATCH], drafts[start : start + _BATCH], strict=True)
+            known |= _insert_or_find(db, {key: (*key, *draft.texts()) for key, draft in batch})
+        return [
+            Stored(known.get(key, draft.document), key not in known)
+            for key, draft in zip(keys, drafts, strict=True)
+        ]
+
+
+ITEM_RECORDER = ItemRecorder()
+
+
+def _insert_or_find(db: Database, items: dict[RowKey, tuple[Any, ...]]) -> dict[RowKey, str]:
+    """Insert those rows that are not there; return the documents of those that are, by key."""
+    known: dict[RowKey, str] = {}
+    missing = items
+    while missing:
+        absent = missing.keys() - db.insert_missing(TABLE, list(missing.values()))
+        known |= _find(db, absent)
+        # A row that was neither inserted nor found has been deleted in between.
+        missing = {key: items[key] for key in sorted(absent - known.keys())}
+    return known
+
+
+def _find(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
+    if not keys:
+        return {}
+    given = db.given_value(KEY, list(keys))
+    found = rows(db, _FIND.format(given=db.given(KEY)), given=given)
+    return {key: document for *key_values, document in found for key in [tuple(key_values)]}
+
+
+def sort_key(key: ItemKey) -> dict[str, int]:
+    """Return the values of an item's key by column."""
+    return {"ticks": key.ticks, "clock_and_node": key.clock_and_node}

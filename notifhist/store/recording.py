@@ -1,0 +1,137 @@
+"""One call records many records of many owners in one transaction: requests, files and feeds share it.
+
+A record is a resource (`schemas.resources`), an owner and a document. Each resource has a recorder, which makes drafts
+of documents and stores them. Contract: docs/contract.md, "Recording".
+"""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from notifhist.errors import ApiError
+from notifhist.schemas.document import Document
+from notifhist.schemas.query import Tenant
+from notifhist.schemas.resources import Resource
+from notifhist.store.database import Database
+
+
+class Stored(NamedTuple):
+    """What is stored now under the identity of a draft, as JSON text, and whether the draft made it."""
+
+    document: str
+    created: bool
+
+
+class Draft(Protocol):
+    """A record that is about to be stored; it can be pickled, and so come from another process."""
+
+    @property
+    def recorder(self) -> "Recorder":
+        """The recorder of its resource."""
+
+    @property
+    def owner(self) -> Tenant:
+        """Whose it is: a tenant, or something of a tenant."""
+
+    @property
+    def identity(self) -> Hashable:
+        """What tells it from other records of its resource: its owner and its id."""
+
+    @property
+    def name(self) -> str:
+        """Its id as text."""
+
+    @property
+    def document(self) -> str:
+        """Its JSON text."""
+
+    def equals(self, stored: str) -> bool:
+        """Say whether a stored document of its identity has the same content."""
+
+
+class Recorder(Protocol):
+    """How the store records one resource."""
+
+    @property
+    def resource(self) -> Resource:
+        """The resource."""
+
+    def draft(self, owner: Any, document: Document, now_ticks: int, ordinal: int = 0) -> Any:
+        """Return a draft of a document as its schema loads it, with what it leaves out filled in.
+
+        `now_ticks`: the time, 100 ns since the epoch; `ordinal`: the place among documents recorded together.
+        """
+
+    def conflict(self, draft: Any) -> ApiError:
+        """Return the error of a draft whose identity is stored with other content."""
+
+    def prepare(self, db: Database, drafts: Sequence[Any], now_ticks: int, oldest_ms: int | None) -> None:
+        """Do what need not be done within the transaction, for which others wait."""
+
+    def find(self, db: Database, drafts: Sequence[Any]) -> list[str | None]:
+        """Return for each draft the document that is stored under its identity."""
+
+    def store(self, db: Database, drafts: Sequence[Any]) -> list[Stored]:
+        """Within a transaction that writes, insert those drafts that are not there; return what is there then.
+
+        A tenant's name is locked before any row is inserted.
+        """
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What became of the drafts: the stored documents (JSON text) in their order, how many are new, and conflicts."""
+
+    documents: Sequence[str]
+    created: int
+    conflicts: Sequence[Draft]
+
+
+def record(
+    db: Database,
+    drafts: Sequence[Draft],
+    now_ticks: int,
+    oldest_ms: int | None = None,
+    *,
+    skip_conflicts: bool = False,
+) -> Recorded:
+    """Store all drafts durably, or none; one that is there with the same content stays as it is.
+
+    Items of before `oldest_ms` (ms since the epoch) have expired. Raises the recorder's `conflict` where an identity
+    is stored, or given before, with other content; with `skip_conflicts` such drafts are returned instead.
+    """
+    identities = [(draft.recorder, draft.identity) for draft in drafts]
+    unique = dict(zip(reversed(identities), reversed(drafts), strict=True))  # the first of each identity
+    groups: dict[Recorder, dict[Hashable, Draft]] = {}
+    for recorder, identity in _sorted(unique):
+        groups.setdefault(recorder, {})[recorder, identity] = unique[recorder, identity]
+    for recorder, group in groups.items():
+        recorder.prepare(db, list(group.values()), now_ticks, oldest_ms)
+    stored: dict[Hashable, Stored] = {}
+    with db.writing():
+        _lock_several_tenants(db, drafts)
+        for recorder, group in groups.items():
+            stored |= zip(group, recorder.store(db, list(group.values())), strict=True)
+        results = [stored[identity] for identity in identities]
+        conflicts = [
+            draft
+            for draft, identity, result in zip(drafts, identities, results, strict=True)
+            if not (result.created and unique[identity] is draft) and not draft.equals(result.document)
+        ]
+        if conflicts and not skip_conflicts:
+            raise conflicts[0].recorder.conflict(conflicts[0])
+    created = sum(result.created for result in stored.values())
+    return Recorded([result.document for result in results], created, conflicts)
+
+
+def _sorted(identities: Iterable[Any]) -> list[Any]:
+    """Return identities in the order in which they are stored: of two transactions one waits, and never both."""
+    return sorted(identities, key=lambda each: (each[0].resource.name, each[1]))
+
+
+def _lock_several_tenants(db: Database, drafts: Sequence[Draft]) -> None:
+    """Lock the names of several tenants in their order, before a recorder locks one of them."""
+    tenants = sorted({draft.owner.tenant for draft in drafts})
+    if len(tenants) > 1:
+        for tenant in tenants:
+            db.lock_name(tenant)

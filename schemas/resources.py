@@ -1,0 +1,52 @@
+"""The resources: what can be recorded, whose it is, and how files of it are laid out."""
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import marshmallow
+from marshmallow import RAISE
+
+from notifhist.schemas.document import DocumentSchema
+from notifhist.schemas.fields import PathId
+from notifhist.schemas.history import HISTORY_CONTAINER, ITEM
+from notifhist.schemas.query import CheckPath, Tenant
+from notifhist.schemas.runs import RUN, RUNS_CONTAINER
+
+
+class LineSchema(DocumentSchema):
+    """A line of an export: the ids of the owner, and the record under the resource's name."""
+
+    class Meta:
+        unknown = RAISE
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of record: its documents and its owners."""
+
+    name: str
+    """What lines of an export and metrics call it."""
+    document: DocumentSchema
+    container: DocumentSchema
+    owner: type[Tenant]
+    path: str
+    """Where a file of them lies in a tree like the URLs, without its suffix; names in braces are the owner's ids."""
+
+    @cached_property
+    def line(self) -> DocumentSchema:
+        """The schema of a line of an export (docs/contract.md, "Export")."""
+        ids: dict[str, Any] = {each.name: PathId(required=True) for each in fields(self.owner)}
+        record = {self.name: marshmallow.fields.Nested(type(self.document), required=True)}
+        line: DocumentSchema = type(f"{self.name.title()}LineSchema", (LineSchema,), ids | record)()
+        return line
+
+
+ITEMS = Resource(
+    "item",
+    ITEM,
+    HISTORY_CONTAINER,
+    CheckPath,
+    "{tenant}/entities/{entity_id}/alarms/{alarm_id}/notification_history/{check_id}",
+)
+RUNS = Resource("run", RUN, RUNS_CONTAINER, Tenant, "{tenant}/api/v1/notifications/logs/run")
