@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 import peewee
 
-from notifhist.schemas.item_ids import Key, id_of
+from notifhist.schemas.item_ids import ItemKey, id_of
 from notifhist.schemas.query import CheckPath
 from notifhist.store import partitions
 from notifhist.store.database import INSERT_ITEMS, ITEM_COLUMNS, UNLESS_THERE, Database, SqliteDatabase
@@ -21,7 +21,7 @@ from notifhist.store.runs import recording as runs
 from notifhist.store.tenants import ensure_tenant, find_tenant
 
 _ItemKey = tuple[int, int, int]
-"""The number of the series, and the two halves of the `paging.Key`."""
+"""The number of the series, and the two halves of the `item_ids.ItemKey`."""
 _INSERT_COPIED = (
     f"{INSERT_ITEMS} SELECT * FROM loaded_item "  # noqa: S608 - our own names
     f"{UNLESS_THERE} RETURNING series_id, ticks, rest"
@@ -42,7 +42,7 @@ class ItemRow(NamedTuple):
     @property
     def name(self) -> str:
         """The item's id."""
-        return id_of(Key(self.ticks, self.rest))
+        return id_of(ItemKey(self.ticks, self.rest))
 
     def is_same(self, known: str) -> bool:
         """Say whether it has the content of a `known` document of its id."""

@@ -37,7 +37,7 @@ class SeriesRow(Model):
 
 
 class HistoryItemRow(Model):
-    """An item of a series, under the two halves of its `paging.Key`; the document is JSON text.
+    """An item of a series, under the two halves of its `item_ids.ItemKey`; the document is JSON text.
 
     The text, and not the database's own JSON type, since PostgreSQL's would lose the recorded order.
     """

@@ -12,7 +12,7 @@ import peewee
 
 from notifhist.errors import NotFound
 from notifhist.schemas.fields import TICKS_PER_MS
-from notifhist.schemas.item_ids import Key, id_of, key_of
+from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.schemas.query import AlarmPath, CheckPath, HistoryQuery
 from notifhist.serializers import as_xml
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
@@ -51,8 +51,8 @@ def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: S
 
     A range of one index, however long the history.
     """
-    low = Key(max(low_ticks(query.from_ms), low_ticks(oldest_ms)), _MIN_BIGINT)
-    high = Key(_high_ticks(query.to_ms), _MAX_BIGINT)
+    low = ItemKey(max(low_ticks(query.from_ms), low_ticks(oldest_ms)), _MIN_BIGINT)
+    high = ItemKey(_high_ticks(query.to_ms), _MAX_BIGINT)
     if query.marker is not None:
         marker = key_of(query.marker)
         low, high = (low, min(high, marker)) if query.reverse else (max(low, marker), high)
@@ -63,7 +63,7 @@ def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: S
 
 
 def _read(
-    db: Database, query: HistoryQuery, low: Key, high: Key, form: StoredForm
+    db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: StoredForm
 ) -> tuple[HistoryPage, int]:
     """Return the page of the items from `low` to `high`, and how many of them have a text.
 
@@ -78,16 +78,16 @@ def _read(
             db,
             **check_values(query.check),
             low_ticks=low.ticks,
-            low_rest=low.rest,
+            low_rest=low.clock_and_node,
             high_ticks=high.ticks,
-            high_rest=high.rest,
+            high_rest=high.clock_and_node,
             limit=min(query.limit - count, db.TEXTS_AT_ONCE),
         )
         if text:
             texts.append(encoded(text))
         count, rendered = count + read, rendered + with_text
         if not (is_end := key[0] is None):
-            behind = Key(*key)
+            behind = ItemKey(*key)
     return HistoryPage(StoredPage(form, texts), count, None if is_end else id_of(behind)), rendered
 
 
@@ -121,11 +121,11 @@ def all_items(db: Database) -> Iterator[tuple[CheckPath, StoredDocument]]:
     )
     for series_id, *ids in list(series):
         check = CheckPath(*ids)
-        after = Key(_MIN_BIGINT, _MIN_BIGINT)
+        after = ItemKey(_MIN_BIGINT, _MIN_BIGINT)
         while rows := _BEHIND.rows(db, series_id=series_id, **after._asdict()):
             for _, _, document in rows:
                 yield check, StoredDocument(StoredForm.JSON, encoded(document))
-            after = Key(*rows[-1][:2])
+            after = ItemKey(*rows[-1][:2])
 
 
 def count_items(db: Database) -> int:
@@ -134,7 +134,7 @@ def count_items(db: Database) -> int:
     return count
 
 
-def key_or_not_found(item_id: str) -> Key:
+def key_or_not_found(item_id: str) -> ItemKey:
     """Return the key of an id. Raises NotFound if it is none that an item may have."""
     try:
         return key_of(item_id)
@@ -209,7 +209,9 @@ def _item_of(as_xml_: bool) -> Statement:
     columns = (_row.document, _current_xml()) if as_xml_ else (_row.document, peewee.Value(None))
     return Statement(
         lambda db: _row.select(*columns).where(
-            is_of_given_check(_row.series_id), _row.ticks == given("ticks"), _row.rest == given("rest")
+            is_of_given_check(_row.series_id),
+            _row.ticks == given("ticks"),
+            _row.rest == given("clock_and_node"),
         )
     )
 
@@ -234,7 +236,7 @@ _BEHIND = Statement(
         _row.select(_row.ticks, _row.rest, _row.document)
         .where(
             _row.series_id == given("series_id"),
-            peewee.Tuple(_row.ticks, _row.rest) > peewee.Tuple(given("ticks"), given("rest")),
+            peewee.Tuple(_row.ticks, _row.rest) > peewee.Tuple(given("ticks"), given("clock_and_node")),
         )
         .order_by(_row.ticks, _row.rest)
         .limit(_READ_BATCH)

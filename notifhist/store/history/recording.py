@@ -13,7 +13,7 @@ import orjson
 from notifhist.errors import BadRequest, ItemConflict, NotFound, ParentNotFound
 from notifhist.schemas.document import Document
 from notifhist.schemas.history import ITEM
-from notifhist.schemas.item_ids import Key, complete, key_of
+from notifhist.schemas.item_ids import ItemKey, complete, key_of
 from notifhist.schemas.query import CheckPath
 from notifhist.serializers import as_json, as_xml
 from notifhist.store import partitions
@@ -55,11 +55,11 @@ def record_items(
     """
     whole = [complete(document, now_ticks, n) for n, document in enumerate(documents)]
     keys = [key_of(document["id"]) for document in whole]
-    first: dict[Key, Document] = {}
+    first: dict[ItemKey, Document] = {}
     for key, document in zip(keys, whole, strict=True):
         if (earlier := first.setdefault(key, document)) is not document:
             _require_same(earlier, document)
-    known: dict[Key, Document] = {}
+    known: dict[ItemKey, Document] = {}
     partitions.prepare(db, [key.ticks for key in first], now_ticks, oldest_ms)
     # In the order of their keys: two senders of the same items wait for each other, never both.
     pairs = sorted(first.items(), key=itemgetter(0))
@@ -132,13 +132,13 @@ def delete_item(db: Database, check: CheckPath, item_id: str, oldest_ms: int | N
 
 
 def _insert_or_find(
-    db: Database, series_id: int, items: dict[Key, Document], texts: dict[Key, Texts]
-) -> dict[Key, Document]:
+    db: Database, series_id: int, items: dict[ItemKey, Document], texts: dict[ItemKey, Texts]
+) -> dict[ItemKey, Document]:
     """Insert those of `items`, with their texts, that are not there, and return those that are.
 
     Raises ItemConflict where one that is there has other content.
     """
-    known: dict[Key, Document] = {}
+    known: dict[ItemKey, Document] = {}
     missing = items
     while missing:
         inserted = _insert(db, series_id, {key: texts[key] for key in missing})
@@ -151,13 +151,13 @@ def _insert_or_find(
     return known
 
 
-def _insert(db: Database, series_id: int, items: dict[Key, Texts]) -> set[Key]:
+def _insert(db: Database, series_id: int, items: dict[ItemKey, Texts]) -> set[ItemKey]:
     """Insert those of `items` that are not there; return their keys."""
     rows = [(series_id, *key, *texts) for key, texts in items.items()]
-    return {Key(*key) for key in db.insert_items(rows)}
+    return {ItemKey(*key) for key in db.insert_items(rows)}
 
 
-def _all_texts_of(items: dict[Key, Document]) -> dict[Key, Texts]:
+def _all_texts_of(items: dict[ItemKey, Document]) -> dict[ItemKey, Texts]:
     return {key: texts_of(document) for key, document in items.items()}
 
 
@@ -178,7 +178,7 @@ def texts_of(document: Document) -> Texts:
     return json, xml, as_xml.MAPPING_VERSION
 
 
-def _known(db: Database, series_id: Any, keys: Set[Key]) -> Iterator[tuple[Key, Document]]:
+def _known(db: Database, series_id: Any, keys: Set[ItemKey]) -> Iterator[tuple[ItemKey, Document]]:
     """Yield those items of a series that have one of `keys`."""
     if not keys:
         return
@@ -189,7 +189,7 @@ def _known(db: Database, series_id: Any, keys: Set[Key]) -> Iterator[tuple[Key, 
         .execute(db)
     )
     for ticks, rest, document in rows:
-        if (key := Key(ticks, rest)) in keys:
+        if (key := ItemKey(ticks, rest)) in keys:
             yield key, orjson.loads(document)
 
 
@@ -198,7 +198,7 @@ def _require_same(known: Document, given: Document) -> None:
         raise ItemConflict(details=f"{given['id']} is there already; PUT replaces it.")
 
 
-def _update(db: Database, series_id: Any, key: Key, texts: Texts) -> int:
+def _update(db: Database, series_id: Any, key: ItemKey, texts: Texts) -> int:
     """Replace an item; return whether it is there, as 0 or 1."""
     columns = dict(zip(("document", "xml", "xml_version"), texts, strict=True))
     updated: int = HistoryItemRow.update(**columns).where(_is_item(series_id, key)).execute(db)
@@ -206,7 +206,7 @@ def _update(db: Database, series_id: Any, key: Key, texts: Texts) -> int:
 
 
 def _find(
-    db: Database, check: CheckPath, key: Key, oldest_ms: int | None, locked: bool = False
+    db: Database, check: CheckPath, key: ItemKey, oldest_ms: int | None, locked: bool = False
 ) -> Document | None:
     query = HistoryItemRow.select(HistoryItemRow.document).where(
         _is_item(series_of(check), key), HistoryItemRow.ticks >= low_ticks(oldest_ms)
@@ -215,9 +215,9 @@ def _find(
     return next((orjson.loads(document) for (document,) in rows), None)
 
 
-def _is_item(series_id: Any, key: Key) -> Any:
+def _is_item(series_id: Any, key: ItemKey) -> Any:
     return (
         (HistoryItemRow.series_id == series_id)
         & (HistoryItemRow.ticks == key.ticks)
-        & (HistoryItemRow.rest == key.rest)
+        & (HistoryItemRow.rest == key.clock_and_node)
     )
