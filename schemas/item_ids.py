@@ -1,4 +1,4 @@
-"""Marker and sort key are one: an item's id, a version-1 UUID, orders its series by time and by the rest."""
+"""Marker and sort key are one: an item's id, a version-1 UUID, orders its series by time, then by clock and node."""
 
 import hashlib
 import secrets
@@ -12,16 +12,16 @@ _SIGNED_64 = 2**64
 _MULTICAST = 1 << 40
 
 
-class Key(NamedTuple):
+class ItemKey(NamedTuple):
     """Where an item stands in its series: by the UUID's time, then by the id, as two integers.
 
-    `ticks`: 100 ns since the Unix epoch, UTC. `rest`: the last 64 bits of the UUID (variant, clock
+    `ticks`: 100 ns since the Unix epoch, UTC. `clock_and_node`: the last 64 bits of the UUID (variant, clock
     sequence, node), signed; among equal times it sorts as the id's text does, since all version-1 UUIDs
     share their first two of these bits.
     """
 
     ticks: int
-    rest: int
+    clock_and_node: int
 
     @property
     def timestamp(self) -> int:
@@ -29,33 +29,33 @@ class Key(NamedTuple):
         return self.ticks // TICKS_PER_MS
 
 
-def key_of(item_id: str) -> Key:
+def key_of(item_id: str) -> ItemKey:
     """Return the key of an item's id. Raises ValueError if it is no version-1 UUID."""
     parsed = parse_time_uuid(item_id)
-    return Key(parsed.time - UUID_EPOCH_TICKS, (parsed.int & (_SIGNED_64 - 1)) - _SIGNED_64)
+    return ItemKey(parsed.time - UUID_EPOCH_TICKS, (parsed.int & (_SIGNED_64 - 1)) - _SIGNED_64)
 
 
-def id_of(key: Key) -> str:
+def id_of(key: ItemKey) -> str:
     """Return the id, in lower case, whose key is `key`."""
     time = key.ticks + UUID_EPOCH_TICKS
     fields = (time & 0xFFFFFFFF) << 32 | (time >> 32 & 0xFFFF) << 16 | 1 << 12 | time >> 48
-    return str(uuid.UUID(int=fields << 64 | key.rest + _SIGNED_64))
+    return str(uuid.UUID(int=fields << 64 | key.clock_and_node + _SIGNED_64))
 
 
-def new_key(ticks: int, ordinal: int = 0) -> Key:
+def new_key(ticks: int, ordinal: int = 0) -> ItemKey:
     """Return a fresh key at `ticks` (100 ns since the Unix epoch), for a new id.
 
     Of items that are recorded together, `ordinal` counts: they stay in order within their millisecond.
     """
     last_of_ms = ticks - ticks % TICKS_PER_MS + TICKS_PER_MS - 1
     ticks = min(ticks + ordinal, last_of_ms, MAX_TICKS)
-    return Key(ticks, _rest(secrets.randbits(62)))
+    return ItemKey(ticks, _clock_and_node(secrets.randbits(62)))
 
 
-def derived_key(timestamp: int, content: bytes) -> Key:
+def derived_key(timestamp: int, content: bytes) -> ItemKey:
     """Return a key in the millisecond `timestamp`, for a new id: the same for the same content."""
     digest = int.from_bytes(hashlib.sha256(content).digest()[:8])
-    return Key(timestamp * TICKS_PER_MS, _rest(digest))
+    return ItemKey(timestamp * TICKS_PER_MS, _clock_and_node(digest))
 
 
 def complete(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:
@@ -74,7 +74,7 @@ def complete(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Docume
     return document
 
 
-def _rest(bits: int) -> int:
+def _clock_and_node(bits: int) -> int:
     """Return the second half of a key, its clock sequence and node made of `bits`."""
     # The multicast bit marks a node that is no network card's address (RFC 9562, 6.10).
     return (0b10 << 62 | bits & 2**62 - 1 | _MULTICAST) - _SIGNED_64

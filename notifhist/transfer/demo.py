@@ -7,7 +7,7 @@ from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.clock import Clock
 from notifhist.config import ConfigError
 from notifhist.schemas.fields import TICKS_PER_MS
-from notifhist.schemas.item_ids import Key, id_of, key_of
+from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.store import keys
 from notifhist.store.database import Database
 from notifhist.store.history import reading as history
@@ -105,6 +105,6 @@ def _moved(record: Record, shift_ms: int) -> Record:
         document["date_updated"] += shift_ms
     else:
         key = key_of(document["id"])
-        document["id"] = id_of(Key(key.ticks + shift_ms * TICKS_PER_MS, key.rest))
+        document["id"] = id_of(ItemKey(key.ticks + shift_ms * TICKS_PER_MS, key.clock_and_node))
         document["timestamp"] += shift_ms
     return replace(record, document=document)

@@ -45,7 +45,7 @@ def prepare(records: Iterable[Record | BadRecord], now_ms: int) -> Prepared:
 def _item_row(line: int, check: CheckPath, document: Document) -> ItemRow:
     whole = complete(document)
     key = key_of(whole["id"])
-    return ItemRow(line, check, key.ticks, key.rest, *texts_of(whole))
+    return ItemRow(line, check, key.ticks, key.clock_and_node, *texts_of(whole))
 
 
 def _run_row(line: int, tenant: str, run: runs.Run, now_ms: int) -> RunRow:

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from notifhist.schemas.item_ids import Key, id_of
+from notifhist.schemas.item_ids import ItemKey, id_of
 
 ALARM = "/v1.0/123456/entities/enOne/alarms/alOne/notification_history"
 CHECK = f"{ALARM}/chOne"
@@ -19,12 +19,12 @@ XML = "application/xml"
 FAULT_MEMBERS = ["type", "code", "message", "details", "request_id"]
 RUN_ERROR_MEMBERS = ["details", "gatewayHttpStatus", "httpStatus", "message", "requestId", "type"]
 
-_FIRST_REST = 0x8000_0100_0000_0000 - 2**64
+_FIRST_CLOCK_AND_NODE = 0x8000_0100_0000_0000 - 2**64
 
 
 def id_at(ms: int, number: int = 0, ticks: int = 0) -> str:
     """Return a version-1 UUID of the millisecond `ms`; among equal times a greater `number` sorts later."""
-    return id_of(Key(ms * 10_000 + ticks, _FIRST_REST + number))
+    return id_of(ItemKey(ms * 10_000 + ticks, _FIRST_CLOCK_AND_NODE + number))
 
 
 def item_at(ms: int, number: int = 0, **members: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from notifhist.schemas.document import Document, member_fields
 from notifhist.schemas.fields import MAX_TIMESTAMP, NUMBER_RANGE, UUID_EPOCH_TICKS
 from notifhist.schemas.history import ATTEMPT, HISTORY_PAGE, ITEM, NotificationResultSchema
-from notifhist.schemas.item_ids import Key, id_of
+from notifhist.schemas.item_ids import ItemKey, id_of
 from notifhist.schemas.runs import RUN
 from notifhist.schemas.xml_names import ROOTS
 
@@ -110,7 +110,7 @@ def examples(share: float = 1) -> settings:
 def ids(draw: st.DrawFn) -> str:
     """Ids of all times, in lower case."""
     ticks = draw(st.sampled_from((0, 1, 9_999, 10_000, MAX_TICKS)) | st.integers(0, MAX_TICKS))
-    return id_of(Key(ticks, draw(st.integers(-(2**63), -(2**62) - 1))))
+    return id_of(ItemKey(ticks, draw(st.integers(-(2**63), -(2**62) - 1))))
 
 
 @st.composite

@@ -13,7 +13,7 @@ from lxml import etree
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
 from notifhist.schemas.history import HISTORY_PAGE, ITEM, uuid_timestamp
-from notifhist.schemas.item_ids import Key, id_of, key_of
+from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.serializers import as_json, as_xml, from_json, from_xml
 from tests.property.conftest import Newcomer
 from tests.property.strategies import (
@@ -29,7 +29,7 @@ from tests.property.strategies import (
 SERIES = "/entities/e/alarms/a/notification_history"
 PURE = 3
 """How many times as many examples a test without a database can afford."""
-REST = key_of("646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26").rest
+CLOCK_AND_NODE = key_of("646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26").clock_and_node
 
 
 @cache
@@ -50,7 +50,7 @@ def text(value: Any) -> str:
 
 def with_id(item: Document) -> Document:
     """Return `item` with the id and timestamp that it may have left to be filled in."""
-    filled_in_id = id_of(Key(item.get("timestamp", 0) * TICKS_PER_MS, REST))
+    filled_in_id = id_of(ItemKey(item.get("timestamp", 0) * TICKS_PER_MS, CLOCK_AND_NODE))
     return completed(item, {"id": filled_in_id, "timestamp": uuid_timestamp(item.get("id", filled_in_id))})
 
 
@@ -111,7 +111,7 @@ def test_the_xml_of_a_page_is_valid(one: Document, other: Document) -> None:
         "count": 2,
         "limit": 2,
         "marker": None,
-        "next_marker": id_of(Key(0, REST)),
+        "next_marker": id_of(ItemKey(0, CLOCK_AND_NODE)),
         "next_href": "http://h/?a&b",
     }
 

@@ -177,7 +177,7 @@ def test_items_are_answered_as_the_plain_path_would(make_tenant: MakeTenant) -> 
 
         stale = {"xml_version": MAPPING_VERSION + 1, "xml": "<stale/>"}
         last = key_of(max(tenant.stored, key=key_of))
-        is_last = (HistoryItemRow.ticks == last.ticks) & (HistoryItemRow.rest == last.rest)
+        is_last = (HistoryItemRow.ticks == last.ticks) & (HistoryItemRow.rest == last.clock_and_node)
         for rows in (rows_of(tenant) & is_last, rows_of(tenant)):
             for columns in (stale, {"xml_version": MAPPING_VERSION, "xml": None}):
                 HistoryItemRow.update(columns).where(rows).execute(tenant.db)

@@ -22,7 +22,7 @@ from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY
 from notifhist.schemas.document import Document
 from notifhist.schemas.history import uuid_timestamp
-from notifhist.schemas.item_ids import Key, id_of
+from notifhist.schemas.item_ids import ItemKey, id_of
 from notifhist.store.database import lease
 from notifhist.store.history.expiry import purge
 from notifhist.web.context import Service
@@ -38,7 +38,7 @@ LATER = NOW_MS * 2
 _TIMES = (-RETENTION - 1, -RETENTION, -WINDOW - 1, -WINDOW, -1, 0, 1, MS_PER_DAY)
 TIMES = st.sampled_from([NOW_MS + time for time in _TIMES])
 IDS = st.builds(
-    lambda ms, tick, rest: id_of(Key(ms * 10_000 + tick, rest)),
+    lambda ms, tick, clock_and_node: id_of(ItemKey(ms * 10_000 + tick, clock_and_node)),
     TIMES,
     st.sampled_from((0, 1, 9_999)),
     st.sampled_from((-(2**63), -(2**63) + 2**48, -(2**62) - 1)),

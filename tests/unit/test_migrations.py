@@ -140,7 +140,8 @@ def fill(db: Database) -> dict[str, str]:
         digest = hashlib.sha256(orjson.dumps([tenant, entity_id, alarm_id])).hexdigest()
         insert(db, "series", {"id": series_id, **ids, "alarm_digest": digest})
         for item in items:
-            kept = {**key_of(item["id"])._asdict(), "document": orjson.dumps(item).decode()}
+            ticks, rest = key_of(item["id"])
+            kept = {"ticks": ticks, "rest": rest, "document": orjson.dumps(item).decode()}
             insert(db, "history_item", {"series_id": series_id, **kept})
     for tenant, runs in OF_RUNS.items():
         for run in runs:

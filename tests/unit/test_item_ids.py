@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from notifhist.schemas.fields import MAX_TIMESTAMP, UUID_EPOCH_TICKS
 from notifhist.schemas.history import uuid_timestamp
-from notifhist.schemas.item_ids import Key, id_of, key_of, new_key
+from notifhist.schemas.item_ids import ItemKey, id_of, key_of, new_key
 
 PUBLISHED = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
 LAST = "ffffffff-ffff-1fff-bfff-ffffffffffff"
@@ -66,7 +66,7 @@ def test_the_published_example_shows_its_timestamp() -> None:
     ("ticks", "timestamp"), [(0, 0), (9_999, 0), (10_000, 1), (19_999, 1), (-1, -1), (-10_000, -1)]
 )
 def test_a_timestamp_is_floored(ticks: int, timestamp: int) -> None:
-    assert Key(ticks, -(2**62)).timestamp == timestamp
+    assert ItemKey(ticks, -(2**62)).timestamp == timestamp
 
 
 @pytest.mark.parametrize(
