@@ -14,7 +14,7 @@ from bench.data import MS_PER_DAY, DataSet, Place, Report, ServiceStore, fill, s
 from bench.idiomatic import IdiomaticStore
 from bench.targets import Target
 from notifhist.store import migrations
-from notifhist.store.database import lease, migrate, open_database
+from notifhist.store.database import ensure_connected, migrate, open_database
 
 _LASTS_MS = 4 * MS_PER_DAY
 """After that its oldest items are about to expire."""
@@ -85,7 +85,7 @@ def _build(
     spots = {limit: spread(data_set, number, limit) for limit, number in limits.items()}
     wanted = {spot for found in spots.values() for spot in found}
     db = open_database(target.url, create=True)
-    lease(db)
+    ensure_connected(db)
     try:
         migrate(db)
         store = ServiceStore(db, now_ms)

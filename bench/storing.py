@@ -24,7 +24,7 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.history import ITEM
 from notifhist.schemas.query import CheckPath
 from notifhist.server.settings import THREADS, cpu_count
-from notifhist.store.database import Database, lease, migrate, open_database
+from notifhist.store.database import Database, ensure_connected, migrate, open_database
 
 if TYPE_CHECKING:
     from bench.store import Plan
@@ -214,7 +214,7 @@ def fill(db: Database, items: Iterator[Document], number: int) -> None:
 def opened(target: Target) -> Database:
     """Return the target's database, with tables."""
     db = open_database(target.url, create=True)
-    lease(db)
+    ensure_connected(db)
     migrate(db)
     return db
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from notifhist.store.database import lease, migrate, open_database
+from notifhist.store.database import ensure_connected, migrate, open_database
 from notifhist.store.history.reading import count_items
 from notifhist.store.runs.recording import count_runs
 
@@ -81,7 +81,7 @@ class Named:
     def clear(self) -> None:
         """Raise RuntimeError if it holds anything."""
         db = open_database(self.url, create=True)
-        lease(db)
+        ensure_connected(db)
         try:
             migrate(db)
             if count_items(db) or count_runs(db):

@@ -17,14 +17,15 @@ from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY, PREFIX, SETTINGS, ConfigError, Settings, hide_password, load_settings
 from notifhist.factory import create_app
 from notifhist.schemas.fields import PATH_ID, format_instant, is_path_id, parse_instant
-from notifhist.schemas.query import CheckPath
+from notifhist.schemas.query import CheckPath, Tenant
+from notifhist.schemas.resources import ITEMS, RUNS
 from notifhist.server import settings as serving
 from notifhist.store import keys as stored_keys
-from notifhist.store.database import ERRORS, Database, lease, migrate, open_database
+from notifhist.store.database import ERRORS, Database, ensure_connected, migrate, open_database
 from notifhist.store.history import expiry
 from notifhist.transfer import demo
 from notifhist.transfer.export import count_lines, export_lines
-from notifhist.transfer.files import Place, Tenant, place_problems
+from notifhist.transfer.files import Destination, owner_problems
 from notifhist.transfer.load import Loader, find_sources
 from notifhist.transfer.progress import progress
 from notifhist.transfer.workers import workers_for
@@ -190,7 +191,7 @@ def revoke_key(name_or_id: str) -> None:
 @click.option("--entity", help="The items' entity.")
 @click.option("--alarm", help="The items' alarm.")
 @click.option("--check", help="The items' check.")
-@click.option("--skip-bad", is_flag=True, help="Store the sound records of a file that has bad ones too.")
+@click.option("--skip-bad", is_flag=True, help="Store the valid records of a file that has bad ones too.")
 def load(
     paths: tuple[Path, ...],
     tenant: str | None,
@@ -216,7 +217,7 @@ def load(
               notifhist load --tenant 123456 --entity enOne --alarm alOne --check chOne list.json
               notifhist load export.ndjson
     """
-    sources = list(find_sources(paths, _place(tenant, entity, alarm, check)))
+    sources = list(find_sources(paths, _destination(tenant, entity, alarm, check)))
     if not sources:
         raise click.ClickException(
             "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
@@ -282,7 +283,7 @@ def _connected(*, create: bool) -> Iterator[tuple[Database, Settings]]:
     """Open the database; `create` makes a SQLite file that is missing."""
     settings = load_settings(os.environ)
     db = open_database(settings.database_url, create=create)
-    lease(db)
+    ensure_connected(db)
     try:
         yield db, settings
     finally:
@@ -297,21 +298,23 @@ def _database(*, create: bool = False) -> Iterator[tuple[Database, Settings]]:
         yield db, settings
 
 
-def _place(tenant: str | None, entity: str | None, alarm: str | None, check: str | None) -> Place | None:
+def _destination(
+    tenant: str | None, entity: str | None, alarm: str | None, check: str | None
+) -> Destination | None:
     """Return where the options say that records belong. Raises UsageError if they say half of it."""
     of_item = (entity, alarm, check)
     if tenant is None:
         if any(each is not None for each in of_item):
             raise click.UsageError("--entity, --alarm and --check need --tenant.")
         return None
-    place: Place = Tenant(tenant)
+    destination = Destination(RUNS, Tenant(tenant))
     if entity is not None and alarm is not None and check is not None:
-        place = CheckPath(tenant, entity, alarm, check)
+        destination = Destination(ITEMS, CheckPath(tenant, entity, alarm, check))
     elif any(each is not None for each in of_item):
         raise click.UsageError("Items need all of --tenant, --entity, --alarm and --check.")
-    if problems := place_problems(place):
+    if problems := owner_problems(destination.owner):
         raise click.UsageError(problems)
-    return place
+    return destination
 
 
 def _expiry(text: str, now_ms: int) -> int:

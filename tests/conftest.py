@@ -17,7 +17,7 @@ from notifhist.factory import create_app
 from notifhist.logs import LOGGERS, configure_logging
 from notifhist.schemas.fields import parse_instant
 from notifhist.store import migrations
-from notifhist.store.database import Database, lease, migrate, open_database
+from notifhist.store.database import Database, ensure_connected, migrate, open_database
 from notifhist.store.keys import add_key
 from notifhist.store.request_counts import machine_directory
 
@@ -58,7 +58,7 @@ def postgres_tables(postgres_url: str) -> str:
         connection.execute("CREATE DATABASE notifhist")
     url = postgres_url.replace("/postgres?", "/notifhist?")
     db = open_database(url)
-    lease(db)
+    ensure_connected(db)
     migrate(db)
     db.close()
     return url
@@ -69,7 +69,7 @@ def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with empty tables."""
     path = tmp_path_factory.mktemp("tables") / "notifhist.db"
     db = open_database(f"sqlite:///{path}", create=True)
-    lease(db)
+    ensure_connected(db)
     migrate(db)
     db.close()
     return path
@@ -90,7 +90,7 @@ def postgres_database(postgres_tables: str) -> Iterator[str]:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         connection.execute(f"{others} AND pid <> pg_backend_pid()")
         connection.execute(
-            "TRUNCATE tenant, series, history_item, notification_run, run_count, last_write, api_key"
+            "TRUNCATE meta, tenant, series, history_item, notification_run, notification_run_count, last_write, api_key"
         )
 
 
@@ -106,7 +106,7 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 def db(database_url: str) -> Iterator[Database]:
     """A connection to the database; a transaction left open is an error."""
     database = open_database(database_url)
-    lease(database)
+    ensure_connected(database)
     yield database
     assert not database.in_transaction()
     database.close()

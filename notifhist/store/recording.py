@@ -4,7 +4,7 @@ A record is a resource (`schemas.resources`), an owner and a document. Each reso
 of documents and stores them. Contract: docs/contract.md, "Recording".
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -12,6 +12,7 @@ from notifhist.errors import ApiError
 from notifhist.schemas.document import Document
 from notifhist.schemas.query import Tenant
 from notifhist.schemas.resources import Resource
+from notifhist.serializers.stored import StoredDocument
 from notifhist.store.database import Database
 
 
@@ -48,6 +49,9 @@ class Draft(Protocol):
     def equals(self, stored: str) -> bool:
         """Say whether a stored document of its identity has the same content."""
 
+    def render(self) -> None:
+        """Render now what is stored of it. Raises BadRequest where that would be too long."""
+
 
 class Recorder(Protocol):
     """How the store records one resource."""
@@ -71,11 +75,31 @@ class Recorder(Protocol):
     def find(self, db: Database, drafts: Sequence[Any]) -> list[str | None]:
         """Return for each draft the document that is stored under its identity."""
 
+    def all(self, db: Database) -> Iterator[tuple[Any, StoredDocument]]:
+        """Yield every owner and stored record; memory stays flat."""
+
+    def count(self, db: Database) -> int:
+        """Return how many records are stored."""
+
     def store(self, db: Database, drafts: Sequence[Any]) -> list[Stored]:
         """Within a transaction that writes, insert those drafts that are not there; return what is there then.
 
         A tenant's name is locked before any row is inserted.
         """
+
+
+RECORDERS: dict[str, Recorder] = {}
+"""The recorder of each resource, by the resource's name; `store.resources` registers them."""
+
+
+def register(recorder: Recorder) -> None:
+    """Make the records of a resource recordable from files too."""
+    RECORDERS[recorder.resource.name] = recorder
+
+
+def recorder_of(name: str) -> Recorder:
+    """Return the recorder of the resource of a name."""
+    return RECORDERS[name]
 
 
 @dataclass(frozen=True)

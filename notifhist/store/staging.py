@@ -1,92 +1,80 @@
-"""The sound records of a file as rows, put aside on disk: memory stays flat however large the file."""
+"""The valid records of a file, set aside on disk until all are checked: memory stays flat however large the file."""
 
+import pickle
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import orjson
 
-from notifhist.schemas.query import CheckPath
-from notifhist.store.bulk import ItemRow, Row, RunRow
+from notifhist.store.recording import Draft
 
-BATCH = 2000
-"""Rows that are stored together at most."""
-_BATCH_CHARACTERS = 4 * 1024 * 1024
-"""As many make a batch too, of what is kept of its rows."""
+BATCH_RECORDS = 2000
+"""Records that are stored together at most."""
+_BATCH_BYTES = 4 * 1024 * 1024
+"""So many bytes make a batch too."""
 
-_TABLE = """CREATE TABLE record (
-    n INTEGER PRIMARY KEY, line INTEGER, place TEXT, one INTEGER, other INTEGER, document TEXT, rest TEXT)"""
-_INDEX = "CREATE INDEX by_key ON record (place, one, other)"
-_ADD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)"
-_REPEATED = """SELECT later.n, earlier.line, earlier.document FROM (
-    SELECT n, (SELECT min(n) FROM record AS any
-        WHERE any.place = some.place AND any.one = some.one AND any.other = some.other) AS first
+_SCHEMA = """PRAGMA journal_mode = off; PRAGMA page_size = 32768; PRAGMA cache_size = -8000;
+CREATE TABLE record (n INTEGER PRIMARY KEY, line INTEGER, identity TEXT, draft BLOB);
+CREATE INDEX by_identity ON record (identity)"""
+_REPEATED = """SELECT later.n, earlier.line, earlier.draft FROM (
+    SELECT n, (SELECT min(n) FROM record AS any WHERE any.identity = some.identity) AS first
     FROM record AS some WHERE n >= ?) AS later
 JOIN record AS earlier ON earlier.n = later.first WHERE later.first < later.n"""
 
+Line = tuple[int, Draft]
+"""A draft with the number of the line in which its record begins."""
 
-class Sound:
-    """Rows in the order in which they were added; gone when it is closed."""
+
+class Staging:
+    """Drafts in the order in which they were added; gone when it is closed."""
 
     def __init__(self) -> None:
         self.count = 0
         self._next = 0
         self._db = sqlite3.connect("")  # a temporary file
-        for pragma in ("journal_mode = off", "page_size = 32768", "cache_size = -8000"):
-            self._db.execute(f"PRAGMA {pragma}")
-        self._db.execute(_TABLE)
-        self._db.execute(_INDEX)
+        self._db.executescript(_SCHEMA)
 
-    def add(self, rows: Sequence[Row]) -> list[tuple[Row, int]]:
-        """Add rows, but those that have other content than an earlier one of their key: return them.
+    def add(self, lines: Sequence[Line]) -> list[tuple[Line, int]]:
+        """Add drafts, but for those that have other content than an earlier one of their identity.
 
-        Each with the line of the earlier one. An equal one is added again.
+        Those are returned, each with the line of the earlier one. An equal one is added again.
         """
         start = self._next
-        self._next += len(rows)
-        self._db.executemany(_ADD, [(n, *_columns(row)) for n, row in enumerate(rows, start)])
+        self._next += len(lines)
+        values = [
+            (n, line, _identity(draft), pickle.dumps(draft)) for n, (line, draft) in enumerate(lines, start)
+        ]
+        self._db.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", values)
         contradicting = []
-        for n, line, document in self._db.execute(_REPEATED, (start,)).fetchall():
-            if not rows[n - start].is_same(document):
-                contradicting.append((rows[n - start], int(line)))
+        for n, line, earlier in self._db.execute(_REPEATED, (start,)).fetchall():
+            if not lines[n - start][1].equals(_unpickled(earlier).document):
+                contradicting.append((lines[n - start], int(line)))
                 self._db.execute("DELETE FROM record WHERE n = ?", (n,))
-        self.count += len(rows) - len(contradicting)
+        self.count += len(lines) - len(contradicting)
         return contradicting
 
-    def batches(self) -> Iterator[list[Row]]:
-        """Yield the rows, as many at once as are to be stored together."""
-        batch: list[Row] = []
-        characters = 0
-        for columns in self._db.execute(
-            "SELECT line, place, one, other, document, rest FROM record ORDER BY n"
-        ):
-            batch.append(_row(*columns))
-            characters += len(columns[-1]) + len(columns[-2])
-            if len(batch) == BATCH or characters >= _BATCH_CHARACTERS:
+    def batches(self) -> Iterator[list[Line]]:
+        """Yield the drafts, as many at once as are to be stored together."""
+        batch: list[Line] = []
+        size = 0
+        for line, draft in self._db.execute("SELECT line, draft FROM record ORDER BY n"):
+            batch.append((line, _unpickled(draft)))
+            size += len(draft)
+            if len(batch) == BATCH_RECORDS or size >= _BATCH_BYTES:
                 yield batch
-                batch, characters = [], 0
+                batch, size = [], 0
         if batch:
             yield batch
 
     def close(self) -> None:
-        """Remove what was kept."""
+        """Remove what was set aside."""
         self._db.close()
 
 
-def _columns(row: Row) -> tuple[Any, ...]:
-    if isinstance(row, ItemRow):
-        place, rest = list(vars(row.check).values()), [row.xml, row.xml_version]
-        return row.line, _text(place), row.ticks, row.rest, row.document, _text(rest)
-    return row.line, _text([row.tenant]), row.id, 0, row.document, _text([row.filled, *row.values[:-1]])
+def _identity(draft: Draft) -> str:
+    return orjson.dumps([draft.recorder.resource.name, draft.identity]).decode()
 
 
-def _row(line: int, place: str, one: int, other: int, document: str, rest: str) -> Row:
-    ids, values = orjson.loads(place), orjson.loads(rest)
-    if len(ids) > 1:
-        return ItemRow(line, CheckPath(*ids), one, other, document, *values)
-    filled, *found_by = values
-    return RunRow(line, ids[0], filled, (*found_by, document))
-
-
-def _text(values: list[Any]) -> str:
-    return orjson.dumps(values).decode()
+def _unpickled(pickled: bytes) -> Draft:
+    draft: Draft = pickle.loads(pickled)  # noqa: S301 - written above, to a file of this process alone
+    return draft

@@ -8,18 +8,20 @@ from notifhist.clock import Clock
 from notifhist.config import ConfigError
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of
+from notifhist.schemas.resources import ITEMS
 from notifhist.store import keys
 from notifhist.store.database import Database
-from notifhist.store.history import reading as history
-from notifhist.store.runs import recording as runs
-from notifhist.transfer.files import BadRecord, Record, Tenant, read_records
+from notifhist.store.meta import get_meta, set_meta
+from notifhist.transfer.export import count_lines
+from notifhist.transfer.files import BadRecord, Record, read_records
 from notifhist.transfer.load import Loader, Report, Source, find_sources
 
 TENANT = "123456"
 """The tenant of the published examples."""
 _KEY_NAME = "demo"
-_STARTED = "demo started"
-"""The name of a key that opens nothing: it tells when loading began, for one that is interrupted to go on."""
+_STARTED_MS, _LOADED = "demo_started_ms", "demo_loaded"
+"""What `meta` knows of a demo: when loading began, so that an interrupted start can go on, and that it is done."""
+_TIMES = frozenset({"timestamp", "date_created", "date_updated"})
 _PUBLISHED, _LIFELIKE = "published", "lifelike"
 
 
@@ -34,25 +36,22 @@ def prepare(db: Database, clock: Clock, report: Report) -> str:
 
     The lifelike set is moved so that it ends now. Raises ConfigError for a database that holds other data.
     """
-    known = {key.name: key for key in keys.list_keys(db)}
-    if _KEY_NAME not in known:
-        if _STARTED not in known:
-            if history.count_items(db) or runs.count_runs(db):
+    if get_meta(db, _LOADED) is None:
+        started = get_meta(db, _STARTED_MS)
+        if started is None:
+            if count_lines(db):
                 raise ConfigError(
                     "The demo wants a new database, and this one holds other data: name a new one in "
                     "NOTIFHIST_DATABASE_URL."
                 )
-            known[_STARTED] = _add_key(db, _STARTED, clock.now_ms(), revoked=clock.now_ms())[1]
-        _load(Loader(db, clock, report), known[_STARTED].created)
+            started = str(clock.now_ms())
+            set_meta(db, _STARTED_MS, started)
+        _load(Loader(db, clock, report), int(started))
+        set_meta(db, _LOADED, "yes")
     keys.revoke_keys(db, _KEY_NAME, clock.now_ms())
-    return _add_key(db, _KEY_NAME, clock.now_ms())[0]
-
-
-def _add_key(db: Database, name: str, now_ms: int, revoked: int | None = None) -> tuple[str, ApiKey]:
     secret, key_id, secret_hash = new_key()
-    key = ApiKey(key_id, name, TENANT, (ADMIN, RUNS_EDIT), secret_hash, now_ms, revoked=revoked)
-    keys.add_key(db, key)
-    return secret, key
+    keys.add_key(db, ApiKey(key_id, _KEY_NAME, TENANT, (ADMIN, RUNS_EDIT), secret_hash, clock.now_ms()))
+    return secret
 
 
 def commands(key: str, address: str) -> list[str]:
@@ -84,7 +83,7 @@ def _load(loader: Loader, now_ms: int) -> None:
 
 def _records(source: Source) -> list[Record]:
     records = []
-    for record in read_records(source.path, source.place):
+    for record in read_records(source.path, source.destination):
         if isinstance(record, BadRecord):
             raise ConfigError(f"The fixtures are damaged: {source.path}:{record.line}: {record.problem}")
         records.append(record)
@@ -92,19 +91,16 @@ def _records(source: Source) -> list[Record]:
 
 
 def _newest_ms(record: Record) -> int:
-    document = record.document
-    newest: int = document["date_updated" if isinstance(record.place, Tenant) else "timestamp"]
+    newest: int = max(record.document.get(name, 0) for name in _TIMES)
     return newest
 
 
 def _moved(record: Record, shift_ms: int) -> Record:
     """Return the record at another time; an item gets the id of that time."""
     document = dict(record.document)
-    if isinstance(record.place, Tenant):
-        document["date_created"] += shift_ms
-        document["date_updated"] += shift_ms
-    else:
+    for name in _TIMES & document.keys():
+        document[name] += shift_ms
+    if record.resource is ITEMS:
         key = key_of(document["id"])
         document["id"] = id_of(ItemKey(key.ticks + shift_ms * TICKS_PER_MS, key.clock_and_node))
-        document["timestamp"] += shift_ms
     return replace(record, document=document)

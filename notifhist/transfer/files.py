@@ -6,7 +6,7 @@ Contract: docs/contract.md, "Loading".
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -14,49 +14,42 @@ from urllib.parse import unquote
 import orjson
 
 from notifhist.errors import BadRequest, Malformed, name_problems
-from notifhist.schemas.bulk import ITEM_LINE, RUN_LINE
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import PATH_ID, is_path_id
-from notifhist.schemas.history import HISTORY_CONTAINER, ITEM
 from notifhist.schemas.item_ids import derived_key, id_of
-from notifhist.schemas.query import CheckPath
-from notifhist.schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.schemas.query import Tenant
+from notifhist.schemas.resources import ITEMS, Resource
 from notifhist.serializers import from_json, from_xml
 from notifhist.serializers.bodies import load
 from notifhist.serializers.parsed import MAX_DEPTH, Parsed, list_field
+from notifhist.store.history.items import ITEM_RECORDER
+from notifhist.store.resources import RECORDERS
 
 NDJSON = (".ndjson", ".jsonl")
 _LINE_DEPTH = MAX_DEPTH + 5
 """An attempt may be nested as deeply as a body, and stands four levels deep in its item, five in its line."""
 SUFFIXES = (".json", ".xml", *NDJSON)
 CHUNK_BYTES = 256 * 1024
-"""Of a file of lines as many are read at once as fit, and the rest of the line at the end."""
+"""A file of lines is read in pieces of so many bytes, and the rest of the last line."""
 
-_PART = "([^/]+)"
-_HISTORY_PATH = re.compile(
-    f"{_PART}/entities/{_PART}/alarms/{_PART}/notification_history/([^/]+?)(?:/[^/]+)?[.](?:json|xml)$"
-)
-_RUNS_PATH = re.compile(f"{_PART}/api/v1/notifications/logs/run(?:/[^/]+)?[.](?:json|xml)$")
 _DISCOVERY_PATH = re.compile(r"/notification_history[.](?:json|xml)$")
 
 
 @dataclass(frozen=True)
-class Tenant:
-    """Where runs belong."""
+class Destination:
+    """Which resource the records of a file are, and whose."""
 
-    tenant: str
-
-
-Place = CheckPath | Tenant
-"""Where a record belongs."""
+    resource: Resource
+    owner: Tenant
 
 
 @dataclass(frozen=True)
 class Record:
-    """A sound record: an item or a run, with its id, as its schema loads it; its place; its first line."""
+    """A valid record with its id, as its schema loads it, and the line in which it begins."""
 
     line: int
-    place: Place
+    resource: Resource
+    owner: Tenant
     document: Document
 
 
@@ -76,28 +69,44 @@ class Chunk(NamedTuple):
     data: bytes
 
 
-def place_of(path: Path) -> Place | None:
+@cache
+def _path_patterns() -> list[tuple[re.Pattern[str], Resource]]:
+    """Return a pattern for each resource's files, the longest first: a path may begin like a shorter one."""
+    resources = [recorder.resource for recorder in RECORDERS.values()]
+    return [
+        (re.compile(re.sub("{(\\w+)}", "(?P<\\1>[^/]+?)", each.path) + "(?:/[^/]+)?[.](?:json|xml)$"), each)
+        for each in sorted(resources, key=lambda resource: -len(resource.path))
+    ]
+
+
+def destination_of(path: Path) -> Destination | None:
     """Return where the records of a file belong that lies in a tree like the URLs; None if it does not."""
     text = path.absolute().as_posix()
-    for pattern, place in ((_HISTORY_PATH, CheckPath), (_RUNS_PATH, Tenant)):
+    for pattern, resource in _path_patterns():
         if matched := pattern.search(text):
-            return place(*(unquote(part, errors="surrogateescape") for part in matched.groups()))
+            ids = {
+                name: unquote(part, errors="surrogateescape") for name, part in matched.groupdict().items()
+            }
+            return Destination(resource, resource.owner(**ids))
     return None
 
 
-def place_problems(place: Place) -> str:
-    """Return what is wrong with the ids of a place; empty if nothing is."""
-    return name_problems({name: PATH_ID for name, value in vars(place).items() if not is_path_id(value)})
+def owner_problems(owner: Tenant) -> str:
+    """Return what is wrong with the ids of an owner; empty if nothing is."""
+    return name_problems({name: PATH_ID for name, value in vars(owner).items() if not is_path_id(value)})
 
 
-def read_records(path: Path, place: Place | None) -> Iterator[Record | BadRecord]:
+def read_records(path: Path, destination: Destination | None) -> Iterator[Record | BadRecord]:
     """Yield the records of a file in their order; lines of NDJSON say themselves where they belong."""
     if path.suffix in NDJSON:
         for chunk in read_chunks(path):
             yield from read_lines(chunk)
-    elif place is not None:
-        problems = place_problems(place)
-        yield from [BadRecord(1, f"No such place. {problems}")] if problems else _read_document(path, place)
+    elif destination is not None:
+        problems = owner_problems(destination.owner)
+        if problems:
+            yield BadRecord(1, f"No such place. {problems}")
+        else:
+            yield from _read_document(path, destination)
     elif _DISCOVERY_PATH.search(path.absolute().as_posix()):
         yield BadRecord(1, "This list of checks follows from their items; load those.")
     else:
@@ -129,17 +138,17 @@ def _read_line(line: bytes, number: int) -> Record:
         value, problems = from_json.parse_value(line, max_depth=_LINE_DEPTH)
     except Malformed as error:  # it counts lines from this one
         raise BadRequest(error.message, f"{error.problem}: column {error.column}.") from None
-    is_run = isinstance(value, dict) and "run" in value
-    loaded = load(Parsed(value, False, problems), RUN_LINE if is_run else ITEM_LINE).document
-    if is_run:
-        return _record(number, Tenant(loaded["tenant"]), loaded["run"])
-    place = CheckPath(loaded["tenant"], loaded["entity_id"], loaded["alarm_id"], loaded["check_id"])
-    return _record(number, place, loaded["item"])
+    members = value if isinstance(value, dict) else {}
+    recorders = (recorder for name, recorder in RECORDERS.items() if name in members)
+    resource = next(recorders, ITEM_RECORDER).resource
+    loaded = load(Parsed(value, False, problems), resource.line).document
+    document = loaded.pop(resource.name)
+    return _record(number, Destination(resource, resource.owner(**loaded)), document)
 
 
-def _read_document(path: Path, place: Place) -> Iterator[Record | BadRecord]:
+def _read_document(path: Path, destination: Destination) -> Iterator[Record | BadRecord]:
     """Yield the records of a document: one, or those of a container."""
-    single, container = (ITEM, HISTORY_CONTAINER) if isinstance(place, CheckPath) else (RUN, RUNS_CONTAINER)
+    single, container = destination.resource.document, destination.resource.container
     body = path.read_bytes()
     reader = from_xml if path.suffix == ".xml" else from_json
     try:
@@ -150,7 +159,7 @@ def _read_document(path: Path, place: Place) -> Iterator[Record | BadRecord]:
         return
     lines = reader.record_lines(body, container) if parsed.is_container else [1]
     for part, line in zip(parts, lines, strict=True):
-        yield _or_bad(line, partial(_read_part, part, single, place, line))
+        yield _or_bad(line, partial(_read_part, part, destination, line))
 
 
 def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) -> list[Parsed]:
@@ -172,25 +181,26 @@ def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) ->
     return [Parsed(member, False, of_members.get(n, {})) for n, member in enumerate(members)]
 
 
-def _read_part(parsed: Parsed, schema: DocumentSchema, place: Place, line: int) -> Record:
-    return _record(line, place, load(parsed, schema).document)
+def _read_part(parsed: Parsed, destination: Destination, line: int) -> Record:
+    return _record(line, destination, load(parsed, destination.resource.document).document)
 
 
-def _record(line: int, place: Place, document: Document) -> Record:
+def _record(line: int, destination: Destination, document: Document) -> Record:
     """Return the record. An item that has only its time gets an id, the same whenever it is loaded.
 
     Raises BadRequest where loading again could not tell that the record is there.
     """
+    resource, owner = destination.resource, destination.owner
     if "id" not in document:
-        if isinstance(place, Tenant):
-            raise BadRequest("The run has no id.", "Loaded again, it would be there twice.")
+        if resource is not ITEMS:
+            raise BadRequest(f"The {resource.name} has no id.", "Loaded again, it would be there twice.")
         if "timestamp" not in document:
             raise BadRequest(
                 "The item has neither id nor timestamp.", "Loaded again, it would be there twice."
             )
         content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         document = {"id": id_of(derived_key(document["timestamp"], content)), **document}
-    return Record(line, place, document)
+    return Record(line, resource, owner, document)
 
 
 def _or_bad(line: int, read: Callable[[], Record]) -> Record | BadRecord:

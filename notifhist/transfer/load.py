@@ -9,24 +9,22 @@ from pathlib import Path
 from typing import Protocol
 
 from notifhist.clock import Clock
-from notifhist.store.bulk import (
-    ItemRow,
-    Row,
-    RunRow,
-    Stored,
-    find_item_conflicts,
-    find_run_conflicts,
-    store_items,
-    store_runs,
-)
 from notifhist.store.database import Database
-from notifhist.store.staging import BATCH, Sound
-from notifhist.transfer.files import SUFFIXES, BadRecord, Place, Record, place_of, read_records
-from notifhist.transfer.rows import Prepared, prepare
+from notifhist.store.recording import Draft, Recorder, record
+from notifhist.store.staging import BATCH_RECORDS, Line, Staging
+from notifhist.transfer.drafts import Prepared, prepare
+from notifhist.transfer.files import (
+    SUFFIXES,
+    BadRecord,
+    Destination,
+    Record,
+    destination_of,
+    read_records,
+)
 from notifhist.transfer.workers import Workers, is_large
 
 _CHECKED_TOGETHER = 100
-"""Records of a document, or of a small file of lines."""
+"""Records of a document, or of a small file of lines, that one query looks for."""
 
 
 class Report(Protocol):
@@ -45,17 +43,17 @@ class Source:
     """A file to load and where its records belong, if the file does not say so itself."""
 
     path: Path
-    place: Place | None
+    destination: Destination | None
 
 
-def find_sources(paths: Sequence[Path], place: Place | None) -> Iterator[Source]:
-    """Yield the files to load. Of a folder, those that lie as the URLs do (or all, if `place` is given)."""
+def find_sources(paths: Sequence[Path], destination: Destination | None) -> Iterator[Source]:
+    """Yield the files to load. Of a folder, those that lie as the URLs do (or all, if `destination` is given)."""
     for path in paths:
         if not path.is_dir():
-            yield Source(path, place or place_of(path))
+            yield Source(path, destination or destination_of(path))
             continue
         for inner in sorted(path.rglob("*")):
-            found = place or place_of(inner)
+            found = destination or destination_of(inner)
             if (
                 inner.is_file()
                 and inner.suffix in SUFFIXES
@@ -80,74 +78,65 @@ class Loader:
 
     def load(self, source: Source, *, skip_bad: bool = False) -> None:
         """Check a file and store it, unless it has bad records and they are not to be skipped."""
-        with closing(Sound()) as sound:
-            bad = [record for some in self._prepared(source) for record in self._check(some, sound)]
-            for record in sorted(bad, key=attrgetter("line")):
-                self._add_bad(source, record.line, record.problem)
+        with closing(Staging()) as staging:
+            bad = [each for some in self._prepared(source) for each in self._check(some, staging)]
+            for each in sorted(bad, key=attrgetter("line")):
+                self._add_bad(source, each.line, each.problem)
             if bad and not skip_bad:
-                self.report(0, expected=-sound.count)
+                self.report(0, expected=-staging.count)
             else:
-                for batch in sound.batches():
+                for batch in staging.batches():
                     self._store(source, batch)
 
     def store(self, source: Source, records: Iterable[Record]) -> None:
         """Store records in batches; those that are there already stay as they are."""
         remaining = iter(records)
-        while some := list(islice(remaining, BATCH)):
-            prepared = prepare(some, self.clock.now_ms())
-            self._store(source, [*prepared.items, *prepared.runs])
+        while some := list(islice(remaining, BATCH_RECORDS)):
+            self._store(source, prepare(some, self.clock.now_ticks()).lines)
 
     def _prepared(self, source: Source) -> Iterator[Prepared]:
-        now_ms = self.clock.now_ms()
+        now_ticks = self.clock.now_ticks()
         if self.workers is not None and is_large(source.path):
-            yield from self.workers.prepare_file(source.path, now_ms)
+            yield from self.workers.prepare_file(source.path, now_ticks)
             return
-        records = read_records(source.path, source.place)
+        records = read_records(source.path, source.destination)
         while some := list(islice(records, _CHECKED_TOGETHER)):
-            yield prepare(some, now_ms)
+            yield prepare(some, now_ticks)
 
-    def _check(self, prepared: Prepared, sound: Sound) -> Iterator[BadRecord]:
-        """Put sound records aside; yield those that do not fit, or contradict what is there or each other."""
-        before = sound.count
+    def _check(self, prepared: Prepared, staging: Staging) -> Iterator[BadRecord]:
+        """Stage valid records; yield those that do not fit, or contradict what is stored or each other."""
+        before = staging.count
         yield from prepared.bad
-        rows: list[Row] = [*prepared.items, *prepared.runs]
-        conflicts = find_item_conflicts(self.db, prepared.items) + find_run_conflicts(self.db, prepared.runs)
-        sound_rows = []
-        for row, is_conflict in zip(rows, conflicts, strict=True):
-            if is_conflict:
-                yield BadRecord(row.line, _is_there(row))
-            else:
-                sound_rows.append(row)
-        for row, line in sound.add(sound_rows):
-            yield BadRecord(row.line, f"{row.name} is in line {line} already, with other content.")
-        self.report(0, expected=sound.count - before)
+        by_recorder: dict[Recorder, list[Line]] = {}
+        for line in prepared.lines:
+            by_recorder.setdefault(line[1].recorder, []).append(line)
+        valid: list[Line] = []
+        for recorder, lines in by_recorder.items():
+            stored = recorder.find(self.db, [draft for _, draft in lines])
+            for (number, draft), document in zip(lines, stored, strict=True):
+                if document is None or draft.equals(document):
+                    valid.append((number, draft))
+                else:
+                    yield BadRecord(number, _is_there(draft))
+        for (number, draft), earlier in staging.add(valid):
+            yield BadRecord(number, f"{draft.name} is in line {earlier} already, with other content.")
+        self.report(0, expected=staging.count - before)
 
-    def _store(self, source: Source, rows: Sequence[Row]) -> None:
-        items = [row for row in rows if isinstance(row, ItemRow)]
-        by_tenant: dict[str, list[RunRow]] = {}
-        for row in rows:
-            if isinstance(row, RunRow):
-                by_tenant.setdefault(row.tenant, []).append(row)
-        if items:
-            with self.db.turn():
-                stored = store_items(self.db, items, self.clock.now_ticks())
-            self._count(source, items, stored)
-        for tenant, runs in by_tenant.items():
-            with self.db.turn():
-                stored = store_runs(self.db, tenant, runs)
-            self._count(source, runs, stored)
-
-    def _count(self, source: Source, rows: Sequence[Row], stored: Stored) -> None:
-        done = len(rows) - len(stored.conflicts)
-        for row in stored.conflicts:  # somebody has recorded it otherwise since it was checked
-            self._add_bad(source, row.line, _is_there(row))
-        self.stored += stored.created
-        self.present += done - stored.created
+    def _store(self, source: Source, lines: Sequence[Line]) -> None:
+        with self.db.pausing_after():
+            drafts = [draft for _, draft in lines]
+            recorded = record(self.db, drafts, self.clock.now_ticks(), skip_conflicts=True)
+        number_of = {id(draft): number for number, draft in lines}
+        for draft in recorded.conflicts:  # somebody has recorded it otherwise since it was checked
+            self._add_bad(source, number_of[id(draft)], _is_there(draft))
+        done = len(lines) - len(recorded.conflicts)
+        self.stored += recorded.created
+        self.present += done - recorded.created
         self.report(done)
 
     def _add_bad(self, source: Source, line: int, problem: str) -> None:
         self.bad.append(f"{source.path}:{line}: {problem}")
 
 
-def _is_there(row: Row) -> str:
-    return f"{row.name} is there already, with other content."
+def _is_there(draft: Draft) -> str:
+    return f"{draft.name} is there already, with other content."

@@ -8,13 +8,16 @@ from notifhist.auth import ADMIN, CREATOR, OBSERVER
 from notifhist.errors import BadRequest, name_problems
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import parse_time_uuid
-from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM, time_problems
+from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_PAGE, ITEM, time_problems
 from notifhist.schemas.item_ids import complete
 from notifhist.schemas.query import AlarmPath, CheckPath
+from notifhist.serializers.stored import StoredPage
 from notifhist.store.history import reading as history
 from notifhist.store.history import recording
+from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.web.context import caller, read_body, readable, requires, service, url_here
 from notifhist.web.params import history_query
+from notifhist.web.recording import record_body
 from notifhist.web.responses import no_content, respond, stored_form
 
 blueprint = Blueprint("history", __name__)
@@ -61,17 +64,7 @@ def get_item(uuid: str, **ids: str) -> Response:
 @requires(CREATOR)
 def record_items(**ids: str) -> Response:
     """Record an item, or all items of a container."""
-    body = read_body(ITEM, HISTORY_CONTAINER)
-    given = body.document["values"] if body.is_container else [body.document]
-    recorded = recording.record_items(
-        service().db, _check(ids), given, service().clock.now_ticks(), service().oldest_ms()
-    )
-    service().metrics.recorded("item", recorded.created)
-    status = HTTPStatus.OK if given and not recorded.created else HTTPStatus.CREATED
-    if not body.is_container:
-        item = recorded.items[0]
-        return respond(item, ITEM, status, location=url_here(item["id"]), etag=True)
-    return respond(_container_of(recorded.items), HISTORY_PAGE, status, location=url_here())
+    return record_body(ITEM_RECORDER, _check(ids), HISTORY_PAGE, _one_page)
 
 
 @blueprint.put(_ITEM)
@@ -125,8 +118,7 @@ def _item_of(item: Document, uuid: str) -> Document:
     return complete(item)
 
 
-def _container_of(items: tuple[Document, ...]) -> Document:
+def _one_page(items: StoredPage, count: int) -> Document:
     """Return recorded items as a list would answer them on one page."""
-    count = len(items)
     metadata = {"count": count, "limit": count, "marker": None, "next_marker": None, "next_href": None}
     return {"values": items, "metadata": metadata}

@@ -6,8 +6,9 @@ from importlib.resources import files
 import orjson
 from flask import Blueprint, Response
 
+from notifhist.config import ConfigError
 from notifhist.errors import Unavailable
-from notifhist.store.database import lease, pending_migrations
+from notifhist.store.database import ensure_connected, pending_migrations
 from notifhist.web.context import service
 from notifhist.web.openapi import describe
 from notifhist.web.responses import plain
@@ -27,8 +28,12 @@ def healthz() -> Response:
 def readyz() -> Response:
     """Answer whether requests can be served: the database is reachable and its tables are up to date."""
     db = service().db
-    lease(db)
-    if pending := pending_migrations(db):
+    ensure_connected(db)
+    try:
+        pending = pending_migrations(db)
+    except ConfigError as error:
+        raise Unavailable("The tables are of another version.", str(error)) from None
+    if pending:
         raise Unavailable("The tables are not up to date: run `notifhist migrate`.", ", ".join(pending))
     return plain(b'{"status":"ready"}', _JSON)
 

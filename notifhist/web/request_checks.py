@@ -19,7 +19,7 @@ from notifhist import errors
 from notifhist.auth import ApiKey, split_key
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.serializers.negotiation import choose
-from notifhist.store.database import ERRORS, lease
+from notifhist.store.database import ERRORS, ensure_connected
 from notifhist.store.keys import find_key
 from notifhist.web.context import Service, behind, host, required_role, service
 from notifhist.web.rate_limits import RateLimiter
@@ -74,7 +74,7 @@ def admit() -> None:
         return
     api = _RUNS if is_runs_path(asked.path) else _HISTORY
     try:
-        lease(wired.db)
+        ensure_connected(wired.db)
         state.key = _authenticate(asked, wired, api)
         if rule is not None:
             _authorize(state.key, asked.endpoint, ids)

@@ -11,7 +11,7 @@ from notifhist import errors
 from notifhist.auth import ApiKey
 from notifhist.config import hide_password
 from notifhist.logs import log_request
-from notifhist.store.database import ERRORS, give_up, is_unreachable, was_too_much
+from notifhist.store.database import ERRORS, discard_connection, exceeded_limits, is_unreachable
 from notifhist.store.replicas import Replica, note_write
 from notifhist.web.context import behind, service
 from notifhist.web.rate_limits import Usage
@@ -97,8 +97,8 @@ def _answer_database_error(error: Exception) -> Response:
     if replica is not None:
         replica.failed(error)
     else:
-        give_up(service().db)
-    if was_too_much(error):
+        discard_connection(service().db)
+    if exceeded_limits(error):
         logger.warning("the database was asked for too much: %s", error, extra={"request_id": g.request_id})
         return error_response(errors.TooMuch(is_read=request.method in ("GET", "HEAD")))
     if not is_unreachable(error):

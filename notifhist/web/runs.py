@@ -8,10 +8,13 @@ from flask import Blueprint, Response, request
 from notifhist.auth import RUNS_EDIT, RUNS_VIEW
 from notifhist.errors import BadRequest
 from notifhist.schemas.fields import INT64, parse_integer
+from notifhist.schemas.query import Tenant
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
-from notifhist.store.runs import recording as runs
+from notifhist.store.counted.pages import list_records
+from notifhist.store.runs import RUN_RECORDER, TABLE
 from notifhist.web.context import caller, read_body, readable, requires, service, url_here
 from notifhist.web.params import runs_query
+from notifhist.web.recording import record_body
 from notifhist.web.responses import respond
 
 blueprint = Blueprint("runs", __name__, url_prefix="/api/v1/notifications/logs/run")
@@ -22,10 +25,10 @@ blueprint = Blueprint("runs", __name__, url_prefix="/api/v1/notifications/logs/r
 def list_runs() -> Response:
     """Answer a page of the tenant's runs."""
     query = runs_query(caller().tenant, request.args)
-    page = runs.list_runs(readable(), query)
+    page = list_records(readable(), TABLE, query)
     document = {
         "page": query.page,
-        "runs": page.runs,
+        "runs": page.records,
         "total": page.total,
         "totalPages": -(-page.total // query.page_size),
     }
@@ -36,7 +39,7 @@ def list_runs() -> Response:
 @requires(RUNS_VIEW)
 def get_run(run_id: str) -> Response:
     """Answer one run, its objects included."""
-    run = runs.get_run(readable(), caller().tenant, _number(run_id))
+    run = RUN_RECORDER.get(readable(), caller().tenant, _number(run_id))
     return respond(run, RUN, etag=True)
 
 
@@ -44,15 +47,7 @@ def get_run(run_id: str) -> Response:
 @requires(RUNS_EDIT)
 def record_runs() -> Response:
     """Record a run, or all of `runs`."""
-    body = read_body(RUN, RUNS_CONTAINER)
-    given = body.document["runs"] if body.is_container else [body.document]
-    recorded, created = runs.record_runs(service().db, caller().tenant, given, service().clock.now_ms())
-    service().metrics.recorded("run", created)
-    status = HTTPStatus.OK if given and not created else HTTPStatus.CREATED
-    if not body.is_container:
-        run = recorded[0]
-        return respond(run, RUN, status, location=url_here(str(run["id"])), etag=True)
-    return respond({"runs": recorded}, RUNS_CONTAINER, status, location=url_here())
+    return record_body(RUN_RECORDER, Tenant(caller().tenant), RUNS_CONTAINER, lambda runs, _: {"runs": runs})
 
 
 @blueprint.put("/<run_id>")
@@ -60,7 +55,7 @@ def record_runs() -> Response:
 def replace_run(run_id: str) -> Response:
     """Create a run or replace it."""
     run = _run_of(read_body(RUN).document, _number(run_id))
-    document, created = runs.replace_run(service().db, caller().tenant, run, service().clock.now_ms())
+    document, created = RUN_RECORDER.replace(service().db, caller().tenant, run, service().clock.now_ms())
     service().metrics.recorded("run", int(created))
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     return respond(document, RUN, status, location=url_here() if created else None, etag=True)

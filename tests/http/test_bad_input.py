@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.factory import create_app
-from notifhist.store.database import Database, lease, migrate, open_database
+from notifhist.store.database import Database, ensure_connected, migrate, open_database
 from notifhist.store.keys import add_key
 from notifhist.store.request_counts import machine_directory
 from tests.conftest import NOW, TENANT, authorized, every_row
@@ -82,7 +82,7 @@ class Served:
 @contextmanager
 def serving(url: str) -> Iterator[Served]:
     db = open_database(url, create=True)
-    lease(db)
+    ensure_connected(db)
     migrate(db)
     key, key_id, secret_hash = new_key()
     add_key(db, ApiKey(key_id, "test", TENANT, (ADMIN, RUNS_EDIT), secret_hash, 0))

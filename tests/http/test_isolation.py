@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.factory import create_app
-from notifhist.store.database import Database, lease, migrate, open_database
+from notifhist.store.database import Database, ensure_connected, migrate, open_database
 from notifhist.store.keys import add_key
 from notifhist.store.request_counts import machine_directory
 from tests.conftest import NOW, NOW_MS, TENANT, MakeApp, MakeKey, authorized, every_row
@@ -146,7 +146,7 @@ def second(tmp_path: Path) -> Iterator[tuple[FlaskClient, Database]]:
     """A client of a second app, over a database of its own, and that database."""
     url = f"sqlite:///{tmp_path}/second.db"
     db = open_database(url, create=True)
-    lease(db)
+    ensure_connected(db)
     migrate(db)
     key, key_id, secret_hash = new_key()
     add_key(db, ApiKey(key_id, "test", TENANT, (ADMIN, RUNS_EDIT), secret_hash, 0))

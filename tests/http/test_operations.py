@@ -10,7 +10,7 @@ from lxml import etree
 
 from notifhist.auth import OBSERVER
 from notifhist.factory import create_app
-from notifhist.store.database import lease, migrate, open_database, pending_migrations
+from notifhist.store.database import ensure_connected, migrate, open_database, pending_migrations
 from notifhist.store.request_counts import machine_directory
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.http.helpers import (
@@ -98,7 +98,7 @@ def test_without_a_database_it_lives_and_is_not_ready(homeless: FlaskClient, tmp
 def test_it_is_ready_as_soon_as_the_database_is_there(homeless: FlaskClient, tmp_path: Path) -> None:
     assert homeless.get("/readyz").status_code == 503
     database = open_database(f"sqlite:///{tmp_path}/gone.db", create=True)
-    lease(database)
+    ensure_connected(database)
     fault = assert_fault(homeless.get("/readyz"), 503, "systemFailureError")
     assert fault["details"] == ", ".join(pending_migrations(database))
     migrate(database)

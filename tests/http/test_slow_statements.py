@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from lxml import etree
 
-from notifhist.store.database import Database, lease
+from notifhist.store.database import Database, ensure_connected
 from tests.conftest import NOW_MS, MakeApp, authorized
 from tests.http.helpers import CHECK, FAULT_MEMBERS, RUN_ERROR_MEMBERS, RUNS, XML, item_at, run_of
 
@@ -87,6 +87,6 @@ def test_a_page_longer_than_the_database_can_put_together_is_told_so(app: Flask,
     refused = client.get(CHECK)
     assert (refused.status_code, refused.get_json()["type"]) == (503, "systemFailureError")
     assert "a smaller page" in refused.get_json()["details"]
-    lease(database)
+    ensure_connected(database)
     database.connection().setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 30_000)
     assert client.get(f"{CHECK}?limit=2").status_code == 200

@@ -23,7 +23,7 @@ from notifhist.config import MS_PER_DAY
 from notifhist.schemas.document import Document
 from notifhist.schemas.history import uuid_timestamp
 from notifhist.schemas.item_ids import ItemKey, id_of
-from notifhist.store.database import lease
+from notifhist.store.database import ensure_connected
 from notifhist.store.history.expiry import purge
 from notifhist.web.context import Service
 from tests.conftest import NOW_MS, MakeApp
@@ -215,7 +215,7 @@ class History(RuleBasedStateMachine):
     @rule(batch=st.integers(1, 3))
     def purge(self, batch: int) -> None:
         service: Service = self.app.extensions["notifhist"]
-        lease(service.db)
+        ensure_connected(service.db)
         for _ in purge(service.db, self.now - RETENTION, batch):
             pass
         for check, items in self.stored.items():

@@ -17,7 +17,7 @@ from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
 from notifhist.schemas.query import RunsQuery
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 from notifhist.store.counts import keeping as run_counts
-from notifhist.store.database import Database, lease
+from notifhist.store.database import Database, ensure_connected
 from notifhist.store.runs import pages as run_pages
 from notifhist.store.runs import recording as runs
 from tests.conftest import NOW_MS
@@ -261,7 +261,7 @@ def test_two_senders_at_once_are_both_counted(db: Database) -> None:
 
     def send(sender: int) -> None:
         try:
-            lease(db)
+            ensure_connected(db)
             for n in range(20):
                 at = NOW_MS + n % 3 * 2**20
                 content = {

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.factory import create_app
-from notifhist.store.database import Database, lease, open_database
+from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import add_key
 from tests.conftest import NOW, TENANT, authorized
 from tests.system.service import NOTIFHIST, PATIENCE_S, ROOT, environment
@@ -58,7 +58,7 @@ def run(
 def opened(database_url: str) -> Iterator[Database]:
     """Open a database beside the commands."""
     db = open_database(database_url)
-    lease(db)
+    ensure_connected(db)
     try:
         yield db
     finally:

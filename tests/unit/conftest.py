@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from notifhist.store.database import Database, lease, open_database
+from notifhist.store.database import Database, ensure_connected, open_database
 
 
 @pytest.fixture
@@ -31,6 +31,6 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def empty(empty_url: str) -> Iterator[Database]:
     """A connection to a database without tables, of each kind."""
     database = open_database(empty_url, create=True)
-    lease(database)
+    ensure_connected(database)
     yield database
     database.close()

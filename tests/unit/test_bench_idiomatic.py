@@ -16,7 +16,7 @@ from bench.targets import SqliteFile
 from bench.workloads import LIMITS, TITLES, Workload, headers, workloads
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.factory import create_app
-from notifhist.store.database import lease, open_database
+from notifhist.store.database import ensure_connected, open_database
 from notifhist.store.keys import add_key
 
 
@@ -37,7 +37,7 @@ def prepared(folder: Path) -> Prepared:
 def key(prepared: Prepared) -> str:
     secret, key_id, secret_hash = new_key()
     db = open_database(prepared.url)
-    lease(db)
+    ensure_connected(db)
     add_key(db, ApiKey(key_id, "bench", TENANT, (ADMIN, RUNS_EDIT), secret_hash, int(time.time() * 1000)))
     db.close()
     return secret

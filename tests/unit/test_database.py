@@ -16,9 +16,9 @@ from notifhist.store.database import (
     Database,
     PostgresqlDatabase,
     SqliteDatabase,
-    give_up,
+    discard_connection,
     is_unreachable,
-    lease,
+    ensure_connected,
     migrate,
     open_database,
 )
@@ -40,7 +40,7 @@ def count(db: Database) -> int:
 
 def test_a_connection_is_kept_and_leased_again(db: Database) -> None:
     before = connection_of(db)
-    lease(db)
+    ensure_connected(db)
     assert connection_of(db) is before
 
 
@@ -48,7 +48,7 @@ def test_each_thread_has_a_connection_of_its_own(db: Database) -> None:
     connections = [connection_of(db)]
 
     def connect() -> None:
-        lease(db)
+        ensure_connected(db)
         connections.append(connection_of(db))
         db.close()
 
@@ -62,8 +62,8 @@ def test_giving_up_leaves_a_transaction_undone(db: Database) -> None:
     transaction = db.writing()
     transaction.__enter__()
     insert(db)
-    give_up(db)
-    lease(db)
+    discard_connection(db)
+    ensure_connected(db)
     assert not db.in_transaction()
     assert count(db) == 0
     with db.writing():
@@ -73,8 +73,8 @@ def test_giving_up_leaves_a_transaction_undone(db: Database) -> None:
 
 def test_a_lost_connection_is_replaced(db: Database) -> None:
     connection_of(db).close()
-    give_up(db)
-    lease(db)
+    discard_connection(db)
+    ensure_connected(db)
     assert db.is_current()
     assert count(db) == 0
 
@@ -112,7 +112,7 @@ def test_containing_is_meant_literally(text: str, part: str, contained: bool, db
 
 def test_reading_sees_one_state(database_url: str, db: Database) -> None:
     other = open_database(database_url)
-    lease(other)
+    ensure_connected(other)
     with db.reading():
         assert count(db) == 0
         with other.writing():
@@ -126,7 +126,7 @@ def test_a_database_without_tables_is_unreachable(empty: Database) -> None:
     with pytest.raises(peewee.DatabaseError) as raised:
         count(empty)
     assert is_unreachable(raised.value)
-    give_up(empty)
+    discard_connection(empty)
 
 
 def test_a_broken_rule_is_not_unreachable() -> None:
@@ -142,7 +142,7 @@ def test_a_missing_sqlite_file_is_not_created(tmp_path: Path) -> None:
     path = tmp_path / "gone.db"
     database = open_database(f"sqlite:///{path}")
     with pytest.raises(peewee.OperationalError) as raised:
-        lease(database)
+        ensure_connected(database)
     assert is_unreachable(raised.value)
     assert not path.exists()
 
@@ -151,7 +151,7 @@ def test_a_missing_sqlite_file_is_created_where_that_is_asked_for(tmp_path: Path
     path = tmp_path / "ü? #%20 new.db"
     database = open_database(f"sqlite:///{path}", create=True)
     assert not path.exists()
-    lease(database)
+    ensure_connected(database)
     migrate(database)
     assert count(database) == 0
     database.close()
@@ -165,14 +165,14 @@ def test_a_relative_path_is_one_from_where_the_process_started(
     database = open_database("sqlite:///relative.db", create=True)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    lease(database)
+    ensure_connected(database)
     database.close()
     assert (tmp_path / "relative.db").exists()
 
 
 def test_the_pragmas_are_in_force(sqlite_database: str) -> None:
     database = open_database(sqlite_database)
-    lease(database)
+    ensure_connected(database)
     assert isinstance(database, SqliteDatabase)
     names = ("journal_mode", "synchronous", "page_size", "auto_vacuum", "cache_size")
     assert {name: database.pragma(name) for name in names} == {
@@ -188,7 +188,7 @@ def test_the_pragmas_are_in_force(sqlite_database: str) -> None:
 
 def test_a_connection_to_a_replaced_file_is_not_kept(sqlite_database: str) -> None:
     database = open_database(sqlite_database)
-    lease(database)
+    ensure_connected(database)
     with database.writing():
         insert(database)
     assert database.is_current()
@@ -202,7 +202,7 @@ def test_a_connection_to_a_replaced_file_is_not_kept(sqlite_database: str) -> No
         Path(companion).unlink(missing_ok=True)
     restored.replace(path)
     assert not database.is_current()
-    lease(database)
+    ensure_connected(database)
     assert database.is_current()
     assert [row.name for row in TenantRow.select().execute(database)] == ["restored"]
     database.close()
@@ -210,12 +210,12 @@ def test_a_connection_to_a_replaced_file_is_not_kept(sqlite_database: str) -> No
 
 def test_a_connection_to_a_removed_file_is_given_up(sqlite_database: str) -> None:
     database = open_database(sqlite_database)
-    lease(database)
+    ensure_connected(database)
     path = Path(sqlite_database.removeprefix("sqlite:///"))
     path.unlink()
     assert not database.is_current()
     with pytest.raises(peewee.OperationalError):
-        lease(database)
+        ensure_connected(database)
     assert not path.exists()
 
 
@@ -227,7 +227,7 @@ def test_a_file_that_is_not_yet_in_wal_mode_is_waited_for(tmp_path: Path) -> Non
         finish = threading.Timer(0.3, writer.execute, args=("COMMIT",))
         finish.start()
         database = open_database(f"sqlite:///{path}")
-        lease(database)
+        ensure_connected(database)
         finish.join()
         assert isinstance(database, SqliteDatabase)
         assert database.pragma("journal_mode") == "wal"
@@ -254,7 +254,7 @@ def write_elsewhere(database: Database) -> Future[None]:
 
     def write() -> None:
         try:
-            lease(database)
+            ensure_connected(database)
             with database.writing():
                 insert(database)
             database.close()
@@ -269,7 +269,7 @@ def write_elsewhere(database: Database) -> Future[None]:
 
 def test_threads_wait_for_each_other_without_looking(sqlite_database: str, tries: list[int]) -> None:
     database = open_database(sqlite_database)
-    lease(database)
+    ensure_connected(database)
     with database.writing():
         written = write_elsewhere(database)
         with pytest.raises(TimeoutError):
@@ -286,7 +286,7 @@ def test_a_thread_that_waits_too_long_for_another_gives_up(
 ) -> None:
     monkeypatch.setattr("notifhist.store.database.sqlite._BUSY_TIMEOUT_S", 0.05)
     database = open_database(sqlite_database)
-    lease(database)
+    ensure_connected(database)
     with database.writing():
         error = write_elsewhere(database).exception(timeout=10)
     assert isinstance(error, peewee.OperationalError)
@@ -315,8 +315,8 @@ def be_rolled_back_by_sqlite(database: SqliteDatabase) -> None:
 def lose_the_connection(database: SqliteDatabase) -> None:
     with pytest.raises(peewee.PeeweeException), database.writing():
         connection_of(database).close()
-    give_up(database)
-    lease(database)
+    discard_connection(database)
+    ensure_connected(database)
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_who_fails_to_write_keeps_nobody_from_it(
     monkeypatch.setattr("notifhist.store.database.sqlite._BUSY_TIMEOUT_S", 0.2)
     database = open_database(sqlite_database)
     assert isinstance(database, SqliteDatabase)
-    lease(database)
+    ensure_connected(database)
     fail(database)
     write_elsewhere(database).result(timeout=10)
     assert count(database) == 1
@@ -343,7 +343,7 @@ def test_without_a_connection_nothing_is_written(sqlite_database: str) -> None:
 
 def test_writing_takes_the_lock_at_once(sqlite_database: str) -> None:
     database = open_database(sqlite_database)
-    lease(database)
+    ensure_connected(database)
     path = sqlite_database.removeprefix("sqlite:///")
     with closing(sqlite3.connect(path, timeout=0)) as other:
         with database.writing(), pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -359,7 +359,7 @@ def test_a_file_that_is_no_database_is_unreachable(tmp_path: Path) -> None:
     path.write_text("no database, but text that is longer than the header of one " * 20)
     database = open_database(f"sqlite:///{path}")
     with pytest.raises(peewee.DatabaseError) as raised:
-        lease(database)
+        ensure_connected(database)
     assert is_unreachable(raised.value)
 
 
@@ -368,13 +368,13 @@ def test_a_file_that_is_no_database_is_unreachable(tmp_path: Path) -> None:
 
 def test_a_postgresql_connection_that_was_cut_off_is_replaced(postgres_database: str) -> None:
     database = open_database(postgres_database)
-    lease(database)
+    ensure_connected(database)
     assert isinstance(database, PostgresqlDatabase)
     pid = connection_of(database).info.backend_pid
     with psycopg.connect(postgres_database, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s)", (pid,))
     database._used.at = 0.0  # as if the connection had been idle for long
-    lease(database)
+    ensure_connected(database)
     assert connection_of(database).info.backend_pid != pid
     assert count(database) == 0
     database.close()
@@ -383,14 +383,14 @@ def test_a_postgresql_connection_that_was_cut_off_is_replaced(postgres_database:
 def test_a_postgresql_server_that_is_not_there_is_unreachable() -> None:
     database = open_database("postgresql://127.0.0.1:1/none")
     with pytest.raises(peewee.OperationalError) as raised:
-        lease(database)
+        ensure_connected(database)
     assert is_unreachable(raised.value)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
 def test_both_schemes_of_postgresql_are_taken(scheme: str, postgres_database: str) -> None:
     database = open_database(postgres_database.replace("postgresql", scheme, 1))
-    lease(database)
+    ensure_connected(database)
     assert count(database) == 0
     database.close()
 

@@ -8,7 +8,7 @@ from notifhist.clock import Clock
 from notifhist.config import ConfigError
 from notifhist.schemas.document import Document
 from notifhist.store import keys
-from notifhist.store.database import Database, lease, open_database
+from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.history import reading as history
 from notifhist.store.runs import recording as runs
 from notifhist.transfer import demo
@@ -56,7 +56,7 @@ def test_an_interrupted_demo_goes_on_where_it_stopped(
 
 def _undisturbed(empty: Path) -> tuple[int, int]:
     db = open_database(f"sqlite:///{empty}")
-    lease(db)
+    ensure_connected(db)
     demo.prepare(db, Clock(NOW_MS), silent)
     loaded = history.count_items(db), runs.count_runs(db)
     db.close()

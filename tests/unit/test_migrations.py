@@ -23,7 +23,7 @@ from notifhist.schemas.query import RunsQuery
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 from notifhist.store import migrations
 from notifhist.store.counts import keeping as run_counts
-from notifhist.store.database import Database, lease, migrate, open_database, pending_migrations
+from notifhist.store.database import Database, ensure_connected, migrate, open_database, pending_migrations
 from notifhist.store.models import (
     ApiKeyRow,
     HistoryItemRow,
@@ -48,7 +48,7 @@ RUNS = "/api/v1/notifications/logs/run"
 def migrate_when_all_are_ready(url: str, start: Any) -> list[str]:
     database = open_database(url, create=True)
     start.wait(timeout=60)
-    lease(database)
+    ensure_connected(database)
     applied = migrate(database)
     database.close()
     return applied

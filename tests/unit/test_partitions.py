@@ -14,7 +14,7 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
 from notifhist.store import partitions
 from notifhist.store.bulk import store_items
-from notifhist.store.database import Database, PostgresqlDatabase, lease, migrate, open_database
+from notifhist.store.database import Database, PostgresqlDatabase, ensure_connected, migrate, open_database
 from notifhist.store.history.expiry import count_expired, purge
 from notifhist.store.history.reading import all_items, count_items
 from notifhist.store.history.recording import record_items, replace_item
@@ -33,7 +33,7 @@ THIS_WEEK = NOW_MS // WEEK_MS
 @pytest.fixture
 def db(empty_postgres_url: str) -> Iterator[PostgresqlDatabase]:
     database = open_database(empty_postgres_url)
-    lease(database)
+    ensure_connected(database)
     migrate(database)
     assert isinstance(database, PostgresqlDatabase)
     yield database
@@ -95,7 +95,7 @@ def test_items_are_kept_where_no_partition_can_be_made(
     execute(db, "CREATE ROLE recorder LOGIN")
     execute(db, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO recorder")
     poor = open_database(empty_postgres_url.replace("postgres:@", "recorder@"))
-    lease(poor)
+    ensure_connected(poor)
     record(poor, item_at(NOW_MS))
     record(poor, item_at(NOW_MS, 1))
     poor.close()
@@ -109,7 +109,7 @@ def test_items_are_kept_where_no_partition_can_be_made(
 
 def test_a_partition_that_is_made_elsewhere_is_found(db: PostgresqlDatabase, empty_postgres_url: str) -> None:
     other = open_database(empty_postgres_url)
-    lease(other)
+    ensure_connected(other)
     record(other, item_at(NOW_MS))
     other.close()
     record(db, item_at(NOW_MS, 1))
@@ -124,7 +124,7 @@ def test_many_who_record_into_a_new_week_at_once_all_do(
     def send(number: int) -> None:
         own: Any = open_database(empty_postgres_url)  # as a process of its own: it knows of no partition
         try:
-            lease(own)
+            ensure_connected(own)
             for n in range(10):
                 record(own, item_at(NOW_MS - n * WEEK_MS // 3, number))
         except BaseException as error:  # noqa: BLE001 - told by the test's own thread

@@ -88,7 +88,7 @@ def _mark_split(db: Database, table: CountedTable, tenant_id: int, shift: int, p
         for part in parts
     ]
     if marks:
-        update = f"UPDATE {table.counts.name} SET split_mask = split_mask | :mask"  # noqa: S608 - our own names
+        update = f"UPDATE {table.counts.name} SET split_mask = split_mask | :mask"
         db.execute_many(f"{update} WHERE {_WHOLE_BUCKET}", marks)
 
 
@@ -100,12 +100,13 @@ def _recorded(db: Database, table: CountedTable, tenant_id: int, bucket: int, sh
     return Counter({(part << finer, tuple(codes)): number for part, *codes, number in found})
 
 
-_WHOLE_BUCKET = "tenant_id = :tenant_id AND shift = :shift AND bucket = :bucket AND first_filter = 0 AND second_filter = 0"
+_WHOLE_BUCKET = """tenant_id = :tenant_id AND shift = :shift AND bucket = :bucket
+    AND first_filter = 0 AND second_filter = 0"""
 
 
 @cache
 def _whole_bucket_sql(table: CountedTable) -> str:
-    return f"SELECT split_mask, {', '.join(PARTS)} FROM {table.counts.name} WHERE {_WHOLE_BUCKET}"  # noqa: S608
+    return f"SELECT split_mask, {', '.join(PARTS)} FROM {table.counts.name} WHERE {_WHOLE_BUCKET}"
 
 
 @cache
@@ -113,4 +114,4 @@ def _recorded_sql(table: CountedTable) -> str:
     codes = ", ".join(table.codes)
     return f"""SELECT date_created >> :finer, {codes}, count(*) FROM {table.name}
     WHERE tenant_id = :tenant_id AND date_created >= :begin AND date_created < :end
-    GROUP BY 1, {codes}"""  # noqa: S608
+    GROUP BY 1, {codes}"""

@@ -19,7 +19,7 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
 from notifhist.store.equality import equal_json
 from notifhist.store.models import TenantRow
-from notifhist.store.recording import Stored
+from notifhist.store.recording import Stored, recorder_of
 from notifhist.store.tenants import ensure_tenant
 
 _READ_BATCH = 500
@@ -37,7 +37,9 @@ class CountedDraft:
     ) -> None:
         self.recorder, self.owner, self._ordinal = recorder, owner, ordinal
         self._record = recorder.filled(record, now_ms)
-        self._filled = [name for name in self._record if name not in record]
+        self._filled = [
+            name for name, value in self._record.items() if name not in record and value is not None
+        ]
         self.id: int | None = record.get("id")
 
     @property
@@ -66,11 +68,12 @@ class CountedDraft:
             return True
         there, own = orjson.loads(stored), orjson.loads(self.document)
         members = [self.recorder.members[name] for name in self._filled]
-        return equal_json(there, own | {name: there[name] for name in members if name in there})
+        return equal_json(there, own | {name: there[name] for name in members})
 
     def render(self) -> None:
-        """Make the row now, instead of when it is stored."""
+        """Make the row now, instead of when it is stored, and let go of the record."""
         _ = self.row
+        self._record = {}
 
 
 class CountedRecorder:
@@ -90,11 +93,15 @@ class CountedRecorder:
         self.members = {name: field.data_key or name for name, field in resource.document.fields.items()}
         """The members' JSON names by the schema's names."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a reference: there is one recorder of a resource in each process."""
+        return recorder_of, (self.resource.name,)
+
     def filled(self, record: Record, now_ms: int) -> Record:
         """Return the record with the members that are always there."""
         date_created = record.get("date_created", now_ms)
         dates = {"date_created": date_created, "date_updated": date_created}
-        return dict.fromkeys(self.resource.document.fields) | self._defaults | dates | record
+        return {**dict.fromkeys(self.resource.document.fields), **self._defaults, **dates, **record}
 
     def draft(self, owner: Any, document: Record, now_ticks: int, ordinal: int = 0) -> CountedDraft:
         """Return the record with what it leaves out filled in."""
@@ -190,7 +197,7 @@ class CountedRecorder:
 
     def count(self, db: Database) -> int:
         """Return how many records there are."""
-        return int(rows(db, f"SELECT count(*) FROM {self.table.name}")[0][0])  # noqa: S608 - our own name
+        return int(rows(db, f"SELECT count(*) FROM {self.table.name}")[0][0])
 
 
 def _find(db: Database, table: CountedTable, tenant_id: int, ids: Sequence[int]) -> dict[int, str]:
@@ -213,12 +220,12 @@ def _sql(table: CountedTable, name: str) -> str:
     is_it = "tenant_id = :tenant_id AND id = :id"
     of_name = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant) AND id = :id"
     texts = {
-        "get": f"SELECT document FROM {table.name} WHERE {of_name}",  # noqa: S608 - our own names
-        "known": f"SELECT date_created, {', '.join(table.codes)} FROM {table.name} WHERE {is_it}",  # noqa: S608
-        "last": f"SELECT id FROM {table.name} WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1",  # noqa: S608
+        "get": f"SELECT document FROM {table.name} WHERE {of_name}",
+        "known": f"SELECT date_created, {', '.join(table.codes)} FROM {table.name} WHERE {is_it}",
+        "last": f"SELECT id FROM {table.name} WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1",
         "from": f"""SELECT id, document FROM {table.name} WHERE tenant_id = :tenant_id AND id >= :from_id
-            ORDER BY id LIMIT {_READ_BATCH + 1}""",  # noqa: S608
+            ORDER BY id LIMIT {_READ_BATCH + 1}""",
         "find": f"""SELECT record.id, record.document FROM {{given}} JOIN {table.name} AS record
-            ON record.tenant_id = given.tenant_id AND record.id = given.id""",  # noqa: S608
+            ON record.tenant_id = given.tenant_id AND record.id = given.id""",
     }
     return texts[name]

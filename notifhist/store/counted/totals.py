@@ -182,4 +182,4 @@ def _sums_sql(dialect: type[Database], table: CountedTable, buckets: int, firsts
     FROM wanted CROSS JOIN {counts} AS whole CROSS JOIN {counts} AS part
     WHERE {at.format("whole")} AND whole.first_filter = 0 AND whole.second_filter = 0
     AND {at.format("part")} AND part.first_filter IN ({first}) AND part.second_filter IN ({second})
-    GROUP BY n) AS counted"""  # noqa: S608 - our own names
+    GROUP BY n) AS counted"""

@@ -7,7 +7,7 @@ in which the engines differ. The members that return SQL return text for `sql.ro
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 TRIGRAM = 3
 """How many characters a searched text must have for an index to find it."""
@@ -37,7 +37,7 @@ def or_add(table: Table) -> str:
 class Database(Protocol):
     """A database; each thread has a connection of its own."""
 
-    pieces_of: ClassVar[int]
+    pieces_of: int
     """How many documents of a page one statement joins: fewer take less memory, and more statements."""
 
     def connect(self, reuse_if_open: bool = False) -> bool:

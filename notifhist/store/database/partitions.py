@@ -52,9 +52,9 @@ class Partitions:
         the default partition takes every item.
         """
         for week in sorted({each // WEEK_TICKS for each in ticks}):
-            if time.monotonic() >= self._known_until.get(week, 0.0):
-                if week in _weeks_around(now_ticks, oldest_ms):
-                    self._known_until[week] = self._find_or_make(week)
+            is_due = time.monotonic() >= self._known_until.get(week, 0.0)
+            if is_due and week in _weeks_around(now_ticks, oldest_ms):
+                self._known_until[week] = self._find_or_make(week)
 
     def exists(self, week: int) -> bool:
         """Say whether the week has a partition."""
@@ -116,7 +116,7 @@ class Partitions:
                 "LOCK TABLE ONLY history_item IN SHARE ROW EXCLUSIVE MODE",
                 _lock_timeout(_READERS_WAIT),
                 "LOCK TABLE ONLY history_item IN ACCESS EXCLUSIVE MODE",
-                f"WITH moved AS (DELETE FROM {OTHER} WHERE ticks >= {begin} AND ticks < {end} RETURNING *) "  # noqa: S608
+                f"WITH moved AS (DELETE FROM {OTHER} WHERE ticks >= {begin} AND ticks < {end} RETURNING *) "
                 f"INSERT INTO {name} SELECT * FROM moved",
                 f"ALTER TABLE history_item ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})",
             )

@@ -145,12 +145,12 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         if rows:
             names = list(rows[0])
             values = ", ".join(f":{name}" for name in names)
-            self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", rows)  # noqa: S608
+            self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", rows)
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         """Replace a record."""
         changes = ", ".join(f"{name} = :{name}" for name in row)
-        update = f"UPDATE {table} SET {changes} WHERE tenant_id = :tenant_id AND id = :id"  # noqa: S608
+        update = f"UPDATE {table} SET {changes} WHERE tenant_id = :tenant_id AND id = :id"
         self.execute_sql(_named(update), row)  # type: ignore[no-untyped-call]
 
     @staticmethod

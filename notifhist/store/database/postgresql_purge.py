@@ -13,23 +13,23 @@ _FEW_ITEMS = 10_000
 def count_expired(db: Database, partitions: Partitions, before: int) -> int:
     """See Database."""
     tables = [name_of(week) for week in _expired_weeks(partitions, before)]
-    in_weeks = sum(_count(db, f"SELECT count(*) FROM {table}") for table in tables)  # noqa: S608 - our own names
-    in_other = _count(db, f"SELECT count(*) FROM {OTHER} WHERE ticks < :before", before=before)  # noqa: S608
+    in_weeks = sum(_count(db, f"SELECT count(*) FROM {table}") for table in tables)
+    in_other = _count(db, f"SELECT count(*) FROM {OTHER} WHERE ticks < :before", before=before)
     return in_weeks + in_other + _count_few(db, partitions, before)
 
 
 def purge(db: Database, partitions: Partitions, before: int, batch: int) -> Iterator[int]:
     """See Database. Raises OperationalError where a week is in use all the time."""
     for week in _expired_weeks(partitions, before):
-        items = _count(db, f"SELECT count(*) FROM {name_of(week)}")  # noqa: S608
+        items = _count(db, f"SELECT count(*) FROM {name_of(week)}")
         partitions.drop(week)
         yield items
     if _count_few(db, partitions, before):
         week_table = name_of(before // WEEK_TICKS)
-        yield changed(db, f"DELETE FROM {week_table} WHERE ticks < :before", before=before)  # noqa: S608
+        yield changed(db, f"DELETE FROM {week_table} WHERE ticks < :before", before=before)
     key = "series_id, ticks, clock_and_node"
-    some = f"SELECT {key} FROM {OTHER} WHERE ticks < :before ORDER BY ticks LIMIT :batch"  # noqa: S608
-    delete = f"DELETE FROM {OTHER} WHERE ({key}) IN ({some})"  # noqa: S608
+    some = f"SELECT {key} FROM {OTHER} WHERE ticks < :before ORDER BY ticks LIMIT :batch"
+    delete = f"DELETE FROM {OTHER} WHERE ({key}) IN ({some})"
     deleted = batch
     while deleted == batch:
         deleted = changed(db, delete, before=before, batch=batch)
@@ -45,8 +45,8 @@ def _count_few(db: Database, partitions: Partitions, before: int) -> int:
     week = before // WEEK_TICKS
     if not partitions.exists(week):
         return 0
-    some = f"SELECT 1 FROM {name_of(week)} WHERE ticks < :before LIMIT :limit"  # noqa: S608
-    count = _count(db, f"SELECT count(*) FROM ({some}) AS few", before=before, limit=_FEW_ITEMS + 1)  # noqa: S608
+    some = f"SELECT 1 FROM {name_of(week)} WHERE ticks < :before LIMIT :limit"
+    count = _count(db, f"SELECT count(*) FROM ({some}) AS few", before=before, limit=_FEW_ITEMS + 1)
     return count if count <= _FEW_ITEMS else 0
 
 

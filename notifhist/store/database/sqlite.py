@@ -217,7 +217,7 @@ class SqliteDatabase(peewee.SqliteDatabase):
     def given(self, columns: Mapping[str, str]) -> str:
         """Return the table of `:given`, a JSON array of rows."""
         extracted = ", ".join(f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(columns))
-        return f"(SELECT {extracted} FROM json_each(:given)) AS given"  # noqa: S608 - our own names, as below
+        return f"(SELECT {extracted} FROM json_each(:given)) AS given"
 
     def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
         """Return rows as a JSON array."""
@@ -250,16 +250,16 @@ class SqliteDatabase(peewee.SqliteDatabase):
         if not rows:
             return
         low = int(str(rows[0]["tenant_id"])) << _NUMBER_BITS
-        last = f"SELECT number FROM {table} WHERE number BETWEEN ? AND ? ORDER BY number DESC LIMIT 1"  # noqa: S608
+        last = f"SELECT number FROM {table} WHERE number BETWEEN ? AND ? ORDER BY number DESC LIMIT 1"
         found = self.execute_sql(last, (low, low + (1 << _NUMBER_BITS) - 1)).fetchone()
         greatest = found[0] if found else low
         numbered = [{"number": greatest + n, **row} for n, row in enumerate(rows, start=1)]
         names = list(numbered[0])
         values = ", ".join(f":{name}" for name in names)
-        self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", numbered)  # noqa: S608
+        self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", numbered)
         self.execute_many(
             f"INSERT INTO {table}_search (rowid, text) VALUES (:number, :search_text)", numbered
-        )  # noqa: S608
+        )
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         """Replace the record; its old text must be given to take it out of the index."""
@@ -269,8 +269,8 @@ class SqliteDatabase(peewee.SqliteDatabase):
         )
         self.execute_sql(f"{forget} FROM {table} {is_it}", row)
         changes = ", ".join(f"{name} = :{name}" for name in row)
-        self.execute_sql(f"UPDATE {table} SET {changes} {is_it}", row)  # noqa: S608
-        index = f"INSERT INTO {table}_search (rowid, text) SELECT number, search_text FROM {table}"  # noqa: S608
+        self.execute_sql(f"UPDATE {table} SET {changes} {is_it}", row)
+        index = f"INSERT INTO {table}_search (rowid, text) SELECT number, search_text FROM {table}"
         self.execute_sql(f"{index} {is_it}", row)
 
     @staticmethod
@@ -283,12 +283,12 @@ class SqliteDatabase(peewee.SqliteDatabase):
         """Return the condition that the index has the record's number, among the tenant's numbers."""
         phrase = f"""'"' || replace({text}, '"', '""') || '"'"""
         numbers = f"rowid BETWEEN {tenant_id} << {_NUMBER_BITS} AND (({tenant_id} + 1) << {_NUMBER_BITS}) - 1"
-        return f"number IN (SELECT rowid FROM {table}_search WHERE text MATCH {phrase} AND {numbers})"  # noqa: S608
+        return f"number IN (SELECT rowid FROM {table}_search WHERE text MATCH {phrase} AND {numbers})"
 
     def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
         """Return how many records `found` finds: the index counts them exactly."""
         phrase, low = '"' + text.replace('"', '""') + '"', tenant_id << _NUMBER_BITS
-        counted = f"SELECT count(*) FROM {table}_search WHERE text MATCH ? AND rowid BETWEEN ? AND ?"  # noqa: S608
+        counted = f"SELECT count(*) FROM {table}_search WHERE text MATCH ? AND rowid BETWEEN ? AND ?"
         count: int = self.execute_sql(counted, (phrase, low, low + (1 << _NUMBER_BITS) - 1)).fetchone()[0]
         return count
 

@@ -1,6 +1,6 @@
 """What is stored of an item, and how items of many checks are recorded together."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from notifhist.errors import ApiError, BadRequest, ItemConflict
@@ -10,6 +10,7 @@ from notifhist.schemas.item_ids import ItemKey, complete, id_of, key_of
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.resources import ITEMS
 from notifhist.serializers import as_json, as_xml
+from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
 from notifhist.store.database import Database, Table
 from notifhist.store.database.sql import rows
 from notifhist.store.equality import equal_texts
@@ -31,6 +32,14 @@ _MAX_XML_RATIO = 8
 _FIND = """SELECT given.series_id, given.ticks, given.clock_and_node, document FROM {given}
 JOIN history_item AS item ON item.series_id = given.series_id AND item.ticks = given.ticks
     AND item.clock_and_node = given.clock_and_node"""
+
+_READ_BATCH = 500
+_BEFORE_ALL = (-(2**63), -(2**63))
+_NEXT = f"""SELECT ticks, clock_and_node, document FROM history_item
+WHERE series_id = :series_id AND (ticks, clock_and_node) > (:ticks, :clock_and_node)
+ORDER BY ticks, clock_and_node LIMIT {_READ_BATCH}"""
+_ALL_SERIES = """SELECT series.id, tenant.name, entity_id, alarm_id, check_id
+FROM series JOIN tenant ON tenant.id = series.tenant_id ORDER BY series.tenant_id, series.id"""
 
 RowKey = tuple[Any, ...]
 """The values of KEY."""
@@ -130,6 +139,20 @@ class ItemRecorder:
         found = _find(db, {key for key in keys if key[0] is not None})
         return [found.get(key) for key in keys]
 
+    def all(self, db: Database) -> Iterator[tuple[CheckPath, StoredDocument]]:
+        """Yield every check and item, expired or not, series by series and oldest first; memory stays flat."""
+        for series_id, *ids in rows(db, _ALL_SERIES):
+            check = CheckPath(*ids)
+            after = ItemKey(*_BEFORE_ALL)
+            while found := rows(db, _NEXT, series_id=series_id, **values_of(after)):
+                for _, _, document in found:
+                    yield check, StoredDocument(StoredForm.JSON, encoded(document))
+                after = ItemKey(*found[-1][:2])
+
+    def count(self, db: Database) -> int:
+        """Return how many items there are, expired or not."""
+        return int(rows(db, "SELECT count(*) FROM history_item")[0][0])
+
     def store(self, db: Database, drafts: Sequence[ItemDraft]) -> list[Stored]:
         """Insert those that are not there; return what is there then."""
         series = ensure_series(db, {draft.owner for draft in drafts})
@@ -167,6 +190,6 @@ def _find(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
     return {key: document for *key_values, document in found for key in [tuple(key_values)]}
 
 
-def sort_key(key: ItemKey) -> dict[str, int]:
+def values_of(key: ItemKey) -> dict[str, int]:
     """Return the values of an item's key by column."""
     return {"ticks": key.ticks, "clock_and_node": key.clock_and_node}

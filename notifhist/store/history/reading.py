@@ -4,7 +4,6 @@ Times are ms since the epoch, UTC; `oldest_ms` is the time before which everythi
 nothing ever does. Contract: docs/contract.md, "Items" and "Time series and pages".
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,10 +15,9 @@ from notifhist.serializers.as_xml import MAPPING_VERSION
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
-from notifhist.store.history.items import sort_key
+from notifhist.store.history.items import values_of
 from notifhist.store.history.series import SERIES_ID, TENANT_ID, alarm_digest, check_values
 
-_READ_BATCH = 500
 _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
 
 _CURRENT_XML = f"CASE WHEN xml_version = {MAPPING_VERSION} THEN xml END"
@@ -27,7 +25,7 @@ _CURRENT_XML = f"CASE WHEN xml_version = {MAPPING_VERSION} THEN xml END"
 _STORED = {StoredForm.JSON: ("document", ","), StoredForm.XML: (_CURRENT_XML, "")}
 """Each form's text of an item, and what separates those of a page."""
 
-_CHECKS = f"SELECT id, check_id FROM series WHERE tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest"  # noqa: S608
+_CHECKS = f"SELECT id, check_id FROM series WHERE tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest"
 _HAS_ITEMS = (
     "SELECT ticks FROM history_item WHERE series_id = :series_id AND ticks >= :low ORDER BY ticks LIMIT 1"
 )
@@ -37,11 +35,6 @@ _ITEM = {
     StoredForm.JSON: f"SELECT document, NULL {_OF_ITEM}",
     StoredForm.XML: f"SELECT {_CURRENT_XML}, document {_OF_ITEM}",
 }
-_NEXT = f"""SELECT ticks, clock_and_node, document FROM history_item
-WHERE series_id = :series_id AND (ticks, clock_and_node) > (:ticks, :clock_and_node)
-ORDER BY ticks, clock_and_node LIMIT {_READ_BATCH}"""
-_ALL_SERIES = """SELECT series.id, tenant.name, entity_id, alarm_id, check_id
-FROM series JOIN tenant ON tenant.id = series.tenant_id ORDER BY series.tenant_id, series.id"""
 
 
 @dataclass(frozen=True)
@@ -130,7 +123,7 @@ def _page_sql(dialect: type[Database], reverse: bool, form: StoredForm) -> str:
         SELECT ticks, clock_and_node FROM history_item {where} {order} LIMIT 1 OFFSET :limit)
     SELECT {dialect.joined("page.text", separator)}, count(*), {texts},
         (SELECT ticks FROM after), (SELECT clock_and_node FROM after)
-    FROM (SELECT {text} AS text FROM history_item {where} {order} LIMIT :limit) AS page"""  # noqa: S608
+    FROM (SELECT {text} AS text FROM history_item {where} {order} LIMIT :limit) AS page"""
 
 
 def get_item(
@@ -142,28 +135,16 @@ def get_item(
 ) -> StoredDocument:
     """Return one item, as JSON where it is not stored in `form`; one index seek. Raises NotFound."""
     key = key_or_not_found(item_id)
-    if key.ticks >= low_ticks(oldest_ms):
-        if found := first(db, _ITEM[form], **check_values(check), **sort_key(key)):
-            if found[0] is not None:
-                return StoredDocument(form, encoded(found[0]))
-            return StoredDocument(StoredForm.JSON, encoded(found[1]))
-    raise NotFound("No such item.", f"{item_id} is not in this check's history.")
-
-
-def all_items(db: Database) -> Iterator[tuple[CheckPath, StoredDocument]]:
-    """Yield every check and item, expired or not, series by series and oldest first; memory stays flat."""
-    for series_id, *ids in rows(db, _ALL_SERIES):
-        check = CheckPath(*ids)
-        after = ItemKey(_MIN_BIGINT, _MIN_BIGINT)
-        while found := rows(db, _NEXT, series_id=series_id, **sort_key(after)):
-            for _, _, document in found:
-                yield check, StoredDocument(StoredForm.JSON, encoded(document))
-            after = ItemKey(*found[-1][:2])
-
-
-def count_items(db: Database) -> int:
-    """Return how many items there are, expired or not."""
-    return int(rows(db, "SELECT count(*) FROM history_item")[0][0])
+    is_shown = key.ticks >= low_ticks(oldest_ms)
+    found = first(db, _ITEM[form], **check_values(check), **values_of(key)) if is_shown else None
+    if found is None:
+        raise NotFound("No such item.", f"{item_id} is not in this check's history.")
+    text, json = found
+    return (
+        StoredDocument(StoredForm.JSON, encoded(json))
+        if text is None
+        else StoredDocument(form, encoded(text))
+    )
 
 
 def key_or_not_found(item_id: str) -> ItemKey:

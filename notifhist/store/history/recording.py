@@ -15,15 +15,15 @@ from notifhist.schemas.item_ids import ItemKey, key_of
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
 from notifhist.store.database.sql import changed, first
-from notifhist.store.history.items import TABLE, TEXTS, Texts, sort_key, texts_of
+from notifhist.store.history.items import TABLE, TEXTS, Texts, texts_of, values_of
 from notifhist.store.history.reading import key_or_not_found, low_ticks
 from notifhist.store.history.series import SERIES_ID, check_values, ensure_series
 
 _IS_ITEM = f"series_id = {SERIES_ID} AND ticks = :ticks AND clock_and_node = :clock_and_node"
 _IS_SHOWN = f"{_IS_ITEM} AND ticks >= :low"
-_UPDATE = f"UPDATE history_item SET {', '.join(f'{name} = :{name}' for name in TEXTS)} WHERE {_IS_ITEM}"  # noqa: S608
-_SELECT = f"SELECT document FROM history_item WHERE {_IS_SHOWN}"  # noqa: S608 - our own names
-_DELETE = f"DELETE FROM history_item WHERE {_IS_SHOWN}"  # noqa: S608
+_UPDATE = f"UPDATE history_item SET {', '.join(f'{name} = :{name}' for name in TEXTS)} WHERE {_IS_ITEM}"
+_SELECT = f"SELECT document FROM history_item WHERE {_IS_SHOWN}"
+_DELETE = f"DELETE FROM history_item WHERE {_IS_SHOWN}"
 
 
 def replace_item(
@@ -86,8 +86,8 @@ def _result_of(item: Document, notification_id: str) -> Document:
 
 def _update(db: Database, check: CheckPath, key: ItemKey, texts: Texts) -> int:
     """Replace what is stored of an item; return whether it is there, as 0 or 1."""
-    return changed(db, _UPDATE, **check_values(check), **sort_key(key), **texts._asdict())
+    return changed(db, _UPDATE, **check_values(check), **values_of(key), **texts._asdict())
 
 
 def _values(check: CheckPath, key: ItemKey, oldest_ms: int | None) -> Mapping[str, Any]:
-    return {**check_values(check), **sort_key(key), "low": low_ticks(oldest_ms)}
+    return {**check_values(check), **values_of(key), "low": low_ticks(oldest_ms)}

@@ -18,7 +18,7 @@ _NUMBER_BITS = 32
 
 TENANT_ID = "(SELECT id FROM tenant WHERE name = :tenant)"
 _FIND = (
-    f"SELECT id FROM series WHERE tenant_id = {TENANT_ID} "  # noqa: S608 - our own names, as below
+    f"SELECT id FROM series WHERE tenant_id = {TENANT_ID} "
     "AND alarm_digest = :alarm_digest AND check_id = :check_id"
 )
 SERIES_ID = f"({_FIND})"
@@ -50,7 +50,7 @@ def find_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, 
         db,
         f"""SELECT given.n, series.id FROM {db.given(_GIVEN)} JOIN tenant ON tenant.name = given.tenant
         JOIN series ON series.tenant_id = tenant.id AND series.alarm_digest = given.digest
-            AND series.check_id = given.check_id""",  # noqa: S608
+            AND series.check_id = given.check_id""",
         given=db.given_value(_GIVEN, values),
     )
     return {numbered[n]: series_id for n, series_id in found_rows}

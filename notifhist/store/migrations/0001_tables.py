@@ -1,4 +1,4 @@
-"""All tables. Keys begin with the tenant's number, so that a cluster can spread them: docs/adr/0018-one-migration.md."""
+"""All tables. Keys begin with the tenant's number, so that a cluster can spread them (docs/adr/0018)."""
 
 from peewee import Database, SqliteDatabase
 from playhouse.migrate import SchemaMigrator
