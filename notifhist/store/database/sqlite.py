@@ -20,6 +20,8 @@ class SqliteDatabase(SqliteFile):
     """SQLite; see Database."""
 
     pieces_of = 500
+    has_replicas = False
+    runs_in_process = True
 
     def named(self, text: str) -> str:
         """Return `text`: SQLite knows `:name`."""
