@@ -1,17 +1,23 @@
-"""Databases without tables, for what makes tables."""
+"""Databases without tables, for what makes tables; a clock to set, and a counter that goes by it."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
+from notifhist.clock import Clock
+from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import Database, lease, open_database
+from notifhist.store.request_counts import MachineCounter
+
+NOW_MS = 1_320_885_544_875
 
 
 @pytest.fixture
 def empty_postgres_url(postgres_url: str) -> Iterator[str]:
     """The URL of a PostgreSQL database of the test's own, without tables."""
+    import psycopg
+
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE empty_notifhist")
         yield postgres_url.replace("/postgres?", "/empty_notifhist?")
@@ -34,3 +40,22 @@ def empty(empty_url: str) -> Iterator[Database]:
     lease(database)
     yield database
     database.close()
+
+
+class SettableClock(Clock):
+    """A clock that stands still at `at_ms` (ms since the epoch, UTC), until it is set again."""
+
+    at_ms = NOW_MS
+
+    def now_ticks(self) -> int:
+        return self.at_ms * TICKS_PER_MS
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+def counter(tmp_path: Path, clock: SettableClock) -> MachineCounter:
+    return MachineCounter(tmp_path / "counts", clock)
