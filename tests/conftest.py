@@ -30,8 +30,24 @@ TENANT = "123456"
 MIGRATIONS = sorted(path.stem for path in Path(migrations.__file__).parent.glob("[0-9]*.py"))
 """The names of all migrations, in the order in which they are applied."""
 
+_PROCESSES = {"system", "clients"}  # the folders of tests that run the service in processes of its own
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # each commit waits for a disk
 MakeApp = Callable[..., Flask]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out: the tests that need PostgreSQL, and those of the service's processes."""
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if any(str(each).endswith("postgres") for each in params) or not {
+            "postgres_url",
+            "own_postgres",
+        }.isdisjoint(item.fixturenames):
+            item.add_marker("postgres")
+        if item.path.parent.name in _PROCESSES:
+            item.add_marker("processes")
 
 
 @pytest.fixture(scope="session")

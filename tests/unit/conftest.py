@@ -1,5 +1,6 @@
 """Databases without tables, for what makes tables; a clock to set, and a counter that goes by it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from notifhist.clock import Clock
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import Database, lease, open_database
-from notifhist.store.request_counts import MachineCounter
+from notifhist.store.request_counts import MachineCounter, machine_directory
 
 NOW_MS = 1_320_885_544_875
 
@@ -27,10 +28,11 @@ def empty_postgres_url(postgres_url: str) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgres"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database without tables, of each kind; the SQLite file does not exist yet."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/new.db"
-        return
-    yield request.getfixturevalue("empty_postgres_url")
+    url = f"sqlite:///{tmp_path}/new.db"
+    if request.param == "postgres":
+        url = request.getfixturevalue("empty_postgres_url")
+    yield url
+    shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
 @pytest.fixture
