@@ -22,7 +22,7 @@ from notifhist.schemas.item_ids import derived_key, id_of
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
 from notifhist.serializers import from_json, from_xml
-from notifhist.serializers.bodies import load
+from notifhist.serializers.bodies import validate_parsed
 from notifhist.serializers.parsed import MAX_DEPTH, Parsed, list_field
 
 NDJSON = (".ndjson", ".jsonl")
@@ -130,7 +130,7 @@ def _read_line(line: bytes, number: int) -> Record:
     except Malformed as error:  # it counts lines from this one
         raise BadRequest(error.message, f"{error.problem}: column {error.column}.") from None
     is_run = isinstance(value, dict) and "run" in value
-    loaded = load(Parsed(value, False, problems), RUN_LINE if is_run else ITEM_LINE).document
+    loaded = validate_parsed(Parsed(value, False, problems), RUN_LINE if is_run else ITEM_LINE).document
     if is_run:
         return _record(number, Tenant(loaded["tenant"]), loaded["run"])
     place = CheckPath(loaded["tenant"], loaded["entity_id"], loaded["alarm_id"], loaded["check_id"])
@@ -168,12 +168,12 @@ def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) ->
         else:
             own[path] = problem
     envelope = {**parsed.document, name: []} if isinstance(members, list) else parsed.document
-    load(Parsed(envelope, True, own), single, container)
+    validate_parsed(Parsed(envelope, True, own), single, container)
     return [Parsed(member, False, of_members.get(n, {})) for n, member in enumerate(members)]
 
 
 def _read_part(parsed: Parsed, schema: DocumentSchema, place: Place, line: int) -> Record:
-    return _record(line, place, load(parsed, schema).document)
+    return _record(line, place, validate_parsed(parsed, schema).document)
 
 
 def _record(line: int, place: Place, document: Document) -> Record:

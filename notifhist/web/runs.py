@@ -1,28 +1,31 @@
-"""Part B: notification runs. Contract: docs/contract.md, "Notification runs"."""
+"""The runs API: notification runs. Contract: docs/contract.md, "Notification runs"."""
 
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from notifhist.auth import RUNS_EDIT, RUNS_VIEW
-from notifhist.errors import BadRequest
+from notifhist.errors import BadRequest, NotFound, RunConflict
 from notifhist.schemas.fields import INT64, parse_integer
+from notifhist.schemas.query import RUNS_QUERY
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
-from notifhist.store.runs import recording as runs
-from notifhist.web.context import caller, read_body, readable, requires, service, url_here
+from notifhist.serializers.bodies import ExpectedBody
+from notifhist.store.runs import recording
+from notifhist.web.apis import RUNS
+from notifhist.web.context import caller, current_service, read_body, readable_db, url_here
+from notifhist.web.declarations import READ, RECORDED, REPLACED, View
 from notifhist.web.params import runs_query
 from notifhist.web.responses import respond
 
-blueprint = Blueprint("runs", __name__, url_prefix="/api/v1/notifications/logs/run")
+_RUN = "/<run_id>"
 
 
-@blueprint.get("")
-@requires(RUNS_VIEW)
+@View(RUNS, "GET", "", "List the runs of the tenant", RUNS_VIEW, (RUNS_PAGE,), query=RUNS_QUERY)
 def list_runs() -> Response:
     """Answer a page of the tenant's runs."""
     query = runs_query(caller().tenant, request.args)
-    page = runs.list_runs(readable(), query)
+    page = recording.list_runs(readable_db(), query)
     document = {
         "page": query.page,
         "runs": page.runs,
@@ -32,36 +35,46 @@ def list_runs() -> Response:
     return respond(document, RUNS_PAGE)
 
 
-@blueprint.get("/<run_id>")
-@requires(RUNS_VIEW)
+@View(RUNS, "GET", _RUN, "Read a run and its objects", RUNS_VIEW, (RUN,), READ, errors=(NotFound,))
 def get_run(run_id: str) -> Response:
     """Answer one run, its objects included."""
-    run = runs.get_run(readable(), caller().tenant, _number(run_id))
+    run = recording.get_run(readable_db(), caller().tenant, _number(run_id))
     return respond(run, RUN, etag=True)
 
 
-@blueprint.post("")
-@requires(RUNS_EDIT)
+@View(
+    *(RUNS, "POST", "", "Record a run, or all of `runs`", RUNS_EDIT),
+    documents=(RUN, RUNS_CONTAINER),
+    answers=RECORDED,
+    body=ExpectedBody(RUN, RUNS_CONTAINER),
+    errors=(RunConflict,),
+    links=("get_run",),
+)
 def record_runs() -> Response:
-    """Record a run, or all of `runs`."""
-    body = read_body(RUN, RUNS_CONTAINER)
-    given = body.document["runs"] if body.is_container else [body.document]
-    recorded, created = runs.record_runs(service().db, caller().tenant, given, service().clock.now_ms())
-    service().metrics.recorded("run", created)
-    status = HTTPStatus.OK if given and not created else HTTPStatus.CREATED
+    """Record a run, or all of `runs`; 200 where all of them were there already."""
+    body, service = read_body(), current_service()
+    runs = body.document["runs"] if body.is_container else [body.document]
+    recorded, created = recording.record_runs(service.db, caller().tenant, runs, service.clock.now_ms())
+    service.metrics.recorded("run", created)
+    status = HTTPStatus.OK if runs and not created else HTTPStatus.CREATED
     if not body.is_container:
         run = recorded[0]
         return respond(run, RUN, status, location=url_here(str(run["id"])), etag=True)
     return respond({"runs": recorded}, RUNS_CONTAINER, status, location=url_here())
 
 
-@blueprint.put("/<run_id>")
-@requires(RUNS_EDIT)
+@View(
+    *(RUNS, "PUT", _RUN, "Create a run or replace it", RUNS_EDIT),
+    documents=(RUN,),
+    answers=REPLACED,
+    body=ExpectedBody(RUN),
+    links=("get_run",),
+)
 def replace_run(run_id: str) -> Response:
     """Create a run or replace it."""
-    run = _run_of(read_body(RUN).document, _number(run_id))
-    document, created = runs.replace_run(service().db, caller().tenant, run, service().clock.now_ms())
-    service().metrics.recorded("run", int(created))
+    service, run = current_service(), _run_of(read_body().document, _number(run_id))
+    document, created = recording.replace_run(service.db, caller().tenant, run, service.clock.now_ms())
+    service.metrics.recorded("run", int(created))
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     return respond(document, RUN, status, location=url_here() if created else None, etag=True)
 
