@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+import flask
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notifhist.clock import Clock
@@ -28,8 +30,22 @@ _AUTHORITY = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 """What a request line in absolute form has before the path (RFC 9112, 3.2.2)."""
 
 
+class _Request(flask.Request):
+    """A request whose body is never longer than `max_content_length`."""
+
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the body. Raises RequestEntityTooLarge where Werkzeug cuts off what comes in chunks."""
+        data = super().get_data(*args, **kwargs)
+        is_full = len(data) == self.max_content_length and "wsgi.input_terminated" in self.environ
+        if is_full and self.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
+        return data
+
+
 class App(Flask):
     """Flask that serves declared views, and no others."""
+
+    request_class = _Request
 
     def register_api(self, api: Api) -> None:
         """Serve the views of an API below each of its prefixes."""

@@ -124,7 +124,7 @@ def _any_of(description: Description, written: Format, documents: Sequence[Docum
     if written.shape is Shape.TEXT:
         return {"type": "string"}
     any_of = [description.document(each, xml=written.shape is Shape.ELEMENTS) for each in documents]
-    return any_of[0] if len(any_of) == 1 else {"anyOf": any_of}
+    return {"anyOf": any_of} if len(any_of) > 1 else next(iter(any_of), {})
 
 
 def _answer(description: Description, api: Api, prefix: str, view: View, status: int) -> Json:
