@@ -1,5 +1,6 @@
 """The databases: how to open one, and how its tables come to be."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,29 @@ def open_database(url: str, *, create: bool = False, statement_timeout_s: float 
     `statement_timeout_s`: after that a statement is ended (`exceeded_limits`); 0: never.
     Raises ConfigError where the driver is missing.
     """
-    if url.startswith("sqlite:///"):
-        path = url.removeprefix("sqlite:///")
-        return SqliteDatabase(path, create=create, statement_timeout_s=statement_timeout_s)
+    scheme = url.partition(":")[0]
+    return _DIALECTS[scheme](url, create=create, statement_timeout_s=statement_timeout_s)
+
+
+def _open_sqlite(url: str, *, create: bool, statement_timeout_s: float) -> Database:
+    path = url.removeprefix("sqlite:///")
+    return SqliteDatabase(path, create=create, statement_timeout_s=statement_timeout_s)
+
+
+def _open_postgresql(url: str, *, create: bool, statement_timeout_s: float) -> Database:
     try:
         import psycopg  # noqa: F401 - an extra
     except ImportError:
         raise ConfigError("PostgreSQL needs a driver: pip install 'notifhist[postgres]'") from None
     return PostgresqlDatabase(url, statement_timeout_s=statement_timeout_s)
+
+
+_DIALECTS: dict[str, Callable[..., Database]] = {
+    "sqlite": _open_sqlite,
+    "postgresql": _open_postgresql,
+    "postgres": _open_postgresql,
+}
+"""What opens a database, by the scheme of its URL."""
 
 
 def ensure_connected(db: Database) -> None:

@@ -39,6 +39,10 @@ class Database(Protocol):
 
     pieces_of: int
     """How many documents of a page one statement joins: fewer take less memory, and more statements."""
+    has_replicas: bool
+    """Say whether a replica's progress can be compared with the primary's log (`store.replicas`)."""
+    runs_in_process: bool
+    """Say whether the engine runs in this process: then reading threads queue at the GIL."""
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         """Connect this thread."""

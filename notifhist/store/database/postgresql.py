@@ -25,6 +25,8 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     """PostgreSQL, through psycopg 3."""
 
     pieces_of = 250  # psycopg holds each text three times
+    has_replicas = True
+    runs_in_process = False
 
     def __init__(self, url: str, *, statement_timeout_s: float = 0) -> None:
         self._timeout_s = statement_timeout_s

@@ -1,0 +1,52 @@
+"""The command line: `notifhist serve | migrate | keys | load | export | purge`."""
+
+import os
+import sys
+
+import click
+
+from notifhist.cli.keys import keys
+from notifhist.cli.records import export, load, purge
+from notifhist.cli.serving import migrate_command, serve
+from notifhist.config import PREFIX, SETTINGS, ConfigError, hide_password, load_settings
+from notifhist.store.database import ERRORS
+
+
+def _settings_help() -> str:
+    """Return the settings as lines of help."""
+    rows = [f"  {PREFIX}{each.name}={each.default}\n      {each.help}" for each in SETTINGS]
+    return "\b\nSettings, read from the environment, with their defaults:\n" + "\n".join(rows)
+
+
+@click.group(epilog=_settings_help(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="notifhist")
+def cli() -> None:
+    """Keep and serve the history of notifications.
+
+    \b
+    Try it:   notifhist serve --demo
+    Use it:   notifhist keys create --tenant 123456 --role monitoring:creator
+              notifhist serve --bind 0.0.0.0:8000
+    """
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line on standard error and exit code 1."""
+    try:
+        cli()
+    except (ConfigError, UnicodeError) as error:
+        _fail(str(error))
+    except ERRORS as error:
+        url = load_settings(os.environ).database_url
+        _fail(hide_password(f"The database {url} failed: {' '.join(str(error).split())}"))
+    except OSError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(1)
+
+
+for _command in (serve, migrate_command, keys, load, export, purge):
+    cli.add_command(_command)

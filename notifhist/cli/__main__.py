@@ -1,0 +1,5 @@
+"""`python -m notifhist.cli`."""
+
+from notifhist.cli import main
+
+main()

@@ -1,0 +1,97 @@
+"""The commands for API keys."""
+
+import re
+import sys
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from notifhist.auth import GRANTS, ApiKey, new_key
+from notifhist.cli.databases import database
+from notifhist.clock import Clock
+from notifhist.config import MS_PER_DAY
+from notifhist.schemas.fields import PATH_ID, format_instant, is_path_id, parse_instant
+from notifhist.store import keys as stored_keys
+
+_SPAN = re.compile(r"(\d{1,6})([smhd])")
+_SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": MS_PER_DAY}
+
+
+@click.group("keys")
+def keys() -> None:
+    """Create, list and revoke the keys that clients ask with."""
+
+
+@keys.command("create")
+@click.option("--tenant", required=True, help="Whose data the key opens: 1 to 255 characters.")
+@click.option(
+    "--role", "roles", required=True, multiple=True, type=click.Choice(list(GRANTS)), help="May be repeated."
+)
+@click.option("--name", default="", help="To tell it from others, and to revoke it by.")
+@click.option(
+    "--expires", default="", metavar="WHEN", help="An ISO date-time, or a span from now such as 30d or 12h."
+)
+def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> None:
+    """Create a key and print it, this once: only its hash is kept.
+
+    Each monitoring: role includes the one before it, notification-logs:edit includes view.
+
+    Example: notifhist keys create --tenant 123456 --role monitoring:creator --expires 30d
+    """
+    if not is_path_id(tenant):
+        raise click.BadParameter(PATH_ID, param_hint="--tenant")
+    with database(create=True) as (db, settings):
+        now_ms = Clock(settings.now).now_ms()
+        secret, key_id, secret_hash = new_key()
+        expiry = _expiry(expires, now_ms) if expires else None
+        stored_keys.add_key(
+            db,
+            ApiKey(key_id, name or key_id, tenant, tuple(dict.fromkeys(roles)), secret_hash, now_ms, expiry),
+        )
+    click.echo(secret)
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List the keys: everything about them but the keys themselves, revoked and expired ones too."""
+    table = Table("ID", "NAME", "TENANT", "ROLES", "CREATED", "EXPIRES", "REVOKED", box=None)
+    with database() as (db, _):
+        for key in stored_keys.list_keys(db):
+            times = (
+                format_instant(at) if at is not None else "-"
+                for at in (key.created, key.expires, key.revoked)
+            )
+            table.add_row(key.id, key.name, key.tenant, " ".join(key.roles), *times)
+    width = None if sys.stdout.isatty() else 10_000
+    Console(width=width, markup=False, emoji=False, highlight=False).print(table)
+
+
+@keys.command("revoke")
+@click.argument("name_or_id")
+def revoke_key(name_or_id: str) -> None:
+    """Revoke the keys of this name, or the one of this id, at once.
+
+    `notifhist keys list` shows names and ids.
+    """
+    with database() as (db, settings):
+        revoked = stored_keys.revoke_keys(db, name_or_id, Clock(settings.now).now_ms())
+    if not revoked:
+        raise click.ClickException(
+            f"No key {name_or_id!r} that could be revoked; `notifhist keys list` shows them."
+        )
+    click.echo(f"Revoked: {revoked}")
+
+
+def _expiry(text: str, now_ms: int) -> int:
+    """Return when a key expires, ms since the epoch. Raises BadParameter."""
+    if matched := _SPAN.fullmatch(text):
+        expiry = now_ms + int(matched[1]) * _SPAN_MS[matched[2]]
+    else:
+        try:
+            expiry = parse_instant(text)
+        except ValueError as error:
+            raise click.BadParameter(f"{error} Or give a span such as 30d.", param_hint="--expires") from None
+    if expiry <= now_ms:
+        raise click.BadParameter("That is past; give a time to come.", param_hint="--expires")
+    return expiry

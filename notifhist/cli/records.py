@@ -1,0 +1,132 @@
+"""The commands that move records: load, export, purge."""
+
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from notifhist.cli.databases import database
+from notifhist.clock import Clock
+from notifhist.schemas.fields import format_instant
+from notifhist.schemas.query import CheckPath, Tenant
+from notifhist.schemas.resources import ITEMS, RUNS
+from notifhist.server.settings import cpu_count
+from notifhist.store.history import expiry
+from notifhist.transfer.export import count_lines, export_lines
+from notifhist.transfer.files import Destination, owner_problems
+from notifhist.transfer.load import Loader, find_sources
+from notifhist.transfer.progress import progress
+from notifhist.transfer.workers import workers_for
+
+
+@click.command("load")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--tenant", help="Where the records belong, for files that do not lie in a tree like the URLs.")
+@click.option("--entity", help="The items' entity.")
+@click.option("--alarm", help="The items' alarm.")
+@click.option("--check", help="The items' check.")
+@click.option("--skip-bad", is_flag=True, help="Store the valid records of a file that has bad ones too.")
+def load(
+    paths: tuple[Path, ...],
+    tenant: str | None,
+    entity: str | None,
+    alarm: str | None,
+    check: str | None,
+    skip_bad: bool,
+) -> None:
+    """Load files of records, or folders of such files.
+
+    Reads documents as the APIs answer them (.json, .xml: an item, a container of items, a run, a page of
+    runs) and the lines of an export (.ndjson). Documents in a tree like the URLs,
+    TENANT/entities/E/alarms/A/notification_history/C.json or TENANT/api/v1/notifications/logs/run.json,
+    say themselves where they belong; for others the options do: all four of them for items, --tenant for
+    runs.
+
+    A file is checked whole before anything of it is stored, then stored in batches. Loading a file again
+    skips what is there; nothing that is stored is ever changed. So a run needs its id here, and an item
+    its id or its timestamp.
+
+    \b
+    Examples: notifhist load fixtures
+              notifhist load --tenant 123456 --entity enOne --alarm alOne --check chOne list.json
+              notifhist load export.ndjson
+    """
+    sources = list(find_sources(paths, _destination(tenant, entity, alarm, check)))
+    if not sources:
+        raise click.ClickException(
+            "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
+            "--tenant and so on, see --help."
+        )
+    files = [source.path for source in sources]
+    with workers_for(files, cpu_count()) as workers, database(create=True) as (db, settings):
+        loader = Loader(db, Clock(settings.now), workers=workers)
+        try:
+            with progress("Loading") as loader.report:
+                for source in sources:
+                    loader.load(source, skip_bad=skip_bad)
+        finally:
+            for problem in loader.bad:
+                click.echo(problem, err=True)
+            counts = f"Stored {loader.stored}, there already {loader.present}, bad {len(loader.bad)}."
+            click.echo(counts, err=True)
+    if loader.bad and not skip_bad:
+        sys.exit(1)
+
+
+@click.command("export")
+@click.option(
+    "--output", type=click.File("wb", lazy=True), default="-", help="A file; standard output, if not given."
+)
+def export(output: BinaryIO) -> None:
+    """Write every item and run as NDJSON, which `notifhist load` reads; keys are not part of it.
+
+    Example: notifhist export > history.ndjson
+    """
+    with database() as (db, _), progress("Exporting", total=count_lines(db)) as report:
+        for line in export_lines(db):
+            output.write(line)
+            report(1)
+        output.flush()
+
+
+@click.command("purge")
+@click.option(
+    "--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Items deleted at once."
+)
+def purge(batch: int) -> None:
+    """Delete the items that have expired, in small batches that no reader or writer waits for long.
+
+    They are not shown any more; this makes room, and gives it back. Once a day will do. On PostgreSQL, weeks
+    that have expired as a whole are dropped, and of the week in which the retention ends many items stay.
+    """
+    with database() as (db, settings):
+        if settings.retention_ms is None:
+            click.echo("Nothing ever expires: NOTIFHIST_RETENTION_DAYS is 0.")
+            return
+        oldest_ms = Clock(settings.now).now_ms() - settings.retention_ms
+        deleted = 0
+        with progress("Purging", total=expiry.count_expired(db, oldest_ms)) as report:
+            for done in expiry.purge(db, oldest_ms, batch):
+                deleted += done
+                report(done)
+    click.echo(f"Deleted {deleted} items older than {format_instant(oldest_ms)}.")
+
+
+def _destination(
+    tenant: str | None, entity: str | None, alarm: str | None, check: str | None
+) -> Destination | None:
+    """Return where the options say that records belong. Raises UsageError if they say half of it."""
+    of_item = (entity, alarm, check)
+    if tenant is None:
+        if any(each is not None for each in of_item):
+            raise click.UsageError("--entity, --alarm and --check need --tenant.")
+        return None
+    destination = Destination(RUNS, Tenant(tenant))
+    if entity is not None and alarm is not None and check is not None:
+        destination = Destination(ITEMS, CheckPath(tenant, entity, alarm, check))
+    elif any(each is not None for each in of_item):
+        raise click.UsageError("Items need all of --tenant, --entity, --alarm and --check.")
+    if problems := owner_problems(destination.owner):
+        raise click.UsageError(problems)
+    return destination
