@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate, islice, pairwise
 from typing import NamedTuple, Protocol
 
+from notifhist.store.runs.recording import record_runs
+
 from bench.documents import Items
 from bench.documents import runs as make_runs
 from notifhist.schemas.document import Document
@@ -16,7 +18,6 @@ from notifhist.schemas.query import AlarmPath, CheckPath
 from notifhist.schemas.runs import RUN
 from notifhist.store.database import Database
 from notifhist.store.history.recording import record_items
-from notifhist.store.runs.recording import record_runs
 
 TENANT = "bench"
 MS_PER_DAY = 86_400_000

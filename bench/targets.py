@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from notifhist.store.runs.recording import count_runs
+
 from notifhist.store.database import ensure_connected, migrate, open_database
 from notifhist.store.history.reading import count_items
-from notifhist.store.runs.recording import count_runs
 
 
 class Target(Protocol):

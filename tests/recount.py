@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import combinations
 
 from notifhist.store.counts import keeping as run_counts
+
 from notifhist.store.database import RUNS_OF_PARTS, Database
 from notifhist.store.models import NotificationRunRow, RunCountRow
 from notifhist.store.tenants import find_tenant

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from notifhist.store.counts import keeping as run_counts
 
 from notifhist.errors import RunConflict
 from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
 from notifhist.schemas.query import RunsQuery
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
-from notifhist.store.counts import keeping as run_counts
 from notifhist.store.database import Database, ensure_connected
 from notifhist.store.runs import pages as run_pages
 from notifhist.store.runs import recording as runs

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates, validates_schema
+from notifhist.schemas.bulk import ITEM_LINE, RUN_LINE
 
 from notifhist.schemas import validation
-from notifhist.schemas.bulk import ITEM_LINE, RUN_LINE
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import Documents
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
+from notifhist.store.runs.recording import count_runs
 
 from notifhist.schemas.query import CheckPath
 from notifhist.store.history.reading import count_items
-from notifhist.store.runs.recording import count_runs
 from notifhist.transfer.load import find_sources
 from tests.conftest import NOW_MS, TENANT, every_row
 from tests.contract.test_examples import COPIES, assert_answers, assert_is_json, example

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from lxml import etree
+from notifhist.store.runs.recording import record_runs
 
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
 from notifhist.store.history.recording import record_items
-from notifhist.store.runs.recording import record_runs
 from tests.conftest import TENANT, every_row
 from tests.http.helpers import RUNS, item_at
 from tests.system.conftest import FragileDatabase

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from notifhist.store.runs.recording import record_runs
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
@@ -12,7 +13,6 @@ from notifhist.schemas.runs import RUN
 from notifhist.store.database import Database
 from notifhist.store.history.reading import all_items, count_items
 from notifhist.store.history.recording import record_items
-from notifhist.store.runs.recording import record_runs
 from tests.conftest import NOW_MS, TENANT
 from tests.http.helpers import CHECK, get_json, id_at, item_at, post, run_of
 from tests.system.commands import application, client_of, finish, opened, run, start

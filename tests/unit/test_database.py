@@ -17,8 +17,8 @@ from notifhist.store.database import (
     PostgresqlDatabase,
     SqliteDatabase,
     discard_connection,
-    is_unreachable,
     ensure_connected,
+    is_unreachable,
     migrate,
     open_database,
 )

@@ -11,6 +11,8 @@ from urllib.parse import quote
 import orjson
 import pytest
 from flask.testing import FlaskClient
+from notifhist.store.counts import keeping as run_counts
+from notifhist.store.runs.pages import list_runs
 from playhouse.migrations import Runner
 
 from notifhist.auth import ADMIN, RUNS_EDIT, new_key
@@ -22,7 +24,6 @@ from notifhist.schemas.item_ids import key_of
 from notifhist.schemas.query import RunsQuery
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 from notifhist.store import migrations
-from notifhist.store.counts import keeping as run_counts
 from notifhist.store.database import Database, ensure_connected, migrate, open_database, pending_migrations
 from notifhist.store.models import (
     ApiKeyRow,
@@ -32,7 +33,6 @@ from notifhist.store.models import (
     SeriesRow,
     TenantRow,
 )
-from notifhist.store.runs.pages import list_runs
 from notifhist.transfer.export import export_lines
 from tests import plain_xml
 from tests.conftest import MIGRATIONS, authorized

@@ -7,19 +7,19 @@ from typing import Any
 import orjson
 import psycopg
 import pytest
+from notifhist.store.bulk import store_items
+from notifhist.transfer.rows import prepare
 
 from notifhist.config import MS_PER_DAY
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
 from notifhist.store import partitions
-from notifhist.store.bulk import store_items
 from notifhist.store.database import Database, PostgresqlDatabase, ensure_connected, migrate, open_database
 from notifhist.store.history.expiry import count_expired, purge
 from notifhist.store.history.reading import all_items, count_items
 from notifhist.store.history.recording import record_items, replace_item
 from notifhist.transfer.files import Record
-from notifhist.transfer.rows import prepare
 from tests.conftest import NOW_MS
 from tests.http.helpers import item_at
 
