@@ -1,4 +1,4 @@
-"""Who may ask: the form of a key, what is kept of it, and what its roles allow; pure.
+"""API keys: their form, what is stored of them, and what their roles allow; pure.
 
 Source: docs/contract.md, "Who may ask" and "Notification runs".
 """
@@ -30,7 +30,7 @@ _SECRET = re.compile(rf"({KEY_PREFIX}[0-9a-f]{{12}}_)[A-Za-z0-9_-]{{43}}")
 
 
 class ApiKey(NamedTuple):
-    """A key as it is kept: everything but its secret. Times in ms since the epoch, UTC."""
+    """A key as it is stored: everything but its secret. Times in ms since the epoch, UTC."""
 
     id: str
     name: str
@@ -50,12 +50,12 @@ class ApiKey(NamedTuple):
         return any(role in GRANTS.get(own, ()) for own in self.roles)
 
     def has_secret(self, secret: str) -> bool:
-        """Say whether `secret` is this key's, in a time that does not tell how nearly."""
+        """Say whether `secret` is this key's, in a time that does not depend on how much of it is right."""
         return hmac.compare_digest(self.secret_hash, hash_secret(secret))
 
 
 def new_key() -> tuple[str, str, str]:
-    """Return a new key for its owner, its public id, and its secret's hash to keep."""
+    """Return a new key for its owner, its public id, and its secret's hash to store."""
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     return f"{KEY_PREFIX}{key_id}_{secret}", key_id, hash_secret(secret)
 
@@ -67,10 +67,10 @@ def split_key(key: str) -> tuple[str, str] | None:
 
 
 def hide_secrets(text: str) -> str:
-    """Return `text` with the secret of each key in it blotted out: some send keys where none belongs."""
+    """Return `text` with the secret of each key in it blotted out: clients send keys in paths too."""
     return _SECRET.sub(r"\1***", text)
 
 
 def hash_secret(secret: str) -> str:
-    """Return the hash that is kept: plain SHA-256 will do, since the secret has 256 random bits."""
+    """Return the hash that is stored: plain SHA-256 is enough for a secret of 256 random bits."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -15,7 +15,7 @@ _PASSWORD = re.compile(r"(://[^:@\s]*:)\S+(?=@)|(password=)[^&\s]*")
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used; the message names it and says what would do."""
+    """A setting that cannot be used; the message names it and says which values are valid."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _is_postgresql_url(text: str) -> bool:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict
     except ImportError:
-        return True  # to open it will say what is missing
+        return True  # opening it will say that the driver is missing
     try:
         conninfo_to_dict(text)
     except ProgrammingError:
@@ -102,7 +102,7 @@ SETTINGS = (
         "REPLICA_URL",
         "",
         _replica_url,
-        "a read replica of the PostgreSQL: what is read comes from it once it has all that its tenant recorded",
+        "a streaming replica of the PostgreSQL: a tenant reads from it once it has all that the tenant recorded",
     ),
     Setting(
         "STATEMENT_TIMEOUT_S",
@@ -120,13 +120,16 @@ SETTINGS = (
     Setting("QUERY_WINDOW_DAYS", "7", _integer(1, 36_500), "days a query without `from` looks back"),
     Setting("DEFAULT_LIMIT", "50", _integer(1, 1000), "items on a page when `limit` is not given"),
     Setting(
-        "HISTORY_RATE_LIMIT", "50000/day", _rate_limit, "requests of an account to part A; empty: no limit"
+        "HISTORY_RATE_LIMIT",
+        "50000/day",
+        _rate_limit,
+        "requests of an account to the history API; empty: no limit",
     ),
     Setting(
         "RUNS_RATE_LIMIT",
         "1000/minute",
         _rate_limit,
-        "requests of a key to notification runs; empty: no limit",
+        "requests of a key to the runs API; empty: no limit",
     ),
     Setting(
         "RATE_LIMIT_STORAGE",
@@ -138,7 +141,7 @@ SETTINGS = (
         "TRUSTED_PROXIES",
         "0",
         _integer(0, 100),
-        "how many proxies in front to believe X-Forwarded-* from; 0 believes nobody",
+        "how many proxies stand in front, whose X-Forwarded-* headers are believed; 0: none",
     ),
 )
 

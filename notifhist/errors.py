@@ -1,38 +1,46 @@
-"""What can go wrong with a request: a kind per way to fail, with its status and its name in either API.
+"""The ways in which a request can fail, each with its HTTP status and its name in either API.
 
-Sources: docs/contract.md, "Faults" (alarm notification history) and "Errors" (notification runs).
+Sources: docs/contract.md, "Faults" (the history API) and "Errors" (the runs API).
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
+from notifhist.auth import hide_secrets
 from notifhist.schemas.fields import MOST_PROBLEMS_NAMED
+
+RETRY_AFTER_S = "5"
 
 
 class ApiError(Exception):
     """A request that fails.
 
-    `status` is the HTTP status, `fault_type` the `type` of a part A fault, `run_error_type` the `type` of a
-    part B error. `message` says what is wrong, `details` where, `headers` go onto the response.
+    `status` is the HTTP status, `fault_type` the `type` of a fault of the history API, `run_error_type` the `type` of
+    an error of the runs API. `message` says what is wrong, `details` where; `headers` are added to the response.
+    `description` says in /openapi.json when it happens; empty: as `message` does.
     """
 
     status = 500
     fault_type = "internalError"
     run_error_type = "UNHANDLED_EXCEPTION"
     message = "The service failed. It is not your request's fault; the operator finds it by the request id."
+    description = ""
 
     def __init__(
         self, message: str | None = None, details: str = "", headers: dict[str, str] | None = None
     ) -> None:
         self.message = message or self.message
-        self.details = details
+        self.details = hide_secrets(details)
         self.headers = headers or {}
         super().__init__(self.message)
 
+    @property
+    def title(self) -> str:
+        """The status in words (RFC 9110, 15)."""
+        return HTTPStatus(self.status).phrase
+
     def __str__(self) -> str:
         return f"{self.message} {self.details}".strip()
-
-
-RETRY_AFTER_S = "5"
 
 
 def name_problems(problems: Mapping[str, str]) -> str:
@@ -44,14 +52,15 @@ def name_problems(problems: Mapping[str, str]) -> str:
 
 
 class BadRequest(ApiError):
-    """A parameter, an id or a body that does not fit."""
+    """The request does not follow the contract."""
 
     status, fault_type, run_error_type = 400, "badRequest", "BAD_REQUEST"
     message = "The request does not fit."
+    description = "A parameter, an id or the body does not fit."
 
 
 class Malformed(BadRequest):
-    """A body that cannot be parsed at all; `line` is where."""
+    """The body cannot be parsed at all; `line` and `column` say where."""
 
     message = "The body cannot be parsed."
 
@@ -61,45 +70,48 @@ class Malformed(BadRequest):
 
 
 class InvalidLimit(BadRequest):
-    """`limit` is no integer from 1 to 1000."""
+    """`limit` is not an integer from 1 to 1000."""
 
     fault_type = "invalidLimit"
     message = "The limit is invalid."
 
 
 class ItemConflict(BadRequest):
-    """An item of this id exists in the check, with other content."""
+    """An item that is recorded differs from the one that the check has under its id."""
 
     fault_type = "indexCardinalityConstraintViolation"
     message = "An item of this id exists with other content."
 
 
 class RunConflict(ApiError):
-    """A run of this id exists, with other content."""
+    """A run that is recorded differs from the one that the tenant has under its id."""
 
     status, fault_type, run_error_type = 409, "badRequest", "CONFLICT"
     message = "A run of this id exists with other content."
 
 
 class Unauthorized(ApiError):
-    """No token, or one that is unknown, expired or revoked."""
+    """The caller has no valid key."""
 
     status, fault_type, run_error_type = 401, "unauthorizedError", "FORBIDDEN"
     message = "No valid key."
+    description = "There is no key, or it is unknown, expired or revoked."
 
 
 class Forbidden(ApiError):
-    """A key of another tenant, or without the role."""
+    """The caller's key is valid, but not for this."""
 
     status, fault_type, run_error_type = 403, "forbiddenError", "FORBIDDEN"
     message = "This key may not do that."
+    description = "The key belongs to another tenant, or lacks the role."
 
 
 class NotFound(ApiError):
-    """Nothing of that name exists."""
+    """The URL is no route, or names nothing that exists."""
 
     status, fault_type, run_error_type = 404, "notFoundError", "NOT_FOUND"
     message = "Nothing is found here."
+    description = "Nothing of that name exists."
 
 
 class ParentNotFound(NotFound):
@@ -110,42 +122,43 @@ class ParentNotFound(NotFound):
 
 
 class MethodNotAllowed(ApiError):
-    """The URL exists, and does not know this method."""
+    """The URL exists, but not with this method."""
 
     status, fault_type, run_error_type = 405, "methodNotAllowed", "BAD_REQUEST"
     message = "This URL does not know that method; the Allow header lists those it knows."
 
 
 class NotAcceptable(ApiError):
-    """None of the formats of the answer is accepted."""
+    """The caller accepts none of the formats that the view offers; the message lists them."""
 
     status, fault_type, run_error_type = 406, "notAcceptable", "BAD_REQUEST"
-    message = "Nothing acceptable can be answered; accept application/json or application/xml."
+    message = "Nothing acceptable can be answered."
+    description = "None of the formats of the answer is accepted."
 
 
 class RequestTooLarge(ApiError):
-    """The body exceeds 2 MiB, or 16 MiB for a container."""
+    """The body is larger than the view reads."""
 
     status, fault_type, run_error_type = 413, "requestTooLargeError", "BAD_REQUEST"
     message = "The body is too large: a container may have 16 MiB, any other body 2 MiB."
 
 
 class UnsupportedMediaType(ApiError):
-    """The body's Content-Type is neither JSON nor XML."""
+    """The body has no format that the view reads; the message lists them."""
 
     status, fault_type, run_error_type = 415, "unsupportedMediaType", "BAD_REQUEST"
-    message = "Send the body as application/json or application/xml, and say so in Content-Type."
+    message = "The body's Content-Type is none that is read here."
 
 
 class RateLimitReached(ApiError):
-    """More requests than the limit allows."""
+    """The account has sent more requests than its limit allows."""
 
     status, fault_type, run_error_type = 429, "rateLimitReached", "BAD_REQUEST"
     message = "Too many requests; wait as long as Retry-After says."
 
 
 class InternalError(ApiError):
-    """A fault of the service's own."""
+    """The service itself is at fault."""
 
 
 class Unavailable(ApiError):
@@ -158,8 +171,8 @@ class Unavailable(ApiError):
         super().__init__(message, details, {"Retry-After": RETRY_AFTER_S})
 
 
-class TooMuch(Unavailable):
-    """The database took longer than a request may keep it busy, or the answer is longer than it can give."""
+class QueryTooExpensive(Unavailable):
+    """A statement ran longer than a request may keep the database busy, or its result exceeds a database limit."""
 
     message = "This is more than the database can do for one request at the moment."
 

@@ -2,99 +2,118 @@
 
 import os
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Request
+import flask
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import MapAdapter, Rule
 
 from notifhist.clock import Clock
 from notifhist.config import PREFIX, ConfigError, Settings, load_settings
 from notifhist.metrics import Metrics
-from notifhist.store.database import PostgresqlDatabase, open_database
+from notifhist.serializers.bodies import MAX_BODY_BYTES
+from notifhist.store.database import Database, open_database
 from notifhist.store.replicas import Replica
 from notifhist.store.request_counts import open_counter
-from notifhist.web import history, operations, runs
-from notifhist.web import response_hooks as departure
+from notifhist.web import history, operations, response_hooks, runs  # noqa: F401 - their views declare themselves
+from notifhist.web.apis import APIS
 from notifhist.web.context import Service
+from notifhist.web.declarations import Api
 from notifhist.web.rate_limits import RateLimiter
-from notifhist.web.request_checks import admit
+from notifhist.web.request_checks import check_request
+from notifhist.web.shortcuts import Flask
 
 _AUTHORITY = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 """What a request line in absolute form has before the path (RFC 9112, 3.2.2)."""
 
 
-class _App(Flask):
-    """Flask, without some things that it does at every request and that are of no use to us."""
+class _Request(flask.Request):
+    """A request whose body is never longer than `max_content_length`."""
 
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `func` as it is: none of ours is asynchronous."""
-        return func
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return what finds the route of a request; None where there is nothing to find, or it is found."""
-        if request is None:
-            return None
-        for pattern, rule in self._routes.get(request.method, ()):
-            if found := pattern.fullmatch(request.path):
-                request.url_rule, request.view_args = rule, found.groupdict()
-                return None
-        return self.url_map.bind("", path_info=request.path, default_method=request.method)
-
-    @cached_property
-    def _routes(self) -> dict[str, list[tuple[re.Pattern[str], Rule]]]:
-        """The rules by method, each as one pattern: Werkzeug matches part by part, which takes longer."""
-        routes = defaultdict(list)
-        for rule in self.url_map.iter_rules():
-            pattern = re.compile(re.sub("<([a-z_]+)>", "(?P<\\1>[^/]+)", re.escape(rule.rule)))
-            for method in rule.methods or ():
-                routes[method].append((pattern, rule))
-        return routes
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the body. Raises RequestEntityTooLarge where Werkzeug cuts off what comes in chunks."""
+        data = super().get_data(*args, **kwargs)
+        is_full = len(data) == self.max_content_length and "wsgi.input_terminated" in self.environ
+        if is_full and self.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
+        return data
 
 
-def create_app(overrides: Mapping[str, object] | None = None) -> Flask:
-    """Return the WSGI application, configured by `NOTIFHIST_*` and, before them, by `overrides`.
+class App(Flask):
+    """Flask that serves declared views, and no others."""
 
-    Raises ConfigError for settings that cannot be used.
+    request_class = _Request
+
+    def register_api(self, api: Api) -> None:
+        """Serve the views of an API below each of its prefixes."""
+        for prefix, suffix in api.prefixes.items():
+            for view in api.views:
+                endpoint = view.name + suffix
+                self.extensions["notifhist"].views[endpoint] = view
+                self.add_url_rule(prefix + view.path, endpoint, view.function, methods=[view.method])
+
+    def add_url_rule(
+        self,
+        rule: str,
+        endpoint: str | None = None,
+        view_func: Callable[..., Any] | None = None,
+        provide_automatic_options: bool | None = None,
+        **options: Any,
+    ) -> None:
+        """Add the route of a declared view. Raises TypeError for any other view, one of a blueprint too."""
+        if endpoint not in self.extensions["notifhist"].views:
+            name = endpoint or getattr(view_func, "__name__", "?")
+            raise TypeError(
+                f"{name} at {rule} has no declaration: decorate it with notifhist.web.declarations.View"
+            )
+        super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
+
+
+def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api] = APIS) -> App:
+    """Return the WSGI application, which serves `apis`.
+
+    It is configured by `NOTIFHIST_*` and, before them, by `overrides`. Raises ConfigError for settings that cannot be
+    used.
     """
     settings = load_settings(os.environ, overrides)
     clock = Clock(settings.now)
     counter = open_counter(settings.rate_limit_storage, settings.database_url, clock)
-    app = _App("notifhist", static_folder=None)
+    db = open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s)
+    app = App("notifhist", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES  # for views that declare no body
     app.url_map.merge_slashes = False  # it would redirect
-    app.extensions["notifhist"] = Service(
+    service = app.extensions["notifhist"] = Service(
         settings=settings,
         clock=clock,
-        db=open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s),
-        replica=_open_replica(settings),
-        history_limiter=RateLimiter(settings.history_rate_limit, counter, "history"),
-        runs_limiter=RateLimiter(settings.runs_rate_limit, counter, "runs"),
+        db=db,
+        replica=_open_replica(settings, db),
+        rate_limiters={
+            "history": RateLimiter(settings.history_rate_limit, counter, "history"),
+            "runs": RateLimiter(settings.runs_rate_limit, counter, "runs"),
+        },
         metrics=Metrics(),
+        apis=tuple(apis),
     )
-    app.before_request(admit)
-    departure.register(app)
-    app.register_blueprint(history.blueprint)
-    app.register_blueprint(history.blueprint, name="tenant_history", url_prefix="/v1.0/<tenant_id>")
-    app.register_blueprint(runs.blueprint)
-    app.register_blueprint(operations.blueprint)
+    app.before_request(check_request)
+    response_hooks.register(app)
+    for api in service.apis:
+        app.register_api(api)
     app.wsgi_app = _keep_encoded_slashes(app.wsgi_app)  # type: ignore[assignment]
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops, hops)  # type: ignore[method-assign]
     return app
 
 
-def _open_replica(settings: Settings) -> Replica | None:
+def _open_replica(settings: Settings, primary: Database) -> Replica | None:
     """Return the replica that is configured, not connected to. Raises ConfigError beside an SQLite file."""
     if not settings.replica_url:
         return None
     db = open_database(settings.replica_url, statement_timeout_s=settings.statement_timeout_s)
-    if not isinstance(db, PostgresqlDatabase) or not settings.database_url.startswith("postgres"):
+    if not (primary.has_replicas and db.has_replicas):
         raise ConfigError(f"{PREFIX}REPLICA_URL: only a PostgreSQL has replicas")
     return Replica(db)
 

@@ -13,7 +13,10 @@ from notifhist.auth import KEY_PREFIX, hide_secrets
 
 LOGGERS = ("notifhist", "gunicorn", "gunicorn.error")
 
-_service = logging.getLogger("notifhist")
+_access = logging.getLogger("notifhist.access")
+
+ACCESS = "%(method)s %(path)s %(status)d"
+"""The message of an answered request's record; `record.args` is the whole line, as a dict."""
 
 # What JSON leaves as it is and a reader of lines may trip over: DEL and C1 controls, the line separators of
 # Unicode, and lone surrogates, which UTF-8 cannot hold.
@@ -41,7 +44,9 @@ def log_request(
     tenant: str | None,
     request_id: str,
 ) -> None:
-    """Write the line of an answered request: `path` without the query string, `size` of the body in bytes."""
+    """Log an answered request: `path` without the query string, `size` of the body in bytes."""
+    if not _access.isEnabledFor(logging.INFO):
+        return
     line = {
         "time": _time(time.time()),
         "method": _printable(method),
@@ -52,9 +57,8 @@ def log_request(
         "tenant": None if tenant is None else _printable(tenant),
         "request_id": _printable(request_id),
     }
-    for handler in _service.handlers:
-        if isinstance(handler, JsonLines):  # a record on its way there costs more than the line
-            handler.write(orjson.dumps(line))
+    # Not by Logger.info(): it would search the stack for its caller first, 1.7 of 8.6 µs.
+    _access.handle(logging.LogRecord(_access.name, logging.INFO, __file__, 0, ACCESS, (line,), None))
 
 
 class JsonLines(logging.Handler):
@@ -64,28 +68,18 @@ class JsonLines(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
+        """Write a record. A standard output that is gone costs the line, not the request."""
         try:
-            line = render(record)
+            sys.stdout.buffer.write(render(record) + b"\n")
+            sys.stdout.flush()
         except Exception:  # noqa: BLE001 - logging's own convention: report on standard error, go on
             self.handleError(record)
-        else:
-            self.write(line)
-
-    def write(self, line: bytes) -> None:
-        """Write one line. A standard output that is gone costs the line, not the request."""
-        self.acquire()
-        try:
-            sys.stdout.buffer.write(line + b"\n")
-            sys.stdout.flush()
-        except Exception:  # noqa: BLE001 - as above
-            self.handleError(logging.makeLogRecord({"msg": line}))
-        finally:
-            self.release()
 
 
 def render(record: logging.LogRecord) -> bytes:
     """Return a record as a JSON object."""
+    if record.name == _access.name and isinstance(record.args, dict):
+        return orjson.dumps(record.args)
     line: dict[str, object] = {
         "time": _time(record.created),
         "level": record.levelname,

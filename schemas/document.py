@@ -10,8 +10,8 @@ Document = dict[str, Any]
 """A document: what JSON calls an object, in the order in which it was recorded."""
 
 
-def dump(schema: Schema, document: Mapping[str, Any]) -> Document:
-    """Return `document` as `schema` writes it."""
+def dump(schema: Schema, document: object) -> Document:
+    """Return `document`, a mapping or an object with the members as attributes, as `schema` writes it."""
     dumped: Document = schema.dump(document)
     return dumped
 
@@ -24,23 +24,27 @@ def member_fields(schema: Schema) -> dict[str, fields.Field[Any]]:
 
 @cache
 def _loaded_names(schema: Schema) -> dict[str, str]:
-    """Return what marshmallow's `load` calls each member, by the members' JSON names."""
+    """Return the names that members have in the result of marshmallow's `load`, by their JSON names."""
     return {field.data_key or name: field.attribute or name for name, field in schema.fields.items()}
 
 
 class DocumentSchema(Schema):
-    """A document with named members. `root` is its element where it stands alone in XML."""
+    """A document with named members.
+
+    `root` is its element where it stands alone in XML. `description` is published in OpenAPI and in the XML schema.
+    `levels_above` counts the maps and lists around a document within its item, if it is also recorded by itself.
+    """
 
     root: ClassVar[str] = ""
+    description: ClassVar[str] = ""
     levels_above: ClassVar[int] = 0
-    """Of a document that is also recorded by itself: the maps and lists around it in its item."""
     error_messages = {"type": "Must be an object."}  # noqa: RUF012 - so marshmallow declares it
 
     def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
-        """Return what is wrong with the document as a whole, by member. A schema that has such rules also has
-        marshmallow ask for them.
+        """Return what is wrong with the document as a whole, by member.
 
-        `loaded`: those members that fit by themselves, as they were loaded.
+        `loaded` has the members that fit by themselves, as loaded. A schema that overrides this needs a
+        `validates_schema` hook beside it, which makes marshmallow call it.
         """
         return {}
 
@@ -48,8 +52,8 @@ class DocumentSchema(Schema):
 class OpenDocumentSchema(DocumentSchema):
     """A document that may have unnamed members as well, and keeps the order in which it was recorded.
 
-    marshmallow by itself goes through the fields in their own order and knows no others; both hooks
-    below put its results back at the places of the original's members.
+    marshmallow goes through the fields in the schema's order and drops other members; both hooks below put its
+    results back at the places of the original's members.
     """
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Alarm notification history: the documents of part A and their page (docs/contract.md, "Items")."""
+"""Alarm notification history: the documents of the history API (docs/contract.md, "Items")."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,9 +39,10 @@ def time_problems(item: Mapping[str, Any]) -> dict[str, str]:
 
 
 class AttemptSchema(OpenDocumentSchema):
-    """One attempt to deliver a notification."""
+    """One attempt, a member of a result; also recorded by itself."""
 
     root = "attempts"
+    description = "One attempt to deliver a notification."
     levels_above = 4
 
     message = Text()
@@ -50,9 +51,10 @@ class AttemptSchema(OpenDocumentSchema):
 
 
 class NotificationResultSchema(OpenDocumentSchema):
-    """What became of one notification of the plan."""
+    """One result, a member of an item."""
 
     root = "notification_result"
+    description = "The result of one notification of the notification plan."
 
     notification_id = Text()
     notification_type = Text()
@@ -64,9 +66,10 @@ class NotificationResultSchema(OpenDocumentSchema):
 
 
 class HistoryItemSchema(OpenDocumentSchema):
-    """One alarm notification: the alarm's state and the results of notifying."""
+    """One item. Its id and timestamp must agree, and `values` is reserved, since it makes a body a container."""
 
     root = "alarm_notification_history_item"
+    description = "One alarm notification: the state of the alarm and the results of its notifications."
 
     id = TimeUuid(metadata=in_xml(attribute=True))
     timestamp = JsonInteger(bounds=(0, MAX_TIMESTAMP))
@@ -93,9 +96,10 @@ class HistoryItemSchema(OpenDocumentSchema):
 
 
 class PageMetadataSchema(DocumentSchema):
-    """Where a page stands in its series."""
+    """The metadata of a page of items."""
 
     root = "metadata"
+    description = "The place of a page in its time series."
 
     count = fields.Integer(required=True)
     limit = fields.Integer(required=True)
@@ -105,9 +109,10 @@ class PageMetadataSchema(DocumentSchema):
 
 
 class HistoryPageSchema(DocumentSchema):
-    """A page of items, as a list answers it."""
+    """A page of items, as it is answered."""
 
     root = "container"
+    description = "A page of items."
 
     values = Documents(
         fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root)
@@ -116,9 +121,10 @@ class HistoryPageSchema(DocumentSchema):
 
 
 class HistoryContainerSchema(DocumentSchema):
-    """Items to be recorded together: a page fetched elsewhere fits, whatever its metadata say."""
+    """Items to be recorded together. A page that another service answered fits, whatever its metadata say."""
 
     root = "container"
+    description = "Items to record together; a page of items is one too."
 
     class Meta:
         unknown = EXCLUDE
@@ -130,9 +136,10 @@ class HistoryContainerSchema(DocumentSchema):
 
 
 class DiscoverySchema(DocumentSchema):
-    """The checks of an alarm that have history, sorted by code point."""
+    """The checks of an alarm."""
 
     root = "alarm_checks_map"
+    description = "The checks of an alarm that have history, sorted by code point."
 
     check_ids = fields.List(fields.String(), required=True, metadata=in_xml(item="check_id"))
 

@@ -1,4 +1,4 @@
-"""Notification runs: the documents of part B and their page (docs/contract.md, "Notification runs")."""
+"""Notification runs: the documents of the runs API (docs/contract.md, "Notification runs")."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -64,9 +64,10 @@ class ClosedDocumentSchema(DocumentSchema):
 
 
 class NotificationObjectSchema(ClosedDocumentSchema):
-    """What a notification was about."""
+    """One object, a member of a run."""
 
     root = "notificationObjects"
+    description = "An object that a notification was about."
 
     cid = Text(without_nul=True)
     id = JsonInteger(required=True)
@@ -77,12 +78,13 @@ class NotificationObjectSchema(ClosedDocumentSchema):
 
 
 class NotificationRunSchema(ClosedDocumentSchema):
-    """One run of a notification. Loaded, it is a row: `date_created` and `date_updated` in ms, UTC.
+    """One run. As loaded it has the names of the columns, and `date_created` and `date_updated` are ms, UTC.
 
-    The contract's defaults of the members that are always there are the store's to fill in.
+    The store fills in the contract's defaults of members that every answer has.
     """
 
     root = "notification_run"
+    description = "One run of a notification."
 
     date_created = Instant(data_key="dateCreated")
     date_updated = Instant(data_key="dateUpdated")
@@ -103,9 +105,10 @@ class NotificationRunSchema(ClosedDocumentSchema):
 
 
 class RunsPageSchema(DocumentSchema):
-    """A page of runs; in XML it wears the container of the alarm notification history."""
+    """A page of runs; in XML it has the same envelope as a page of items."""
 
     root = "container"
+    description = "A page of runs."
 
     page = fields.Integer(required=True, metadata=in_xml(inside="metadata"))
     runs = Documents(
@@ -118,9 +121,10 @@ class RunsPageSchema(DocumentSchema):
 
 
 class RunsContainerSchema(DocumentSchema):
-    """Runs that are recorded together, and what answers them."""
+    """Runs to be recorded together, and the answer to them."""
 
     root = "container"
+    description = "Runs to record together, or that were recorded together."
 
     class Meta:
         unknown = EXCLUDE

@@ -60,19 +60,15 @@ def _root(parent: etree._Element, name: str, documents: tuple[DocumentSchema, ..
         _xs(parent, "element", name=name, type=_type_name(documents[0]))
     else:
         element = _xs(parent, "element", name=name)
-        _document(element, _first_line(documents[0]))
+        _document(element, documents[0].description)
         # An `error` may be plain text as well: attempts like to have an unnamed member of that name.
         _closed_type(element, documents[0], mixed=name == "error")
-
-
-def _first_line(schema: DocumentSchema) -> str:
-    return (type(schema).__doc__ or "").strip().splitlines()[0]
 
 
 def _container(parent: etree._Element, pages: tuple[DocumentSchema, ...]) -> None:
     """Declare `container`: `values` with the documents of any page, `metadata` with the members of any."""
     element = _xs(parent, "element", name="container")
-    _document(element, " ".join(_first_line(page) for page in pages))
+    _document(element, " ".join(page.description for page in pages))
     both = _xs(_xs(element, "complexType"), "all")
     values = _xs(_xs(_xs(both, "element", name="values"), "complexType"), "choice", **_MANY)
     metadata = _xs(_xs(_xs(both, "element", name="metadata"), "complexType"), "choice", **_MANY)
@@ -103,7 +99,7 @@ def _closed_type(parent: etree._Element, schema: Schema, mixed: bool = False) ->
 
 def _open_type(parent: etree._Element, schema: DocumentSchema) -> None:
     complex_type = _xs(parent, "complexType", name=_type_name(schema))
-    _document(complex_type, f"{_first_line(schema)} Named members: {', '.join(member_fields(schema))}.")
+    _document(complex_type, f"{schema.description} Named members: {', '.join(member_fields(schema))}.")
     _xs(_xs(complex_type, "sequence"), "any", processContents="lax", **_MANY)
     for name, field in member_fields(schema).items():
         if place_in_xml(field).attribute:

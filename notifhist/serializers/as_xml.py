@@ -17,7 +17,7 @@ from marshmallow import Schema, fields
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import FreeMap, place_in_xml
 from notifhist.schemas.xml_names import fits_declaration
-from notifhist.serializers.stored import HERE, StoredDocument, StoredForm, StoredPage, insert
+from notifhist.serializers.stored import HERE, StoredDocument, StoredForm, StoredPage, documents_of, insert
 
 MAPPING_VERSION = 1
 """Counts the changes of what documents look like in XML: what an older version has rendered is not answered."""
@@ -140,7 +140,7 @@ def _member(name: str, field: fields.Field[Any]) -> _Write:
         if isinstance(value, StoredPage):
             if value.form is StoredForm.XML:
                 return _tagged(name, HERE * len(value.pieces))
-            value = orjson.loads(b"[%b]" % b",".join(value.pieces))
+            value = documents_of(value)
         inner = "".join([write(each) for each in value or ()])
         return inner if inner and item is None else _tagged(name, inner)
 

@@ -1,4 +1,4 @@
-"""A request's or file's body as documents that fit their schema, or one error that names what does not."""
+"""A request's body as a document that fits its schema, or one error that names everything that does not."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,68 +7,88 @@ from typing import Any
 from marshmallow import ValidationError
 
 from notifhist.errors import BadRequest, RequestTooLarge, UnsupportedMediaType, name_problems
-from notifhist.schemas import loading
 from notifhist.schemas.document import Document, DocumentSchema
-from notifhist.serializers import PARSERS
-from notifhist.serializers.negotiation import media_type_of
+from notifhist.schemas.validation import validate
+from notifhist.serializers.formats import JSON_AND_XML, Formats
 from notifhist.serializers.parsed import Parsed, Path, path_text
 
-MAX_BODY = 2 * 1024 * 1024
-"""Bytes of any body but a container."""
-MAX_CONTAINER = 16 * 1024 * 1024
-"""Bytes of a container of items or runs."""
+MAX_BODY_BYTES = 2 * 1024 * 1024
+"""The largest body that is no container, unless its view declares another size."""
+MAX_CONTAINER_BYTES = 16 * 1024 * 1024
+"""The largest container of items or runs."""
+
+
+@dataclass(frozen=True)
+class ExpectedBody:
+    """The body that a view declares: a document of `single`, or where `container` is given, several in one."""
+
+    single: DocumentSchema
+    container: DocumentSchema | None = None
+    formats: Formats = JSON_AND_XML
+    max_bytes: int = MAX_BODY_BYTES
+    max_container_bytes: int = MAX_CONTAINER_BYTES
+
+    @property
+    def largest_bytes(self) -> int:
+        """The size up to which a body is read at all."""
+        return self.max_bytes if self.container is None else self.max_container_bytes
+
+    def too_large(self) -> RequestTooLarge:
+        """Return the error for a body that exceeds the size."""
+        if self.max_bytes == MAX_BODY_BYTES:
+            return RequestTooLarge()
+        return RequestTooLarge(f"The body is too large: it may have {self.largest_bytes} bytes.")
 
 
 @dataclass(frozen=True)
 class Body:
-    """A document that fits, as its schema loads it, and whether it is the container of several."""
+    """A document that fits, as its schema loads it; `is_container` says whether it holds several."""
 
     document: Document
     is_container: bool
 
 
-def parse_body(
-    data: bytes, content_type: str | None, single: DocumentSchema, container: DocumentSchema | None = None
-) -> Body:
-    """Return the body `data`, of the form of `single` or of `container` if that is given.
+def parse_body(data: bytes, content_type: str | None, expected: ExpectedBody) -> Body:
+    """Return the body `data`, which has the form that is expected.
 
     Raises UnsupportedMediaType, RequestTooLarge, or BadRequest naming every wrong member by its path.
     """
     if not data:
         raise BadRequest("The body is empty.")
-    media_type = media_type_of(content_type, tuple(PARSERS))
-    if media_type is None:
-        raise UnsupportedMediaType
+    body_format = expected.formats.named_by(content_type)
+    if body_format is None or body_format.parse is None:
+        raise UnsupportedMediaType(f"Send the body as {expected.formats}, and say so in Content-Type.")
+    is_large = len(data) > expected.max_bytes
     try:
-        parsed = PARSERS[media_type](data, single, container)
+        parsed = body_format.parse(data, expected.single, expected.container)
     except BadRequest:
-        if len(data) > MAX_BODY:  # whatever it is, it is no container
-            raise RequestTooLarge from None
+        if is_large:  # only a container may be, and this cannot be read as one
+            raise expected.too_large() from None
         raise
-    if len(data) > MAX_BODY and not parsed.is_container:
-        raise RequestTooLarge
-    return load(parsed, single, container)
+    if is_large and not parsed.is_container:
+        raise expected.too_large()
+    return validate_parsed(parsed, expected.single, expected.container)
 
 
-def load(parsed: Parsed, single: DocumentSchema, container: DocumentSchema | None = None) -> Body:
+def validate_parsed(parsed: Parsed, single: DocumentSchema, container: DocumentSchema | None = None) -> Body:
     """Return the parsed body as its schema loads it. Raises BadRequest naming every wrong member."""
     schema = container if parsed.is_container and container is not None else single
     problems = dict(parsed.problems)
     document: Document = {}
     try:
-        document = loading.load(schema, parsed.document)
+        document = validate(schema, parsed.document)
     except ValidationError as error:
-        for path, message in _flat(error.messages, ()):
+        for path, message in _leaves(error.messages, ()):
             problems.setdefault(path_text(path) or "the body", message)
     if problems:
         raise BadRequest("The body does not fit.", name_problems(problems))
     return Body(document, parsed.is_container)
 
 
-def _flat(messages: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield path and message of each leaf of marshmallow's nested messages."""
+def _leaves(messages: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield path and text of each leaf of marshmallow's nested messages."""
     if isinstance(messages, dict):
         for key, inner in messages.items():
-            yield from _flat(inner, path if key == "_schema" else (path, key))
+            yield from _leaves(inner, path if key == "_schema" else (path, key))
     else:
         yield path, " ".join(messages)

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import zip_longest
 
+import orjson
+
+from notifhist.schemas.document import Document
+
 HERE = "\0"
 """Marks the place of a stored text within another: neither JSON nor XML may contain this character."""
 
@@ -33,6 +37,12 @@ class StoredPage:
 
     form: StoredForm
     pieces: Sequence[bytes]
+
+
+def documents_of(page: StoredPage) -> list[Document]:
+    """Return the documents of a page whose form is JSON, for a format that cannot insert their texts."""
+    documents: list[Document] = orjson.loads(b"[%b]" % b",".join(page.pieces))
+    return documents
 
 
 def encoded(text: str | bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The server: gunicorn with settings that suit the service."""
+"""gunicorn with the settings of the service; `serve` runs it."""
 
 import atexit
 import os
@@ -16,14 +16,14 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from notifhist.logs import configure_logging
 from notifhist.metrics import MULTIPROCESS_DIR
-from notifhist.server.read_throttle import in_turns
+from notifhist.server.read_throttle import throttle_reads
 from notifhist.server.worker import Worker
-from notifhist.store.database import SqliteDatabase
 
 THREADS = 2
+"""Requests that a worker answers at once: one computes while the other waits for the database."""
+KEEPALIVE_S = 75
+"""Proxies keep an idle connection for a minute. So they close it, and not we while they send the next request."""
 _METRICS = "notifhist-metrics-"
-KEEPALIVE_SECONDS = 75
-"""Longer than the minute for which proxies keep an idle connection: they close it, and nothing is lost."""
 
 
 def cpu_count() -> int:
@@ -32,22 +32,18 @@ def cpu_count() -> int:
 
 
 def options(workers: int | None = None, threads: int = THREADS) -> dict[str, Any]:
-    """Return gunicorn's settings. One worker for each CPU, unless told.
-
-    Two threads: one computes while the other waits for the database. More in one worker would only queue at
-    the interpreter lock.
-    """
+    """Return gunicorn's settings; with no `workers` given, one for each CPU."""
     return {
         "workers": workers or cpu_count(),
         "threads": threads,
         "worker_class": Worker,
         "worker_tmp_dir": _memory_dir(),
         "preload_app": False,  # each worker opens its own connections
-        "keepalive": KEEPALIVE_SECONDS,
-        "timeout": 60,  # of a worker whose main loop hangs; a slow request is not ended by it
+        "keepalive": KEEPALIVE_S,
+        "timeout": 60,  # s until a worker whose main loop hangs is killed; a slow request does not hang it
         "graceful_timeout": 30,
-        "http_parser": "python",  # the one that Incoming extends
-        # gunicorn believes no proxy, not even from 127.0.0.1 or a socket: the app does, as it is told.
+        "http_parser": "python",  # Incoming extends this one
+        # gunicorn believes no proxy, not even from 127.0.0.1 or a socket: TRUSTED_PROXIES tells the app whom to.
         "forwarded_allow_ips": "",
         "forwarder_headers": "",
         "secure_scheme_headers": {},
@@ -61,13 +57,12 @@ def options(workers: int | None = None, threads: int = THREADS) -> dict[str, Any
 
 
 def serve(create_app: Callable[[], Flask], bind: str, workers: int, threads: int) -> None:
-    """Serve at `bind` (HOST:PORT) until a signal ends it, each worker an app of its own; leaves by SystemExit."""
+    """Serve at `bind` (HOST:PORT) until a signal ends it, with an app for each worker. Raises SystemExit at the end."""
 
     def load() -> WSGIApplication:
         app = create_app()
-        # With two threads one computes while SQLite works for the other; more are in each other's way.
-        has_to_queue = threads > THREADS and isinstance(app.extensions["notifhist"].db, SqliteDatabase)
-        return in_turns(app) if has_to_queue else app
+        on_sqlite = app.extensions["notifhist"].settings.database_url.startswith("sqlite:")
+        return throttle_reads(app) if on_sqlite and threads > THREADS else app
 
     Server(load, options(workers, threads) | {"bind": bind}).run()
 
@@ -106,7 +101,7 @@ def _memory_dir() -> str | None:
 
 
 def _on_starting(server: Any) -> None:
-    """Make the directory in which the workers count; the process that made it removes it."""
+    """Make the directory in which the workers keep their metrics; the process that makes it removes it."""
     _remove_left_behind()
     directory = tempfile.mkdtemp(prefix=f"{_METRICS}{os.getpid()}-", dir=_memory_dir())
     os.chown(directory, server.cfg.uid, server.cfg.gid)
@@ -121,7 +116,7 @@ def _on_starting(server: Any) -> None:
 
 
 def _remove_left_behind() -> None:
-    """Remove the directories of services that were killed: they would pile up in memory."""
+    """Remove the directories of services that were killed: in /dev/shm they would fill the memory."""
     for directory in Path(_memory_dir() or tempfile.gettempdir()).glob(f"{_METRICS}*-*"):
         pid = directory.name.removeprefix(_METRICS).partition("-")[0]
         if pid.isdigit() and directory.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():

@@ -20,7 +20,7 @@ from notifhist.schemas.item_ids import derived_key, id_of
 from notifhist.schemas.query import Tenant
 from notifhist.schemas.resources import ITEMS, Resource
 from notifhist.serializers import from_json, from_xml
-from notifhist.serializers.bodies import load
+from notifhist.serializers.bodies import validate_parsed
 from notifhist.serializers.parsed import MAX_DEPTH, Parsed, list_field
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.store.resources import RECORDERS
@@ -141,7 +141,7 @@ def _read_line(line: bytes, number: int) -> Record:
     members = value if isinstance(value, dict) else {}
     recorders = (recorder for name, recorder in RECORDERS.items() if name in members)
     resource = next(recorders, ITEM_RECORDER).resource
-    loaded = load(Parsed(value, False, problems), resource.line).document
+    loaded = validate_parsed(Parsed(value, False, problems), resource.line).document
     document = loaded.pop(resource.name)
     return _record(number, Destination(resource, resource.owner(**loaded)), document)
 
@@ -177,12 +177,12 @@ def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) ->
         else:
             own[path] = problem
     envelope = {**parsed.document, name: []} if isinstance(members, list) else parsed.document
-    load(Parsed(envelope, True, own), single, container)
+    validate_parsed(Parsed(envelope, True, own), single, container)
     return [Parsed(member, False, of_members.get(n, {})) for n, member in enumerate(members)]
 
 
 def _read_part(parsed: Parsed, destination: Destination, line: int) -> Record:
-    return _record(line, destination, load(parsed, destination.resource.document).document)
+    return _record(line, destination, validate_parsed(parsed, destination.resource.document).document)
 
 
 def _record(line: int, destination: Destination, document: Document) -> Record:

@@ -1,47 +1,47 @@
-"""Part A: alarm notification history. Contract: docs/contract.md, "Alarm notification history"."""
+"""The history API: alarm notification history. Contract: docs/contract.md, "Alarm notification history"."""
 
 from http import HTTPStatus
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from notifhist.auth import ADMIN, CREATOR, OBSERVER
-from notifhist.errors import BadRequest, name_problems
+from notifhist.errors import BadRequest, NotFound, name_problems
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import parse_time_uuid
-from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_PAGE, ITEM, time_problems
+from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM, time_problems
 from notifhist.schemas.item_ids import complete
-from notifhist.schemas.query import AlarmPath, CheckPath
+from notifhist.schemas.query import HISTORY_QUERY, AlarmPath, CheckPath
+from notifhist.serializers.bodies import ExpectedBody
 from notifhist.serializers.stored import StoredPage
-from notifhist.store.history import reading as history
-from notifhist.store.history import recording
+from notifhist.store.history import reading, recording
 from notifhist.store.history.items import ITEM_RECORDER
-from notifhist.web.context import caller, read_body, readable, requires, service, url_here
+from notifhist.web.apis import HISTORY
+from notifhist.web.context import caller, current_service, read_body, readable_db, url_here
+from notifhist.web.declarations import READ, RECORDED, REPLACED, View
 from notifhist.web.params import history_query
-from notifhist.web.recording import record_body
+from notifhist.web.recording import answer_replaced, record_body
 from notifhist.web.responses import no_content, respond, stored_form
-
-blueprint = Blueprint("history", __name__)
 
 _ALARM = "/entities/<entity_id>/alarms/<alarm_id>/notification_history"
 _CHECK = f"{_ALARM}/<check_id>"
 _ITEM = f"{_CHECK}/<uuid>"
+_ATTEMPTS = f"{_ITEM}/notification_results/<notification_id>/attempts"
 
 
-@blueprint.get(_ALARM)
-@requires(OBSERVER)
+@View(HISTORY, "GET", _ALARM, "List the checks of an alarm that have history", OBSERVER, (DISCOVERY,))
 def list_checks(entity_id: str, alarm_id: str) -> Response:
     """Answer the checks of an alarm that have history."""
     alarm = AlarmPath(caller().tenant, entity_id, alarm_id)
-    check_ids = history.list_checks(readable(), alarm, service().oldest_ms())
+    check_ids = reading.list_checks(readable_db(), alarm, current_service().oldest_ms())
     return respond({"check_ids": check_ids}, DISCOVERY)
 
 
-@blueprint.get(_CHECK)
-@requires(OBSERVER)
+@View(HISTORY, "GET", _CHECK, "List the items of a check", OBSERVER, (HISTORY_PAGE,), query=HISTORY_QUERY)
 def list_items(**ids: str) -> Response:
     """Answer a page of a check's items."""
-    query = history_query(_check(ids), request.args, service().settings, service().clock)
-    page = history.list_items(readable(), query, service().oldest_ms(), stored_form())
+    service = current_service()
+    query = history_query(_check(ids), request.args, service.settings, service.clock)
+    page = reading.list_items(readable_db(), query, service.oldest_ms(), stored_form())
     metadata = {
         "count": page.count,
         "limit": query.limit,
@@ -52,51 +52,72 @@ def list_items(**ids: str) -> Response:
     return respond({"values": page.items, "metadata": metadata}, HISTORY_PAGE)
 
 
-@blueprint.get(_ITEM)
-@requires(OBSERVER)
+@View(HISTORY, "GET", _ITEM, "Read an item", OBSERVER, (ITEM,), READ, errors=(NotFound,))
 def get_item(uuid: str, **ids: str) -> Response:
     """Answer one item."""
-    item = history.get_item(readable(), _check(ids), uuid, service().oldest_ms(), stored_form())
+    item = reading.get_item(readable_db(), _check(ids), uuid, current_service().oldest_ms(), stored_form())
     return respond(item, ITEM, etag=True)
 
 
-@blueprint.post(_CHECK)
-@requires(CREATOR)
+@View(
+    *(HISTORY, "POST", _CHECK, "Record an item, or all items of a container", CREATOR),
+    documents=(ITEM, HISTORY_PAGE),
+    answers=RECORDED,
+    body=ExpectedBody(ITEM, HISTORY_CONTAINER),
+    links=("get_item", "delete_item"),
+)
 def record_items(**ids: str) -> Response:
     """Record an item, or all items of a container."""
     return record_body(ITEM_RECORDER, _check(ids), HISTORY_PAGE, _one_page)
 
 
-@blueprint.put(_ITEM)
-@requires(CREATOR)
+@View(
+    *(HISTORY, "PUT", _ITEM, "Create an item or replace it", CREATOR),
+    description="An item that is in progress is completed this way.",
+    documents=(ITEM,),
+    answers=REPLACED,
+    body=ExpectedBody(ITEM),
+    links=("get_item", "delete_item"),
+)
 def replace_item(uuid: str, **ids: str) -> Response:
-    """Create an item or replace it: how one that is in progress is completed."""
-    item = _item_of(read_body(ITEM).document, uuid)
+    """Create an item or replace it."""
+    service, item = current_service(), _item_of(read_body().document, uuid)
     created = recording.replace_item(
-        service().db, _check(ids), item, service().clock.now_ticks(), service().oldest_ms()
+        service.db, _check(ids), item, service.clock.now_ticks(), service.oldest_ms()
     )
-    service().metrics.recorded("item", int(created))
-    status = HTTPStatus.CREATED if created else HTTPStatus.OK
-    return respond(item, ITEM, status, location=url_here() if created else None, etag=True)
+    return answer_replaced(item, ITEM, created, "item")
 
 
-@blueprint.delete(_ITEM)
-@requires(ADMIN)
+@View(
+    HISTORY,
+    "DELETE",
+    _ITEM,
+    "Delete an item",
+    ADMIN,
+    answers={204: ()},
+    errors=(NotFound,),
+    links=("get_item",),
+)
 def delete_item(uuid: str, **ids: str) -> Response:
     """Delete an item."""
-    recording.delete_item(service().db, _check(ids), uuid, service().oldest_ms())
+    service = current_service()
+    recording.delete_item(service.db, _check(ids), uuid, service.oldest_ms())
     return no_content()
 
 
-@blueprint.post(f"{_ITEM}/notification_results/<notification_id>/attempts")
-@requires(CREATOR)
+@View(
+    *(HISTORY, "POST", _ATTEMPTS, "Add an attempt to a notification result of an item", CREATOR),
+    documents=(ITEM,),
+    answers={201: ("ETag",)},
+    body=ExpectedBody(ATTEMPT),
+    errors=(NotFound,),
+    links=("get_item",),
+)
 def add_attempt(uuid: str, notification_id: str, **ids: str) -> Response:
     """Add one attempt to a result of an item."""
-    attempt = read_body(ATTEMPT).document
-    item = recording.add_attempt(
-        service().db, _check(ids), uuid, notification_id, attempt, service().oldest_ms()
-    )
-    service().metrics.recorded("attempt", 1)
+    service, attempt = current_service(), read_body().document
+    item = recording.add_attempt(service.db, _check(ids), uuid, notification_id, attempt, service.oldest_ms())
+    service.metrics.recorded("attempt", 1)
     return respond(item, ITEM, HTTPStatus.CREATED, etag=True)
 
 

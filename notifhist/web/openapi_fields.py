@@ -19,8 +19,7 @@ from notifhist.schemas.fields import (
     TimeUuid,
     place_in_xml,
 )
-
-Json = dict[str, Any]
+from notifhist.web.declarations import Json
 
 # 3.0, not 3.1: client generators know it best, our documents need nothing that 3.1 adds, and schemathesis
 # treats both alike.
@@ -86,8 +85,8 @@ def _object() -> Json:
 
 
 def _describe_document(described: Json, schema: type[DocumentSchema]) -> None:
-    """Add what the class of a document says: what it is, its element, whether it has unnamed members."""
-    described["description"] = (schema.__doc__ or "").partition(".")[0] + "."
+    """Add what the class of a document declares: its description, its element, whether it has unnamed members."""
+    described["description"] = schema.description
     if schema.root:
         described["xml"] = {"name": schema.root}
     described.setdefault("additionalProperties", True)

@@ -4,30 +4,40 @@ from functools import lru_cache
 from importlib.resources import files
 
 import orjson
-from flask import Blueprint, Response
+from flask import Response
 
 from notifhist.config import ConfigError
 from notifhist.errors import Unavailable
 from notifhist.store.database import ensure_connected, pending_migrations
-from notifhist.web.context import service
+from notifhist.web.apis import OPERATIONS
+from notifhist.web.context import current_service
+from notifhist.web.declarations import Api, View
 from notifhist.web.openapi import describe
 from notifhist.web.responses import plain
 
-blueprint = Blueprint("operations", __name__)
-
 _JSON = "application/json"
+_ANY_JSON = {_JSON: {"type": "object"}}
+_XML_SCHEMA = {"application/xml": {"type": "object", "xml": {"name": "schema"}}}
+_TEXT = {"text/plain": {"type": "string"}}
 
 
-@blueprint.get("/healthz")
+@View(OPERATIONS, "GET", "/healthz", "Tell that the process lives", content=_ANY_JSON)
 def healthz() -> Response:
     """Answer that the process lives."""
     return plain(b'{"status":"ok"}', _JSON)
 
 
-@blueprint.get("/readyz")
+@View(
+    OPERATIONS,
+    "GET",
+    "/readyz",
+    "Tell whether requests can be served",
+    content=_ANY_JSON,
+    errors=(Unavailable,),
+)
 def readyz() -> Response:
-    """Answer whether requests can be served: the database is reachable and its tables are up to date."""
-    db = service().db
+    """Answer that the database can be reached and its tables are up to date. Raises Unavailable."""
+    db = current_service().db
     ensure_connected(db)
     try:
         pending = pending_migrations(db)
@@ -38,27 +48,33 @@ def readyz() -> Response:
     return plain(b'{"status":"ready"}', _JSON)
 
 
-@blueprint.get("/metrics")
+@View(OPERATIONS, "GET", "/metrics", "Read the metrics of all workers, as Prometheus text", content=_TEXT)
 def metrics() -> Response:
     """Answer the metrics of all workers as Prometheus text."""
-    return plain(*service().metrics.render())
+    return plain(*current_service().metrics.render())
 
 
-@blueprint.get("/openapi.json")
+@View(OPERATIONS, "GET", "/openapi.json", "Read this description", content=_ANY_JSON)
 def openapi() -> Response:
     """Answer the contract as OpenAPI."""
-    return plain(_openapi(), _JSON)
+    return plain(_openapi(current_service().apis), _JSON)
 
 
-@blueprint.get("/schemas/notification_history.xsd")
+@View(
+    OPERATIONS,
+    "GET",
+    "/schemas/notification_history.xsd",
+    "Read the XML schema of all documents",
+    content=_XML_SCHEMA,
+)
 def xsd() -> Response:
     """Answer the XML schema of all documents."""
     return plain(_xsd(), "application/xml")
 
 
-@lru_cache(maxsize=1)
-def _openapi() -> bytes:
-    return orjson.dumps(describe())
+@lru_cache(maxsize=8)
+def _openapi(apis: tuple[Api, ...]) -> bytes:
+    return orjson.dumps(describe(apis))
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""How often an account may ask: a fixed window from its first request on (docs/contract.md, "Rate limit")."""
+"""The rate limits: an account has a fixed window from its first request on (docs/contract.md, "Rate limit")."""
 
 import hashlib
 import logging
@@ -39,7 +39,7 @@ class RateLimiter:
     def charge(self, account: str) -> Usage | None:
         """Count one request of `account` and return its usage; None with the limit switched off.
 
-        None as well while the counter fails: that takes no request down, and is logged at most once a minute.
+        None as well while the counter fails: the request goes on, and a warning is logged at most once a minute.
         """
         if self._item is None:
             return None

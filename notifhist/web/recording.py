@@ -1,16 +1,21 @@
-"""Recording what a request's body holds: one document of a resource, or a container of many."""
+"""What views of any resource do: record a body of documents, replace a record, answer a page by number."""
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from flask import Response
 
+from notifhist.errors import BadRequest
 from notifhist.schemas.document import Document, DocumentSchema
-from notifhist.schemas.query import Tenant
+from notifhist.schemas.fields import INT64, parse_integer
+from notifhist.schemas.query import PageQuery, Tenant
 from notifhist.serializers.parsed import list_field
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
+from notifhist.store.counted.pages import list_records
+from notifhist.store.counted.records import CountedRecorder
 from notifhist.store.recording import Recorder, record
-from notifhist.web.context import read_body, service, url_here
+from notifhist.web.context import caller, current_service, read_body, readable_db, url_here
 from notifhist.web.responses import respond
 
 
@@ -20,21 +25,68 @@ def record_body(
     page_schema: DocumentSchema,
     page_of: Callable[[StoredPage, int], Document],
 ) -> Response:
-    """Record the body's documents, all or none, and answer them as they are stored.
+    """Record the body's documents, all or none, and answer them as they are stored; 200 where none is new.
 
     `page_of` makes the answer to a container, of `page_schema`, from its documents and their number.
     """
-    resource, context = recorder.resource, service()
-    body = read_body(resource.document, resource.container)
+    body, service, resource = read_body(), current_service(), recorder.resource
     documents = body.document[list_field(resource.container)[0]] if body.is_container else [body.document]
-    now_ticks = context.clock.now_ticks()
+    now_ticks = service.clock.now_ticks()
     drafts = [recorder.draft(owner, document, now_ticks, n) for n, document in enumerate(documents)]
-    recorded = record(context.db, drafts, now_ticks, context.oldest_ms())
-    context.metrics.recorded(resource.name, recorded.created)
+    recorded = record(service.db, drafts, now_ticks, service.oldest_ms())
+    service.metrics.recorded(resource.name, recorded.created)
     status = HTTPStatus.OK if drafts and not recorded.created else HTTPStatus.CREATED
     stored = [encoded(document) for document in recorded.documents]
     if not body.is_container:
-        item = StoredDocument(StoredForm.JSON, stored[0])
-        return respond(item, resource.document, status, location=url_here(drafts[0].name), etag=True)
+        single = StoredDocument(StoredForm.JSON, stored[0])
+        return respond(single, resource.document, status, location=url_here(drafts[0].name), etag=True)
     page = page_of(StoredPage(StoredForm.JSON, stored), len(stored))
     return respond(page, page_schema, status, location=url_here())
+
+
+def answer_replaced(
+    document: Document | StoredDocument, schema: DocumentSchema, created: bool, name: str
+) -> Response:
+    """Answer a document that was put in the place of its URL, and count it as the metric's `name`."""
+    current_service().metrics.recorded(name, int(created))
+    status = HTTPStatus.CREATED if created else HTTPStatus.OK
+    return respond(document, schema, status, location=url_here() if created else None, etag=True)
+
+
+def list_page(recorder: CountedRecorder, query: PageQuery, schema: DocumentSchema) -> Response:
+    """Answer a page by number of a counted resource, with the exact total."""
+    page = list_records(readable_db(), recorder.table, query)
+    pages = -(-page.total // query.page_size)
+    members = {"page": query.page, list_field(schema)[0]: page.records}
+    return respond({**members, "total": page.total, "totalPages": pages}, schema)
+
+
+def get_record(recorder: CountedRecorder, id_text: str) -> Response:
+    """Answer one record of a counted resource."""
+    name = recorder.resource.name
+    stored = recorder.get(readable_db(), caller().tenant, _number(id_text, name))
+    return respond(stored, recorder.resource.document, etag=True)
+
+
+def replace_record(recorder: CountedRecorder, id_text: str) -> Response:
+    """Create the record of a counted resource that the URL names, or replace it by the body."""
+    service, name = current_service(), recorder.resource.name
+    document: dict[str, Any] = read_body().document
+    number = _number(id_text, name)
+    if document.get("id", number) != number:
+        raise BadRequest("The body does not fit.", f"id: The URL says {number}.")
+    stored, created = recorder.replace(
+        service.db, caller().tenant, {**document, "id": number}, service.clock.now_ms()
+    )
+    return answer_replaced(stored, recorder.resource.document, created, name)
+
+
+def _number(id_text: str, name: str) -> int:
+    """Return the id that a URL names. Raises BadRequest for what is no int64."""
+    try:
+        number = parse_integer(id_text)
+    except ValueError as error:
+        raise BadRequest(f"The URL names no {name}.", f"id: {error}") from None
+    if not INT64[0] <= number <= INT64[1]:
+        raise BadRequest(f"The URL names no {name}.", f"id: Must be from {INT64[0]} to {INT64[1]}.")
+    return number

@@ -1,110 +1,69 @@
-"""What every request passes before its view: who asks, may they, how often, and in which format.
+"""What every request passes before its view: the key, the role, the rate limit, the URL, and the format of the answer.
 
-The order is the contract's: who may ask is decided before what is asked is checked, except that a URL
-which is no route is 404 for anyone (docs/contract.md, "Who may ask" and "Rate limit").
+The order is the contract's: the key is checked before anything that the request says, except that a URL that is no
+route answers 404 to everybody (docs/contract.md, "Who may ask" and "Rate limit").
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from operator import attrgetter
 from random import getrandbits
 from typing import Any
 
-from flask import Request, current_app, g, request
+import flask
+from flask import Request, current_app
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Rule
 
 from notifhist import errors
 from notifhist.auth import ApiKey, split_key
 from notifhist.schemas.fields import PATH_ID, is_path_id
-from notifhist.serializers.negotiation import choose
 from notifhist.store.database import ERRORS, ensure_connected
 from notifhist.store.keys import find_key
-from notifhist.web.context import Service, behind, host, required_role, service
-from notifhist.web.rate_limits import RateLimiter
-from notifhist.web.responses import FORMATS, is_runs_path
-
-OPERATIONS = "operations"
-"""The blueprint whose views need no key and are charged to nobody."""
+from notifhist.web.apis import api_of
+from notifhist.web.context import Service, current_service, host
+from notifhist.web.declarations import Access, View
+from notifhist.web.shortcuts import unwrap
 
 
-@dataclass(frozen=True)
-class _Api:
-    """In what the two APIs differ on the way in: each reads its own header first, and counts for itself."""
+def check_request() -> None:
+    """Let the request through to its view, or raise the ApiError that refuses it.
 
-    name: str
-    headers: tuple[str, str]
-    """As WSGI names them."""
-    how: str
-    refusal: type[errors.ApiError]
-    """Of a caller without a valid key."""
-    limiter: Callable[[Service], RateLimiter]
-    account: Callable[[ApiKey], str]
-    shows_usage: bool
-
-
-_HISTORY = _Api(
-    name="history",
-    headers=("HTTP_X_AUTH_TOKEN", "HTTP_AUTHORIZATION"),
-    how="X-Auth-Token",
-    refusal=errors.Unauthorized,
-    limiter=attrgetter("history_limiter"),
-    account=attrgetter("tenant"),
-    shows_usage=True,
-)
-_RUNS = _Api(
-    name="runs",
-    headers=("HTTP_AUTHORIZATION", "HTTP_X_AUTH_TOKEN"),
-    how="Authorization: Bearer …",
-    refusal=errors.Forbidden,
-    limiter=attrgetter("runs_limiter"),
-    account=attrgetter("id"),
-    shows_usage=False,
-)
-
-
-def admit() -> None:
-    """Admit the request, or raise the ApiError that refuses it; sets `g.key` and `g.media_type`."""
-    asked, state, wired = behind(request), behind(g), service()
-    state.started = time.perf_counter()
-    state.request_id = f"{getrandbits(128):032x}"
-    rule, ids = _matched(asked)
-    if rule is not None and rule.endpoint.partition(".")[0] == OPERATIONS:
-        return
-    api = _RUNS if is_runs_path(asked.path) else _HISTORY
-    try:
-        ensure_connected(wired.db)
-        state.key = _authenticate(asked, wired, api)
-        if rule is not None:
-            _authorize(state.key, asked.endpoint, ids)
-    except (errors.Unauthorized, errors.Forbidden, *ERRORS):
-        if rule is None:
-            raise errors.NotFound from None
-        raise
-    _charge(state, wired, api)
-    if rule is None:
+    Sets in Flask's `g`: `started`, `request_id` and `api`, and for a request that is let through `view`, `key` and
+    `usage` (if its API has keys), `format` and `media_type` (if its view negotiates).
+    """
+    request, context, service = unwrap(flask.request), unwrap(flask.g), current_service()
+    context.started = time.perf_counter()
+    context.request_id = f"{getrandbits(128):032x}"
+    rule, ids = _matched(request)
+    view = service.views[rule.endpoint] if rule is not None else None
+    context.api = api = view.api if view is not None else api_of(request.path, service.apis)
+    if api.access is not None:
+        _check_access(request, context, service, api.access, view, ids)
+    if view is None:
         raise errors.NotFound
-    if asked.routing_exception is not None:
-        return  # Flask raises it
-    host(asked)  # before anything is recorded whose URL could not be told
-    _check_ids(asked, ids)
-    _check_query(asked)
-    state.media_type = choose(asked.environ.get("HTTP_ACCEPT"), FORMATS)
-    if state.media_type is None:
-        raise errors.NotAcceptable
+    if request.routing_exception is not None:
+        return  # Flask raises it: 405
+    context.view = view
+    if view.body is not None:
+        request.max_content_length = view.body.largest_bytes
+    if view.content:
+        return  # nothing that the request says changes such an answer
+    _check_url(request, ids)
+    context.media_type = media_type = view.offers.accepted_by(request.environ.get("HTTP_ACCEPT"))
+    if media_type is None:
+        raise errors.NotAcceptable(f"Nothing acceptable can be answered; accept {view.offers}.")
+    context.format = view.offers[media_type]
 
 
-def _matched(asked: Request) -> tuple[Rule | None, dict[str, Any]]:
+def _matched(request: Request) -> tuple[Rule | None, dict[str, Any]]:
     """Return the rule and ids of the request's URL, whatever its method; None if it is no route."""
-    if asked.environ["PATH_INFO"].startswith("//"):
+    if request.environ["PATH_INFO"].startswith("//"):
         return None, {}  # Werkzeug takes several leading slashes for one
-    if asked.url_rule is not None:
-        return asked.url_rule, asked.view_args or {}
-    refused = asked.routing_exception
+    if request.url_rule is not None:
+        return request.url_rule, request.view_args or {}
+    refused = request.routing_exception
     if not isinstance(refused, MethodNotAllowed) or not refused.valid_methods:
         return None, {}
-    adapter = current_app.create_url_adapter(asked)
+    adapter = current_app.create_url_adapter(request)
     if adapter is None:
         return None, {}
     try:
@@ -114,57 +73,76 @@ def _matched(asked: Request) -> tuple[Rule | None, dict[str, Any]]:
         return None, {}
 
 
-def _authenticate(asked: Request, wired: Service, api: _Api) -> ApiKey:
-    """Return the caller's key: from the API's own header, from the other's only if that is absent."""
-    own, other = api.headers
-    name = other if own not in asked.environ else own
-    token: str = asked.environ.get(name, "")
-    if name == "HTTP_AUTHORIZATION":
+def _check_access(
+    request: Request,
+    context: Any,
+    service: Service,
+    access: Access,
+    view: View | None,
+    ids: dict[str, Any],
+) -> None:
+    """Raise the ApiError that refuses the caller; takes the tenant out of `ids`, for it is the key's."""
+    try:
+        ensure_connected(service.db)
+        context.key = key = _authenticate(request, service, access)
+        if view is not None:
+            # A method that the URL does not know needs no role.
+            _authorize(key, view.role if request.url_rule is not None else None, ids)
+    except (errors.Unauthorized, errors.Forbidden, *ERRORS):
+        if view is None:
+            raise errors.NotFound from None
+        raise
+    _count(context, service, access)
+
+
+def _authenticate(request: Request, service: Service, access: Access) -> ApiKey:
+    """Return the caller's key. Raises the refusal of the API."""
+    own, other = access.headers
+    header = own if own.environ_name in request.environ else other
+    token: str = request.environ.get(header.environ_name, "")
+    if header.auth_scheme:
         scheme, _, token = token.partition(" ")
-        token = token if scheme.lower() == "bearer" else ""
+        token = token if scheme.lower() == header.auth_scheme else ""
     parts = split_key(token.strip())
-    key = find_key(wired.db, parts[0]) if parts else None
-    if parts and key and key.has_secret(parts[1]) and key.is_valid(wired.clock.now_ms()):
+    key = find_key(service.db, parts[0]) if parts else None
+    if parts and key and key.has_secret(parts[1]) and key.is_valid(service.clock.now_ms()):
         return key
-    raise api.refusal(f"No valid key: send one that is neither expired nor revoked as {api.how}.")
+    raise access.refusal(f"No valid key: send one that is neither expired nor revoked as {own.usage}.")
 
 
-def _authorize(key: ApiKey, endpoint: str | None, ids: dict[str, Any]) -> None:
-    """Raise Forbidden unless the key may do this; takes the tenant out of `ids`, for it is the key's."""
+def _authorize(key: ApiKey, role: str | None, ids: dict[str, Any]) -> None:
+    """Raise Forbidden unless the key is of the tenant in the URL, if one is there, and has the role."""
     if ids.pop("tenant_id", key.tenant) != key.tenant:
         raise errors.Forbidden
-    if endpoint is not None:
-        role = required_role(endpoint)
-        if not key.allows(role):
-            raise errors.Forbidden(f"This key may not do that; it lacks the role {role}.")
+    if role is not None and not key.allows(role):
+        raise errors.Forbidden(f"This key may not do that; it lacks the role {role}.")
 
 
-def _charge(state: Any, wired: Service, api: _Api) -> None:
-    """Count the request; sets `g.usage`. Raises RateLimitReached."""
-    usage = api.limiter(wired).charge(api.account(state.key))
-    state.usage = usage if api.shows_usage else None
+def _count(context: Any, service: Service, access: Access) -> None:
+    """Count the request; sets `g.usage`, if it is to be shown. Raises RateLimitReached."""
+    if access.rate_limit is None:
+        return
+    usage = service.rate_limiters[access.rate_limit].charge(access.account(context.key))
+    context.usage = usage if access.shows_usage else None
     if usage is not None and usage.exceeded:
-        wired.metrics.rate_limited(api.name)
+        service.metrics.rate_limited(context.api.name)
         raise errors.RateLimitReached(
             details=f"{usage.limit} requests in {usage.window}.",
             headers={"Retry-After": str(usage.retry_after)},
         )
 
 
-def _check_ids(asked: Request, ids: dict[str, Any]) -> None:
-    """Raise BadRequest for an id in the path that no id may be."""
+def _check_url(request: Request, ids: dict[str, Any]) -> None:
+    """Raise BadRequest for a Host, an id in the path or a query string that cannot be one."""
+    host(request)  # before anything is recorded whose URL could not be told
     try:
-        asked.environ["PATH_INFO"].encode("latin-1").decode("utf-8")
+        request.environ["PATH_INFO"].encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:
         raise errors.BadRequest("An id in the URL is not UTF-8.") from None
     wrong = {name: PATH_ID for name, value in ids.items() if not is_path_id(value)}
     if wrong:
         raise errors.BadRequest("An id in the URL does not fit.", errors.name_problems(wrong))
-
-
-def _check_query(asked: Request) -> None:
-    """Raise BadRequest for a query string of raw bytes that are no text."""
     try:
-        asked.query_string.decode()
+        request.query_string.decode()
     except UnicodeDecodeError:
         raise errors.BadRequest("The query string is not UTF-8.", "Percent-encode it as UTF-8.") from None

@@ -16,7 +16,7 @@ from notifhist.factory import create_app
 from notifhist.schemas import error, history, runs
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.query import HISTORY_QUERY, RUNS_QUERY
-from notifhist.serializers.bodies import MAX_BODY
+from notifhist.serializers.bodies import MAX_BODY_BYTES
 from notifhist.store.database import Database
 from notifhist.store.models import HistoryItemRow, NotificationRunRow
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
@@ -233,7 +233,7 @@ ANSWERS: list[tuple[str, int, Ask]] = [
     ("add_attempt", 404, ask("POST", ATTEMPTS.replace("chOne", "chNone"), {})),
     ("replace_item", 201, ask("PUT", f"{CHECK}/{id_at(NOW_MS, 3)}", item_at(NOW_MS, 3))),
     ("replace_item", 200, ask("PUT", ITEM, item_at(NOW_MS))),
-    ("replace_item", 413, ask("PUT", ITEM, b" " * (MAX_BODY + 1))),
+    ("replace_item", 413, ask("PUT", ITEM, b" " * (MAX_BODY_BYTES + 1))),
     ("delete_item", 204, ask("DELETE", ITEM)),
     ("delete_item", 404, ask("DELETE", ITEM)),
     ("list_runs", 200, ask("GET", f"{RUNS}?includeObjects=true")),
@@ -250,7 +250,7 @@ ANSWERS: list[tuple[str, int, Ask]] = [
     ("record_runs", 415, ask("POST", RUNS, b"x", Content_Type="text/csv")),
     ("replace_run", 201, ask("PUT", f"{RUNS}/7", run_of())),
     ("replace_run", 200, ask("PUT", f"{RUNS}/1", run_of())),
-    ("replace_run", 413, ask("PUT", f"{RUNS}/1", b" " * (MAX_BODY + 1))),
+    ("replace_run", 413, ask("PUT", f"{RUNS}/1", b" " * (MAX_BODY_BYTES + 1))),
     ("healthz", 200, ask("GET", "/healthz")),
     ("readyz", 200, ask("GET", "/readyz")),
     ("metrics", 200, ask("GET", "/metrics")),

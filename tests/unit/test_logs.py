@@ -2,6 +2,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -32,18 +33,61 @@ def request(**changes: Any) -> None:
 
 def test_the_access_line_has_exactly_its_members(capsys: pytest.CaptureFixture[str]) -> None:
     request()
-    (line,) = written(capsys)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
-    assert line == {
-        "method": "GET",
-        "path": "/healthz",
-        "status": 200,
-        "ms": 1.235,
-        "bytes": 15,
-        "tenant": "acme",
-        "request_id": "0123abcd",
-    }
-    assert list(line) == ["method", "path", "status", "ms", "bytes", "tenant", "request_id"]
+    line = capsys.readouterr().out
+    time = re.compile(r'^\{"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",')
+    assert time.sub("{", line) == (
+        '{"method":"GET","path":"/healthz","status":200,"ms":1.235,"bytes":15,"tenant":"acme",'
+        '"request_id":"0123abcd"}\n'
+    )
+    assert time.match(line)
+
+
+class Records(logging.Handler):
+    """A handler of an operator's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen.append(record)
+
+
+@pytest.fixture(params=["notifhist.access", "notifhist", ""], ids=["access", "notifhist", "root"])
+def records(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Records]:
+    monkeypatch.setattr(logging.getLogger("notifhist"), "propagate", True)
+    logger, handler = logging.getLogger(request.param), Records()
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+def test_an_operators_own_handler_sees_each_answered_request(
+    records: Records, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request(path="/a b", tenant=None)
+    (record,) = records.seen
+    assert (record.name, record.levelname) == ("notifhist.access", "INFO")
+    assert record.getMessage() == "GET /a b 200"
+    assert [record.args] == written(capsys)
+
+
+def test_a_level_or_a_filter_of_the_access_logger_silences_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("notifhist.access")
+    monkeypatch.setattr(logger, "filters", [lambda record: record.args["path"] != "/healthz"])
+    request()
+    request(path="/readyz")
+    logger.setLevel(logging.WARNING)
+    request(path="/metrics")
+    logger.setLevel(logging.NOTSET)
+    assert [line["path"] for line in written(capsys)] == ["/readyz"]
+
+
+def test_no_handler_is_given_a_key(records: Records) -> None:
+    request(path=f"/nh_0123456789ab_{'s' * 43}")
+    assert "sss" not in records.seen[0].getMessage()
 
 
 def test_an_unknown_tenant_is_null(capsys: pytest.CaptureFixture[str]) -> None:

