@@ -1,49 +1,51 @@
-"""What the kept counts of runs must be, found out by counting every run."""
+"""What the stored counts of runs must be, found out by counting every run."""
 
 from collections import Counter
 from itertools import combinations
 
-from notifhist.store.counts import keeping as run_counts
-
-from notifhist.store.database import RUNS_OF_PARTS, Database
+from notifhist.store.counted import counts
+from notifhist.store.counted.table import PARTS
+from notifhist.store.database import Database
 from notifhist.store.models import NotificationRunRow, RunCountRow
 from notifhist.store.tenants import find_tenant
 
 FILTERS = ("notification_type", "status", "medium", "ignored_reason", "failed_reason")
 
 Counted = tuple[int, int, int, int]
-"""Of a bucket the shift and the number, and the two terms."""
+"""The shift and the number of a bucket, and two terms."""
 
 
 def assert_counts_are_true(db: Database, tenant: str) -> None:
-    """Fail unless each bucket's counts are those of its runs, and each full one is divided."""
+    """Fail unless each bucket's counts are those of its runs, and each full one is split."""
     tenant_id = find_tenant(db, tenant)
     row = RunCountRow
-    parts = [getattr(row, runs) for runs in RUNS_OF_PARTS]
-    rows = row.select(row.shift, row.bucket, row.one, row.other, row.divided, *parts)
-    kept: dict[Counted, int] = {}
-    divided = set()
-    for shift, bucket, one, other, bits, *runs in rows.where(row.tenant_id == tenant_id).tuples().execute(db):
-        for n, number in enumerate(runs):
+    parts = [getattr(row, name) for name in PARTS]
+    query = row.select(row.shift, row.bucket, row.first_filter, row.second_filter, row.split_mask, *parts)
+    stored: dict[Counted, int] = {}
+    split = set()
+    for shift, bucket, first, second, mask, *numbers in db.execute(
+        query.where(row.tenant_id == tenant_id)
+    ).fetchall():
+        for n, number in enumerate(numbers):
             part = shift - 4, bucket * 16 + n
-            kept[*part, one, other] = number
-            if (one, other) != (0, 0):
-                assert not bits
-            elif bits & 2**n:
+            stored[*part, first, second] = number
+            if (first, second) != (0, 0):
+                assert not mask
+            elif mask & 2**n:
                 assert part[0] > 0
-                divided.add(part)
+                split.add(part)
             elif part[0] > 0:
-                assert number <= run_counts._MOST_UNDIVIDED, f"{part} is full"
+                assert number <= counts._SPLIT_ABOVE, f"{part} is full"
     run = NotificationRunRow
     runs = run.select(run.date_created, *(getattr(run, name) for name in FILTERS))
     counted: Counter[Counted] = Counter()
-    for date_created, *codes in runs.where(run.tenant_id == tenant_id).tuples().execute(db):
+    for date_created, *codes in db.execute(runs.where(run.tenant_id == tenant_id)).fetchall():
         for shift in range(44, -1, -4):
             bucket = date_created >> shift
             counted.update((shift, bucket, *pair) for pair in _counted_as(codes))
-            if (shift, bucket) not in divided:
+            if (shift, bucket) not in split:
                 break
-    assert {key: number for key, number in kept.items() if number} == counted
+    assert {key: number for key, number in stored.items() if number} == counted
 
 
 def _counted_as(codes: list[int | None]) -> list[tuple[int, int]]:

@@ -340,8 +340,8 @@ def test_a_fault_of_the_service_is_told_as_described(
     client: FlaskClient, db: Database, description: Description, accept: str
 ) -> None:
     seed(client)
-    HistoryItemRow.update(document="no JSON", xml=None).execute(db)
-    NotificationRunRow.update(document="no JSON").execute(db)
+    db.execute(HistoryItemRow.update(document="no JSON", xml=None))
+    db.execute(NotificationRunRow.update(document="no JSON"))
     broken = [("add_attempt", ask("POST", ATTEMPTS, {})), ("record_runs", ask("POST", RUNS, SEEDED_RUN))]
     if accept != JSON:  # kept JSON goes out unread
         broken += [("get_item", ask("GET", ITEM)), ("get_run", ask("GET", f"{RUNS}/1"))]

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from notifhist.schemas.fields import MOST_PROBLEMS_NAMED
 from notifhist.store.database import Database
-from notifhist.store.history import recording
+from notifhist.store.history import items
 from notifhist.store.models import HistoryItemRow
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.http.helpers import XML, item_at, run_of
@@ -136,14 +136,14 @@ def test_an_item_deleted_while_it_is_posted_again_is_recorded(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     posted = send(client, "POST", CHECK, ITEM)
-    find = recording._known
+    find = items._find
 
     def find_after_another_deletes(*arguments: Any) -> Any:
-        monkeypatch.setattr(recording, "_known", find)
-        HistoryItemRow.delete().execute(arguments[0])
+        monkeypatch.setattr(items, "_find", find)
+        arguments[0].execute(HistoryItemRow.delete())
         return find(*arguments)
 
-    monkeypatch.setattr(recording, "_known", find_after_another_deletes)
+    monkeypatch.setattr(items, "_find", find_after_another_deletes)
     assert send(client, "POST", CHECK, posted.json).status_code == 201
     assert client.get(posted.headers["Location"]).json == posted.json
 
@@ -162,7 +162,7 @@ def test_xml_that_is_many_times_as_long_as_its_json_is_not_kept_but_answered(
 ) -> None:
     item = item_at(NOW_MS) | {"x" * 1000: [0] * 1000}
     assert client.post(CHECK, json=item).status_code == 201
-    ((xml,),) = HistoryItemRow.select(HistoryItemRow.xml).tuples().execute(db)
+    ((xml,),) = db.execute(HistoryItemRow.select(HistoryItemRow.xml)).fetchall()
     assert xml is None
     for url in (CHECK, f"{CHECK}/{item['id']}"):
         assert client.get(url, headers={"Accept": XML}).data.count(b"x" * 1000) == 2000

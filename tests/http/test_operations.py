@@ -219,7 +219,7 @@ def test_what_fails_within_leaves_no_trace_in_the_answer(
         raise RuntimeError("secret inner workings")
 
     monkeypatch.setattr("notifhist.store.history.reading.list_items", fail)
-    monkeypatch.setattr("notifhist.store.runs.recording.list_runs", fail)
+    monkeypatch.setattr("notifhist.store.counted.pages.RecordsPage", fail)
     fault = client.get(CHECK)
     assert_fault(fault, 500, "internalError")
     assert_run_error(error := client.get(RUNS), 500, "UNHANDLED_EXCEPTION")

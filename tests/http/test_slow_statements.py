@@ -14,7 +14,7 @@ from tests.conftest import NOW_MS, MakeApp, authorized
 from tests.http.helpers import CHECK, FAULT_MEMBERS, RUN_ERROR_MEMBERS, RUNS, XML, item_at, run_of
 
 COLUMNS = {
-    "history_item": ("series_id", "ticks", "rest", "document", "xml", "xml_version"),
+    "history_item": ("series_id", "ticks", "clock_and_node", "document", "xml", "xml_version"),
     "notification_run": ("number", "tenant_id", "id", "date_created", "search_text", "brief", "document"),
 }
 

@@ -32,7 +32,7 @@ Newcomer = Callable[..., FlaskClient]
 def pages_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have pages of more than two items read in pieces, as long ones are."""
     for kind in (SqliteDatabase, PostgresqlDatabase):
-        monkeypatch.setattr(kind, "TEXTS_AT_ONCE", 2)
+        monkeypatch.setattr(kind, "pieces_of", 2)
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
-from notifhist.store.counts import keeping as run_counts
 
 from notifhist.errors import RunConflict
 from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
 from notifhist.schemas.query import RunsQuery
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
+from notifhist.store.counted import counts, pages
 from notifhist.store.database import Database, ensure_connected
-from notifhist.store.runs import pages as run_pages
-from notifhist.store.runs import recording as runs
+from notifhist.store.runs import RUN_RECORDER
 from tests.conftest import NOW_MS
 from tests.property.strategies import examples
+from tests.records import list_runs, record_runs, runs_of
 from tests.recount import assert_counts_are_true
 
 Run = dict[str, Any]
@@ -151,9 +151,10 @@ class Runs(RuleBasedStateMachine):
     def record(self, given: list[Run]) -> dict[int, Run]:
         """Record runs, all of them new; return them by their ids."""
         self.texts.update(text for run in given for text in texts_of(run))
-        documents, created = runs.record_runs(self.db, self.tenant, given, NOW_MS)
-        assert created == len(given)
-        return {document["id"]: run for document, run in zip(documents, given, strict=True)}
+        recorded = record_runs(self.db, self.tenant, given, NOW_MS)
+        assert (recorded.created, recorded.conflicts) == (len(given), [])
+        ids = [orjson.loads(document)["id"] for document in recorded.documents]
+        return dict(zip(ids, given, strict=True))
 
     @rule(contents=st.lists(CONTENTS, min_size=1, max_size=8))
     def record_some(self, contents: list[Run]) -> None:
@@ -182,15 +183,15 @@ class Runs(RuleBasedStateMachine):
             return
         run_id = self.known_id(number)
         again = {**self.runs[run_id], "id": run_id}
-        assert runs.record_runs(self.db, self.tenant, [again, again], NOW_MS)[1] == 0
+        assert record_runs(self.db, self.tenant, [again, again], NOW_MS).created == 0
         other = {**content, "id": run_id, "seq_no": 1}
         with pytest.raises(RunConflict):
-            runs.record_runs(self.db, self.tenant, [{**content, "id": -1}, other], NOW_MS)
+            record_runs(self.db, self.tenant, [{**content, "id": -1}, other], NOW_MS)
 
     @rule(number=st.integers(0, 999), content=CONTENTS)
     def replace(self, number: int, content: Run) -> None:
         run_id = self.known_id(number) if self.runs else number
-        created = runs.replace_run(self.db, self.tenant, {**content, "id": run_id}, NOW_MS)[1]
+        created = RUN_RECORDER.replace(self.db, self.tenant, {**content, "id": run_id}, NOW_MS)[1]
         assert created == (run_id not in self.runs)
         self.runs[run_id] = content
 
@@ -212,9 +213,9 @@ class Runs(RuleBasedStateMachine):
                 found.reverse()
             start = query.page * query.page_size
             ids = [run_id for _, run_id in found[start : start + query.page_size]]
-            page = runs.list_runs(self.db, replace(query, tenant=self.tenant))
+            page = list_runs(self.db, replace(query, tenant=self.tenant))
             note(f"{query} -> {page.total}")
-            documents = orjson.loads(b"[%b]" % b",".join(page.runs.pieces))
+            documents = runs_of(page)
             assert (page.total, [run["id"] for run in documents]) == (len(found), ids)
             with_objects = [run_id for run_id in ids if self.runs[run_id].get("notification_objects")]
             shown = [run["id"] for run in documents if "notificationObjects" in run]
@@ -241,9 +242,9 @@ class Runs(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_counts, "_MOST_UNDIVIDED", 3)
-    monkeypatch.setattr(run_pages, "_MOST_SKIPPED", 2)
-    monkeypatch.setattr(run_pages, "_FEW", 2)
+    monkeypatch.setattr(counts, "_SPLIT_ABOVE", 3)
+    monkeypatch.setattr(pages, "_SKIP_BY_COUNTS_ABOVE", 2)
+    monkeypatch.setattr(pages, "_SORT_BELOW", 2)
 
 
 def test_totals_and_pages_are_the_models(db: Database) -> None:
@@ -270,8 +271,8 @@ def test_two_senders_at_once_are_both_counted(db: Database) -> None:
                     "status": STATUSES[n % 5],
                 }
                 own = {**content, "id": -(sender * 1000 + n), "date_created": at}
-                runs.record_runs(db, "t", [{**content, "date_created": at + 1}, own], NOW_MS)
-                runs.replace_run(db, "t", {**own, "date_created": at + 2**30, "status": "FAILED"}, NOW_MS)
+                record_runs(db, "t", [{**content, "date_created": at + 1}, own], NOW_MS)
+                RUN_RECORDER.replace(db, "t", {**own, "date_created": at + 2**30, "status": "FAILED"}, NOW_MS)
         except BaseException as error:  # noqa: BLE001 - told by the test's own thread
             errors.append(error)
         finally:
@@ -283,7 +284,7 @@ def test_two_senders_at_once_are_both_counted(db: Database) -> None:
     for sender in senders:
         sender.join()
     assert errors == []
-    assert runs.list_runs(db, RunsQuery("t")).total == 80
-    assert runs.list_runs(db, RunsQuery("t", mediums=(MEDIUMS[1],))).total == 40
-    assert runs.list_runs(db, RunsQuery("t", statuses=("FAILED",), mediums=(MEDIUMS[0],))).total == 24
+    assert list_runs(db, RunsQuery("t")).total == 80
+    assert list_runs(db, RunsQuery("t", mediums=(MEDIUMS[1],))).total == 40
+    assert list_runs(db, RunsQuery("t", statuses=("FAILED",), mediums=(MEDIUMS[0],))).total == 24
     assert_counts_are_true(db, "t")

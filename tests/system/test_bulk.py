@@ -9,14 +9,13 @@ from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
-from notifhist.store.runs.recording import count_runs
 
 from notifhist.schemas.query import CheckPath
-from notifhist.store.history.reading import count_items
 from notifhist.transfer.load import find_sources
 from tests.conftest import NOW_MS, TENANT, every_row
 from tests.contract.test_examples import COPIES, assert_answers, assert_is_json, example
 from tests.http.helpers import CHECK, JSON, RUNS, XML, get_json, item_at, run_of
+from tests.records import count_items, count_runs
 from tests.system.commands import (
     FIXTURES,
     FIXTURES_COUNTS,
@@ -207,10 +206,10 @@ def test_items_without_an_id_are_skipped_when_loaded_again(database_url: str, tm
         assert [list(value) for value in values] == [["id", *items[0]]] * 2
 
 
-def places() -> set[CheckPath]:
+def checks() -> set[CheckPath]:
     """Return all checks of the fixtures."""
-    found = {source.place for source in find_sources([FIXTURES], None)}
-    return {place for place in found if isinstance(place, CheckPath)}
+    owners = {source.destination.owner for source in find_sources([FIXTURES], None) if source.destination}
+    return {owner for owner in owners if isinstance(owner, CheckPath)}
 
 
 def pages(client: FlaskClient, url: str | None) -> Iterator[tuple[str, bytes]]:
@@ -228,12 +227,12 @@ def answers(database_url: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     with application(database_url, NOW=LIFELIKE_NOW, RETENTION_DAYS=0) as app:
         clients = {tenant: client_of(app, tenant) for tenant in (TENANT, "654321", "777000")}
-        for place in sorted(places(), key=repr):
-            client = clients[place.tenant]
+        for path in sorted(checks(), key=repr):
+            client = clients[path.tenant]
             entity, alarm, check = (
-                quote(part, safe="") for part in (place.entity_id, place.alarm_id, place.check_id)
+                quote(part, safe="") for part in (path.entity_id, path.alarm_id, path.check_id)
             )
-            base = f"/v1.0/{place.tenant}/entities/{entity}/alarms/{alarm}/notification_history"
+            base = f"/v1.0/{path.tenant}/entities/{entity}/alarms/{alarm}/notification_history"
             for url in (base, f"{base}/{check}?from=0&limit=30", f"{base}/{check}?reverse=true&limit=1000"):
                 found.update(pages(client, url))
             newest = get_json(client, f"{base}/{check}?from=0&reverse=true")["values"][0]

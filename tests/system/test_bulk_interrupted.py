@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from notifhist.schemas.query import CheckPath
-from notifhist.store.history.reading import count_items
-from notifhist.store.history.recording import record_items
-from notifhist.store.staging import BATCH
+from notifhist.store.staging import BATCH_RECORDS
 from tests.conftest import NOW, NOW_MS, TENANT
 from tests.http.helpers import item_at
+from tests.records import count_items, record_items
 from tests.system.commands import FIXTURES, finish, item_line, opened, run, start, write_lines
 from tests.system.service import NOTIFHIST, PATIENCE_S, environment, wait_until
 
@@ -50,7 +49,7 @@ def store_many(database_url: str) -> None:
     """Store what many_lines holds, without a process."""
     items = [item_at(1_000_000_000_000 + n) for n in range(MANY)]
     with opened(database_url) as db:
-        record_items(db, CheckPath(TENANT, "enOne", "alOne", "chOne"), items, 0)
+        record_items(db, CheckPath(TENANT, "enOne", "alOne", "chOne"), items)
 
 
 class OnTerminal:
@@ -123,12 +122,12 @@ def test_what_was_reported_survives_a_kill_and_loading_again_completes_it(
     database_url: str, many_lines: Path
 ) -> None:
     with on_terminal(database_url, "load", many_lines) as shown:
-        wait_until(lambda: shown.reported()[0] >= 2 * BATCH)
+        wait_until(lambda: shown.reported()[0] >= 2 * BATCH_RECORDS)
         shown.process.kill()
         assert shown.wait() == -signal.SIGKILL
         reported, expected = shown.reported()
     there = count(database_url)
-    assert 2 * BATCH <= reported <= there < MANY == expected
+    assert 2 * BATCH_RECORDS <= reported <= there < MANY == expected
     again = run(database_url, "load", many_lines).stderr
     assert again == f"Stored {MANY - there}, there already {there}, bad 0.\n"
     assert count(database_url) == MANY
@@ -136,12 +135,12 @@ def test_what_was_reported_survives_a_kill_and_loading_again_completes_it(
 
 def test_ctrl_c_stops_a_load_and_says_how_far_it_came(database_url: str, many_lines: Path) -> None:
     loading = start(database_url, "load", many_lines)
-    wait_until(lambda: count(database_url) >= BATCH)
+    wait_until(lambda: count(database_url) >= BATCH_RECORDS)
     loading.send_signal(signal.SIGINT)
     counts, interrupted = finish(loading, code=1).stderr.splitlines()
     there = count(database_url)
-    assert BATCH <= there < MANY
-    assert there % BATCH == 0
+    assert BATCH_RECORDS <= there < MANY
+    assert there % BATCH_RECORDS == 0
     assert counts == f"Stored {there}, there already 0, bad 0."
     done = f"Loading was interrupted after {there} of {MANY} records; what is done stays done."
     assert interrupted == f"Error: {done}"
@@ -199,7 +198,7 @@ def peak_memory(database_url: str, *arguments: str | Path) -> int:
 def test_memory_stays_flat_however_large_the_file(database_url: str, tmp_path: Path) -> None:
     text = "x" * 2500
     lines = [item_line(item_at(NOW_MS - n, status=text)) for n in range(10_000)]
-    small = write_lines(tmp_path / "small.ndjson", lines[:BATCH])
+    small = write_lines(tmp_path / "small.ndjson", lines[:BATCH_RECORDS])
     large = write_lines(tmp_path / "large.ndjson", lines)
     del lines
     assert large.stat().st_size > 24_000_000

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 from lxml import etree
-from notifhist.store.runs.recording import record_runs
 
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
-from notifhist.store.history.recording import record_items
 from tests.conftest import TENANT, every_row
 from tests.http.helpers import RUNS, item_at
+from tests.records import record_items, record_runs
 from tests.system.conftest import FragileDatabase
 from tests.system.service import PATIENCE_S, Service, free_port, running
 
@@ -105,9 +104,9 @@ def test_the_demo_leaves_a_database_with_other_data_alone(
     tmp_path: Path, db: Database, database_url: str, held: str
 ) -> None:
     if held == "an item":
-        record_items(db, CheckPath("t", "e", "a", "c"), [item_at(0)], 0)
+        record_items(db, CheckPath("t", "e", "a", "c"), [item_at(0)])
     else:
-        record_runs(db, "t", [RUN], 0)
+        record_runs(db, "t", [RUN])
     before = every_row(db)
     arguments = ("serve", "--demo", "--bind", f"127.0.0.1:{free_port()}")
     refused = Service(tmp_path, {"DATABASE_URL": database_url}).run(*arguments)

@@ -3,18 +3,15 @@
 from itertools import pairwise
 from pathlib import Path
 
-import orjson
 import pytest
-from notifhist.store.runs.recording import record_runs
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.runs import RUN
 from notifhist.store.database import Database
-from notifhist.store.history.reading import all_items, count_items
-from notifhist.store.history.recording import record_items
 from tests.conftest import NOW_MS, TENANT
 from tests.http.helpers import CHECK, get_json, id_at, item_at, post, run_of
+from tests.records import all_items, count_items, record_items, record_runs
 from tests.system.commands import application, client_of, finish, opened, run, start
 
 DAY_MS = 86_400_000
@@ -25,12 +22,12 @@ ELSEWHERE = CheckPath("654321", "enOne", "alOne", "chOne")
 
 def record(db: Database, where: CheckPath, *item_ids: str) -> None:
     items = [{"id": item_id, "state": "OK", "notification_results": []} for item_id in item_ids]
-    record_items(db, where, items, 0)
+    record_items(db, where, items)
 
 
-def kept(db: Database) -> list[tuple[str, str]]:
+def stored(db: Database) -> list[tuple[str, str]]:
     """Return tenant and id of every item."""
-    return [(check.tenant, orjson.loads(item.text)["id"]) for check, item in all_items(db)]
+    return [(check.tenant, item["id"]) for check, item in all_items(db)]
 
 
 EXPIRED = [id_at(0), id_at(OLDEST_MS - DAY_MS), id_at(OLDEST_MS - 1, ticks=TICKS_PER_MS - 1)]
@@ -41,12 +38,12 @@ SHOWN = [id_at(OLDEST_MS), id_at(OLDEST_MS, number=1), id_at(NOW_MS), id_at(NOW_
 def test_purge_deletes_exactly_what_has_expired(database_url: str, db: Database, batch: str) -> None:
     record(db, WHERE, *EXPIRED, *SHOWN)
     record(db, ELSEWHERE, *EXPIRED)
-    record_runs(db, TENANT, [RUN.load(run_of(id=1, dateCreated="1999-01-01T00:00:00Z"))], 0)
+    record_runs(db, TENANT, [RUN.load(run_of(id=1, dateCreated="1999-01-01T00:00:00Z"))])
     said = "Deleted {} items older than 2011-10-11T01:00:00.000Z.\n"
     assert run(database_url, "purge", "--batch", batch).stdout == said.format(6)
-    assert kept(db) == [(TENANT, item_id) for item_id in SHOWN]
+    assert stored(db) == [(TENANT, item_id) for item_id in SHOWN]
     assert run(database_url, "purge", "--batch", batch).stdout == said.format(0)
-    assert kept(db) == [(TENANT, item_id) for item_id in SHOWN]
+    assert stored(db) == [(TENANT, item_id) for item_id in SHOWN]
     with application(database_url) as app:
         assert get_json(client_of(app), "/api/v1/notifications/logs/run")["total"] == 1
 
@@ -99,4 +96,4 @@ def test_a_sqlite_file_gets_shorter_by_what_is_purged(sqlite_database: str) -> N
     assert run(sqlite_database, "purge").stdout.startswith("Deleted 20000 items")
     assert path.stat().st_size < before / 5
     with opened(sqlite_database) as db:
-        assert kept(db) == [(TENANT, item_id) for item_id in SHOWN]
+        assert stored(db) == [(TENANT, item_id) for item_id in SHOWN]

@@ -1,19 +1,16 @@
 import shutil
 from pathlib import Path
 
-import orjson
 import pytest
 
 from notifhist.clock import Clock
 from notifhist.config import ConfigError
-from notifhist.schemas.document import Document
 from notifhist.store import keys
 from notifhist.store.database import Database, ensure_connected, open_database
-from notifhist.store.history import reading as history
-from notifhist.store.runs import recording as runs
 from notifhist.transfer import demo
 from notifhist.transfer.load import Loader
 from tests.conftest import NOW_MS
+from tests.records import all_items, count_items, count_runs, record_runs
 
 LATER_MS = NOW_MS + 3_600_000
 
@@ -26,27 +23,23 @@ class Interrupted(Exception):
     """Ctrl-C."""
 
 
-def documents(db: Database) -> list[Document]:
-    return [orjson.loads(item.text) for _, item in history.all_items(db)]
-
-
 def test_an_interrupted_demo_goes_on_where_it_stopped(
     db: Database, sqlite_tables: Path, tmp_path: Path
 ) -> None:
     def interrupt(done: int, expected: int = 0) -> None:
-        if runs.count_runs(db) and history.count_items(db) > 100:
+        if count_runs(db) and count_items(db) > 100:
             raise Interrupted
 
     with pytest.raises(Interrupted):
         demo.prepare(db, Clock(NOW_MS), interrupt)
     demo.prepare(db, Clock(LATER_MS), silent)
-    resumed = sorted(item["id"] for item in documents(db))
-    assert len(resumed) == history.count_items(db)
+    resumed = sorted(item["id"] for _, item in all_items(db))
+    assert len(resumed) == count_items(db)
 
-    loaded = history.count_items(db), runs.count_runs(db)
+    loaded = count_items(db), count_runs(db)
     demo.prepare(db, Clock(LATER_MS), silent)
-    assert (history.count_items(db), runs.count_runs(db)) == loaded
-    newest = max(item["timestamp"] for item in documents(db))
+    assert (count_items(db), count_runs(db)) == loaded
+    newest = max(item["timestamp"] for _, item in all_items(db))
     assert NOW_MS - 60_000 <= newest <= NOW_MS
     # What an undisturbed demo loads: nothing is there twice, nothing is missing.
     expected = sum(1 for path in demo.fixtures_folder().rglob("*") if path.suffix in (".json", ".xml"))
@@ -58,13 +51,13 @@ def _undisturbed(empty: Path) -> tuple[int, int]:
     db = open_database(f"sqlite:///{empty}")
     ensure_connected(db)
     demo.prepare(db, Clock(NOW_MS), silent)
-    loaded = history.count_items(db), runs.count_runs(db)
+    loaded = count_items(db), count_runs(db)
     db.close()
     return loaded
 
 
 def test_a_database_with_other_data_is_refused(db: Database) -> None:
-    runs.record_runs(
+    record_runs(
         db, "t", [{"notification_type": "WEEKLY_REPORT", "medium": "EMAIL", "status": "CREATED"}], NOW_MS
     )
     with pytest.raises(ConfigError, match="wants a new database"):

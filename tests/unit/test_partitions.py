@@ -1,27 +1,25 @@
-"""The weeks of PostgreSQL: who records makes them, and nothing fails where they cannot be made."""
+"""The weeks of PostgreSQL: recording makes them, and nothing fails where they cannot be made."""
 
 import threading
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 import psycopg
 import pytest
-from notifhist.store.bulk import store_items
-from notifhist.transfer.rows import prepare
 
 from notifhist.config import MS_PER_DAY
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
-from notifhist.store import partitions
 from notifhist.store.database import Database, PostgresqlDatabase, ensure_connected, migrate, open_database
+from notifhist.store.database.partitions import OTHER, name_of
 from notifhist.store.history.expiry import count_expired, purge
-from notifhist.store.history.reading import all_items, count_items
-from notifhist.store.history.recording import record_items, replace_item
-from notifhist.transfer.files import Record
+from notifhist.store.history.items import ITEM_RECORDER
+from notifhist.store.history.recording import replace_item
+from notifhist.store.recording import record
 from tests.conftest import NOW_MS
 from tests.http.helpers import item_at
+from tests.records import all_items, count_items, record_items
 
 CHECK = CheckPath("t", "e", "a", "c")
 NOW_TICKS = NOW_MS * TICKS_PER_MS
@@ -40,12 +38,12 @@ def db(empty_postgres_url: str) -> Iterator[PostgresqlDatabase]:
     database.close()
 
 
-def record(db: Database, *items: Document) -> None:
+def record_now(db: Database, *items: Document) -> None:
     record_items(db, CHECK, items, NOW_TICKS, OLDEST_MS)
 
 
 def stored(db: Database) -> list[Document]:
-    return [orjson.loads(item.text) for _, item in all_items(db)]
+    return [item for _, item in all_items(db)]
 
 
 def ticks_in(db: PostgresqlDatabase, table: str) -> list[int]:
@@ -59,33 +57,33 @@ def execute(db: PostgresqlDatabase, sql: str) -> None:
 
 def test_an_item_is_kept_in_the_partition_of_its_week(db: PostgresqlDatabase) -> None:
     items = [item_at(NOW_MS - WEEK_MS), item_at(THIS_WEEK * WEEK_MS - 1), item_at(THIS_WEEK * WEEK_MS)]
-    record(db, *items)
-    assert partitions.weeks(db) == [THIS_WEEK - 1, THIS_WEEK]
-    assert len(ticks_in(db, partitions.name_of(THIS_WEEK - 1))) == 2
-    assert len(ticks_in(db, partitions.name_of(THIS_WEEK))) == 1
-    assert ticks_in(db, partitions.OTHER) == []
+    record_now(db, *items)
+    assert db.partitions.weeks() == [THIS_WEEK - 1, THIS_WEEK]
+    assert len(ticks_in(db, name_of(THIS_WEEK - 1))) == 2
+    assert len(ticks_in(db, name_of(THIS_WEEK))) == 1
+    assert ticks_in(db, OTHER) == []
     assert stored(db) == items
 
 
 @pytest.mark.parametrize("ms", [0, OLDEST_MS - WEEK_MS, NOW_MS + 5 * WEEK_MS, 103_072_857_660_684])
 def test_odd_times_make_no_partitions(db: PostgresqlDatabase, ms: int) -> None:
-    record(db, item_at(ms))
+    record_now(db, item_at(ms))
     replace_item(db, CHECK, item_at(ms, 1), NOW_TICKS, OLDEST_MS)
-    assert partitions.weeks(db) == []
-    assert ticks_in(db, partitions.OTHER) == [ms * TICKS_PER_MS] * 2
+    assert db.partitions.weeks() == []
+    assert ticks_in(db, OTHER) == [ms * TICKS_PER_MS] * 2
 
 
 def test_what_lies_in_the_default_partition_moves_into_its_week(db: PostgresqlDatabase) -> None:
     early = NOW_MS + 6 * WEEK_MS
-    record(db, item_at(early), item_at(NOW_MS + 20 * WEEK_MS))
+    record_now(db, item_at(early), item_at(NOW_MS + 20 * WEEK_MS))
     later = (early + MS_PER_DAY) * TICKS_PER_MS
     record_items(db, CHECK, [item_at(early + 1)], later, OLDEST_MS)
-    assert partitions.weeks(db) == [early // WEEK_MS]
-    assert ticks_in(db, partitions.name_of(early // WEEK_MS)) == [
+    assert db.partitions.weeks() == [early // WEEK_MS]
+    assert ticks_in(db, name_of(early // WEEK_MS)) == [
         early * TICKS_PER_MS,
         (early + 1) * TICKS_PER_MS,
     ]
-    assert len(ticks_in(db, partitions.OTHER)) == 1
+    assert len(ticks_in(db, OTHER)) == 1
     assert count_items(db) == 3
 
 
@@ -96,12 +94,12 @@ def test_items_are_kept_where_no_partition_can_be_made(
     execute(db, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO recorder")
     poor = open_database(empty_postgres_url.replace("postgres:@", "recorder@"))
     ensure_connected(poor)
-    record(poor, item_at(NOW_MS))
-    record(poor, item_at(NOW_MS, 1))
+    record_now(poor, item_at(NOW_MS))
+    record_now(poor, item_at(NOW_MS, 1))
     poor.close()
     execute(db, "DROP OWNED BY recorder")
     execute(db, "DROP ROLE recorder")
-    assert partitions.weeks(db) == []
+    assert db.partitions.weeks() == []
     assert count_items(db) == 2
     # Once, and then not for a while: nobody pays for the attempt with every item.
     assert [f"week {THIS_WEEK}" in message for message in caplog.messages] == [True]
@@ -110,13 +108,13 @@ def test_items_are_kept_where_no_partition_can_be_made(
 def test_a_partition_that_is_made_elsewhere_is_found(db: PostgresqlDatabase, empty_postgres_url: str) -> None:
     other = open_database(empty_postgres_url)
     ensure_connected(other)
-    record(other, item_at(NOW_MS))
+    record_now(other, item_at(NOW_MS))
     other.close()
-    record(db, item_at(NOW_MS, 1))
-    assert len(ticks_in(db, partitions.name_of(THIS_WEEK))) == 2
+    record_now(db, item_at(NOW_MS, 1))
+    assert len(ticks_in(db, name_of(THIS_WEEK))) == 2
 
 
-def test_many_who_record_into_a_new_week_at_once_all_do(
+def test_of_many_that_record_into_a_new_week_at_once_none_fails(
     db: PostgresqlDatabase, empty_postgres_url: str
 ) -> None:
     errors: list[BaseException] = []
@@ -126,7 +124,7 @@ def test_many_who_record_into_a_new_week_at_once_all_do(
         try:
             ensure_connected(own)
             for n in range(10):
-                record(own, item_at(NOW_MS - n * WEEK_MS // 3, number))
+                record_now(own, item_at(NOW_MS - n * WEEK_MS // 3, number))
         except BaseException as error:  # noqa: BLE001 - told by the test's own thread
             errors.append(error)
         finally:
@@ -139,7 +137,7 @@ def test_many_who_record_into_a_new_week_at_once_all_do(
         sender.join()
     assert errors == []
     assert count_items(db) == 40
-    assert ticks_in(db, partitions.OTHER) == []
+    assert ticks_in(db, OTHER) == []
 
 
 def test_expired_weeks_are_dropped_and_few_of_the_last_deleted(db: PostgresqlDatabase) -> None:
@@ -152,10 +150,10 @@ def test_expired_weeks_are_dropped_and_few_of_the_last_deleted(db: PostgresqlDat
     ]
     shown = [item_at(OLDEST_MS), item_at(NOW_MS)]
     record_items(db, CHECK, [*expired, *shown], NOW_TICKS, None)
-    assert partitions.weeks(db) == [last - 3, last - 1, last, THIS_WEEK]
+    assert db.partitions.weeks() == [last - 3, last - 1, last, THIS_WEEK]
     assert count_expired(db, OLDEST_MS) == len(expired)
     assert sum(purge(db, OLDEST_MS, batch=1)) == len(expired)
-    assert partitions.weeks(db) == [last, THIS_WEEK]
+    assert db.partitions.weeks() == [last, THIS_WEEK]
     assert stored(db) == shown
     record_items(db, CHECK, [item_at(OLDEST_MS - WEEK_MS)], NOW_TICKS, None)
     assert count_items(db) == 3
@@ -178,7 +176,7 @@ def test_a_week_that_is_in_use_is_dropped_once_it_is_not(
 def test_most_of_a_week_stays_until_all_of_it_has_expired(
     db: PostgresqlDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifhist.store.history.expiry._MOST_OF_A_WEEK", 2)
+    monkeypatch.setattr("notifhist.store.database.postgresql_purge._FEW_ITEMS", 2)
     items = [item_at(OLDEST_MS - 1, n) for n in range(3)]
     record_items(db, CHECK, items, NOW_TICKS, None)
     assert count_expired(db, OLDEST_MS) == sum(purge(db, OLDEST_MS, batch=10)) == 0
@@ -186,9 +184,9 @@ def test_most_of_a_week_stays_until_all_of_it_has_expired(
     assert sum(purge(db, OLDEST_MS + WEEK_MS, batch=10)) == 3
 
 
-def test_loaded_items_are_kept_in_their_weeks(db: PostgresqlDatabase) -> None:
+def test_items_that_are_recorded_without_a_retention_are_kept_in_their_weeks(db: PostgresqlDatabase) -> None:
     items = [item_at(NOW_MS), item_at(NOW_MS - 10 * WEEK_MS)]
-    rows = prepare([Record(n, CHECK, item) for n, item in enumerate(items)], NOW_MS).items
-    assert store_items(db, rows, NOW_TICKS).created == 2
-    assert partitions.weeks(db) == [THIS_WEEK - 10, THIS_WEEK]
-    assert ticks_in(db, partitions.OTHER) == []
+    drafts = [ITEM_RECORDER.draft(CHECK, item, NOW_TICKS) for item in items]
+    assert record(db, drafts, NOW_TICKS, skip_conflicts=True).created == 2
+    assert db.partitions.weeks() == [THIS_WEEK - 10, THIS_WEEK]
+    assert ticks_in(db, OTHER) == []

@@ -1,4 +1,4 @@
-"""What is answered from kept texts is, byte for byte, what the plain path makes of the stored documents.
+"""What is answered from stored texts is, byte for byte, what the plain path makes of the stored documents.
 
 The plain path: the schema dumps the document, and that is written as JSON by orjson, as XML by `tests.plain_xml`.
 """
@@ -97,7 +97,7 @@ def make_tenant(unlimited: Flask, make_key: MakeKey, db: Database, tmp_path: Pat
     numbers = count(1)
 
     def make() -> Tenant:
-        name = f"kept-{next(numbers)}"
+        name = f"stored-{next(numbers)}"
         return Tenant(name, authorized(unlimited, make_key(tenant=name)), db, tmp_path)
 
     return make
@@ -177,10 +177,12 @@ def test_items_are_answered_as_the_plain_path_would(make_tenant: MakeTenant) -> 
 
         stale = {"xml_version": MAPPING_VERSION + 1, "xml": "<stale/>"}
         last = key_of(max(tenant.stored, key=key_of))
-        is_last = (HistoryItemRow.ticks == last.ticks) & (HistoryItemRow.rest == last.clock_and_node)
+        is_last = (HistoryItemRow.ticks == last.ticks) & (
+            HistoryItemRow.clock_and_node == last.clock_and_node
+        )
         for rows in (rows_of(tenant) & is_last, rows_of(tenant)):
             for columns in (stale, {"xml_version": MAPPING_VERSION, "xml": None}):
-                HistoryItemRow.update(columns).where(rows).execute(tenant.db)
+                tenant.db.execute(HistoryItemRow.update(columns).where(rows))
                 assert_items_answered(tenant)
 
     holds()
@@ -261,17 +263,17 @@ def test_runs_are_answered_as_the_plain_path_would(make_tenant: MakeTenant) -> N
     holds()
 
 
-def test_kept_texts_go_out_unread(client: FlaskClient, db: Database) -> None:
+def test_stored_texts_go_out_unread(client: FlaskClient, db: Database) -> None:
     item = item_at(NOW_MS)
     assert client.post(CHECK, json=item).status_code == 201
     assert client.post(RUNS, json=run_of(id=1, notificationObjects=OBJECTS)).status_code == 201
-    HistoryItemRow.update(document='{"kept": 1}', xml="<kept />").execute(db)
-    NotificationRunRow.update(document='{"kept": 1}', brief='{"brief": 1}').execute(db)
+    db.execute(HistoryItemRow.update(document='{"stored": 1}', xml="<stored />"))
+    db.execute(NotificationRunRow.update(document='{"stored": 1}', brief='{"brief": 1}'))
     url = f"{CHECK}/{item['id']}"
-    assert client.get(url).data == b'{"kept": 1}'
-    assert client.get(url, headers={"Accept": XML}).data.partition(b"\n")[2] == b"<kept />"
-    assert b'"values":[{"kept": 1}]' in client.get(CHECK).data
-    assert b"<values><kept /></values>" in client.get(CHECK, headers={"Accept": XML}).data
-    assert client.get(f"{RUNS}/1").data == b'{"kept": 1}'
+    assert client.get(url).data == b'{"stored": 1}'
+    assert client.get(url, headers={"Accept": XML}).data.partition(b"\n")[2] == b"<stored />"
+    assert b'"values":[{"stored": 1}]' in client.get(CHECK).data
+    assert b"<values><stored /></values>" in client.get(CHECK, headers={"Accept": XML}).data
+    assert client.get(f"{RUNS}/1").data == b'{"stored": 1}'
     assert b'"runs":[{"brief": 1}]' in client.get(RUNS).data
-    assert b'"runs":[{"kept": 1}]' in client.get(f"{RUNS}?includeObjects=true").data
+    assert b'"runs":[{"stored": 1}]' in client.get(f"{RUNS}?includeObjects=true").data

@@ -8,23 +8,36 @@ import pytest
 from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.history import HISTORY_PAGE, uuid_timestamp
 from notifhist.schemas.history import ITEM as ITEM_SCHEMA
-from notifhist.schemas.query import CheckPath
+from notifhist.schemas.query import CheckPath, Tenant
+from notifhist.schemas.resources import ITEMS, RUNS
 from notifhist.serializers.as_xml import render
-from notifhist.transfer.files import BadRecord, Place, Record, Tenant, place_of, place_problems, read_records
+from notifhist.transfer.files import (
+    BadRecord,
+    Destination,
+    Record,
+    destination_of,
+    owner_problems,
+    read_records,
+)
 from notifhist.transfer.load import find_sources
 from tests.http.helpers import item_at, run_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CHECK = CheckPath("123456", "enOne", "alOne", "chOne")
-RUNS = Tenant("123456")
+OF_CHECK = Destination(ITEMS, CHECK)
+OF_TENANT = Destination(RUNS, Tenant("123456"))
 HERE = {"tenant": "123456", "entity_id": "enOne", "alarm_id": "alOne", "check_id": "chOne"}
 ITEM = item_at(1_320_885_544_875)
 BAD_ITEM = {**ITEM, "state": 5}
 RUN = run_of(id=1)
 
 
+def destination(owner: Tenant) -> Destination:
+    return Destination(ITEMS if isinstance(owner, CheckPath) else RUNS, owner)
+
+
 @pytest.mark.parametrize(
-    ("path", "place"),
+    ("path", "owner"),
     [
         ("T/entities/E/alarms/A/notification_history/C.json", CheckPath("T", "E", "A", "C")),
         ("T/entities/E/alarms/A/notification_history/C.xml", CheckPath("T", "E", "A", "C")),
@@ -55,8 +68,9 @@ RUN = run_of(id=1)
         ("list.json", None),
     ],
 )
-def test_the_path_of_a_document_says_where_it_belongs(path: str, place: Place | None) -> None:
-    assert place_of(Path("/anywhere") / path) == place
+def test_the_path_of_a_document_says_where_it_belongs(path: str, owner: Tenant | None) -> None:
+    expected = None if owner is None else destination(owner)
+    assert destination_of(Path("/anywhere") / path) == expected
 
 
 def test_a_relative_path_says_it_from_within_the_tree(
@@ -65,28 +79,28 @@ def test_a_relative_path_says_it_from_within_the_tree(
     folder = tmp_path / "T/entities/E/alarms/A/notification_history"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
-    assert place_of(Path("C.json")) == CheckPath("T", "E", "A", "C")
+    assert destination_of(Path("C.json")) == Destination(ITEMS, CheckPath("T", "E", "A", "C"))
 
 
 @pytest.mark.parametrize("part", ["%2F", "%00", "%FF", "%0A", "a" * 256])
 def test_a_path_with_an_id_that_no_url_can_have_is_a_bad_record(tmp_path: Path, part: str) -> None:
     path = Path(f"/T/entities/{part}/alarms/A/notification_history/C.json")
-    place = place_of(path)
-    assert place is not None
-    (bad,) = read_records(path, place)
+    found = destination_of(path)
+    assert found is not None
+    (bad,) = read_records(path, found)
     assert isinstance(bad, BadRecord)
     assert bad.problem.startswith("No such place. entity_id: Must be 1 to 255 characters")
 
 
 def test_ids_may_be_unusual() -> None:
     unusual = CheckPath("\u00a0", "a" * 255, "%2F", "🚦.. ")
-    assert place_problems(unusual) == ""
-    assert place_problems(CheckPath("", "\x7f", "a/b", "\ud800")).count("1 to 255") == 4
+    assert owner_problems(unusual) == ""
+    assert owner_problems(CheckPath("", "\x7f", "a/b", "\ud800")).count("1 to 255") == 4
 
 
 def test_the_fixtures_are_found_by_their_paths_alone() -> None:
     sources = {
-        source.path.relative_to(FIXTURES).as_posix(): source.place
+        source.path.relative_to(FIXTURES).as_posix(): source.destination
         for source in find_sources([FIXTURES], None)
     }
     documents = {path.relative_to(FIXTURES).as_posix() for path in FIXTURES.rglob("*.*") if path.is_file()}
@@ -94,11 +108,11 @@ def test_the_fixtures_are_found_by_their_paths_alone() -> None:
     assert sources.keys() == documents - others
     assert len(others) == 4 + 2 + 2
     odd = "lifelike/654321/entities/en100%25/alarms/alLoadAvg1/notification_history/chLoad%252F1.json"
-    assert sources[odd] == CheckPath("654321", "en100%", "alLoadAvg1", "chLoad%2F1")
-    assert all(place is not None for place in sources.values())
+    assert sources[odd] == Destination(ITEMS, CheckPath("654321", "en100%", "alLoadAvg1", "chLoad%2F1"))
+    assert None not in sources.values()
 
 
-def test_a_folder_is_searched_for_lines_wherever_they_lie_and_for_all_if_its_place_is_given(
+def test_a_folder_is_searched_for_lines_wherever_they_lie_and_for_all_if_their_owner_is_given(
     tmp_path: Path,
 ) -> None:
     for name in ("a.json", "b.xml", "c.ndjson", "d.jsonl", "e.txt", "sub/f.ndjson"):
@@ -106,23 +120,23 @@ def test_a_folder_is_searched_for_lines_wherever_they_lie_and_for_all_if_its_pla
         (tmp_path / name).touch()
     (tmp_path / "folder.json").mkdir()
 
-    def names(place: Place | None) -> list[str]:
-        return [source.path.name for source in find_sources([tmp_path], place)]
+    def names(given: Destination | None) -> list[str]:
+        return [source.path.name for source in find_sources([tmp_path], given)]
 
     assert names(None) == ["c.ndjson", "d.jsonl", "f.ndjson"]
-    assert names(CHECK) == ["a.json", "b.xml", "c.ndjson", "d.jsonl", "f.ndjson"]
+    assert names(OF_CHECK) == ["a.json", "b.xml", "c.ndjson", "d.jsonl", "f.ndjson"]
 
 
 def read(
-    tmp_path: Path, name: str, text: str | bytes, place: Place | None = CHECK
+    tmp_path: Path, name: str, text: str | bytes, destination: Destination | None = OF_CHECK
 ) -> list[Record | BadRecord]:
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return list(read_records(path, place))
+    return list(read_records(path, destination))
 
 
 def lines_of(records: list[Record | BadRecord]) -> list[tuple[int, str]]:
-    """Return each record's line and what is wrong with it; a sound one has nothing."""
+    """Return each record's line and what is wrong with it; a valid one has nothing."""
     return [(each.line, each.problem if isinstance(each, BadRecord) else "") for each in records]
 
 
@@ -153,8 +167,8 @@ def test_records_on_one_line_share_it(tmp_path: Path) -> None:
 
 def test_records_of_an_xml_container_have_the_lines_in_which_they_begin(tmp_path: Path) -> None:
     item = f'<{ITEM_SCHEMA.root} id="{ITEM["id"]}">\n%s<notification_results/>\n</{ITEM_SCHEMA.root}>\n'
-    sound, bad = item % "<state>OK</state>", item % ""
-    text = f"<?xml version='1.0'?>\n<container><values><!-- one\n -->{sound}{bad}{sound}</values></container>"
+    valid, bad = item % "<state>OK</state>", item % ""
+    text = f"<?xml version='1.0'?>\n<container><values><!-- one\n -->{valid}{bad}{valid}</values></container>"
     state = "The body does not fit. state: Missing data for required field"
     assert lines_of(read(tmp_path, "a.xml", text)) == [(3, ""), (6, state), (9, "")]
 
@@ -179,7 +193,7 @@ def test_a_line_of_ndjson_is_named_by_its_number(tmp_path: Path) -> None:
         json.dumps({**HERE, "item": ITEM, "more": 1}),
         "[]",
     ]
-    records = read(tmp_path, "a.ndjson", "\n".join(lines), place=None)
+    records = read(tmp_path, "a.ndjson", "\n".join(lines), destination=None)
     wrong = "The body does not fit."
     assert lines_of(records) == [
         (1, ""),
@@ -191,7 +205,8 @@ def test_a_line_of_ndjson_is_named_by_its_number(tmp_path: Path) -> None:
         (8, f"{wrong} more: Unknown field"),
         (9, f"{wrong} the body: Must be an object"),
     ]
-    assert [each.place for each in records if isinstance(each, Record)] == [CHECK, Tenant("T")]
+    owners = [(each.resource, each.owner) for each in records if isinstance(each, Record)]
+    assert owners == [(ITEMS, CHECK), (RUNS, Tenant("T"))]
 
 
 @pytest.mark.parametrize(
@@ -266,21 +281,21 @@ def test_each_record_has_its_own_wrong_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.ndjson"])
-def test_it_says_what_to_do_where_a_place_is_missing(tmp_path: Path, name: str) -> None:
+def test_it_says_what_to_do_where_an_owner_is_missing(tmp_path: Path, name: str) -> None:
     text = json.dumps(ITEM)
     if name == "a.json":
-        assert lines_of(read(tmp_path, name, text, place=None)) == [
+        assert lines_of(read(tmp_path, name, text, destination=None)) == [
             (1, "Where does it belong? Give --tenant, and for items --entity, --alarm and --check.")
         ]
     else:
-        ((_, problem),) = lines_of(read(tmp_path, name, text, place=None))
+        ((_, problem),) = lines_of(read(tmp_path, name, text, destination=None))
         assert all(f"{each}: Missing data" in problem for each in (*HERE, "item"))
 
 
 @pytest.mark.parametrize("suffix", ["json", "xml"])
 def test_an_answer_of_discovery_is_refused_by_what_it_is(suffix: str) -> None:
     path = FIXTURES / f"published/123456/entities/enOne/alarms/alOne/notification_history.{suffix}"
-    assert lines_of(list(read_records(path, place_of(path)))) == [
+    assert lines_of(list(read_records(path, destination_of(path)))) == [
         (1, "This list of checks follows from their items; load those.")
     ]
 
@@ -309,17 +324,17 @@ def test_an_item_with_its_time_only_gets_the_same_id_whenever_it_is_read(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("place", "document", "said"),
+    ("destination", "document", "said"),
     [
-        (CHECK, {"state": "OK", "notification_results": []}, "The item has neither id nor timestamp."),
-        (RUNS, run_of(), "The run has no id."),
+        (OF_CHECK, {"state": "OK", "notification_results": []}, "The item has neither id nor timestamp."),
+        (OF_TENANT, run_of(), "The run has no id."),
     ],
     ids=["item", "run"],
 )
 def test_a_record_that_would_be_there_twice_if_loaded_again_is_bad(
-    tmp_path: Path, place: Place, document: Any, said: str
+    tmp_path: Path, destination: Destination, document: Any, said: str
 ) -> None:
-    ((line, problem),) = lines_of(read(tmp_path, "a.json", json.dumps(document), place))
+    ((line, problem),) = lines_of(read(tmp_path, "a.json", json.dumps(document), destination))
     assert line == 1
     assert problem == f"{said} Loaded again, it would be there twice."
 

@@ -1,0 +1,60 @@
+"""Recording and counting in a line each, for tests that are about something else."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from notifhist.schemas.document import Document
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.query import CheckPath, RunsQuery, Tenant
+from notifhist.store.counted.pages import RecordsPage, list_records
+from notifhist.store.counted.records import Record as Run
+from notifhist.store.database import Database
+from notifhist.store.history.items import ITEM_RECORDER
+from notifhist.store.recording import Recorded, record
+from notifhist.store.runs import RUN_RECORDER, TABLE
+
+
+def record_items(
+    db: Database,
+    check: CheckPath,
+    items: Sequence[Document],
+    now_ticks: int = 0,
+    oldest_ms: int | None = None,
+) -> Recorded:
+    """Record items of one check."""
+    drafts = [ITEM_RECORDER.draft(check, item, now_ticks, n) for n, item in enumerate(items)]
+    return record(db, drafts, now_ticks, oldest_ms)
+
+
+def record_runs(db: Database, tenant: str, runs: Sequence[Run], now_ms: int = 0) -> Recorded:
+    """Record runs of one tenant, each as the schema loads it."""
+    now_ticks = now_ms * TICKS_PER_MS
+    drafts = [RUN_RECORDER.draft(Tenant(tenant), run, now_ticks, n) for n, run in enumerate(runs)]
+    return record(db, drafts, now_ticks)
+
+
+def all_items(db: Database) -> list[tuple[CheckPath, Document]]:
+    """Return every check and item."""
+    return [(check, orjson.loads(item.text)) for check, item in ITEM_RECORDER.all(db)]
+
+
+def count_items(db: Database) -> int:
+    """Return how many items there are, expired or not."""
+    return ITEM_RECORDER.count(db)
+
+
+def count_runs(db: Database) -> int:
+    """Return how many runs there are."""
+    return RUN_RECORDER.count(db)
+
+
+def list_runs(db: Database, query: RunsQuery) -> RecordsPage:
+    """Return a page of runs."""
+    return list_records(db, TABLE, query)
+
+
+def runs_of(page: RecordsPage) -> list[Document]:
+    """Return the runs of a page."""
+    runs: list[Document] = orjson.loads(b"[%b]" % b",".join(page.records.pieces))
+    return runs
