@@ -15,7 +15,7 @@ from notifhist.server.settings import cpu_count
 from notifhist.store.history import expiry
 from notifhist.transfer.export import count_lines, export_lines
 from notifhist.transfer.files import Destination, owner_problems
-from notifhist.transfer.load import Loader, find_sources
+from notifhist.transfer.load import Loader, Source, find_sources
 from notifhist.transfer.progress import progress
 from notifhist.transfer.workers import workers_for
 
@@ -58,6 +58,12 @@ def load(
             "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
             "--tenant and so on, see --help."
         )
+    if _load(sources, skip_bad=skip_bad).bad and not skip_bad:
+        sys.exit(1)
+
+
+def _load(sources: list[Source], *, skip_bad: bool) -> Loader:
+    """Load files, and print what is bad and how many records are stored."""
     files = [source.path for source in sources]
     with workers_for(files, cpu_count()) as workers, database(create=True) as (db, settings):
         loader = Loader(db, Clock(settings.now), workers=workers)
@@ -70,8 +76,7 @@ def load(
                 click.echo(problem, err=True)
             counts = f"Stored {loader.stored}, there already {loader.present}, bad {len(loader.bad)}."
             click.echo(counts, err=True)
-    if loader.bad and not skip_bad:
-        sys.exit(1)
+    return loader
 
 
 @click.command("export")

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates, validates_schema
-from notifhist.schemas.bulk import ITEM_LINE, RUN_LINE
 
 from notifhist.schemas import validation
 from notifhist.schemas.document import Document, DocumentSchema

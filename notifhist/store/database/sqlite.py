@@ -24,11 +24,9 @@ class SqliteDatabase(SqliteFile):
     runs_in_process = True
 
     def named(self, text: str) -> str:
-        """Return `text`: SQLite knows `:name`."""
         return text
 
     def execute_many(self, text: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Execute `text` for each mapping; all together have the time limit of one statement."""
         self.run_many(text, rows)
 
     def locked(self, select: str) -> str:
@@ -64,7 +62,6 @@ class SqliteDatabase(SqliteFile):
         return f"(SELECT {extracted} FROM json_each(:given)) AS given"
 
     def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
-        """Return rows as a JSON array."""
         return orjson.dumps(rows).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
@@ -85,7 +82,6 @@ class SqliteDatabase(SqliteFile):
         return inserted
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows by one prepared statement."""
         values = ", ".join("?" * len(table.columns))
         self.run_many(f"{table.insert} VALUES ({values}) {or_add(table)}", rows)
 
@@ -119,7 +115,6 @@ class SqliteDatabase(SqliteFile):
 
     @staticmethod
     def contains(column: str, text: str) -> str:
-        """Return the condition that `column` contains `text`, literally."""
         return f"instr({column}, {text}) > 0"
 
     @staticmethod
@@ -137,12 +132,10 @@ class SqliteDatabase(SqliteFile):
         return count
 
     def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
-        """Do nothing: SQLite has no partitions."""
+        """Do nothing: there are no partitions."""
 
     def count_expired(self, before: int) -> int:
-        """Return how many items `purge` will delete."""
         return sqlite_purge.count_expired(self, before)
 
     def purge(self, before: int, batch: int) -> Iterator[int]:
-        """Delete series by series, `batch` items at once at most; then make the file shorter."""
         return sqlite_purge.purge(self, before, batch)
