@@ -4,10 +4,9 @@ Sources: docs/contract.md, "Faults" (the history API) and "Errors" (the runs API
 """
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from notifhist.auth import hide_secrets
-from notifhist.schemas.fields import MOST_PROBLEMS_NAMED
+from notifhist.schemas.fields import MAX_PROBLEMS_NAMED
 
 RETRY_AFTER_S = "5"
 
@@ -34,11 +33,6 @@ class ApiError(Exception):
         self.headers = headers or {}
         super().__init__(self.message)
 
-    @property
-    def title(self) -> str:
-        """The status in words (RFC 9110, 15)."""
-        return HTTPStatus(self.status).phrase
-
     def __str__(self) -> str:
         return f"{self.message} {self.details}".strip()
 
@@ -46,8 +40,8 @@ class ApiError(Exception):
 def name_problems(problems: Mapping[str, str]) -> str:
     """Return the `details` that name each wrong member or parameter with what is wrong about it."""
     named = [f"{name}: {problem.removesuffix('.')}" for name, problem in problems.items()]
-    if len(named) > MOST_PROBLEMS_NAMED:
-        named[MOST_PROBLEMS_NAMED:] = ["and more"]
+    if len(named) > MAX_PROBLEMS_NAMED:
+        named[MAX_PROBLEMS_NAMED:] = ["and more"]
     return "; ".join(named)
 
 

@@ -4,7 +4,7 @@ import datetime as dt
 import re
 import unicodedata
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ MAX_PATH_ID = 255
 PATH_ID = f"Must be 1 to {MAX_PATH_ID} characters, no slash and no control character among them."
 
 
-MOST_PROBLEMS_NAMED = 1000
+MAX_PROBLEMS_NAMED = 1000
 """How many wrong members an error names."""
 
 
@@ -122,9 +122,7 @@ class Text(fields.String):
         super().__init__(**kwargs)
         self.without_nul = without_nul
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
         if self.without_nul and "\0" in value:
@@ -135,10 +133,8 @@ class Text(fields.String):
 class PathId(Text):
     """An id that stands in a URL's path."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, *args, **kwargs)
         if not is_path_id(text):
             raise ValidationError(PATH_ID)
         return text
@@ -151,9 +147,7 @@ class JsonInteger(fields.Integer):
         super().__init__(**kwargs)
         self.bounds = bounds
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         if type(value) is not int:
             raise self.make_error("invalid")
         if not self.bounds[0] <= value <= self.bounds[1]:
@@ -164,9 +158,7 @@ class JsonInteger(fields.Integer):
 class JsonBoolean(fields.Boolean):
     """`true` or `false` of JSON, nothing that merely looks like it."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> bool:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
         if type(value) is not bool:
             raise self.make_error("invalid")
         return value
@@ -175,9 +167,7 @@ class JsonBoolean(fields.Boolean):
 class Documents(fields.List[Any]):
     """A list of documents; the rest of one that has very many wrong members is not looked at."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> list[Any]:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
             raise self.make_error("invalid")
         loaded, problems = [], {}
@@ -186,7 +176,7 @@ class Documents(fields.List[Any]):
                 loaded.append(self.inner.deserialize(each, **kwargs))
             except ValidationError as error:
                 problems[n] = error.messages
-                if len(problems) > MOST_PROBLEMS_NAMED:
+                if len(problems) > MAX_PROBLEMS_NAMED:
                     break
         if problems:
             raise ValidationError(problems)
@@ -200,9 +190,7 @@ class FreeMap(fields.Dict):
 class TimeUuid(fields.String):
     """A version-1 UUID; loaded in lower case."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
         try:
@@ -217,9 +205,7 @@ class Instant(fields.Field[int]):
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else format_instant(value)
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         if not isinstance(value, str) or _INTEGER.fullmatch(value):
             raise ValidationError("Not an ISO date and time such as 2024-07-29T15:51:28.071Z.")
         try:
@@ -235,9 +221,7 @@ class QueryInteger(fields.Integer):
         super().__init__(**kwargs)
         self.bounds = bounds
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         try:
             number = parse_integer(value)
         except ValueError:
@@ -259,9 +243,7 @@ class QueryChoices(fields.List[str]):
         super().__init__(fields.String(), **kwargs)
         self.choices = tuple(choices)
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> list[str | None]:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str | None]:
         given = [part.strip() for text in value for part in text.split(",") if part.strip()]
         for choice in given:
             if choice not in self.choices:

@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 from notifhist.errors import BadRequest, Malformed
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import (
-    MOST_PROBLEMS_NAMED,
+    MAX_PROBLEMS_NAMED,
     FreeMap,
     Instant,
     JsonBoolean,
@@ -120,7 +120,7 @@ class _Reader:
         self.problems: dict[str, str] = {}
 
     def _note(self, path: Path, problem: str) -> None:
-        if len(self.problems) <= MOST_PROBLEMS_NAMED:
+        if len(self.problems) <= MAX_PROBLEMS_NAMED:
             self.problems[path_text(path) or "the root element"] = problem
 
     def document(self, element: etree._Element, schema: Schema, path: Path, depth: int = 1) -> Document:

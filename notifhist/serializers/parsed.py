@@ -13,7 +13,7 @@ from marshmallow import fields
 
 from notifhist.errors import BadRequest
 from notifhist.schemas.document import DocumentSchema, member_fields
-from notifhist.schemas.fields import MOST_PROBLEMS_NAMED, NUMBER_RANGE
+from notifhist.schemas.fields import MAX_PROBLEMS_NAMED, NUMBER_RANGE
 
 _CONTAINER_LEVELS = 2
 MAX_DEPTH = 64
@@ -79,7 +79,7 @@ def wrong_values(
 
 def few_wrong_values(value: Any, max_depth: int) -> dict[str, str]:
     """Return messages by path of the first wrong values, as many as an error names and one more."""
-    return dict(islice(wrong_values(value, max_depth=max_depth), MOST_PROBLEMS_NAMED + 1))
+    return dict(islice(wrong_values(value, max_depth=max_depth), MAX_PROBLEMS_NAMED + 1))
 
 
 def max_depth_of(schema: DocumentSchema, is_container: bool) -> int:

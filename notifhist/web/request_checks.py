@@ -37,7 +37,7 @@ def check_request() -> None:
     view = service.views[rule.endpoint] if rule is not None else None
     context.api = api = view.api if view is not None else api_of(request.path, service.apis)
     if api.access is not None:
-        _check_access(request, context, service, api.access, view, ids)
+        _check_access(request, context, view, ids)
     if view is None:
         raise errors.NotFound
     if request.routing_exception is not None:
@@ -73,21 +73,14 @@ def _matched(request: Request) -> tuple[Rule | None, dict[str, Any]]:
         return None, {}
 
 
-def _check_access(
-    request: Request,
-    context: Any,
-    service: Service,
-    access: Access,
-    view: View | None,
-    ids: dict[str, Any],
-) -> None:
+def _check_access(request: Request, context: Any, view: View | None, ids: dict[str, Any]) -> None:
     """Raise the ApiError that refuses the caller; takes the tenant out of `ids`, for it is the key's."""
+    service, access = current_service(), context.api.access
     try:
         ensure_connected(service.db)
         context.key = key = _authenticate(request, service, access)
-        if view is not None:
-            # A method that the URL does not know needs no role.
-            _authorize(key, view.role if request.url_rule is not None else None, ids)
+        if view is not None:  # of another method, perhaps: that needs no role
+            _authorize(key, None if request.url_rule is None else view.role, ids)
     except (errors.Unauthorized, errors.Forbidden, *ERRORS):
         if view is None:
             raise errors.NotFound from None

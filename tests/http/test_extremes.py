@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from notifhist.schemas.fields import MOST_PROBLEMS_NAMED
+from notifhist.schemas.fields import MAX_PROBLEMS_NAMED
 from notifhist.store.database import Database
 from notifhist.store.history import items
 from notifhist.store.models import HistoryItemRow
@@ -48,11 +48,11 @@ def test_ids_of_255_wide_characters_are_kept_and_found(app: Flask, make_key: Mak
     "members", [[1], [{}], [{"notification_results": 1, "state": "OK"}]], ids=["scalar", "empty", "wrong"]
 )
 def test_of_very_many_wrong_records_some_are_named(client: FlaskClient, members: list[Any]) -> None:
-    refused = send(client, "POST", CHECK, {"values": members * (3 * MOST_PROBLEMS_NAMED)})
+    refused = send(client, "POST", CHECK, {"values": members * (3 * MAX_PROBLEMS_NAMED)})
     assert refused.status_code == 400
     named = refused.json["details"].split("; ")
     assert named[0].startswith("values[0]")
-    assert (len(named), named[-1]) == (MOST_PROBLEMS_NAMED + 1, "and more")
+    assert (len(named), named[-1]) == (MAX_PROBLEMS_NAMED + 1, "and more")
 
 
 def test_the_records_of_a_container_may_be_as_deep_as_one_alone(client: FlaskClient) -> None:
