@@ -1,4 +1,4 @@
-"""The lines of an export: each a record together with where it belongs (docs/contract.md, "Export")."""
+"""The lines of an export: each is a record with its tenant or check (docs/contract.md, "Export")."""
 
 from marshmallow import RAISE, fields
 

@@ -45,7 +45,7 @@ class HistoryQuery:
 
 @dataclass(frozen=True)
 class RunsQuery:
-    """A page of a tenant's runs. An empty tuple or None filters nothing; times as in HistoryQuery."""
+    """A page of a tenant's runs. An empty tuple or None is no filter; times as in HistoryQuery."""
 
     tenant: str
     notification_types: tuple[str, ...] = ()

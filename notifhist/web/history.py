@@ -39,13 +39,7 @@ def list_items(**ids: str) -> Response:
     service = current_service()
     query = history_query(_check(ids), request.args, service.settings, service.clock)
     page = reading.list_items(readable_db(), query, service.oldest_ms(), stored_form())
-    metadata = {
-        "count": page.count,
-        "limit": query.limit,
-        "marker": request.args.get("marker"),
-        "next_marker": page.next_marker,
-        "next_href": page.next_marker and url_here(marker=page.next_marker),
-    }
+    metadata = _metadata(page.count, query.limit, request.args.get("marker"), page.next_marker)
     return respond({"values": page.items, "metadata": metadata}, HISTORY_PAGE)
 
 
@@ -75,7 +69,9 @@ def record_items(**ids: str) -> Response:
     if not body.is_container:
         item = recorded.items[0]
         return respond(item, ITEM, status, location=url_here(item["id"]), etag=True)
-    return respond(_container_of(recorded.items), HISTORY_PAGE, status, location=url_here())
+    count = len(recorded.items)
+    container = {"values": recorded.items, "metadata": _metadata(count, count)}
+    return respond(container, HISTORY_PAGE, status, location=url_here())
 
 
 @View(
@@ -148,8 +144,8 @@ def _item_of(item: Document, uuid: str) -> Document:
     return complete(item)
 
 
-def _container_of(items: tuple[Document, ...]) -> Document:
-    """Return recorded items as a list would answer them on one page."""
-    count = len(items)
-    metadata = {"count": count, "limit": count, "marker": None, "next_marker": None, "next_href": None}
-    return {"values": items, "metadata": metadata}
+def _metadata(count: int, limit: int, marker: str | None = None, next_marker: str | None = None) -> Document:
+    """Return the metadata of a page; its next page has the URL of this request, from `next_marker` on."""
+    next_href = next_marker and url_here(marker=next_marker)
+    first = {"count": count, "limit": limit, "marker": marker}
+    return {**first, "next_marker": next_marker, "next_href": next_href}
