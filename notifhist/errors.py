@@ -50,7 +50,6 @@ class BadRequest(ApiError):
 
     status, fault_type, run_error_type = 400, "badRequest", "BAD_REQUEST"
     message = "The request does not fit."
-    description = "A parameter, an id or the body does not fit."
 
 
 class Malformed(BadRequest):
@@ -105,7 +104,6 @@ class NotFound(ApiError):
 
     status, fault_type, run_error_type = 404, "notFoundError", "NOT_FOUND"
     message = "Nothing is found here."
-    description = "Nothing of that name exists."
 
 
 class ParentNotFound(NotFound):
@@ -126,8 +124,7 @@ class NotAcceptable(ApiError):
     """The caller accepts none of the formats that the view offers; the message lists them."""
 
     status, fault_type, run_error_type = 406, "notAcceptable", "BAD_REQUEST"
-    message = "Nothing acceptable can be answered."
-    description = "None of the formats of the answer is accepted."
+    message = "None of the formats of the answer is accepted."
 
 
 class RequestTooLarge(ApiError):

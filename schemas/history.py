@@ -27,7 +27,7 @@ def uuid_timestamp(text: str) -> int:
 
 
 def time_problems(item: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with an item's id and timestamp taken together, by member."""
+    """Return the problems of an item's id and timestamp taken together, by member."""
     if "id" not in item:
         return {}
     timestamp = uuid_timestamp(item["id"])
@@ -85,7 +85,7 @@ class HistoryItemSchema(OpenDocumentSchema):
     )
 
     def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
-        """Return what is wrong with the item as a whole, by member."""
+        """Return the problems of the item as a whole, by member."""
         reserved = {"values": "Reserved: it makes a body a container."} if "values" in original else {}
         return reserved | time_problems(loaded)
 

@@ -40,9 +40,6 @@ class Formats:
     def __iter__(self) -> Iterator[Format]:
         return iter(self._formats)
 
-    def __len__(self) -> int:
-        return len(self._formats)
-
     def __getitem__(self, media_type: str) -> Format:
         return self._by_media_type[media_type]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import flask
 from flask import Request, current_app
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import Rule
 
 from notifhist import errors
@@ -63,14 +63,9 @@ def _matched(request: Request) -> tuple[Rule | None, dict[str, Any]]:
     refused = request.routing_exception
     if not isinstance(refused, MethodNotAllowed) or not refused.valid_methods:
         return None, {}
-    adapter = current_app.create_url_adapter(request)
-    if adapter is None:
-        return None, {}
-    try:
-        rule, ids = adapter.match(method=next(iter(refused.valid_methods)), return_rule=True)
-        return rule, dict(ids)
-    except HTTPException:
-        return None, {}
+    routes = current_app.url_map.bind("", path_info=request.path)
+    rule, ids = routes.match(method=next(iter(refused.valid_methods)), return_rule=True)
+    return rule, dict(ids)
 
 
 def _check_access(request: Request, context: Any, view: View | None, ids: dict[str, Any]) -> None:
@@ -81,7 +76,7 @@ def _check_access(request: Request, context: Any, view: View | None, ids: dict[s
         context.key = key = _authenticate(request, service, access)
         if view is not None:  # of another method, perhaps: that needs no role
             _authorize(key, None if request.url_rule is None else view.role, ids)
-    except (errors.Unauthorized, errors.Forbidden, *ERRORS):
+    except (access.refusal, errors.Forbidden, *ERRORS):
         if view is None:
             raise errors.NotFound from None
         raise

@@ -41,7 +41,7 @@ class Case:
 
     @property
     def is_of_runs(self) -> bool:
-        """Whether the error is one of part B."""
+        """Whether the error is one of the runs API."""
         return self.url.startswith("/api/")
 
     @property

@@ -47,7 +47,7 @@ NEEDED = {
     ("GET", f"{RUNS}/<run_id>"): VIEW,
     ("PUT", f"{RUNS}/<run_id>"): EDIT,
 }
-"""The role that each call needs; part A's also stand under the tenant. HEAD is as GET."""
+"""The role that each call needs. Views of the history API also have URLs under the tenant; HEAD is as GET."""
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/schemas/notification_history.xsd"}
 """What needs no key."""
 
@@ -78,7 +78,7 @@ class Call:
 
     @property
     def is_of_runs(self) -> bool:
-        """Whether it belongs to part B."""
+        """Whether it belongs to the runs API."""
         return self.rule.startswith("/api/")
 
     @property

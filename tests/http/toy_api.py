@@ -24,7 +24,7 @@ from notifhist.web.apis import BEARER, KEYED_ERRORS, X_AUTH_TOKEN
 from notifhist.web.context import caller, current_service, read_body, readable_db
 from notifhist.web.declarations import RECORDED, Access, Api, ErrorForm, View
 from notifhist.web.params import history_query
-from notifhist.web.responses import plain, respond, stored_form
+from notifhist.web.responses import respond, stored_form
 from notifhist.web.shortcuts import Response
 
 
@@ -126,12 +126,12 @@ def record_note() -> Response:
     body=ExpectedBody(NOTE, max_bytes=MAX_BODY_BYTES * 2),
 )
 def record_large_note() -> Response:
-    return plain(str(len(read_body().document["text"])).encode(), "text/plain")
+    return Response(str(len(read_body().document["text"])), content_type="text/plain")
 
 
 @View(TOY, "POST", "/raw", "Send anything")
 def send_anything() -> Response:
-    return plain(str(len(flask.request.get_data())).encode(), "text/plain")
+    return Response(str(len(flask.request.get_data())), content_type="text/plain")
 
 
 @View(OPEN_TOY, "GET", "/stream/<text>", "Stream a text", content={"text/plain": {"type": "string"}})
