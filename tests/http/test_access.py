@@ -186,6 +186,14 @@ def test_the_table_knows_every_call_of_the_app(app: Flask) -> None:
     assert known - {(method, rule) for method, rule in known if method == "HEAD"} == set(NEEDED)
 
 
+def test_the_table_says_what_the_views_declare(app: Flask) -> None:
+    apis = app.extensions["notifhist"].apis
+    declared = {
+        (view.method, [*api.prefixes][-1] + view.path): view.role for api in apis for view in api.views
+    }
+    assert declared == NEEDED | {("GET", path): None for path in OPEN}
+
+
 @pytest.mark.parametrize("roles", ROLE_SETS, ids="+".join)
 def test_a_key_may_do_what_its_roles_say_and_nothing_else(
     stocked: Flask, db: Database, make_key: MakeKey, roles: tuple[str, ...]
