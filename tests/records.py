@@ -39,6 +39,11 @@ def all_items(db: Database) -> list[tuple[CheckPath, Document]]:
     return [(check, orjson.loads(item.text)) for check, item in ITEM_RECORDER.all(db)]
 
 
+def all_runs(db: Database) -> list[tuple[str, Document]]:
+    """Return the name of every tenant and each of its runs."""
+    return [(owner.tenant, orjson.loads(run.text)) for owner, run in RUN_RECORDER.all(db)]
+
+
 def count_items(db: Database) -> int:
     """Return how many items there are, expired or not."""
     return ITEM_RECORDER.count(db)

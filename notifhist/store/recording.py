@@ -133,7 +133,8 @@ def record(
         recorder.prepare(db, list(group.values()), now_ticks, oldest_ms)
     stored: dict[Hashable, Stored] = {}
     with db.writing():
-        _lock_several_tenants(db, drafts)
+        if len(groups) > 1 or len({draft.owner.tenant for draft in drafts}) > 1:
+            _lock_tenants(db, drafts)
         for recorder, group in groups.items():
             stored |= zip(group, recorder.store(db, list(group.values())), strict=True)
         results = [stored[identity] for identity in identities]
@@ -153,9 +154,7 @@ def _sorted(identities: Iterable[Any]) -> list[Any]:
     return sorted(identities, key=lambda each: (each[0].resource.name, each[1]))
 
 
-def _lock_several_tenants(db: Database, drafts: Sequence[Draft]) -> None:
-    """Lock the names of several tenants in their order, before a recorder locks one of them."""
-    tenants = sorted({draft.owner.tenant for draft in drafts})
-    if len(tenants) > 1:
-        for tenant in tenants:
-            db.lock_name(tenant)
+def _lock_tenants(db: Database, drafts: Sequence[Draft]) -> None:
+    """Lock the tenants' names in their order, before a recorder locks one of them or inserts a row."""
+    for tenant in sorted({draft.owner.tenant for draft in drafts}):
+        db.lock_name(tenant)

@@ -5,6 +5,8 @@ from notifhist.store.database.sql import first
 from notifhist.store.models import TenantRow
 
 _FIND = "SELECT id FROM tenant WHERE name = :name"
+_LIST_LOCK = "/tenants"
+"""The lock of the list of tenants; no tenant has a slash in its name."""
 
 
 def find_tenant(db: Database, name: str) -> int | None:
@@ -21,7 +23,7 @@ def ensure_tenant(db: Database, name: str) -> int:
     """
     if (number := find_tenant(db, name)) is not None:
         return number
-    db.lock_name("tenants")
+    db.lock_name(_LIST_LOCK)
     if (number := find_tenant(db, name)) is not None:
         return number
     last = first(db, "SELECT id FROM tenant ORDER BY id DESC LIMIT 1")

@@ -71,9 +71,10 @@ class CountedDraft:
         return equal_json(there, own | {name: there[name] for name in members})
 
     def render(self) -> None:
-        """Make the row now, instead of when it is stored, and let go of the record."""
-        _ = self.row
-        self._record = {}
+        """Make the row now, instead of when it is stored, and let go of the record; not before it has an id."""
+        if self.id is not None:
+            _ = self.row
+            self._record = {}
 
 
 class CountedRecorder:
@@ -116,8 +117,7 @@ class CountedRecorder:
     ) -> None:
         """Make the rows of those that have an id."""
         for draft in drafts:
-            if draft.id is not None:
-                draft.render()
+            draft.render()
 
     def find(self, db: Database, drafts: Sequence[CountedDraft]) -> list[str | None]:
         """Return for each draft the document that is stored under its id."""
