@@ -26,7 +26,7 @@ def parts(document: Document | StoredDocument, schema: DocumentSchema) -> list[b
             return orjson.Fragment(HERE)
         raise TypeError
 
-    return insert(texts, orjson.dumps(document, default=put_aside))
+    return insert(texts, orjson.dumps(document, default=put_aside, option=orjson.OPT_PASSTHROUGH_DATACLASS))
 
 
 def text(document: Document) -> str:
