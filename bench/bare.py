@@ -2,7 +2,6 @@
 
 import pickle
 import random
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -30,15 +29,13 @@ def answering(path: str) -> WSGIApplication:
 
 
 def committing(url: str) -> WSGIApplication:
-    """Return a server that reads what it is sent, and commits a row in the database at `url`."""
-    own = threading.local()
+    """Return a server that reads what it is sent, and commits a row in the database at `url`, for one client."""
+    database = Database(url)
+    commit = committer(database, database.connect())
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         body: bytes = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        if not hasattr(own, "commit"):
-            database = Database(url)
-            own.commit = committer(database, database.connect())
-        own.commit()
+        commit()
         start_response("201 Created", [("Content-Length", str(len(body)))])
         return [body]
 

@@ -43,10 +43,8 @@ def alarm_uri(alarm: AlarmPath) -> str:
 def series_of(items: int) -> dict[CheckPath, int]:
     """Return the checks of a history, and how many items each has, such that only what grows in real life grows.
 
-    A history grows in two ways: there come more checks, and what a check has becomes more. Four fifths of
-    the items are in checks of 2000 items, of which there are more and more; one fifth is in the four checks of
-    BIG_ALARM, which become longer and longer. So each page that is asked for is as full at every size, and
-    places spread evenly over all items lie in long series as well as in many.
+    Four fifths of the items are in checks of 2000 items, of which there are more and more; one fifth is in the four
+    checks of BIG_ALARM, which become longer and longer. So each page that is asked for is as full at every size.
     """
     big = items // 20
     rest = items - 4 * big

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 _SQLITE = "sqlite:///"
-_POSTGRES_BYTES = """SELECT sum(pg_total_relation_size(oid)) FROM pg_class
-    WHERE relname LIKE 'history_item%' AND relkind = 'r'"""
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Database:
     def connect(self) -> Any:
         """Return a connection of the driver's own that commits each statement."""
         if self.path:
-            return sqlite3.connect(self.path, isolation_level=None)
+            return sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         import psycopg  # of the extra `bench`
 
         return psycopg.connect(self.url, autocommit=True)
@@ -61,15 +59,13 @@ class Database:
         """Return how many bytes the items take on disk, with all that is kept for them."""
         if self.path:
             return sum(path.stat().st_size for path in self.path.parent.iterdir())
-        return int(self.row(_POSTGRES_BYTES)[0])
+        tables = "FROM pg_class WHERE relname LIKE 'history_item%' AND relkind = 'r'"
+        return int(self.row(f"SELECT sum(pg_total_relation_size(oid)) {tables}")[0])
 
 
 @contextmanager
 def databases(kind: str, folder: Path) -> Iterator[Callable[[str], Database]]:
-    """Yield what returns the database of a name, below `folder`; a PostgreSQL runs as long as the block.
-
-    `kind`: sqlite or postgres. The PostgreSQL has its defaults.
-    """
+    """Yield what returns a database by name, below `folder`: sqlite, or postgres, with its defaults, for the block."""
     if kind == "sqlite":
         yield lambda name: Database(f"{_SQLITE}{folder.absolute()}/{name}/service.db")
         return

@@ -56,11 +56,8 @@ def _body(rng: random.Random, item_bytes: int) -> Document:
 
 
 def _result(rng: random.Random, attempts: int) -> Document:
-    tried = [
-        {"message": rng.choice(TABLES["troubles"]), "from": rng.choice(TABLES["zones"])}
-        for _ in range(attempts)
-    ]
-    success = attempts < 10
+    troubles, zones, success = TABLES["troubles"], TABLES["zones"], attempts < 10
+    tried = [{"message": rng.choice(troubles), "from": rng.choice(zones)} for _ in range(attempts)]
     if success:
         tried[-1]["message"] = TABLES["success"]
     return {
@@ -80,17 +77,16 @@ def runs(rng: random.Random, number: int, first_ms: int, last_ms: int) -> Iterat
     outcomes = [row for row in TABLES["outcomes"] for _ in range(row["share"])]
     for n in range(number):
         created_ms = first_ms + (last_ms - first_ms) * n // number
-        run = (
-            {"deliveredCount": 0, "seqNo": 0}
-            | rng.choice(outcomes)
-            | {
-                "id": n + 1,
-                "dateCreated": format_instant(created_ms),
-                "dateUpdated": format_instant(created_ms + rng.randrange(150, 40_000)),
-                "medium": rng.choice(MEDIUMS),
-                "notificationType": rng.choice(NOTIFICATION_TYPES),
-            }
-        )
+        run = {
+            "id": n + 1,
+            "dateCreated": format_instant(created_ms),
+            "dateUpdated": format_instant(created_ms + rng.randrange(150, 40_000)),
+            "deliveredCount": 0,
+            "medium": rng.choice(MEDIUMS),
+            "notificationType": rng.choice(NOTIFICATION_TYPES),
+            "seqNo": 0,
+            **rng.choice(outcomes),
+        }
         del run["share"]
         if run["status"] in ("FAILED", "COMPLETED_WITH_ERRORS"):
             error = rng.choice(TABLES["errors"])

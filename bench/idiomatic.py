@@ -99,11 +99,6 @@ def _insert(model: type[Model], documents: Sequence[Document]) -> None:
     model.insert_many(rows, fields=list(model._meta.fields.values())).execute()
 
 
-@app.before_request
-def _connect() -> None:
-    database.connect(reuse_if_open=True)
-
-
 @app.get(f"{_HISTORY}/<id>")
 def get_item(tenant: str, **path: str) -> Response:
     """Answer one item."""
@@ -119,13 +114,8 @@ def list_items(tenant: str, **check: str) -> Response:
     query = Item.select().filter(**check).where(in_time, from_marker).order_by(Item.timestamp)
     items = [_document(item) for item in query.limit(limit + 1)]
     behind = items[limit]["id"] if len(items) > limit else None
-    metadata = {
-        "count": len(items[:limit]),
-        "limit": limit,
-        "marker": marker,
-        "next_marker": behind,
-        "next_href": behind and request.url.replace(marker, behind),
-    }
+    metadata = {"count": len(items[:limit]), "limit": limit, "marker": marker, "next_marker": behind}
+    metadata["next_href"] = behind and request.url.replace(marker, behind)
     return _respond(HISTORY_PAGE.dump({"values": items[:limit], "metadata": metadata}), "container")
 
 

@@ -5,16 +5,13 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from http.client import HTTPConnection
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import NamedTuple
 
 import psutil
 
-_SILENCE_S = 120
-"""After so long without a byte, something hangs."""
+_SILENCE_S = 120  # after so long without a byte, something hangs
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _END = b"\r\n\r\n"
 
@@ -30,15 +27,14 @@ class Server(NamedTuple):
     port: int
     pid: int
 
-    def get(self, uri: str, headers: Mapping[str, str]) -> bytes:
-        """Return the body answered to one GET over a connection of its own. Raises BadAnswer unless it is 200."""
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=_SILENCE_S)) as connection:
-            connection.request("GET", uri, headers=dict(headers))
-            response = connection.getresponse()
-            body = response.read()
-        if response.status != 200:
-            raise BadAnswer(f"{self.name}, {uri}: {response.status} {body[:500]!r}")
-        return body
+    def ask(self, request: "Request") -> bytes:
+        """Return the body of the answer, over a connection of its own. Raises BadAnswer."""
+        line = Line(self.port)
+        line.send(request)
+        while not line.receive():
+            pass
+        line.socket.close()
+        return bytes(line.answer.partition(_END)[2])
 
     def cpu_seconds(self) -> float:
         """Return the user and system time of its processes until now, also of those that have ended."""
@@ -53,6 +49,8 @@ class Request(NamedTuple):
     status: int = 200
     body: bytes | None = None
     """The very bytes of the answer's body; None: any."""
+    asked: tuple[str, str] = ("", "")
+    """URI and format, of a GET."""
 
 
 class Window(NamedTuple):
@@ -64,28 +62,30 @@ class Window(NamedTuple):
     server_cpu: float
 
 
-def measure(
-    requests: Sequence[Request],
-    server: Server,
-    *,
-    seconds: float,
-    most: int = sys.maxsize,
-    warm_up: float = 0.0,
-    connections: int = 1,
-) -> Window:
-    """Ask for about `seconds` or until `most` are answered, after `warm_up` seconds that do not count.
+class How(NamedTuple):
+    """How to measure: for how many seconds, after how many others that do not count, and so on."""
 
-    Each connection sends its next request when its answer is there. After `seconds` no more are sent, and those
+    seconds: float
+    warm_up: float = 0.0
+    connections: int = 1
+    most: int = sys.maxsize
+    """Answers that end it before the time is over."""
+
+
+def measure(requests: Sequence[Request], server: Server, how: How) -> Window:
+    """Return what it takes to answer the requests, which are sent in turn.
+
+    Each connection sends its next request when its answer is there. After the time no more are sent, and those
     under way are waited for and counted: whatever a server has begun on is in its figures and in nobody
-    else's, also if a request takes longer than `seconds`. Raises BadAnswer.
+    else's, also if a request takes longer than the window. Raises BadAnswer.
     """
     again = cycle(requests)
-    lines = [Line(server.port) for _ in range(connections)]
+    lines = [Line(server.port) for _ in range(how.connections)]
     try:
-        if warm_up:
-            _ask(lines, again, warm_up, sys.maxsize)
+        if how.warm_up:
+            _ask(lines, again, How(how.warm_up))
         client_before, server_before = time.process_time(), server.cpu_seconds()
-        latencies, elapsed = _ask(lines, again, seconds, most)
+        latencies, elapsed = _ask(lines, again, how)
         client_after, server_after = time.process_time(), server.cpu_seconds()
     finally:
         for line in lines:
@@ -93,9 +93,7 @@ def measure(
     return Window(latencies, elapsed, client_after - client_before, server_after - server_before)
 
 
-def _ask(
-    lines: Sequence["Line"], requests: Iterator[Request], seconds: float, most: int
-) -> tuple[list[float], float]:
+def _ask(lines: Sequence["Line"], requests: Iterator[Request], how: How) -> tuple[list[float], float]:
     """Return how long each answer took and how long all did."""
     clock = time.perf_counter
     latencies: list[float] = []
@@ -116,7 +114,7 @@ def _ask(
                 if line.receive():
                     now = clock()
                     latencies.append(now - line.sent)
-                    if now - started < seconds and len(latencies) + waiting <= most:
+                    if now - started < how.seconds and len(latencies) + waiting <= how.most:
                         line.send(next(requests))
                     else:
                         waiting -= 1
@@ -133,7 +131,7 @@ class Line:
     def send(self, request: Request) -> None:
         """Send a request."""
         self._request = request
-        self._answer = bytearray()
+        self.answer = bytearray()
         self._size = 0  # of the whole answer, once it is known
         self.sent = time.perf_counter()
         self.socket.sendall(request.data)
@@ -143,24 +141,24 @@ class Line:
         data = self.socket.recv(65_536)
         if not data:
             raise self._bad("the connection was closed")
-        self._answer += data
+        self.answer += data
         if not self._size:
-            end = self._answer.find(_END)
+            end = self.answer.find(_END)
             if end < 0:
                 return False
-            length = _LENGTH.search(self._answer, 0, end + len(_END))
+            length = _LENGTH.search(self.answer, 0, end + len(_END))
             if length is None:
                 raise self._bad("no Content-Length")
             self._size = end + len(_END) + int(length[1])
-        if len(self._answer) < self._size:
+        if len(self.answer) < self._size:
             return False
-        if not self._answer.startswith(b"HTTP/1.1 %d " % self._request.status):
+        if not self.answer.startswith(b"HTTP/1.1 %d " % self._request.status):
             raise self._bad("not the status that was expected")
-        if len(self._answer) > self._size:
+        if len(self.answer) > self._size:
             raise self._bad("more than Content-Length says")
-        if self._request.body is not None and self._answer.partition(_END)[2] != self._request.body:
+        if self._request.body is not None and self.answer.partition(_END)[2] != self._request.body:
             raise self._bad("not the body that was expected")
         return True
 
     def _bad(self, what: str) -> BadAnswer:
-        return BadAnswer(f"{self._request.data!r}: {what}: {bytes(self._answer[:500])!r}")
+        return BadAnswer(f"{self._request.data!r}: {what}: {bytes(self.answer[:500])!r}")

@@ -5,18 +5,15 @@ import os
 import platform
 import sqlite3
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from bench.load_generator import Window
-from bench.servers import Measured
-
-Cell = dict[str, Any]
-"""Some rounds' values, their median and quartiles, and a unit."""
+Cell = dict[str, Any]  # some rounds' values, their median and quartiles, and a unit
 Row = list[str | Cell]
 Table = dict[str, Any]
+Numbers = Mapping[str, Mapping[str, Sequence[float]]]  # by workload and server, a number of each round
 FIGURES = ("measured", "wanted", "")
 """The heads of what `figure` returns, behind the first."""
 _LIBRARIES = ("flask", "gunicorn", "lxml", "marshmallow", "orjson", "peewee")
@@ -31,44 +28,27 @@ def cell(rounds: Iterable[float], unit: str = "") -> Cell:
     return {"median": middle, "q1": low, "q3": high, "unit": unit, "rounds": values}
 
 
-def percentile(values: Iterable[float], part: float) -> float:
-    """Return the least of `values` that `part` of them, from 0 to 1, do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
-
-
 def quotients(over: Iterable[float], under: Iterable[float]) -> list[float]:
     """Return how many times the one the other is, round by round; nan where that is 0."""
     return [a / (b or math.nan) for a, b in zip(over, under, strict=True)]
 
 
-def figure(
-    name: str,
-    rounds: Iterable[float],
-    unit: str = "",
-    *,
-    least: float | None = None,
-    most: float | None = None,
-) -> Row:
-    """Return a row: a name, what `cell` returns, what is wanted of its median, and whether it is so."""
-    value = cell(rounds, unit)
-    if least is not None:
-        return [name, value, f"≥ {least:g}", "met" if value["median"] >= least else "NOT met"]
-    if most is not None:
-        return [name, value, f"≤ {most:g}", "met" if value["median"] <= most else "NOT met"]
-    return [name, value, "", ""]
+def figure(name: str, rounds: Iterable[float], unit: str = "", wanted: str = "") -> Row:
+    """Return a row: a name, a cell, what is wanted of its median, such as "≤ 1.5", and whether it is so."""
+    value, (sign, _, limit) = cell(rounds, unit), wanted.partition(" ")
+    if not wanted:
+        return [name, value, "", ""]
+    met = value["median"] >= float(limit) if sign == "≥" else value["median"] <= float(limit)
+    return [name, value, wanted, "met" if met else "NOT met"]
 
 
-def compared(
-    head: str, titles: Mapping[str, str], measured: Measured, of: Callable[[Window], float], unit: str = ""
-) -> Table:
-    """Return a table of a figure `of` the windows, by workload: each server's, and its ratios to the first one's."""
+def compared(head: str, titles: Mapping[str, str], numbers: Numbers, unit: str = "") -> Table:
+    """Return a table, by workload: each server's numbers, and their ratios to the first server's."""
     rows = []
-    for workload, by_server in measured.items():
-        first, *others = ([of(window) for window in windows] for windows in by_server.values())
-        ratios = [cell(quotients(each, first)) for each in others]
-        rows.append([titles[workload], *(cell(each, unit) for each in (first, *others)), *ratios])
-    name, *names = next(iter(measured.values()))
+    for workload, (first, *others) in ((name, by_server.values()) for name, by_server in numbers.items()):
+        own = [cell(each, unit) for each in (first, *others)]
+        rows.append([titles[workload], *own, *(cell(quotients(each, first)) for each in others)])
+    name, *names = next(iter(numbers.values()))
     return {"heads": [head, name, *names, *(f"{each}/{name}" for each in names)], "rows": rows}
 
 

@@ -1,19 +1,22 @@
 """The service beside a bare server and a plain application, or beside the service of another checkout, in turns."""
 
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from statistics import quantiles
 from typing import Any
 
 from bench.data import TENANT, store
 from bench.databases import Database
 from bench.idiomatic import Idiomatic
-from bench.load_generator import Server, Window
-from bench.report import FIGURES, Row, cell, compared, figure, percentile, quotients, results
-from bench.servers import Asked, Bench, Measured, Service
-from bench.workloads import JSON, MOST_COSTS, RUN, gets, headers
+from bench.load_generator import How, Server
+from bench.report import FIGURES, Numbers, Row, Table, cell, compared, figure, quotients, results
+from bench.servers import Asked, Bench, Measured, Service, numbers
+from bench.workloads import MOST_COSTS, RUN, gets
 
 CONNECTIONS = 8
 _OPTIONS = ("--workers", "1", "--threads", "8")
+_BESIDE = "Another checkout, whose service is there instead of a bare server and a plain application."
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,9 @@ class Plan:
 
     rounds: int = 9
     seconds: float = field(default=1.0, metadata={"help": "Of a window; a fifth goes before it to warm up."})
-    only: tuple[str, ...] = tuple(RUN)
+    only: str = ",".join(RUN)
     database: str = field(default="sqlite", metadata={"help": "The service's: sqlite or postgres."})
-    beside: Path | None = field(
-        default=None,
-        metadata={
-            "help": "Another checkout, to compare its service instead of a bare server and a plain application."
-        },
-    )
+    beside: Path | None = field(default=None, metadata={"help": _BESIDE})
     items: int = 36_000
     item_bytes: int = 2000
     runs: int = 100_000
@@ -41,76 +39,57 @@ def run(plan: Plan, cache: Path) -> dict[str, Any]:
     Raises BadAnswer where a server answers anything but what it answered before.
     """
     with Bench(plan.database, cache) as bench:
-        how = {"seconds": plan.seconds, "warm_up": plan.seconds / 5, "connections": CONNECTIONS}
-        measured = bench.measure_in_turns(_asked(plan, bench), plan.rounds, **how)
-    windows = [each for by_server in measured.values() for some in by_server.values() for each in some]
-    share = max(each.client_cpu / each.seconds for each in windows)
-    titles = {name: f"{name} {RUN[name].title}" for name in measured}
-    rates = compared("requests/s", titles, measured, _rate)
-    rates["heads"] += ["service, p50", "service, p99"]
-    for row, by_server in zip(rates["rows"], measured.values(), strict=True):
-        latencies = [latency * 1000 for window in by_server["service"] for latency in window.latencies]
-        row += [cell([percentile(latencies, part)], "ms") for part in (0.5, 0.99)]
-    cpu = compared("CPU of a request", titles, measured, _cpu_ms, "ms")
-    wanted = {"heads": ["wanted", *FIGURES], "rows": _wanted(measured)}
+        how = How(plan.seconds, plan.seconds / 5, CONNECTIONS)
+        measured = bench.measure_in_turns(_asked(plan, bench), plan.rounds, how)
+    shares = numbers(measured, lambda window: window.client_cpu / window.seconds)
+    share = max(chain(*(each for by_server in shares.values() for each in by_server.values())))
     remark = f"Medians of {plan.rounds} rounds, quartiles in brackets, on {plan.database}."
-    return results([rates, cpu, wanted], f"{remark} The load generator took up to {share:.0%} of a CPU.")
+    return results(tables(measured), f"{remark} The load generator took up to {share:.0%} of a CPU.")
+
+
+def tables(measured: Measured) -> list[Table]:
+    """Return requests a second, processor time of a request, and whether the service is as wanted."""
+    titles = {name: f"{name} {RUN[name].title}" for name in measured}
+    rates = numbers(measured, lambda window: len(window.latencies) / window.seconds)
+    first = compared("requests/s", titles, rates)
+    first["heads"] += ["service, p50", "service, p99"]
+    for row, windows in zip(first["rows"], measured.values(), strict=True):
+        latencies = chain(*(window.latencies for window in windows["service"]))
+        parts = quantiles(latencies, n=100, method="inclusive")
+        row += [cell([parts[n - 1] * 1000], "ms") for n in (50, 99)]
+    cpu_ms = numbers(measured, lambda window: window.server_cpu * 1000 / len(window.latencies))
+    second = compared("CPU of a request", titles, cpu_ms, "ms")
+    return [first, second, {"heads": ["wanted", *FIGURES], "rows": _wanted(rates)}]
 
 
 def _asked(plan: Plan, bench: Bench) -> dict[Server, Asked]:
     """Start all servers over the same data; return what to ask them. The others are compared with the first."""
+    workloads = {name: RUN[name] for name in plan.only.split(",")}
     ours = Service(bench.database("run"))
     plain = Database(f"sqlite:///{bench.scratch}/plain/items.db")
     other = Service(bench.database("beside"), plan.beside) if plan.beside else Idiomatic(plain)
     stored = store([ours, other], bench.scratch, items=plan.items, item_bytes=plan.item_bytes, runs=plan.runs)
-    key = ours.create_key(TENANT)
     service = bench.serve("service", ours, *_OPTIONS)
-
-    def ask(uri: str) -> bytes:
-        return service.get(uri, headers(uri, JSON, key))
-
-    uris = {name: RUN[name].uris(stored, ask) for name in plan.only}
-
-    def asked(server: Server, key: str) -> Asked:
-        return {name: gets(server, uris[name], RUN[name].accept, key) for name in uris}
-
-    requests = asked(service, key)
+    requests = gets(workloads, stored, service, ours.create_key(TENANT))
     if plan.beside:
         beside = bench.serve("beside", other, *_OPTIONS)
-        return {beside: asked(beside, other.create_key(TENANT)), service: requests}
-    answers = {
-        (uri, RUN[name].accept): request.body or b""
-        for name, some in uris.items()
-        for uri, request in zip(some, requests[name], strict=True)
-    }
-    ceiling = bench.serve_answers("ceiling", answers, *_OPTIONS)
+        return {beside: gets(workloads, stored, beside, other.create_key(TENANT)), service: requests}
+    ceiling = bench.serve_answers("ceiling", chain(*requests.values()), *_OPTIONS)
     idiomatic = bench.serve("idiomatic", other, *_OPTIONS)
-    return {ceiling: requests, service: requests, idiomatic: asked(idiomatic, key)}
+    return {ceiling: requests, service: requests, idiomatic: gets(workloads, stored, idiomatic, "")}
 
 
-def _wanted(measured: Measured) -> list[Row]:
+def _wanted(rates: Numbers) -> list[Row]:
     """Return floors of the service's part of the ceiling, and what some requests may cost beside others at most."""
-    rates = {
-        name: {server: [_rate(window) for window in windows] for server, windows in by_server.items()}
-        for name, by_server in measured.items()
-    }
-    rows = [
-        figure(f"{name}, service/ceiling", quotients(each["service"], each["ceiling"]), least=RUN[name].floor)
-        for name, each in rates.items()
-        if "ceiling" in each
-    ]
+    rows = []
+    for name, each in rates.items():
+        if "ceiling" in each:
+            part = quotients(each["service"], each["ceiling"])
+            rows.append(figure(f"{name}, service/ceiling", part, "", f"≥ {RUN[name].floor:g}"))
     for name, most in MOST_COSTS.items():
         over, under = name.split("/")
         if over in rates and under in rates:
             # Seconds per request are the inverse of requests per second.
             cost = quotients(rates[under]["service"], rates[over]["service"])
-            rows.append(figure(f"{name}, seconds of a request", cost, most=most))
+            rows.append(figure(f"{name}, seconds of a request", cost, "", f"≤ {most:g}"))
     return rows
-
-
-def _rate(window: Window) -> float:
-    return len(window.latencies) / window.seconds
-
-
-def _cpu_ms(window: Window) -> float:
-    return window.server_cpu * 1000 / len(window.latencies)

@@ -9,31 +9,34 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from bench.databases import Database, databases
-from bench.load_generator import Request, Server, Window, measure
+from bench.load_generator import How, Request, Server, Window, measure
 from notifhist.auth import ADMIN, RUNS_EDIT
 from notifhist.store.request_counts import machine_directory
 
-Asked = Mapping[str, Sequence[Request]]
-"""Requests by workload."""
-Measured = Mapping[str, Mapping[str, Sequence[Window]]]
-"""By workload and server: a window of each round."""
-
+Asked = dict[str, list[Request]]  # by workload
+Measured = dict[str, dict[str, list[Window]]]  # by workload and server, a window of each round
 ROOT = Path(__file__).parents[1]
 _NOTIFHIST = (sys.executable, "-m", "notifhist.cli")
 _PATIENCE_S = 60
 _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
 _LIMITS = {"HISTORY_RATE_LIMIT": "1000000000/day", "RUNS_RATE_LIMIT": "1000000000/day"}
 """They count every request and refuse none."""
+
+
+def numbers(measured: Measured, of: Callable[[Window], float]) -> dict[str, dict[str, list[float]]]:
+    """Return a number `of` each window."""
+    return {
+        name: {server: [*map(of, some)] for server, some in each.items()} for name, each in measured.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -94,16 +97,13 @@ class Bench(ExitStack):
         cache.mkdir(exist_ok=True)
         self.database = self.enter_context(databases(kind, cache))
         self.scratch = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=cache)))
-        # A forked copy of this process would share its threads' locks.
-        spawn = multiprocessing.get_context("spawn")
+        spawn = multiprocessing.get_context("spawn")  # a forked copy of this process would share its locks
         self._generator = self.enter_context(ProcessPoolExecutor(1, spawn))
 
     def serve(self, name: str, service: Service, *options: str) -> Server:
         """Run a service as an operator does, with everything on."""
         url = service.database.url
-        self.callback(
-            shutil.rmtree, machine_directory(url), ignore_errors=True
-        )  # what its limits have counted
+        self.callback(shutil.rmtree, machine_directory(url), ignore_errors=True)  # its limits' counts
         environment = _environment(service.checkout, DATABASE_URL=url, **_LIMITS)
         return self._start(name, service.serving(*options), service.checkout, environment)
 
@@ -111,15 +111,13 @@ class Bench(ExitStack):
         """Run what a function of bench.bare returns."""
         return self._start(name, gunicorn(f"bench.bare:{app}", *options), ROOT, _environment(ROOT))
 
-    def serve_answers(self, name: str, answers: Mapping[tuple[str, str], bytes], *options: str) -> Server:
-        """Run a bare server that has nothing but these answers, by URI and Accept header."""
+    def serve_answers(self, name: str, requests: Iterable[Request], *options: str) -> Server:
+        """Run a bare server that has nothing but the answers to these requests."""
         path = self.scratch / f"{name}.pickle"
-        path.write_bytes(pickle.dumps(answers))
+        path.write_bytes(pickle.dumps({request.asked: request.body for request in requests}))
         return self.serve_bare(name, f"answering({str(path)!r})", *options)
 
-    def _start(
-        self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]
-    ) -> Server:
+    def _start(self, name: str, command: Sequence[str], folder: Path, environment: dict[str, str]) -> Server:
         """Start what serves with gunicorn; return it once it listens. Raises RuntimeError if it does not."""
         log = self.scratch / f"{name}.log"
         with log.open("wb") as output:
@@ -134,24 +132,22 @@ class Bench(ExitStack):
             time.sleep(0.02)
         raise RuntimeError(f"{command} does not listen:\n{log.read_text()[-4000:]}")
 
-    def measure(self, requests: Sequence[Request], server: Server, **how: Any) -> Window:
+    def measure(self, requests: Sequence[Request], server: Server, how: How) -> Window:
         """Return what the load generator's `measure` does, in a process of its own. Raises BadAnswer."""
-        return self._generator.submit(measure, requests, server, **how).result()
+        return self._generator.submit(measure, requests, server, how).result()
 
-    def measure_in_turns(self, asked: Mapping[Server, Asked], rounds: int, **how: Any) -> Measured:
+    def measure_in_turns(self, asked: Mapping[Server, Asked], rounds: int, how: How) -> Measured:
         """Measure each workload on each server. Raises BadAnswer.
 
         A round goes through all workloads, and in each through the servers, each time from another one on.
         """
         servers, workloads = list(asked), list(next(iter(asked.values())))
-        measured: dict[str, dict[str, list[Window]]] = {
-            workload: {server.name: [] for server in servers} for workload in workloads
-        }
-        with click.progressbar(range(rounds), label="Measuring") as bar:
+        measured: Measured = {name: {server.name: [] for server in servers} for name in workloads}
+        with click.progressbar(range(rounds), label="Measuring", file=sys.stderr) as bar:
             for n in bar:
                 first = n % len(servers)
                 for workload in workloads:
                     for server in (*servers[first:], *servers[:first]):
-                        window = self.measure(asked[server][workload], server, **how)
+                        window = self.measure(asked[server][workload], server, how)
                         measured[workload][server.name].append(window)
         return measured

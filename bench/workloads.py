@@ -1,7 +1,7 @@
 """What is asked for, in how many different ways, and how much of the ceiling is wanted of each."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -13,8 +13,6 @@ from bench.load_generator import Request, Server
 from notifhist.schemas.fields import format_instant
 from notifhist.schemas.runs import MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
-HOST = "bench.example"
-"""Sent as Host to every server, so that links in answers do not tell them apart."""
 JSON, XML = "application/json", "application/xml"
 RUNS_URI = "/api/v1/notifications/logs/run"
 PAGE_SIZE = 250
@@ -36,10 +34,6 @@ class Workload:
     """Requests per second of the service, at least this part of the ceiling's."""
 
 
-def _items(stored: Stored, ask: Ask) -> Sequence[str]:
-    return stored.places[1]
-
-
 def _pages(limit: int) -> Uris:
     """Return URIs of pages amid the history; what is recorded later is on none of them."""
 
@@ -51,7 +45,7 @@ def _pages(limit: int) -> Uris:
     return uris
 
 
-def _runs(*, depth: float = 0, dated: bool = False, **choices: Sequence[str]) -> Uris:
+def _runs(depth: float = 0, *, dated: bool = False, **choices: Sequence[str]) -> Uris:
     """Return URIs of pages of runs, for each combination of `choices`: at `depth` of all full pages, from 0 to 1.
 
     `dated`: of the middle half of the time alone.
@@ -65,59 +59,68 @@ def _runs(*, depth: float = 0, dated: bool = False, **choices: Sequence[str]) ->
             query = "&".join(f"{name}={value}" for name, value in zip(choices, values, strict=True))
             uri = f"{RUNS_URI}?{query}{dates}"
             full_pages = orjson.loads(ask(uri))["total"] // PAGE_SIZE if depth else 0
-            found.append(f"{uri}&page={int(depth * max(0, full_pages - 1))}" if depth else uri)
+            found.append(f"{uri}&page={int(depth * max(0, full_pages - 1))}")
         return found
 
     return uris
 
 
 RUN = {
-    "W1": Workload("item, JSON", _items, JSON, 0.33),
-    "W2": Workload("item, XML", _items, XML, 0.33),
+    "W1": Workload("item, JSON", lambda stored, ask: stored.places[1], JSON, 0.33),
+    "W2": Workload("item, XML", lambda stored, ask: stored.places[1], XML, 0.33),
     "W3": Workload("100 items, JSON", _pages(100), JSON, 0.25),
     "W4": Workload("100 items, XML", _pages(100), XML, 0.24),
     "W5": Workload("1000 items, JSON", _pages(1000), JSON, 0.20),
     "W5x": Workload("1000 items, XML", _pages(1000), XML, 0.14),
     "W6": Workload("250 runs of a status", _runs(statuses=STATUSES), JSON, 0.22),
-    "W7": Workload("the same, 90 % deep", _runs(depth=0.9, statuses=STATUSES), JSON, 0.20),
+    "W7": Workload("the same, 90 % deep", _runs(0.9, statuses=STATUSES), JSON, 0.20),
     "W8": Workload("runs by a word", _runs(searchQuery=WORDS[:8]), JSON, 0.02),
 }
 MOST_COSTS = {"W4/W3": 1.4, "W5x/W5": 1.9}
 """Seconds per request of the service, at most these times another workload's."""
 
 _FOUR = ("COMPLETED", "FAILED", "IGNORED", "COMPLETED_WITH_ERRORS")
-"""Those of which the smallest size has some full pages."""
+"""Statuses of which the smallest size has some full pages."""
 SCALE = {name: RUN[name] for name in ("W1", "W2", "W3", "W4")} | {
     "discovery": Workload(
-        "checks of the alarm that has a fifth of all items", lambda stored, ask: [alarm_uri(BIG_ALARM)]
+        "checks of the alarm with a fifth of all items", lambda stored, ask: [alarm_uri(BIG_ALARM)]
     ),
     "W6": Workload("250 runs of a status", _runs(statuses=_FOUR)),
-    "W7": Workload("the same, 90 % deep", _runs(depth=0.9, statuses=_FOUR)),
-    "W7b": Workload("status and medium, 50 % deep", _runs(depth=0.5, statuses=_FOUR[:2], mediums=MEDIUMS)),
+    "W7": Workload("the same, 90 % deep", _runs(0.9, statuses=_FOUR)),
+    "W7b": Workload("status and medium, 50 % deep", _runs(0.5, statuses=_FOUR[:2], mediums=MEDIUMS)),
     "W6t": Workload("250 runs of a type", _runs(notificationTypes=NOTIFICATION_TYPES[:12])),
-    "dated": Workload(
-        "a status within half of the time, 50 % deep", _runs(depth=0.5, dated=True, statuses=_FOUR)
-    ),
+    "dated": Workload("a status within half of the time, 50 % deep", _runs(0.5, dated=True, statuses=_FOUR)),
 }
 
 
 def headers(uri: str, accept: str, key: str) -> dict[str, str]:
-    """Return what a client of the URI's API sends."""
+    """Return what a client of the URI's API sends; every server sees the same host, and so links to the same."""
     mine = {"Authorization": f"Bearer {key}"} if uri.startswith(RUNS_URI) else {"X-Auth-Token": key}
-    return {"Host": HOST, "Accept": accept, **mine}
+    return {"Host": "bench.example", "Accept": accept, **mine}
 
 
-def gets(server: Server, uris: Iterable[str], accept: str, key: str) -> list[Request]:
-    """Return a GET of each URI, which must bring what `server` answers now."""
-    found = []
-    for uri in uris:
-        fields = headers(uri, accept, key)
-        found.append(Request(_head("GET", uri, fields), body=server.get(uri, fields)))
+def get(uri: str, accept: str, key: str) -> Request:
+    """Return a GET."""
+    return Request(_head("GET", uri, headers(uri, accept, key)), asked=(uri, accept))
+
+
+def _head(method: str, uri: str, fields: Mapping[str, str]) -> bytes:
+    lines = [f"{method} {uri} HTTP/1.1", *(f"{name}: {text}" for name, text in fields.items())]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def gets(kinds: Mapping[str, Workload], stored: Stored, server: Server, key: str) -> dict[str, list[Request]]:
+    """Return the requests of each workload, which must bring what `server` answers now."""
+    found = {}
+    for name, each in kinds.items():
+        uris = each.uris(stored, lambda uri: server.ask(get(uri, JSON, key)))
+        requests = (get(uri, each.accept, key) for uri in uris)
+        found[name] = [request._replace(body=server.ask(request)) for request in requests]
     return found
 
 
-def posts(checks: Iterable[str], item_bytes: int, key: str) -> list[Request]:
-    """Return a request for the URI of each check that records an item; its id and time are the service's to fill in."""
+def posts(checks: Sequence[str], item_bytes: int, key: str) -> list[Request]:
+    """Return a request for the URI of each check that records an item; id and time are the service's to fill in."""
     make, found = Items(random.Random(3), item_bytes), []
     for uri in checks:
         item = make.at(0)
@@ -126,8 +129,3 @@ def posts(checks: Iterable[str], item_bytes: int, key: str) -> list[Request]:
         about = {"Content-Type": JSON, "Content-Length": str(len(body))}
         found.append(Request(_head("POST", uri, headers(uri, JSON, key) | about) + body, status=201))
     return found
-
-
-def _head(method: str, uri: str, fields: Mapping[str, str]) -> bytes:
-    lines = [f"{method} {uri} HTTP/1.1", *(f"{name}: {text}" for name, text in fields.items())]
-    return "\r\n".join([*lines, "", ""]).encode("ascii")
