@@ -59,7 +59,8 @@ def tables(measured: Measured) -> list[Table]:
         row += [cell([parts[n - 1] * 1000], "ms") for n in (50, 99)]
     cpu_ms = numbers(measured, lambda window: window.server_cpu * 1000 / len(window.latencies))
     second = compared("CPU of a request", titles, cpu_ms, "ms")
-    return [first, second, {"heads": ["wanted", *FIGURES], "rows": _wanted(rates)}]
+    rows = _wanted(rates)
+    return [first, second] + ([{"heads": ["wanted", *FIGURES], "rows": rows}] if rows else [])
 
 
 def _asked(plan: Plan, bench: Bench) -> dict[Server, Asked]:

@@ -64,12 +64,11 @@ def test_the_service_is_compared_with_that_of_another_checkout_run_by_its_own_co
     with (tmp_path / "notifhist" / "__init__.py").open("a") as code:
         code.write(f"open({str(trace)!r}, 'a').close()\n")
     plan = run.Plan(rounds=2, seconds=0.05, only="W1,W4", beside=tmp_path, items=100, runs=100)
-    rates, cpu, wanted = run.run(plan, cache)["tables"]
+    rates, cpu = run.run(plan, cache)["tables"]
     assert trace.exists()
     for table in (rates, cpu):
         assert table["heads"][1:4] == ["beside", "service", "service/beside"]
         assert [len(row[3]["rounds"]) for row in table["rows"]] == [2, 2]
-    assert wanted["rows"] == []
 
 
 @pytest.fixture(scope="module")
@@ -103,17 +102,9 @@ def test_pages_are_full_and_deep_and_searches_find_some(asked: tuple[Asked, Aske
     assert {len(page["values"]) for page in documents("W3")} == {100}
     assert 1000 in {len(page["values"]) for page in documents("W5")}
     assert all(len(page["runs"]) == min(page["total"], 250) for page in documents("W6"))
-    deep = {
-        request.asked[0].split("&")[0].split("=")[1]: page
-        for request, page in zip(asked[0]["W7"], documents("W7"), strict=True)
-    }
-    assert {status: page["page"] for status, page in deep.items()} == {
-        "CREATED": 0,
-        "FAILED": 0,
-        "IGNORED": 0,
-        "COMPLETED": 2,  # of 1000 runs, so of 3 full pages, at least
-        "COMPLETED_WITH_ERRORS": 0,
-    }
+    deep = documents("W7")
+    assert [page["page"] for page in deep] == [int(0.9 * max(0, page["total"] // 250 - 1)) for page in deep]
+    assert max(page["page"] for page in deep) > 0
     assert all(20 <= page["total"] <= 200 for page in documents("W8"))
 
 
