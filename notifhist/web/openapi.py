@@ -86,11 +86,10 @@ def _operation(description: Description, api: Api, prefix: str, view: View) -> J
         "operationId": view.name + api.prefixes[prefix],
         "summary": view.summary,
         "description": f"{view.description} {role}".strip(),
+        "security": [{header.name: []} for header in (api.access.headers if api.access else ())],
         "parameters": _parameters(description, view),
     }
     kinds = (*api.errors, *view.errors)
-    if api.access:
-        operation["security"] = [{header.name: []} for header in api.access.headers]
     if body := view.body:
         documents = [each for each in (body.single, body.container) if each is not None]
         content = _content(description, body.formats, documents)
