@@ -55,9 +55,9 @@ def run(
 
 
 @contextmanager
-def opened(database_url: str) -> Iterator[Database]:
-    """Open a database beside the commands."""
-    db = open_database(database_url)
+def opened(database_url: str, *, create: bool = False) -> Iterator[Database]:
+    """Open a database beside the commands; `create` makes a SQLite file that is missing."""
+    db = open_database(database_url, create=create)
     ensure_connected(db)
     try:
         yield db

@@ -11,7 +11,8 @@ import pytest
 from notifhist.auth import GRANTS
 from notifhist.config import SETTINGS
 from notifhist.store.keys import list_keys
-from tests.conftest import MIGRATIONS, NOW_MS, TENANT, authorized
+from tests.conftest import MIGRATIONS, NOW_MS, TENANT, authorized, every_row
+from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
 from tests.http.helpers import ALARM, RUNS
 from tests.system.commands import application, finish, opened, run, start
 from tests.system.conftest import FragileDatabase
@@ -270,6 +271,29 @@ def assert_it_says_that_the_database_fails(
 def test_a_database_in_a_missing_folder_is_one_clear_line(tmp_path: Path, command: tuple[str, ...]) -> None:
     url = f"sqlite:///{tmp_path}/missing/notifhist.db"
     assert_it_says_that_the_database_fails(url, *command, why="unable to open database file")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("migrate",), ("serve",), ("load", "."), CREATE, ("keys", "list"), ("keys", "revoke", "one")),
+        *(("export",), ("purge",)),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_database_of_the_former_layout_is_one_clear_line_and_stays_as_it_is(
+    fragile_database: FragileDatabase, command: tuple[str, ...]
+) -> None:
+    with opened(fragile_database.url, create=True) as db:
+        make_former_layout(db, *FORMER_MIGRATIONS)
+        before = every_row(db)
+    refused = run(fragile_database.url, *command, code=1)
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("Error: This database was made by another version, ")
+    assert "`notifhist export > history.ndjson`" in line
+    assert refused.stdout == ""
+    with opened(fragile_database.url) as db:
+        assert every_row(db) == before
 
 
 def test_a_file_that_is_no_database_is_one_clear_line_and_stays_as_it_is(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from lxml import etree
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
 from tests.conftest import TENANT, every_row
+from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
 from tests.http.helpers import RUNS, item_at
 from tests.records import record_items, record_runs
+from tests.system.commands import opened
 from tests.system.conftest import FragileDatabase
 from tests.system.service import PATIENCE_S, Service, free_port, running
 
@@ -115,3 +117,20 @@ def test_the_demo_leaves_a_database_with_other_data_alone(
     assert message.startswith("Error: The demo wants a new database, and this one holds ")
     assert "Traceback" not in refused.stderr
     assert every_row(db) == before
+
+
+def test_the_file_of_a_former_demo_is_refused_and_its_user_told_to_delete_it(tmp_path: Path) -> None:
+    file = tmp_path / "notifhist-demo.db"
+    with opened(f"sqlite:///{file}", create=True) as db:
+        make_former_layout(db, *FORMER_MIGRATIONS)
+    before = file.read_bytes()
+    arguments = ("serve", "--demo", "--bind", f"127.0.0.1:{free_port()}")
+    refused = Service(tmp_path, {}).run(*arguments)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("Error: This database was made by another version")
+    assert line.endswith("A file of the demo (notifhist-demo.db) holds only examples: delete it.")
+    assert file.read_bytes() == before
+    file.unlink()
+    with demo(tmp_path, {}) as service:
+        assert_published(printed(service)[1])
