@@ -39,11 +39,7 @@ def _command(plan: Any, measure: Callable[[Any, Path], dict[str, Any]]) -> click
 
 
 cli = click.Group(
-    commands=[
-        _command(run.Plan, run.run),
-        _command(scale.Plan, scale.scale),
-        _command(writes.Plan, writes.writes),
-    ],
+    commands=[_command(run.Plan, run.run), _command(scale.Plan, scale.scale), _command(writes.Plan, writes.writes)],
     help="Measure the service. Ratios hold on other machines too; nothing else should be busy meanwhile.",
 )
 

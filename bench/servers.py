@@ -34,9 +34,7 @@ _LIMITS = {"HISTORY_RATE_LIMIT": "1000000000/day", "RUNS_RATE_LIMIT": "100000000
 
 def numbers(measured: Measured, of: Callable[[Window], float]) -> dict[str, dict[str, list[float]]]:
     """Return a number `of` each window."""
-    return {
-        name: {server: [*map(of, some)] for server, some in each.items()} for name, each in measured.items()
-    }
+    return {name: {server: [*map(of, some)] for server, some in each.items()} for name, each in measured.items()}
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,7 @@ MOST_COSTS = {"W4/W3": 1.4, "W5x/W5": 1.9}
 _FOUR = ("COMPLETED", "FAILED", "IGNORED", "COMPLETED_WITH_ERRORS")
 """Statuses of which the smallest size has some full pages."""
 SCALE = {name: RUN[name] for name in ("W1", "W2", "W3", "W4")} | {
-    "discovery": Workload(
-        "checks of the alarm with a fifth of all items", lambda stored, ask: [alarm_uri(BIG_ALARM)]
-    ),
+    "discovery": Workload("checks of the alarm with a fifth of all items", lambda stored, ask: [alarm_uri(BIG_ALARM)]),
     "W6": Workload("250 runs of a status", _runs(statuses=_FOUR)),
     "W7": Workload("the same, 90 % deep", _runs(0.9, statuses=_FOUR)),
     "W7b": Workload("status and medium, 50 % deep", _runs(0.5, statuses=_FOUR[:2], mediums=MEDIUMS)),

@@ -25,9 +25,7 @@ class ApiError(Exception):
     message = "The service failed. It is not your request's fault; the operator finds it by the request id."
     description = ""
 
-    def __init__(
-        self, message: str | None = None, details: str = "", headers: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, message: str | None = None, details: str = "", headers: dict[str, str] | None = None) -> None:
         self.message = message or self.message
         self.details = hide_secrets(details)
         self.headers = headers or {}
@@ -169,6 +167,4 @@ class QueryTooExpensive(Unavailable):
 
     def __init__(self, is_read: bool) -> None:
         less = "a smaller page, a shorter time, at most two filters, or a searchQuery of three characters or more"
-        super().__init__(
-            details=f"Ask for less: {less}." if is_read else "Try again later, or send less at once."
-        )
+        super().__init__(details=f"Ask for less: {less}." if is_read else "Try again later, or send less at once.")

@@ -79,9 +79,7 @@ class HistoryItemSchema(OpenDocumentSchema):
     state = Text(required=True)
     previous_state = Text()
     notification_results = Documents(
-        fields.Nested(NotificationResultSchema),
-        required=True,
-        metadata=in_xml(item=NotificationResultSchema.root),
+        fields.Nested(NotificationResultSchema), required=True, metadata=in_xml(item=NotificationResultSchema.root)
     )
 
     def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
@@ -114,9 +112,7 @@ class HistoryPageSchema(DocumentSchema):
     root = "container"
     description = "A page of items."
 
-    values = Documents(
-        fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root)
-    )
+    values = Documents(fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root))
     metadata = fields.Nested(PageMetadataSchema, required=True)
 
 
@@ -129,9 +125,7 @@ class HistoryContainerSchema(DocumentSchema):
     class Meta:
         unknown = EXCLUDE
 
-    values = Documents(
-        fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root)
-    )
+    values = Documents(fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root))
     metadata = FreeMap()
 
 

@@ -75,9 +75,7 @@ class NotificationRunSchema(ClosedDocumentSchema):
     ignored_reason = Text(data_key="ignoredReason", validate=validate.OneOf(IGNORED_REASONS))
     medium = Text(required=True, validate=validate.OneOf(MEDIUMS))
     notification_objects = Documents(fields.Nested(NotificationObjectSchema), data_key="notificationObjects")
-    notification_type = Text(
-        data_key="notificationType", required=True, validate=validate.OneOf(NOTIFICATION_TYPES)
-    )
+    notification_type = Text(data_key="notificationType", required=True, validate=validate.OneOf(NOTIFICATION_TYPES))
     original_run_id = JsonInteger(data_key="originalRunId")
     seq_no = JsonInteger(data_key="seqNo", bounds=INT32)
     status = Text(required=True, validate=validate.OneOf(STATUSES))

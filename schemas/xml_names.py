@@ -24,11 +24,7 @@ ROOTS: dict[str, tuple[DocumentSchema, ...]] = {
 }
 """Documents that stand alone in XML, by their element."""
 
-OPEN_DOCUMENTS: tuple[DocumentSchema, ...] = (
-    history.ITEM,
-    history.NotificationResultSchema(),
-    history.ATTEMPT,
-)
+OPEN_DOCUMENTS: tuple[DocumentSchema, ...] = (history.ITEM, history.NotificationResultSchema(), history.ATTEMPT)
 
 
 def _global_members() -> dict[str, fields.Field[Any]]:

@@ -43,10 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not isinstance(item, pytest.Function):
             continue
         params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if any(str(each).endswith("postgres") for each in params) or not {
-            "postgres_url",
-            "own_postgres",
-        }.isdisjoint(item.fixturenames):
+        if any(str(each).endswith("postgres") for each in params) or not {"postgres_url", "own_postgres"}.isdisjoint(
+            item.fixturenames
+        ):
             item.add_marker("postgres")
         if item.path.parent.name in _PROCESSES:
             item.add_marker("processes")
@@ -168,9 +167,7 @@ MakeKey = Callable[..., str]
 def make_key(db: Database) -> MakeKey:
     """Makes keys: of TENANT and with every role, unless it is told otherwise."""
 
-    def make(
-        *roles: str, tenant: str = TENANT, expires: int | None = None, revoked: int | None = None
-    ) -> str:
+    def make(*roles: str, tenant: str = TENANT, expires: int | None = None, revoked: int | None = None) -> str:
         key, key_id, secret_hash = new_key()
         stored = ApiKey(key_id, "test", tenant, roles or (ADMIN, RUNS_EDIT), secret_hash, 0, expires, revoked)
         add_key(db, stored)

@@ -23,9 +23,7 @@ def assert_counts_are_true(db: Database, tenant: str) -> None:
     query = row.select(row.shift, row.bucket, row.first_filter, row.second_filter, row.split_mask, *parts)
     stored: dict[Counted, int] = {}
     split = set()
-    for shift, bucket, first, second, mask, *numbers in db.execute(
-        query.where(row.tenant_id == tenant_id)
-    ).fetchall():
+    for shift, bucket, first, second, mask, *numbers in db.execute(query.where(row.tenant_id == tenant_id)).fetchall():
         for n, number in enumerate(numbers):
             part = shift - 4, bucket * 16 + n
             stored[*part, first, second] = number

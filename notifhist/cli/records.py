@@ -80,9 +80,7 @@ def _load(sources: list[Source], *, skip_bad: bool) -> Loader:
 
 
 @click.command("export")
-@click.option(
-    "--output", type=click.File("wb", lazy=True), default="-", help="A file; standard output, if not given."
-)
+@click.option("--output", type=click.File("wb", lazy=True), default="-", help="A file; standard output, if not given.")
 def export(output: BinaryIO) -> None:
     """Write every item and run as NDJSON, which `notifhist load` reads; keys are not part of it.
 
@@ -96,9 +94,7 @@ def export(output: BinaryIO) -> None:
 
 
 @click.command("purge")
-@click.option(
-    "--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Items deleted at once."
-)
+@click.option("--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Items deleted at once.")
 def purge(batch: int) -> None:
     """Delete the items that have expired, in small batches that no reader or writer waits for long.
 
@@ -118,9 +114,7 @@ def purge(batch: int) -> None:
     click.echo(f"Deleted {deleted} items older than {format_instant(oldest_ms)}.")
 
 
-def _destination(
-    tenant: str | None, entity: str | None, alarm: str | None, check: str | None
-) -> Destination | None:
+def _destination(tenant: str | None, entity: str | None, alarm: str | None, check: str | None) -> Destination | None:
     """Return where the options say that records belong. Raises UsageError if they say half of it."""
     of_item = (entity, alarm, check)
     if tenant is None:

@@ -17,9 +17,7 @@ _DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS
 
 
 @click.command("serve")
-@click.option(
-    "--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT", help="Where to listen."
-)
+@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT", help="Where to listen.")
 @click.option("--workers", type=click.IntRange(1, 512), help="Processes; one for each CPU, if not given.")
 @click.option(
     "--threads",
@@ -28,9 +26,7 @@ _DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS
     show_default=True,
     help="Requests that a process answers at once.",
 )
-@click.option(
-    "--demo", "with_demo", is_flag=True, help="Load examples into a new database, print commands to try."
-)
+@click.option("--demo", "with_demo", is_flag=True, help="Load examples into a new database, print commands to try.")
 def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None:
     """Serve both APIs until a signal stops it.
 

@@ -57,8 +57,6 @@ class Formats:
 
 
 JSON = Format("JSON", ("application/json",), as_json.parts, from_json.parse, shape="members")
-XML = Format(
-    "XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, shape="elements"
-)
+XML = Format("XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, shape="elements")
 JSON_AND_XML = Formats(JSON, XML)
 """What most views offer and read, and what errors are written in."""

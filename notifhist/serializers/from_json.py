@@ -33,9 +33,7 @@ def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None 
     too deep.
     """
     document = _parse_text(body)
-    is_container = (
-        container is not None and isinstance(document, dict) and list_field(container)[0] in document
-    )
+    is_container = container is not None and isinstance(document, dict) and list_field(container)[0] in document
     return Parsed(document, is_container, few_wrong_values(document, max_depth_of(single, is_container)))
 
 
@@ -51,9 +49,7 @@ def _parse_text(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise BadRequest("The body is not UTF-8.", f"Byte {error.start}: {error.reason}.") from None
     try:
-        value = json.loads(
-            text, object_pairs_hook=_unique, parse_int=_integer, parse_constant=_refuse_constant
-        )
+        value = json.loads(text, object_pairs_hook=_unique, parse_int=_integer, parse_constant=_refuse_constant)
     except RecursionError:
         raise BadRequest("The body is nested too deeply.", f"More than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:

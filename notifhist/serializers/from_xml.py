@@ -60,12 +60,7 @@ def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
 
 def _parse_tree(body: bytes) -> etree._Element:
     parser = etree.XMLParser(
-        resolve_entities=False,
-        load_dtd=False,
-        no_network=True,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
+        resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
     )
     try:
         root = etree.fromstring(body, parser)

@@ -57,9 +57,7 @@ def path_text(path: Path) -> str:
     return "".join(reversed(parts)).removeprefix(".")
 
 
-def wrong_values(
-    value: Any, path: Path = (), depth: int = 1, max_depth: int = MAX_DEPTH
-) -> Iterator[tuple[str, str]]:
+def wrong_values(value: Any, path: Path = (), depth: int = 1, max_depth: int = MAX_DEPTH) -> Iterator[tuple[str, str]]:
     """Yield path and message of each value that no member may have: a number out of range, a lone surrogate.
 
     Raises BadRequest where the nesting is deeper than `max_depth`.

@@ -1,13 +1,6 @@
 """The tables. Bound to no database: each query is executed on the one that it is given."""
 
-from peewee import (
-    BigIntegerField,
-    CompositeKey,
-    IntegerField,
-    Model,
-    SmallIntegerField,
-    TextField,
-)
+from peewee import BigIntegerField, CompositeKey, IntegerField, Model, SmallIntegerField, TextField
 
 
 class TenantRow(Model):
@@ -96,9 +89,7 @@ class RunCountRow(Model):
     first_filter = BigIntegerField()
     second_filter = BigIntegerField()
     part_0, part_1, part_2, part_3, part_4, part_5, part_6, part_7 = (BigIntegerField() for _ in range(8))
-    part_8, part_9, part_10, part_11, part_12, part_13, part_14, part_15 = (
-        BigIntegerField() for _ in range(8)
-    )
+    part_8, part_9, part_10, part_11, part_12, part_13, part_14, part_15 = (BigIntegerField() for _ in range(8))
     split_mask = IntegerField(default=0)
     """A bit for each part that has rows of its own; in the row without filters."""
 

@@ -33,9 +33,7 @@ HISTORY = Api(
     root="",
     error_form=ErrorForm(FAULT),
     errors=(*KEYED_ERRORS, errors.Unauthorized),
-    access=Access(
-        (X_AUTH_TOKEN, BEARER), errors.Unauthorized, "history", attrgetter("tenant"), shows_usage=True
-    ),
+    access=Access((X_AUTH_TOKEN, BEARER), errors.Unauthorized, "history", attrgetter("tenant"), shows_usage=True),
 )
 RUNS = Api(
     name="runs",

@@ -62,10 +62,7 @@ def get_item(uuid: str, **ids: str) -> Response:
 def record_items(**ids: str) -> Response:
     """Record an item, or all items of a container."""
     return record_body(
-        ITEM_RECORDER,
-        _check(ids),
-        HISTORY_PAGE,
-        lambda items, n: {"values": items, "metadata": _metadata(n, n)},
+        ITEM_RECORDER, _check(ids), HISTORY_PAGE, lambda items, n: {"values": items, "metadata": _metadata(n, n)}
     )
 
 
@@ -80,22 +77,11 @@ def record_items(**ids: str) -> Response:
 def replace_item(uuid: str, **ids: str) -> Response:
     """Create an item or replace it."""
     service, item = current_service(), _item_of(read_body().document, uuid)
-    created = recording.replace_item(
-        service.db, _check(ids), item, service.clock.now_ticks(), service.oldest_ms()
-    )
+    created = recording.replace_item(service.db, _check(ids), item, service.clock.now_ticks(), service.oldest_ms())
     return answer_replaced(item, ITEM, created, "item")
 
 
-@View(
-    HISTORY,
-    "DELETE",
-    _ITEM,
-    "Delete an item",
-    ADMIN,
-    answers={204: ()},
-    errors=(NotFound,),
-    links=("get_item",),
-)
+@View(HISTORY, "DELETE", _ITEM, "Delete an item", ADMIN, answers={204: ()}, errors=(NotFound,), links=("get_item",))
 def delete_item(uuid: str, **ids: str) -> Response:
     """Delete an item."""
     service = current_service()

@@ -26,14 +26,7 @@ def healthz() -> Response:
     return Response(b'{"status":"ok"}', content_type=_JSON)
 
 
-@View(
-    OPERATIONS,
-    "GET",
-    "/readyz",
-    "Tell whether requests can be served",
-    content=_ANY_JSON,
-    errors=(Unavailable,),
-)
+@View(OPERATIONS, "GET", "/readyz", "Tell whether requests can be served", content=_ANY_JSON, errors=(Unavailable,))
 def readyz() -> Response:
     """Answer that the database can be reached and its tables are up to date. Raises Unavailable."""
     db = current_service().db
@@ -61,11 +54,7 @@ def openapi() -> Response:
 
 
 @View(
-    OPERATIONS,
-    "GET",
-    "/schemas/notification_history.xsd",
-    "Read the XML schema of all documents",
-    content=_XML_SCHEMA,
+    OPERATIONS, "GET", "/schemas/notification_history.xsd", "Read the XML schema of all documents", content=_XML_SCHEMA
 )
 def xsd() -> Response:
     """Answer the XML schema of all documents."""

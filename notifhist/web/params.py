@@ -45,9 +45,7 @@ def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args)
     except ValidationError as error:
         raise BadRequest(details=_details(error)) from None
     descending = given.pop("order_by", "DESC") == "DESC"
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
-    }
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     return query_type(tenant, **values | {"descending": descending})
 
 

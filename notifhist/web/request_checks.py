@@ -115,8 +115,7 @@ def _count(context: Any, service: Service, access: Access) -> None:
     if usage is not None and usage.exceeded:
         service.metrics.rate_limited(context.api.name)
         raise errors.RateLimitReached(
-            details=f"{usage.limit} requests in {usage.window}.",
-            headers={"Retry-After": str(usage.retry_after)},
+            details=f"{usage.limit} requests in {usage.window}.", headers={"Retry-After": str(usage.retry_after)}
         )
 
 

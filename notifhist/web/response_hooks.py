@@ -99,15 +99,11 @@ def _answer_database_error(error: Exception) -> Response:
     else:
         discard_connection(current_service().db)
     if exceeded_limits(error):
-        logger.warning(
-            "the database was asked for too much: %s", error, extra={"request_id": flask.g.request_id}
-        )
+        logger.warning("the database was asked for too much: %s", error, extra={"request_id": flask.g.request_id})
         return error_response(errors.QueryTooExpensive(is_read=flask.request.method in ("GET", "HEAD")))
     if not is_unreachable(error):
         return _answer_unexpected(error)
-    logger.error(
-        "the database failed: %s", hide_password(str(error)), extra={"request_id": flask.g.request_id}
-    )
+    logger.error("the database failed: %s", hide_password(str(error)), extra={"request_id": flask.g.request_id})
     return error_response(errors.Unavailable())
 
 

@@ -21,9 +21,7 @@ _RUN = f"{_RUNS}/<run_id>"
 @View(RUNS, "GET", _RUNS, "List the runs of the tenant", RUNS_VIEW, (RUNS_PAGE,), query=RUNS_QUERY)
 def list_runs() -> Response:
     """Answer a page of the tenant's runs."""
-    return list_page(
-        RUN_RECORDER, page_query(RUNS_QUERY, RunsQuery, caller().tenant, request.args), RUNS_PAGE
-    )
+    return list_page(RUN_RECORDER, page_query(RUNS_QUERY, RunsQuery, caller().tenant, request.args), RUNS_PAGE)
 
 
 @View(RUNS, "GET", _RUN, "Read a run and its objects", RUNS_VIEW, (RUN,), READ, errors=(NotFound,))

@@ -90,18 +90,14 @@ def test_an_item_posted_again_is_answered_as_it_was_recorded(client: FlaskClient
 
 @pytest.mark.parametrize("host", ["my_host:8000", "notifhist", "[::1]:8000", "a.b-c.example"])
 def test_a_host_that_networks_know_stands_in_links(client: FlaskClient, host: str) -> None:
-    posted = client.post(
-        CHECK, data=json.dumps(ITEM), headers={"Host": host, "Content-Type": "application/json"}
-    )
+    posted = client.post(CHECK, data=json.dumps(ITEM), headers={"Host": host, "Content-Type": "application/json"})
     assert posted.status_code == 201
     assert posted.headers["Location"].startswith(f"http://{host}{CHECK}/")
 
 
 @pytest.mark.parametrize("host", ['x"y', "a b", "h:999999", "<h>", "h/x", "u@h"])
 def test_what_is_no_host_is_refused_before_anything_is_recorded(client: FlaskClient, host: str) -> None:
-    refused = client.post(
-        CHECK, data=json.dumps(ITEM), headers={"Host": host, "Content-Type": "application/json"}
-    )
+    refused = client.post(CHECK, data=json.dumps(ITEM), headers={"Host": host, "Content-Type": "application/json"})
     assert refused.status_code == 400
     assert json.loads(client.get(CHECK).data)["values"] == []
 
@@ -114,9 +110,7 @@ def test_an_encoded_slash_is_refused_in_absolute_form_too(client: FlaskClient) -
     assert refused.status_code == 400
 
 
-def test_runs_numbered_by_us_and_by_others_at_once_never_collide(
-    make_app: MakeApp, make_key: MakeKey
-) -> None:
+def test_runs_numbered_by_us_and_by_others_at_once_never_collide(make_app: MakeApp, make_key: MakeKey) -> None:
     app, key = make_app(RUNS_RATE_LIMIT=""), make_key()
 
     def record(n: int) -> int:
@@ -157,9 +151,7 @@ def test_a_name_that_parsers_refuse_for_its_length_becomes_an_entry(client: Flas
     assert copied.json == posted.json
 
 
-def test_xml_that_is_many_times_as_long_as_its_json_is_not_kept_but_answered(
-    client: FlaskClient, db: Database
-) -> None:
+def test_xml_that_is_many_times_as_long_as_its_json_is_not_kept_but_answered(client: FlaskClient, db: Database) -> None:
     item = item_at(NOW_MS) | {"x" * 1000: [0] * 1000}
     assert client.post(CHECK, json=item).status_code == 201
     ((xml,),) = db.execute(HistoryItemRow.select(HistoryItemRow.xml)).fetchall()

@@ -95,9 +95,7 @@ def read_run_log() -> Response:
 )
 def list_items_as_csv(**ids: str) -> Response:
     service = current_service()
-    query = history_query(
-        CheckPath(caller().tenant, **ids), flask.request.args, service.settings, service.clock
-    )
+    query = history_query(CheckPath(caller().tenant, **ids), flask.request.args, service.settings, service.clock)
     page = reading.list_items(readable_db(), query, service.oldest_ms(), stored_form())
     metadata = {"count": page.count, "limit": 1, "marker": None, "next_marker": None, "next_href": None}
     return respond({"values": page.items, "metadata": metadata}, HISTORY_PAGE)
@@ -117,14 +115,7 @@ def record_note() -> Response:
     return respond(read_body().document, NOTE)
 
 
-@View(
-    TOY,
-    "POST",
-    "/large",
-    "Record a large note",
-    OBSERVER,
-    body=ExpectedBody(NOTE, max_bytes=MAX_BODY_BYTES * 2),
-)
+@View(TOY, "POST", "/large", "Record a large note", OBSERVER, body=ExpectedBody(NOTE, max_bytes=MAX_BODY_BYTES * 2))
 def record_large_note() -> Response:
     return Response(str(len(read_body().document["text"])), content_type="text/plain")
 

@@ -58,9 +58,7 @@ class TicketsContainerSchema(DocumentSchema):
     class Meta:
         unknown = EXCLUDE
 
-    tickets = Documents(
-        fields.Nested(TicketSchema), required=True, metadata=in_xml(name="values", item="ticket")
-    )
+    tickets = Documents(fields.Nested(TicketSchema), required=True, metadata=in_xml(name="values", item="ticket"))
 
 
 @dataclass(frozen=True)

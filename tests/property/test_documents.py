@@ -16,15 +16,7 @@ from notifhist.schemas.history import HISTORY_PAGE, ITEM, uuid_timestamp
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.serializers import as_json, as_xml, from_json, from_xml
 from tests.property.conftest import Newcomer
-from tests.property.strategies import (
-    ANY_ITEM,
-    AWKWARD_ITEM,
-    MANY_ATTEMPTS,
-    NOT_XML,
-    XML_ITEM,
-    completed,
-    examples,
-)
+from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, MANY_ATTEMPTS, NOT_XML, XML_ITEM, completed, examples
 
 SERIES = "/entities/e/alarms/a/notification_history"
 PURE = 3
@@ -115,9 +107,7 @@ def test_the_xml_of_a_page_is_valid(one: Document, other: Document) -> None:
         "next_href": "http://h/?a&b",
     }
 
-    assert_valid(
-        as_xml.render({"values": [with_id(one), with_id(other)], "metadata": metadata}, HISTORY_PAGE)
-    )
+    assert_valid(as_xml.render({"values": [with_id(one), with_id(other)], "metadata": metadata}, HISTORY_PAGE))
 
 
 @given(XML_ITEM)

@@ -11,12 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY
@@ -47,9 +42,7 @@ IDS = st.builds(
 CONTENTS = st.builds(
     lambda state, results: {"state": state, "notification_results": results},
     st.sampled_from(("OK", "WARNING", "CRITICAL")),
-    st.sampled_from(
-        ([], [{"notification_id": "nt"}], [{"notification_id": "nt", "attempts": [{"message": "1"}]}])
-    ),
+    st.sampled_from(([], [{"notification_id": "nt"}], [{"notification_id": "nt", "attempts": [{"message": "1"}]}])),
 )
 ITEMS = st.one_of(
     CONTENTS,
@@ -173,9 +166,7 @@ class History(RuleBasedStateMachine):
         assert answer == {"id": item_id, "timestamp": uuid_timestamp(item_id), **content}
         self.stored[check][item_id] = answer
 
-    @rule(
-        check=st.sampled_from(CHECKS), data=st.data(), notification=st.sampled_from(("nt", "nt", "another"))
-    )
+    @rule(check=st.sampled_from(CHECKS), data=st.data(), notification=st.sampled_from(("nt", "nt", "another")))
     def add_attempt(self, check: str, data: st.DataObject, notification: str) -> None:
         item_id = self.some_id(check, data)
         attempt = {"from": "ele", "message": "again"}

@@ -55,9 +55,7 @@ def test_a_run_may_be_of_some_workloads_and_on_postgresql(cache: Path) -> None:
     assert "on postgres" in results["remark"]
 
 
-def test_the_service_is_compared_with_that_of_another_checkout_run_by_its_own_code(
-    cache: Path, tmp_path: Path
-) -> None:
+def test_the_service_is_compared_with_that_of_another_checkout_run_by_its_own_code(cache: Path, tmp_path: Path) -> None:
     for name in ("notifhist", "schemas"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
     trace = tmp_path / "imported"

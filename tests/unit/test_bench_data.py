@@ -4,17 +4,7 @@ from itertools import groupby, pairwise
 import orjson
 import pytest
 
-from bench.data import (
-    BIG_ALARM,
-    HISTORY_DAYS,
-    MS_PER_DAY,
-    PLACES,
-    TENANT,
-    Stored,
-    alarm_uri,
-    item_lines,
-    series_of,
-)
+from bench.data import BIG_ALARM, HISTORY_DAYS, MS_PER_DAY, PLACES, TENANT, Stored, alarm_uri, item_lines, series_of
 from bench.documents import TABLES, WORDS, Items, runs
 from notifhist.schemas.history import ITEM
 from notifhist.schemas.item_ids import key_of

@@ -61,9 +61,7 @@ def test_a_figure_of_which_nothing_is_wanted_has_no_verdict() -> None:
 
 
 def test_numbers_are_of_each_window() -> None:
-    assert numbers(BESIDE, lambda window: len(window.latencies)) == {
-        "W1": {"beside": [100, 50], "service": [50, 75]}
-    }
+    assert numbers(BESIDE, lambda window: len(window.latencies)) == {"W1": {"beside": [100, 50], "service": [50, 75]}}
 
 
 def test_a_run_is_tables_of_rates_of_cpu_time_and_of_what_is_wanted() -> None:
@@ -87,9 +85,7 @@ def test_a_run_is_tables_of_rates_of_cpu_time_and_of_what_is_wanted() -> None:
 def test_beside_another_checkout_there_are_ratios_to_it_and_no_floors() -> None:
     lines = markdown(ABOUT | {"tables": tables(BESIDE)}).splitlines()
     assert lines[0] == "| requests/s | beside | service | service/beside | service, p50 | service, p99 |"
-    assert lines[2].startswith(
-        "| W1 item, JSON | 75.00 (62.50–87.50) | 62.50 (56.25–68.75) | 1.00 (0.75–1.25) |"
-    )
+    assert lines[2].startswith("| W1 item, JSON | 75.00 (62.50–87.50) | 62.50 (56.25–68.75) | 1.00 (0.75–1.25) |")
     assert not any("≥" in line for line in lines)
 
 
@@ -102,10 +98,7 @@ def test_latencies_are_those_of_the_service_in_all_rounds_and_in_ms() -> None:
 
 
 def test_the_load_generators_share_is_of_a_window() -> None:
-    assert numbers(BESIDE, lambda window: window.client_cpu / window.seconds)["W1"]["beside"] == [
-        0.125,
-        0.125,
-    ]
+    assert numbers(BESIDE, lambda window: window.client_cpu / window.seconds)["W1"]["beside"] == [0.125, 0.125]
 
 
 def test_results_say_on_what_they_were_measured() -> None:

@@ -26,9 +26,7 @@ def time_uuid(time: int, clock_sequence: int, node: int) -> str:
     return str(uuid.UUID(fields=fields))
 
 
-time_uuids = st.builds(
-    time_uuid, st.integers(0, 2**60 - 1), st.integers(0, 2**14 - 1), st.integers(0, 2**48 - 1)
-)
+time_uuids = st.builds(time_uuid, st.integers(0, 2**60 - 1), st.integers(0, 2**14 - 1), st.integers(0, 2**48 - 1))
 
 
 @given(time_uuids)
@@ -42,9 +40,7 @@ def test_key_and_id_are_the_same(item_id: str) -> None:
 
 @given(st.tuples(st.integers(0, 3), time_uuids), st.tuples(st.integers(0, 3), time_uuids))
 @example((0, FIRST), (1, LAST))
-def test_keys_are_ordered_by_time_and_then_by_the_text_of_the_id(
-    one: tuple[int, str], other: tuple[int, str]
-) -> None:
+def test_keys_are_ordered_by_time_and_then_by_the_text_of_the_id(one: tuple[int, str], other: tuple[int, str]) -> None:
     # Two random times are hardly ever equal: so a few small ones, with the rest of the random ids.
     for ids in ((one[1], other[1]), tuple(f"0000000{n}-0000-1000{rest[18:]}" for n, rest in (one, other))):
         by_text = sorted(ids, key=lambda each: (uuid.UUID(each).time, each))
@@ -95,10 +91,7 @@ def test_what_is_no_version_1_uuid_of_the_usual_form_is_refused(item_id: str) ->
         key_of(item_id)
 
 
-@given(
-    st.integers(0, 2**60 - 1 - UUID_EPOCH_TICKS),
-    st.integers(0, 20_000),
-)
+@given(st.integers(0, 2**60 - 1 - UUID_EPOCH_TICKS), st.integers(0, 20_000))
 @example(MAX_TIMESTAMP * 10_000, 0)
 @example(MAX_TIMESTAMP * 10_000, 19_999)
 @example(2**60 - 1 - UUID_EPOCH_TICKS, 1)

@@ -76,9 +76,7 @@ def test_the_migration_makes_the_tables_of_the_models(db: Any) -> None:
             assert columns.pop("number") == (False, True)
             assert unique_keys(db, table) == {("number",), ("tenant_id", "id")}
             key_names = set()
-        assert columns == {
-            name: (field.null, name in key_names) for name, field in model._meta.columns.items()
-        }
+        assert columns == {name: (field.null, name in key_names) for name, field in model._meta.columns.items()}
 
 
 # The keys.
@@ -93,9 +91,7 @@ def unique_keys(db: Database, table: str) -> set[tuple[str, ...]]:
             JOIN pragma_index_info(list.name) AS info WHERE list."unique" ORDER BY list.name, info.seqno""",
             table=table,
         )
-        keys += rows(
-            db, "SELECT 'key', name FROM pragma_table_info(:table) WHERE pk > 0 ORDER BY pk", table=table
-        )
+        keys += rows(db, "SELECT 'key', name FROM pragma_table_info(:table) WHERE pk > 0 ORDER BY pk", table=table)
     else:
         keys = rows(
             db,
@@ -160,11 +156,7 @@ def test_a_database_of_the_former_layout_is_refused_and_stays_as_it_is(former: D
             refuse(former)
         said = str(raised.value)
         assert said.startswith("This database was made by another version")
-        for what in (
-            "`notifhist export > history.ndjson`",
-            "`notifhist load history.ndjson`",
-            "create new keys",
-        ):
+        for what in ("`notifhist export > history.ndjson`", "`notifhist load history.ndjson`", "create new keys"):
             assert what in said
         assert not former.in_transaction()
         assert every_row(former) == before

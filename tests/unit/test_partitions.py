@@ -79,10 +79,7 @@ def test_what_lies_in_the_default_partition_moves_into_its_week(db: PostgresqlDa
     later = (early + MS_PER_DAY) * TICKS_PER_MS
     record_items(db, CHECK, [item_at(early + 1)], later, OLDEST_MS)
     assert db.partitions.weeks() == [early // WEEK_MS]
-    assert ticks_in(db, name_of(early // WEEK_MS)) == [
-        early * TICKS_PER_MS,
-        (early + 1) * TICKS_PER_MS,
-    ]
+    assert ticks_in(db, name_of(early // WEEK_MS)) == [early * TICKS_PER_MS, (early + 1) * TICKS_PER_MS]
     assert len(ticks_in(db, OTHER)) == 1
     assert count_items(db) == 3
 
@@ -142,12 +139,7 @@ def test_of_many_that_record_into_a_new_week_at_once_none_fails(
 
 def test_expired_weeks_are_dropped_and_few_of_the_last_deleted(db: PostgresqlDatabase) -> None:
     last = OLDEST_MS // WEEK_MS
-    expired = [
-        item_at(OLDEST_MS - 3 * WEEK_MS),
-        item_at(OLDEST_MS - WEEK_MS),
-        item_at(OLDEST_MS - 1),
-        item_at(0),
-    ]
+    expired = [item_at(OLDEST_MS - 3 * WEEK_MS), item_at(OLDEST_MS - WEEK_MS), item_at(OLDEST_MS - 1), item_at(0)]
     shown = [item_at(OLDEST_MS), item_at(NOW_MS)]
     record_items(db, CHECK, [*expired, *shown], NOW_TICKS, None)
     assert db.partitions.weeks() == [last - 3, last - 1, last, THIS_WEEK]
@@ -159,9 +151,7 @@ def test_expired_weeks_are_dropped_and_few_of_the_last_deleted(db: PostgresqlDat
     assert count_items(db) == 3
 
 
-def test_a_week_that_is_in_use_is_dropped_once_it_is_not(
-    db: PostgresqlDatabase, empty_postgres_url: str
-) -> None:
+def test_a_week_that_is_in_use_is_dropped_once_it_is_not(db: PostgresqlDatabase, empty_postgres_url: str) -> None:
     record_items(db, CHECK, [item_at(OLDEST_MS - WEEK_MS)], NOW_TICKS, None)
     with psycopg.connect(empty_postgres_url) as reader:
         reader.execute("SELECT * FROM history_item")

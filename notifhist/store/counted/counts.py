@@ -29,9 +29,7 @@ Change = tuple[int, Codes]
 """What is counted: a `date_created` (ms), and a record's codes."""
 
 
-def change(
-    db: Database, table: CountedTable, tenant_id: int, changes: Mapping[Change, int], level: int = 0
-) -> None:
+def change(db: Database, table: CountedTable, tenant_id: int, changes: Mapping[Change, int], level: int = 0) -> None:
     """Add `changes` to the counts; the records themselves have been changed before, in this transaction."""
     if not changes:
         return
@@ -66,9 +64,7 @@ def _split_and_full(
     """Return which parts of buckets are split, and which are so full that they are to be."""
     split, full = set(), []
     for bucket, its_parts in groupby(sorted(parts), key=lambda part: part >> PART_BITS):
-        ((mask, *numbers),) = rows(
-            db, _whole_bucket_sql(table), tenant_id=tenant_id, shift=shift, bucket=bucket
-        )
+        ((mask, *numbers),) = rows(db, _whole_bucket_sql(table), tenant_id=tenant_id, shift=shift, bucket=bucket)
         for part in its_parts:
             if mask >> index_of_part(part) & 1:
                 split.add(part)
@@ -79,12 +75,7 @@ def _split_and_full(
 
 def _mark_split(db: Database, table: CountedTable, tenant_id: int, shift: int, parts: list[int]) -> None:
     marks = [
-        {
-            "mask": 1 << index_of_part(part),
-            "tenant_id": tenant_id,
-            "shift": shift,
-            "bucket": part >> PART_BITS,
-        }
+        {"mask": 1 << index_of_part(part), "tenant_id": tenant_id, "shift": shift, "bucket": part >> PART_BITS}
         for part in parts
     ]
     if marks:

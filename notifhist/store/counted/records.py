@@ -32,14 +32,10 @@ Record = dict[str, Any]
 class CountedDraft:
     """A record that is about to be stored. Without an id it gets the tenant's next number when it is."""
 
-    def __init__(
-        self, recorder: "CountedRecorder", owner: Tenant, record: Record, now_ms: int, ordinal: int
-    ) -> None:
+    def __init__(self, recorder: "CountedRecorder", owner: Tenant, record: Record, now_ms: int, ordinal: int) -> None:
         self.recorder, self.owner, self._ordinal = recorder, owner, ordinal
         self._record = recorder.filled(record, now_ms)
-        self._filled = [
-            name for name, value in self._record.items() if name not in record and value is not None
-        ]
+        self._filled = [name for name, value in self._record.items() if name not in record and value is not None]
         self.id: int | None = record.get("id")
 
     @property
@@ -112,9 +108,7 @@ class CountedRecorder:
         """Return the error of a record whose id exists with other content."""
         return self._conflict(details=f"{draft.name} is there already; PUT replaces it.")
 
-    def prepare(
-        self, db: Database, drafts: Sequence[CountedDraft], now_ticks: int, oldest_ms: int | None
-    ) -> None:
+    def prepare(self, db: Database, drafts: Sequence[CountedDraft], now_ticks: int, oldest_ms: int | None) -> None:
         """Make the rows of those that have an id."""
         for draft in drafts:
             draft.render()
@@ -141,9 +135,7 @@ class CountedRecorder:
         self._number(db, tenant_id, drafts)
         known = _find(db, self.table, tenant_id, [draft.row.id for draft in drafts])
         _insert(db, self.table, tenant_id, [draft.row for draft in drafts if draft.row.id not in known])
-        return [
-            Stored(known.get(draft.row.id, draft.document), draft.row.id not in known) for draft in drafts
-        ]
+        return [Stored(known.get(draft.row.id, draft.document), draft.row.id not in known) for draft in drafts]
 
     def _number(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> None:
         """Give the next numbers to the drafts without an id."""
@@ -154,8 +146,7 @@ class CountedRecorder:
         greatest = max([draft.id for draft in drafts if draft.id is not None] + [last[0] if last else 0, 0])
         if greatest + len(new) > INT64[1]:
             raise BadRequest(
-                f"The {self.resource.name} needs an id.",
-                "id: No number is left behind the greatest; give one.",
+                f"The {self.resource.name} needs an id.", "id: No number is left behind the greatest; give one."
             )
         for number, draft in enumerate(new, start=greatest + 1):
             draft.id = number

@@ -118,9 +118,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             cursor.execute(
                 f"CREATE TEMPORARY TABLE IF NOT EXISTS copied (LIKE {table.name}) ON COMMIT DROP; TRUNCATE copied"
             )
-            with cursor.copy(
-                "COPY copied FROM STDIN (FORMAT BINARY)"
-            ) as copy:  # which knows no conflict itself
+            with cursor.copy("COPY copied FROM STDIN (FORMAT BINARY)") as copy:  # which knows no conflict itself
                 copy.set_types(list(table.columns.values()))
                 for row in rows:
                     copy.write_row(row)

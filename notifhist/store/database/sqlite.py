@@ -97,16 +97,12 @@ class SqliteDatabase(SqliteFile):
         names = list(numbered[0])
         values = ", ".join(f":{name}" for name in names)
         self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", numbered)
-        self.execute_many(
-            f"INSERT INTO {table}_search (rowid, text) VALUES (:number, :search_text)", numbered
-        )
+        self.execute_many(f"INSERT INTO {table}_search (rowid, text) VALUES (:number, :search_text)", numbered)
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         """Replace the record; its old text must be given to take it out of the index."""
         is_it = "WHERE tenant_id = :tenant_id AND id = :id"
-        forget = (
-            f"INSERT INTO {table}_search ({table}_search, rowid, text) SELECT 'delete', number, search_text"
-        )
+        forget = f"INSERT INTO {table}_search ({table}_search, rowid, text) SELECT 'delete', number, search_text"
         self.execute_sql(f"{forget} FROM {table} {is_it}", row)
         changes = ", ".join(f"{name} = :{name}" for name in row)
         self.execute_sql(f"UPDATE {table} SET {changes} {is_it}", row)

@@ -41,12 +41,7 @@ def replace_item(
 
 
 def add_attempt(
-    db: Database,
-    check: CheckPath,
-    item_id: str,
-    notification_id: str,
-    attempt: Document,
-    oldest_ms: int | None,
+    db: Database, check: CheckPath, item_id: str, notification_id: str, attempt: Document, oldest_ms: int | None
 ) -> Document:
     """Add an attempt to the first result of `notification_id` and return the whole item.
 
