@@ -12,7 +12,6 @@ from notifhist.schemas.fields import format_instant
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.resources import ITEMS, RUNS
 from notifhist.server.settings import cpu_count
-from notifhist.store.history import expiry
 from notifhist.transfer.export import count_lines, export_lines
 from notifhist.transfer.files import Destination, owner_problems
 from notifhist.transfer.load import Loader, Source, find_sources
@@ -107,8 +106,8 @@ def purge(batch: int) -> None:
             return
         oldest_ms = Clock(settings.now).now_ms() - settings.retention_ms
         deleted = 0
-        with progress("Purging", total=expiry.count_expired(db, oldest_ms)) as report:
-            for done in expiry.purge(db, oldest_ms, batch):
+        with progress("Purging", total=db.count_expired(oldest_ms)) as report:
+            for done in db.purge(oldest_ms, batch):
                 deleted += done
                 report(done)
     click.echo(f"Deleted {deleted} items older than {format_instant(oldest_ms)}.")

@@ -19,7 +19,6 @@ from notifhist.schemas.document import Document
 from notifhist.schemas.history import uuid_timestamp
 from notifhist.schemas.item_ids import ItemKey, id_of
 from notifhist.store.database import ensure_connected
-from notifhist.store.history.expiry import purge
 from notifhist.web.context import Service
 from tests.conftest import NOW_MS, MakeApp
 from tests.property.conftest import Newcomer
@@ -207,7 +206,7 @@ class History(RuleBasedStateMachine):
     def purge(self, batch: int) -> None:
         service: Service = self.app.extensions["notifhist"]
         ensure_connected(service.db)
-        for _ in purge(service.db, self.now - RETENTION, batch):
+        for _ in service.db.purge(self.now - RETENTION, batch):
             pass
         for check, items in self.stored.items():
             for item_id in [item_id for item_id in items if not self.is_shown(check, item_id)]:

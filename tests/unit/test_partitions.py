@@ -13,7 +13,6 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database, PostgresqlDatabase, ensure_connected, migrate, open_database
 from notifhist.store.database.partitions import OTHER, name_of
-from notifhist.store.history.expiry import count_expired, purge
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.store.history.recording import replace_item
 from notifhist.store.recording import record
@@ -143,8 +142,8 @@ def test_expired_weeks_are_dropped_and_few_of_the_last_deleted(db: PostgresqlDat
     shown = [item_at(OLDEST_MS), item_at(NOW_MS)]
     record_items(db, CHECK, [*expired, *shown], NOW_TICKS, None)
     assert db.partitions.weeks() == [last - 3, last - 1, last, THIS_WEEK]
-    assert count_expired(db, OLDEST_MS) == len(expired)
-    assert sum(purge(db, OLDEST_MS, batch=1)) == len(expired)
+    assert db.count_expired(OLDEST_MS) == len(expired)
+    assert sum(db.purge(OLDEST_MS, batch=1)) == len(expired)
     assert db.partitions.weeks() == [last, THIS_WEEK]
     assert stored(db) == shown
     record_items(db, CHECK, [item_at(OLDEST_MS - WEEK_MS)], NOW_TICKS, None)
@@ -155,7 +154,7 @@ def test_a_week_that_is_in_use_is_dropped_once_it_is_not(db: PostgresqlDatabase,
     record_items(db, CHECK, [item_at(OLDEST_MS - WEEK_MS)], NOW_TICKS, None)
     with psycopg.connect(empty_postgres_url) as reader:
         reader.execute("SELECT * FROM history_item")
-        purging = purge(db, OLDEST_MS, batch=1)
+        purging = db.purge(OLDEST_MS, batch=1)
         done = threading.Timer(0.3, reader.rollback)
         done.start()
         assert sum(purging) == 1
@@ -169,9 +168,9 @@ def test_most_of_a_week_stays_until_all_of_it_has_expired(
     monkeypatch.setattr("notifhist.store.database.postgresql_purge._FEW_ITEMS", 2)
     items = [item_at(OLDEST_MS - 1, n) for n in range(3)]
     record_items(db, CHECK, items, NOW_TICKS, None)
-    assert count_expired(db, OLDEST_MS) == sum(purge(db, OLDEST_MS, batch=10)) == 0
+    assert db.count_expired(OLDEST_MS) == sum(db.purge(OLDEST_MS, batch=10)) == 0
     assert stored(db) == items
-    assert sum(purge(db, OLDEST_MS + WEEK_MS, batch=10)) == 3
+    assert sum(db.purge(OLDEST_MS + WEEK_MS, batch=10)) == 3
 
 
 def test_items_that_are_recorded_without_a_retention_are_kept_in_their_weeks(db: PostgresqlDatabase) -> None:

@@ -9,7 +9,6 @@ such transaction runs at a time (`Database.lock_name`).
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from functools import cache
 from itertools import groupby
 
 from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
@@ -63,8 +62,9 @@ def _split_and_full(
 ) -> tuple[set[int], list[int]]:
     """Return which parts of buckets are split, and which are so full that they are to be."""
     split, full = set(), []
+    whole_bucket = f"SELECT split_mask, {', '.join(PARTS)} FROM {table.counts.name} WHERE {_WHOLE_BUCKET}"
     for bucket, its_parts in groupby(sorted(parts), key=lambda part: part >> PART_BITS):
-        ((mask, *numbers),) = rows(db, _whole_bucket_sql(table), tenant_id=tenant_id, shift=shift, bucket=bucket)
+        ((mask, *numbers),) = rows(db, whole_bucket, tenant_id=tenant_id, shift=shift, bucket=bucket)
         for part in its_parts:
             if mask >> index_of_part(part) & 1:
                 split.add(part)
@@ -87,22 +87,12 @@ def _recorded(db: Database, table: CountedTable, tenant_id: int, bucket: int, sh
     """Return the changes that count all records of a bucket, one for all of the same codes in a part."""
     finer = shift - PART_BITS
     values = {"begin": bucket << shift, "end": (bucket + 1) << shift, "finer": finer}
-    found = rows(db, _recorded_sql(table), tenant_id=tenant_id, **values)
+    codes = ", ".join(table.codes)
+    select = f"""SELECT date_created >> :finer, {codes}, count(*) FROM {table.name}
+    WHERE tenant_id = :tenant_id AND date_created >= :begin AND date_created < :end GROUP BY 1, {codes}"""
+    found = rows(db, select, tenant_id=tenant_id, **values)
     return Counter({(part << finer, tuple(codes)): number for part, *codes, number in found})
 
 
 _WHOLE_BUCKET = """tenant_id = :tenant_id AND shift = :shift AND bucket = :bucket
     AND first_filter = 0 AND second_filter = 0"""
-
-
-@cache
-def _whole_bucket_sql(table: CountedTable) -> str:
-    return f"SELECT split_mask, {', '.join(PARTS)} FROM {table.counts.name} WHERE {_WHOLE_BUCKET}"
-
-
-@cache
-def _recorded_sql(table: CountedTable) -> str:
-    codes = ", ".join(table.codes)
-    return f"""SELECT date_created >> :finer, {codes}, count(*) FROM {table.name}
-    WHERE tenant_id = :tenant_id AND date_created >= :begin AND date_created < :end
-    GROUP BY 1, {codes}"""

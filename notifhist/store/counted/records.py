@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -24,6 +24,7 @@ from notifhist.store.tenants import ensure_tenant
 
 _READ_BATCH = 500
 _KEY = {"tenant_id": "bigint", "id": "bigint"}
+_IS_IT = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant) AND id = :id"
 
 Record = dict[str, Any]
 """A record as its schema loads it: by the schema's names, times in ms since the epoch, UTC."""
@@ -142,7 +143,11 @@ class CountedRecorder:
         new = [draft for draft in drafts if draft.id is None]
         if not new:
             return
-        last = first(db, _sql(self.table, "last"), tenant_id=tenant_id)
+        last = first(
+            db,
+            f"SELECT id FROM {self.table.name} WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1",
+            tenant_id=tenant_id,
+        )
         greatest = max([draft.id for draft in drafts if draft.id is not None] + [last[0] if last else 0, 0])
         if greatest + len(new) > INT64[1]:
             raise BadRequest(
@@ -157,7 +162,8 @@ class CountedRecorder:
         with db.writing():
             db.lock_name(tenant)
             tenant_id = ensure_tenant(db, tenant)
-            known = first(db, _sql(self.table, "known"), tenant_id=tenant_id, id=row.id)
+            counted = f"SELECT date_created, {', '.join(self.table.codes)} FROM {self.table.name}"
+            known = first(db, f"{counted} WHERE tenant_id = :tenant_id AND id = :id", tenant_id=tenant_id, id=row.id)
             if known is None:
                 _insert(db, self.table, tenant_id, [row])
             else:
@@ -170,7 +176,7 @@ class CountedRecorder:
 
     def get(self, db: Database, tenant: str, record_id: int) -> StoredDocument:
         """Return the whole record. Raises NotFound."""
-        if found := first(db, _sql(self.table, "get"), tenant=tenant, id=record_id):
+        if found := first(db, f"SELECT document FROM {self.table.name} WHERE {_IS_IT}", tenant=tenant, id=record_id):
             return StoredDocument(StoredForm.JSON, encoded(found[0]))
         name = self.resource.name
         raise NotFound(f"No such {name}.", f"{record_id} is none of the tenant's {name}s.")
@@ -178,10 +184,13 @@ class CountedRecorder:
     def all(self, db: Database) -> Iterator[tuple[Tenant, StoredDocument]]:
         """Yield every tenant and record, tenant by tenant and by id; memory stays flat."""
         tenants = db.execute(TenantRow.select(TenantRow.id, TenantRow.name).order_by(TenantRow.name))
+        batch = (
+            f"SELECT id, document FROM {self.table.name} WHERE tenant_id = :tenant_id AND id >= :from_id ORDER BY id"
+        )
         for tenant_id, tenant in tenants.fetchall():
             from_id: int | None = INT64[0]
             while from_id is not None:
-                found = rows(db, _sql(self.table, "from"), tenant_id=tenant_id, from_id=from_id)
+                found = rows(db, f"{batch} LIMIT {_READ_BATCH + 1}", tenant_id=tenant_id, low=from_id)
                 for _, document in found[:_READ_BATCH]:
                     yield Tenant(tenant), StoredDocument(StoredForm.JSON, encoded(document))
                 from_id = found[_READ_BATCH][0] if len(found) > _READ_BATCH else None
@@ -196,27 +205,12 @@ def _find(db: Database, table: CountedTable, tenant_id: int, ids: Sequence[int])
     if not ids:
         return {}
     given = db.given_value(_KEY, [(tenant_id, record_id) for record_id in ids])
-    return dict(rows(db, _sql(table, "find").replace("{given}", db.given(_KEY)), given=given))
+    is_given = "record.tenant_id = given.tenant_id AND record.id = given.id"
+    select = f"SELECT record.id, record.document FROM {db.given(_KEY)} JOIN {table.name} AS record ON {is_given}"
+    return dict(rows(db, select, given=given))
 
 
 def _insert(db: Database, table: CountedTable, tenant_id: int, new: Sequence[CountedRow]) -> None:
     """Insert records that are not there; the tenant's name is locked."""
     db.insert_searchable(table.name, [table.columns_of(tenant_id, row) for row in new])
     counts.change(db, table, tenant_id, Counter((row.date_created, row.codes) for row in new))
-
-
-@cache
-def _sql(table: CountedTable, name: str) -> str:
-    """Return the query of a name over a table."""
-    is_it = "tenant_id = :tenant_id AND id = :id"
-    of_name = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant) AND id = :id"
-    texts = {
-        "get": f"SELECT document FROM {table.name} WHERE {of_name}",
-        "known": f"SELECT date_created, {', '.join(table.codes)} FROM {table.name} WHERE {is_it}",
-        "last": f"SELECT id FROM {table.name} WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1",
-        "from": f"""SELECT id, document FROM {table.name} WHERE tenant_id = :tenant_id AND id >= :from_id
-            ORDER BY id LIMIT {_READ_BATCH + 1}""",
-        "find": f"""SELECT record.id, record.document FROM {{given}} JOIN {table.name} AS record
-            ON record.tenant_id = given.tenant_id AND record.id = given.id""",
-    }
-    return texts[name]

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import peewee
 
+from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import postgresql_purge
 from notifhist.store.database.dialect import Table, or_add
 from notifhist.store.database.partitions import Partitions
@@ -159,11 +160,11 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         self.partitions.prepare(ticks, now_ticks, oldest_ms)
 
-    def count_expired(self, before: int) -> int:
-        return postgresql_purge.count_expired(self, self.partitions, before)
+    def count_expired(self, oldest_ms: int) -> int:
+        return postgresql_purge.count_expired(self, self.partitions, oldest_ms * TICKS_PER_MS)
 
-    def purge(self, before: int, batch: int) -> Iterator[int]:
-        return postgresql_purge.purge(self, self.partitions, before, batch)
+    def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
+        return postgresql_purge.purge(self, self.partitions, oldest_ms * TICKS_PER_MS, batch)
 
 
 def _typed(columns: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import peewee
 
+from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_purge
 from notifhist.store.database.dialect import Table, or_add
 from notifhist.store.database.sqlite_file import SqliteFile
@@ -25,9 +26,6 @@ class SqliteDatabase(SqliteFile):
 
     def named(self, text: str) -> str:
         return text
-
-    def execute_many(self, text: str, rows: Sequence[Mapping[str, object]]) -> None:
-        self.run_many(text, rows)
 
     def locked(self, select: str) -> str:
         """Return `select`: a transaction that writes has locked the whole file."""
@@ -83,7 +81,7 @@ class SqliteDatabase(SqliteFile):
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         values = ", ".join("?" * len(table.columns))
-        self.run_many(f"{table.insert} VALUES ({values}) {or_add(table)}", rows)
+        self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table)}", rows)
 
     def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Number the records within their tenant's numbers, for the index knows them by rowid."""
@@ -130,8 +128,8 @@ class SqliteDatabase(SqliteFile):
     def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Do nothing: there are no partitions."""
 
-    def count_expired(self, before: int) -> int:
-        return sqlite_purge.count_expired(self, before)
+    def count_expired(self, oldest_ms: int) -> int:
+        return sqlite_purge.count_expired(self, oldest_ms * TICKS_PER_MS)
 
-    def purge(self, before: int, batch: int) -> Iterator[int]:
-        return sqlite_purge.purge(self, before, batch)
+    def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
+        return sqlite_purge.purge(self, oldest_ms * TICKS_PER_MS, batch)

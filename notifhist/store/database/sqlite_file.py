@@ -170,11 +170,11 @@ class SqliteFile(peewee.SqliteDatabase):
         """Return a transaction in which only one host at a time migrates."""
         return self.atomic("EXCLUSIVE")
 
-    def run_many(self, sql: str, rows: Sequence[Any]) -> None:
+    def execute_many(self, text: str, rows: Sequence[Any]) -> None:
         """Execute a statement once for each row of parameters; all together have the time limit of one."""
         self.start_deadline()
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
-            self.cursor().executemany(sql, rows)  # type: ignore[no-untyped-call]
+            self.cursor().executemany(text, rows)  # type: ignore[no-untyped-call]
 
 
 def _is_busy(error: BaseException | None) -> bool:

@@ -141,7 +141,7 @@ class ItemRecorder:
         for series_id, *ids in rows(db, _ALL_SERIES):
             check = CheckPath(*ids)
             after = ItemKey(*_BEFORE_ALL)
-            while found := rows(db, _NEXT, series_id=series_id, **values_of(after)):
+            while found := rows(db, _NEXT, series_id=series_id, **after._asdict()):
                 for _, _, document in found:
                     yield check, StoredDocument(StoredForm.JSON, encoded(document))
                 after = ItemKey(*found[-1][:2])
@@ -184,8 +184,3 @@ def _find(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
     given = db.given_value(KEY, list(keys))
     found = rows(db, _FIND.format(given=db.given(KEY)), given=given)
     return {key: document for *key_values, document in found for key in [tuple(key_values)]}
-
-
-def values_of(key: ItemKey) -> dict[str, int]:
-    """Return the values of an item's key by column."""
-    return {"ticks": key.ticks, "clock_and_node": key.clock_and_node}

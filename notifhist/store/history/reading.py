@@ -15,7 +15,6 @@ from notifhist.serializers.as_xml import MAPPING_VERSION
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
-from notifhist.store.history.items import values_of
 from notifhist.store.history.series import SERIES_ID, TENANT_ID, alarm_digest, check_values
 
 _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
@@ -126,7 +125,7 @@ def get_item(
     """Return one item, as JSON where it is not stored in `form`; one index seek. Raises NotFound."""
     key = key_or_not_found(item_id)
     is_shown = key.ticks >= low_ticks(oldest_ms)
-    found = first(db, _ITEM[form], **check_values(check), **values_of(key)) if is_shown else None
+    found = first(db, _ITEM[form], **check_values(check), **key._asdict()) if is_shown else None
     if found is None:
         raise NotFound("No such item.", f"{item_id} is not in this check's history.")
     text, json = found
