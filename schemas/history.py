@@ -6,31 +6,15 @@ from typing import Any
 from marshmallow import EXCLUDE, ValidationError, fields, validates_schema
 
 from notifhist.schemas.document import DocumentSchema, OpenDocumentSchema
-from notifhist.schemas.fields import (
-    MAX_TIMESTAMP,
-    TICKS_PER_MS,
-    UUID_EPOCH_TICKS,
-    Documents,
-    FreeMap,
-    JsonBoolean,
-    JsonInteger,
-    Text,
-    TimeUuid,
-    in_xml,
-    parse_time_uuid,
-)
-
-
-def uuid_timestamp(text: str) -> int:
-    """Return the time of the version-1 UUID `text`, in ms since the epoch, floored."""
-    return (parse_time_uuid(text).time - UUID_EPOCH_TICKS) // TICKS_PER_MS
+from notifhist.schemas.fields import MAX_TIMESTAMP, Documents, FreeMap, JsonBoolean, JsonInteger, Text, TimeUuid, in_xml
+from notifhist.schemas.item_ids import key_of
 
 
 def time_problems(item: Mapping[str, Any]) -> dict[str, str]:
     """Return the problems of an item's id and timestamp taken together, by member."""
     if "id" not in item:
         return {}
-    timestamp = uuid_timestamp(item["id"])
+    timestamp = key_of(item["id"]).timestamp
     if timestamp < 0:
         return {"id": "Its time is before 1970."}
     if item.get("timestamp", timestamp) != timestamp:

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from notifhist.cli.databases import connected, database
+from notifhist.cli.databases import database
 from notifhist.clock import Clock
 from notifhist.config import PREFIX
 from notifhist.factory import create_app
@@ -56,6 +56,6 @@ def migrate_command() -> None:
 
     Safe to repeat, and by several hosts at once; the other commands do it too.
     """
-    with connected(create=True) as (db, _):
+    with database(create=True, migrated=False) as (db, _):
         applied = migrate(db)
     click.echo(f"Applied: {', '.join(applied)}" if applied else "The tables are up to date.")

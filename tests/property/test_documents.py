@@ -12,7 +12,7 @@ from lxml import etree
 
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
-from notifhist.schemas.history import HISTORY_PAGE, ITEM, uuid_timestamp
+from notifhist.schemas.history import HISTORY_PAGE, ITEM
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.serializers import as_json, as_xml, from_json, from_xml
 from tests.property.conftest import Newcomer
@@ -43,7 +43,7 @@ def text(value: Any) -> str:
 def with_id(item: Document) -> Document:
     """Return `item` with the id and timestamp that it may have left to be filled in."""
     filled_in_id = id_of(ItemKey(item.get("timestamp", 0) * TICKS_PER_MS, CLOCK_AND_NODE))
-    return completed(item, {"id": filled_in_id, "timestamp": uuid_timestamp(item.get("id", filled_in_id))})
+    return completed(item, {"id": filled_in_id, "timestamp": key_of(item.get("id", filled_in_id)).timestamp})
 
 
 def read_xml(body: bytes) -> Document:

@@ -16,8 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY
 from notifhist.schemas.document import Document
-from notifhist.schemas.history import uuid_timestamp
-from notifhist.schemas.item_ids import ItemKey, id_of
+from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.store.database import ensure_connected
 from notifhist.web.context import Service
 from tests.conftest import NOW_MS, MakeApp
@@ -150,7 +149,7 @@ class History(RuleBasedStateMachine):
         answered = answer["values"] if "values" in body else [answer]
         for item, recorded in zip(items, answered, strict=True):
             assert "id" in item or recorded["timestamp"] == item.get("timestamp", self.now)
-            assert uuid_timestamp(recorded["id"]) == recorded["timestamp"]
+            assert key_of(recorded["id"]).timestamp == recorded["timestamp"]
             assert json.dumps(recorded) == json.dumps(completed(normal(item), recorded))
         after, contradicts = self.expect_recorded(check, answered)
         assert not contradicts
@@ -162,7 +161,7 @@ class History(RuleBasedStateMachine):
         item_id = self.some_id(check, data)
         status, answer = self.send("PUT", check, item_id, body=content)
         assert status == (200 if item_id in self.stored[check] else 201)
-        assert answer == {"id": item_id, "timestamp": uuid_timestamp(item_id), **content}
+        assert answer == {"id": item_id, "timestamp": key_of(item_id).timestamp, **content}
         self.stored[check][item_id] = answer
 
     @rule(check=st.sampled_from(CHECKS), data=st.data(), notification=st.sampled_from(("nt", "nt", "another")))
@@ -293,7 +292,7 @@ def normal(item: Document) -> Document:
     if "id" not in item:
         return item
     item = {**item, "id": item["id"].lower()}
-    return completed(item, {"timestamp": uuid_timestamp(item["id"])})
+    return completed(item, {"timestamp": key_of(item["id"]).timestamp})
 
 
 def test_every_answer_is_the_models(make_app: MakeApp, newcomer: Newcomer) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from notifhist.schemas.fields import MAX_TIMESTAMP
-from notifhist.schemas.history import HISTORY_PAGE, uuid_timestamp
+from notifhist.schemas.history import HISTORY_PAGE
 from notifhist.schemas.history import ITEM as ITEM_SCHEMA
+from notifhist.schemas.item_ids import key_of
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.resources import ITEMS, RUNS
 from notifhist.serializers.as_xml import render
@@ -272,7 +273,7 @@ def test_an_item_with_its_time_only_gets_the_same_id_whenever_it_is_read(tmp_pat
     assert first["id"] == again["id"]
     assert len({first["id"], other["id"], later["id"]}) == 3
     for document in (first, other, later):
-        assert uuid_timestamp(document["id"]) == document["timestamp"]
+        assert key_of(document["id"]).timestamp == document["timestamp"]
         assert uuid.UUID(document["id"]).variant == uuid.RFC_4122
     assert loaded(tmp_path, item) == [first]
 

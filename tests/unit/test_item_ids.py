@@ -5,7 +5,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifhist.schemas.fields import MAX_TIMESTAMP, UUID_EPOCH_TICKS
-from notifhist.schemas.history import uuid_timestamp
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of, new_key
 
 PUBLISHED = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
@@ -55,7 +54,7 @@ def test_both_halves_of_a_key_fit_a_column_of_64_bits(item_id: str) -> None:
 
 
 def test_the_published_example_shows_its_timestamp() -> None:
-    assert key_of(PUBLISHED).timestamp == uuid_timestamp(PUBLISHED) == 1_320_885_544_875
+    assert key_of(PUBLISHED).timestamp == 1_320_885_544_875
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_a_new_key_stays_within_its_millisecond(ticks: int, ordinal: int) -> Non
 
 
 def test_the_last_millisecond_is_the_last_that_a_uuid_holds() -> None:
-    assert uuid_timestamp(LAST) == MAX_TIMESTAMP
+    assert key_of(LAST).timestamp == MAX_TIMESTAMP
     assert key_of(id_of(new_key(MAX_TIMESTAMP * 10_000, 9_999))).timestamp == MAX_TIMESTAMP
 
 

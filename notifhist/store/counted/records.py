@@ -20,7 +20,7 @@ from notifhist.store.database.sql import first, rows
 from notifhist.store.equality import equal_json
 from notifhist.store.models import TenantRow
 from notifhist.store.recording import Stored, recorder_of
-from notifhist.store.tenants import ensure_tenant
+from notifhist.store.tenants import ensure_tenant, find_tenant
 
 _READ_BATCH = 500
 _KEY = {"tenant_id": "bigint", "id": "bigint"}
@@ -118,10 +118,9 @@ class CountedRecorder:
         """Return for each draft the document that is stored under its id."""
         found: dict[tuple[str, int | None], str] = {}
         for tenant in {draft.owner.tenant for draft in drafts}:
-            if number := first(db, "SELECT id FROM tenant WHERE name = :name", name=tenant):
-                ids = [draft.id for draft in drafts if draft.owner.tenant == tenant and draft.id is not None]
-                of_tenant = _find(db, self.table, number[0], ids)
-                found |= {(tenant, record_id): document for record_id, document in of_tenant.items()}
+            ids = [draft.id for draft in drafts if draft.owner.tenant == tenant and draft.id is not None]
+            of_tenant = _find(db, self.table, find_tenant(db, tenant) or 0, ids)
+            found |= {(tenant, record_id): document for record_id, document in of_tenant.items()}
         return [found.get((draft.owner.tenant, draft.id)) for draft in drafts]
 
     def store(self, db: Database, drafts: Sequence[CountedDraft]) -> list[Stored]:

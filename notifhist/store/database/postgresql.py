@@ -29,7 +29,8 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     has_replicas = True
     runs_in_process = False
 
-    def __init__(self, url: str, *, statement_timeout_s: float = 0) -> None:
+    def __init__(self, url: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
+        """`create` is of no meaning here: the server has made the database."""
         self._timeout_s = statement_timeout_s
         super().__init__(
             url.replace("postgres://", "postgresql://", 1),

@@ -41,9 +41,9 @@ class _Deadline:
 class SqliteFile(peewee.SqliteDatabase):
     """A SQLite file: WAL, so that readers and writers do not wait for each other; synced at every commit."""
 
-    def __init__(self, path: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
+    def __init__(self, url: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
         self._timeout_s = statement_timeout_s
-        self.path = Path(path).absolute()
+        self.path = Path(url.removeprefix("sqlite:///")).absolute()
         mode = "rwc" if create else "rw"
         super().__init__(
             # An ordinary open would make an empty database in the place of one that is gone.
