@@ -6,7 +6,7 @@ SIZE ?= 1000000
 DATABASE ?= sqlite
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd bench bench-scale bench-store clean
+.PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd bench bench-scale bench-writes clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -67,19 +67,19 @@ xsd: install ## write the XML schema anew from the marshmallow schemas
 	$(BIN)/python -m notifhist.schemas.xsd > schemas/notification_history.xsd.new
 	mv schemas/notification_history.xsd.new schemas/notification_history.xsd
 
-# matplotlib and a PostgreSQL are for the benchmark alone.
+# A PostgreSQL of its own is for the benchmark alone.
 $(BIN)/.installed-bench: $(BIN)/.installed
 	PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet --editable '.[bench]'
 	@touch $@
 
 bench: $(BIN)/.installed-bench ## compare the service with a bare and with a plain server, in ten minutes
-	$(BIN)/python -m bench run
+	$(BIN)/python -m bench run --output bench/results/latest.json
 
 bench-scale: $(BIN)/.installed-bench ## measure cost against size, up to SIZE items
-	$(BIN)/python -m bench scale --largest $(SIZE) --database $(DATABASE)
+	$(BIN)/python -m bench scale --largest $(SIZE) --database $(DATABASE) --output bench/results/scale-$(DATABASE).json
 
-bench-store: $(BIN)/.installed-bench ## measure recording, loading, purging, disk and memory
-	$(BIN)/python -m bench store
+bench-writes: $(BIN)/.installed-bench ## measure recording, loading, purging, disk and memory
+	$(BIN)/python -m bench writes --output bench/results/writes.json
 
 clean: ## remove what the targets above have made
 	rm -rf .venv .venv-rackspace .venv-cortex build *.egg-info notifhist-demo.db*

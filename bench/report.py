@@ -1,141 +1,87 @@
-"""Results as tables of the terminal or of markdown."""
+"""Results: what they are made of, and as tables of markdown."""
 
-from collections.abc import Iterator, Sequence
-from statistics import median
-from typing import Any, NamedTuple
+import math
+import os
+import platform
+import sqlite3
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-
-class Figures(NamedTuple):
-    """A table."""
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-def show(results: dict[str, Any], console: Console) -> None:
-    """Print tables and remarks."""
-    for figures in tables(results):
-        table = Table(*figures.heads)
-        for row in figures.rows:
-            table.add_row(*row)
-        console.print(table)
-    for remark in remarks(results):
-        console.print(remark)
+Cell = dict[str, Any]  # some rounds' values, their median and quartiles, and a unit
+Row = list[str | Cell]
+Table = dict[str, Any]
+Numbers = Mapping[str, Mapping[str, Sequence[float]]]  # by workload and server, a number of each round
+FIGURES = ("measured", "wanted", "")
+"""The heads of what `figure` returns, behind the first."""
+_LIBRARIES = ("flask", "gunicorn", "lxml", "marshmallow", "orjson", "peewee")
 
 
-def markdown(results: dict[str, Any]) -> str:
-    """Return tables and remarks as markdown."""
-    parts = []
-    for heads, rows in tables(results):
-        lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
-        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
-    return "\n\n".join([*parts, *remarks(results)])
+def cell(rounds: Iterable[float], unit: str = "") -> Cell:
+    """Return a cell of some rounds' values."""
+    values = list(rounds)
+    low = middle = high = values[0]
+    if len(values) > 1:
+        low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {"median": middle, "q1": low, "q3": high, "unit": unit, "rounds": values}
 
 
-def tables(results: dict[str, Any]) -> Iterator[Figures]:
-    """Yield the tables of either kind of results."""
-    if results["kind"] == "store":
-        yield from (_stored(kind, each) for kind, each in results["databases"].items())
-        return
-    if results["kind"] == "scale":
-        yield from (_sizes(kind, each) for kind, each in results["databases"].items())
-        return
-    heads = (
-        "requests/s",
-        "ceiling",
-        "service",
-        "service/ceiling",
-        "floor",
-        "",
-        "idiomatic/ceiling",
-        "p50 ms",
-        "p99 ms",
-    )
-    yield Figures(heads, [_workload(name, each) for name, each in results["workloads"].items()])
-    if results["costs"]:
-        rows = [
-            (name, _spread(each), f"{each['most']:.1f}", _verdict(each))
-            for name, each in results["costs"].items()
-        ]
-        yield Figures(("cost of a request", "times", "at most", ""), rows)
+def quotients(over: Iterable[float], under: Iterable[float]) -> list[float]:
+    """Return how many times the one the other is, round by round; nan where that is 0."""
+    return [a / (b or math.nan) for a, b in zip(over, under, strict=True)]
 
 
-def remarks(results: dict[str, Any]) -> Iterator[str]:
-    """Yield sentences on how it was measured."""
-    versions = ", ".join(f"{name} {version}" for name, version in results["libraries"].items())
-    if results["kind"] == "store":
-        yield f"{results['date']}, {results['cpus']} CPUs, Python {results['python']}, {versions}."
-        return
-    yield (
-        f"Medians of {results['plan']['rounds']} rounds, quartiles in brackets. {results['date']}, "
-        f"{results['cpus']} CPUs, Python {results['python']}, {versions}."
-    )
-    if results["kind"] == "run":
-        most = {
-            server: max(each[server]["client_share"] for each in results["workloads"].values())
-            for server in ("ceiling", "service")
-        }
-        yield (
-            f"The load generator took up to {most['ceiling']:.0%} of a CPU against the ceiling, up to "
-            f"{most['service']:.0%} against the service."
-        )
-    else:
-        for kind, each in results["databases"].items():
-            yield f"A bare server beside it, {kind}: {_spread(each['bare_ms'])} ms."
+def figure(name: str, rounds: Iterable[float], unit: str = "", wanted: str = "") -> Row:
+    """Return a row: a name, a cell, what is wanted of its median, such as "≤ 1.5", and whether it is so."""
+    value, (sign, _, limit) = cell(rounds, unit), wanted.partition(" ")
+    if not wanted:
+        return [name, value, "", ""]
+    met = value["median"] >= float(limit) if sign == "≥" else value["median"] <= float(limit)
+    return [name, value, wanted, "met" if met else "NOT met"]
 
 
-def _workload(name: str, each: dict[str, Any]) -> Sequence[str]:
-    return (
-        f"{name} {each['title']}",
-        _rate(each["ceiling"]),
-        _rate(each["service"]),
-        _spread(each["ratio"]["service"]),
-        f"{each['floor']:.2f}",
-        _verdict(each),
-        _spread(each["ratio"]["idiomatic"]),
-        f"{each['service']['p50_ms']:.1f}",
-        f"{each['service']['p99_ms']:.1f}",
-    )
-
-
-def _sizes(kind: str, each: dict[str, Any]) -> Figures:
-    """Return latencies at the smallest size, and how many times these at each other."""
-    smallest, *others = (str(size) for size in each["sizes"])
-    rows = [
-        (
-            f"{name} {workload['title']}",
-            f"{workload['ms'][smallest]['median']:.2f} ms",
-            *(_spread(workload["ratio"][size]) for size in others),
-        )
-        for name, workload in each["workloads"].items()
-    ]
-    return Figures((kind, *(f"{size:,} items" for size in each["sizes"])), rows)
-
-
-def _stored(kind: str, figures: Sequence[dict[str, Any]]) -> Figures:
+def compared(head: str, titles: Mapping[str, str], numbers: Numbers, unit: str = "") -> Table:
+    """Return a table, by workload: each server's numbers, and their ratios to the first server's."""
     rows = []
-    for each in figures:
-        wanted = f"≤ {each['most']:g}" if each["most"] is not None else ""
-        wanted += f"≥ {each['least']:g}" if each["least"] is not None else ""
-        value = f"{each['value']:,.0f}" if each["value"] >= 100 else f"{each['value']:.2f}"
-        rows.append(
-            (each["name"], f"{value} {each['unit']}", wanted, "" if each["met"] is None else _verdict(each))
-        )
-    return Figures((kind, "measured", "wanted", ""), rows)
+    for workload, (first, *others) in ((name, by_server.values()) for name, by_server in numbers.items()):
+        own = [cell(each, unit) for each in (first, *others)]
+        rows.append([titles[workload], *own, *(cell(quotients(each, first)) for each in others)])
+    name, *names = next(iter(numbers.values()))
+    return {"heads": [head, name, *names, *(f"{each}/{name}" for each in names)], "rows": rows}
 
 
-def _rate(server: dict[str, Any]) -> str:
-    middle = median(rate for rate in server["per_second"] if rate is not None)
-    return f"{middle:,.0f}" if middle >= 10 else f"{middle:.1f}"
+def results(tables: Sequence[Table], remark: str) -> dict[str, Any]:
+    """Return tables with a remark on how they came about, and on what they were measured."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "libraries": {name: version(name) for name in _LIBRARIES} | {"sqlite": sqlite3.sqlite_version},
+        "remark": remark,
+        "tables": tables,
+    }
 
 
-def _spread(each: dict[str, Any]) -> str:
-    digits = 2 if each["median"] >= 0.1 else 4
-    return f"{each['median']:.{digits}f} ({each['q1']:.{digits}f}–{each['q3']:.{digits}f})"
+def markdown(found: Mapping[str, Any]) -> str:
+    """Return results as markdown."""
+    parts = []
+    for table in found["tables"]:
+        lines = [table["heads"], ["---", *["--:"] * (len(table["heads"]) - 1)], *table["rows"]]
+        parts.append("\n".join(f"| {' | '.join(map(_text, line))} |" for line in lines))
+    versions = ", ".join(f"{name} {number}" for name, number in found["libraries"].items())
+    about = f"{found['date']}, {found['cpus']} CPUs, Python {found['python']}, {versions}."
+    return "\n\n".join([*parts, f"{found['remark']} {about}"])
 
 
-def _verdict(each: dict[str, Any]) -> str:
-    return "met" if each["met"] else "NOT met"
+def _text(each: str | Cell) -> str:
+    if isinstance(each, str):
+        return each
+    size = abs(each["median"])
+    digits = 0 if size >= 100 else 2 if size >= 0.1 else 4
+    text = f"{each['median']:,.{digits}f}"
+    if len(each["rounds"]) > 1:
+        text += f" ({each['q1']:,.{digits}f}–{each['q3']:,.{digits}f})"
+    return f"{text} {each['unit']}".strip()

@@ -1,188 +1,151 @@
-"""The servers that are measured, each a process group of its own on loopback, all under the same gunicorn."""
+"""The servers that are measured, all under the same gunicorn and settings, and measuring them in turns."""
 
-import http.client
+import multiprocessing
 import os
+import pickle
 import re
 import shutil
-import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
+import click
+
+from bench.databases import Database, databases
+from bench.load_generator import How, Request, Server, Window, measure
 from notifhist.auth import ADMIN, RUNS_EDIT
-from notifhist.config import PREFIX
 from notifhist.store.request_counts import machine_directory
 
+Asked = dict[str, list[Request]]  # by workload
+Measured = dict[str, dict[str, list[Window]]]  # by workload and server, a window of each round
 ROOT = Path(__file__).parents[1]
-THREADS = 8
 _NOTIFHIST = (sys.executable, "-m", "notifhist.cli")
 _PATIENCE_S = 60
-_LOOK_AGAIN_S = 0.02
 _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
-_UNREACHED = "1000000000/day"
-"""A rate limit that counts every request and refuses none."""
+_LIMITS = {"HISTORY_RATE_LIMIT": "1000000000/day", "RUNS_RATE_LIMIT": "1000000000/day"}
+"""They count every request and refuse none."""
 
 
-class Answer(NamedTuple):
-    """What a server said."""
-
-    status: int
-    content_type: str
-    body: bytes
-    seconds: float
+def numbers(measured: Measured, of: Callable[[Window], float]) -> dict[str, dict[str, list[float]]]:
+    """Return a number `of` each window."""
+    return {name: {server: [*map(of, some)] for server, some in each.items()} for name, each in measured.items()}
 
 
-class Server(NamedTuple):
-    """A server that runs; `pid` is that of the process that started its workers."""
+@dataclass(frozen=True)
+class Service:
+    """The service over a database, by the code of a checkout.
 
-    name: str
-    port: int
-    pid: int = 0
-
-    def ask(self, uri: str, headers: Mapping[str, str]) -> Answer:
-        """Return the answer to one GET over a connection of its own; `headers` name the host."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_S * 2)
-        started = time.perf_counter()
-        try:
-            connection.request("GET", uri, headers=dict(headers))
-            response = connection.getresponse()
-            body = response.read()
-        finally:
-            connection.close()
-        seconds = time.perf_counter() - started
-        return Answer(response.status, response.headers["Content-Type"], body, seconds)
-
-
-@contextmanager
-def running(
-    name: str, command: Sequence[str], folder: Path, settings: Mapping[str, str] | None = None
-) -> Iterator[Server]:
-    """Run a command that serves with gunicorn, its output going to a file of `folder`; ends it with the block."""
-    output = folder / f"{name}.log"
-    with output.open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--bind", "127.0.0.1:0"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=_environment(settings or {}),
-            cwd=ROOT,
-            start_new_session=True,
-        )
-    try:
-        yield Server(name, _port(process, output), process.pid)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-@contextmanager
-def service(
-    url: str, folder: Path, threads: int = THREADS, name: str = "service", workers: int = 1
-) -> Iterator[Server]:
-    """Run the service over the database at `url` as an operator does, with everything on; see `running`."""
-    command = (*_NOTIFHIST, "serve", "--workers", str(workers), "--threads", str(threads))
-    settings = {
-        "DATABASE_URL": url,
-        "HISTORY_RATE_LIMIT": _UNREACHED,
-        "RUNS_RATE_LIMIT": _UNREACHED,
-    }
-    try:
-        with running(name, command, folder, settings) as server:
-            yield server
-    finally:
-        shutil.rmtree(machine_directory(url), ignore_errors=True)  # what its limits have counted
-
-
-def ceiling(answers: Path, folder: Path, threads: int = THREADS) -> AbstractContextManager[Server]:
-    """Run the bare server over the answers in a folder; see `running`."""
-    return running("ceiling", _module("bench.ceiling", answers=answers, threads=threads), folder)
-
-
-def committing(url: str, folder: Path, threads: int) -> AbstractContextManager[Server]:
-    """Run the bare server that commits a row in the database at `url` with each request; see `running`."""
-    return running("committing", _module("bench.ceiling", commits=url, threads=threads), folder)
-
-
-def idiomatic(database: Path, folder: Path) -> AbstractContextManager[Server]:
-    """Run the plain application over its file; see `running`."""
-    return running("idiomatic", _module("bench.idiomatic", database=database, threads=THREADS), folder)
-
-
-def run_command(url: str, *arguments: str) -> tuple[float, int]:
-    """Run `notifhist` with these arguments; return the seconds it took, and the most bytes its processes had in memory.
-
-    Raises RuntimeError if it fails.
+    Only the command line is used, so the code may be that of any commit.
     """
-    started = time.perf_counter()
-    process = start_command(url, *arguments)
-    most = 0
-    while process.poll() is None:
-        most = max(most, _resident_bytes(process.pid))
-        time.sleep(_LOOK_AGAIN_S)
-    seconds = time.perf_counter() - started
-    if process.returncode:
-        raise RuntimeError(f"notifhist {' '.join(arguments)} failed")
-    return seconds, most
+
+    database: Database
+    checkout: Path = ROOT
+
+    def serving(self, *options: str) -> tuple[str, ...]:
+        """Return the command that serves."""
+        return (*_NOTIFHIST, "serve", *options)
+
+    def start(self, *arguments: str, stdout: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
+        """Start `notifhist` with these arguments; what it says on standard error is shown."""
+        environment = _environment(self.checkout, DATABASE_URL=self.database.url)
+        command = (*_NOTIFHIST, *arguments)
+        return subprocess.Popen(command, stdout=stdout, text=True, env=environment, cwd=self.checkout)
+
+    def run(self, *arguments: str) -> str:
+        """Run `notifhist` with these arguments; return what it prints. Raises RuntimeError if it fails."""
+        process = self.start(*arguments, stdout=subprocess.PIPE)
+        output, _ = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"notifhist {' '.join(arguments)} failed in {self.checkout}")
+        return output
+
+    def load(self, lines: Path) -> None:
+        """Load a file of NDJSON."""
+        self.run("load", str(lines))
+
+    def create_key(self, tenant: str) -> str:
+        """Return a new key of `tenant`, with every role."""
+        return self.run("keys", "create", "--tenant", tenant, "--role", ADMIN, "--role", RUNS_EDIT).strip()
 
 
-def _resident_bytes(pid: int) -> int:
-    """Return the memory of a process and its children; pages that they share count for each."""
-    with suppress(OSError, IndexError):
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return pages * os.sysconf("SC_PAGE_SIZE") + sum(_resident_bytes(int(child)) for child in children)
-    return 0  # it has ended
+def gunicorn(app: str, *options: str) -> tuple[str, ...]:
+    """Return the command that serves a WSGI callable, "module:function('argument')", as the service is served."""
+    return (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", *options, app)
 
 
-def start_command(url: str, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Start `notifhist` with these arguments; of what it says only errors are shown."""
-    return subprocess.Popen(
-        (*_NOTIFHIST, *arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        env=_environment({"DATABASE_URL": url}),
-        cwd=ROOT,
-    )
+def _environment(checkout: Path, **settings: str) -> dict[str, str]:
+    """Return this process's environment, with these settings of the service and no others."""
+    ours = ("NOTIFHIST_", "PROMETHEUS_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    given = {f"NOTIFHIST_{name}": value for name, value in settings.items()}
+    return inherited | {"PYTHONPATH": str(checkout)} | given
 
 
-def _module(name: str, **options: object) -> tuple[str, ...]:
-    return (sys.executable, "-m", name, *(f"--{option}={value}" for option, value in options.items()))
+class Bench(ExitStack):
+    """Databases of a kind below `cache`, a folder there, servers and a load generator; all end with the block."""
 
+    def __init__(self, kind: str, cache: Path) -> None:
+        super().__init__()
+        cache.mkdir(exist_ok=True)
+        self.database = self.enter_context(databases(kind, cache))
+        self.scratch = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=cache)))
+        spawn = multiprocessing.get_context("spawn")  # a forked copy of this process would share its locks
+        self._generator = self.enter_context(ProcessPoolExecutor(1, spawn))
 
-def create_key(url: str, tenant: str) -> str:
-    """Return a new key of `tenant`, with every role."""
-    command = (*_NOTIFHIST, "keys", "create", "--tenant", tenant, "--role", ADMIN, "--role", RUNS_EDIT)
-    environment = _environment({"DATABASE_URL": url})
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
-    if done.returncode:
-        raise RuntimeError(f"no key could be made: {done.stderr}")
-    return done.stdout.strip()
+    def serve(self, name: str, service: Service, *options: str) -> Server:
+        """Run a service as an operator does, with everything on."""
+        url = service.database.url
+        self.callback(shutil.rmtree, machine_directory(url), ignore_errors=True)  # its limits' counts
+        environment = _environment(service.checkout, DATABASE_URL=url, **_LIMITS)
+        return self._start(name, service.serving(*options), service.checkout, environment)
 
+    def serve_bare(self, name: str, app: str, *options: str) -> Server:
+        """Run what a function of bench.bare returns."""
+        return self._start(name, gunicorn(f"bench.bare:{app}", *options), ROOT, _environment(ROOT))
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "PROMETHEUS_"))
-    }
-    return inherited | {"PYTHONPATH": str(ROOT)} | {PREFIX + name: value for name, value in settings.items()}
+    def serve_answers(self, name: str, requests: Iterable[Request], *options: str) -> Server:
+        """Run a bare server that has nothing but the answers to these requests."""
+        path = self.scratch / f"{name}.pickle"
+        path.write_bytes(pickle.dumps({request.asked: request.body for request in requests}))
+        return self.serve_bare(name, f"answering({str(path)!r})", *options)
 
+    def _start(self, name: str, command: Sequence[str], folder: Path, environment: dict[str, str]) -> Server:
+        """Start what serves with gunicorn; return it once it listens. Raises RuntimeError if it does not."""
+        log = self.scratch / f"{name}.log"
+        with log.open("wb") as output:
+            command = (*command, "--bind", "127.0.0.1:0")
+            process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=folder)
+        self.callback(process.wait, _PATIENCE_S)  # gunicorn itself kills workers that do not end
+        self.callback(process.terminate)
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline and process.poll() is None:
+            if found := _LISTENING.search(log.read_text()):
+                return Server(name, int(found[1]), process.pid)
+            time.sleep(0.02)
+        raise RuntimeError(f"{command} does not listen:\n{log.read_text()[-4000:]}")
 
-def _port(process: "subprocess.Popen[bytes]", output: Path) -> int:
-    """Return the port on which a server that was started listens, once it does."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline:
-        if found := _LISTENING.search(output.read_text()):
-            return int(found[1])
-        if process.poll() is not None:
-            break
-        time.sleep(0.02)
-    raise RuntimeError(f"{process.args!r} does not listen:\n{output.read_text()[-4000:]}")
+    def measure(self, requests: Sequence[Request], server: Server, how: How) -> Window:
+        """Return what the load generator's `measure` does, in a process of its own. Raises BadAnswer."""
+        return self._generator.submit(measure, requests, server, how).result()
+
+    def measure_in_turns(self, asked: Mapping[Server, Asked], rounds: int, how: How) -> Measured:
+        """Measure each workload on each server. Raises BadAnswer.
+
+        A round goes through all workloads, and in each through the servers, each time from another one on.
+        """
+        servers, workloads = list(asked), list(next(iter(asked.values())))
+        measured: Measured = {name: {server.name: [] for server in servers} for name in workloads}
+        with click.progressbar(range(rounds), label="Measuring", file=sys.stderr) as bar:
+            for n in bar:
+                first = n % len(servers)
+                for workload in workloads:
+                    for server in (*servers[first:], *servers[:first]):
+                        window = self.measure(asked[server][workload], server, how)
+                        measured[workload][server.name].append(window)
+        return measured

@@ -1,151 +1,129 @@
 """What is asked for, in how many different ways, and how much of the ceiling is wanted of each."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
 
 import orjson
 
-from bench.cache import Prepared
-from bench.data import HISTORY_DAYS, MS_PER_DAY
-from bench.documents import STATUS_WEIGHTS, WORDS, Items
-from bench.load import Request
-from notifhist.schemas.query import AlarmPath, CheckPath
+from bench.data import BIG_ALARM, HISTORY_DAYS, MS_PER_DAY, RUN_DAYS, Stored, alarm_uri
+from bench.documents import WORDS, Items
+from bench.load_generator import Request, Server
+from notifhist.schemas.fields import format_instant
+from notifhist.schemas.runs import MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
-HOST = "bench.example"
-"""Sent as Host to every server, so that links in answers do not tell them apart."""
 JSON, XML = "application/json", "application/xml"
 RUNS_URI = "/api/v1/notifications/logs/run"
 PAGE_SIZE = 250
-"""What the service takes if it is not told."""
-STATUSES = tuple(STATUS_WEIGHTS)
-_WORDS = WORDS[:8]
+"""Runs on a page, unless told."""
 
-TITLES = {
-    "W1": "item, JSON",
-    "W2": "item, XML",
-    "W3": "100 items, JSON",
-    "W4": "100 items, XML",
-    "W5": "1000 items, JSON",
-    "W5x": "1000 items, XML",
-    "W6": "250 runs of a status",
-    "W7": "the same, 90 % deep",
-    "W8": "runs by a word",
-}
-FLOORS = {
-    "W1": 0.33,
-    "W2": 0.33,
-    "W3": 0.25,
-    "W4": 0.24,
-    "W5": 0.20,
-    "W5x": 0.14,
-    "W6": 0.22,
-    "W7": 0.20,
-    "W8": 0.02,
-}
-"""Requests per second of the service, at least this part of the ceiling's."""
-MOST_COSTS = {"W4/W3": 1.4, "W5x/W5": 1.9}
-"""Seconds per request of the service, at most these times another workload's."""
-
-_LISTS = {"W3": (JSON, 100, 100), "W4": (XML, 100, 100), "W5": (JSON, 1000, 12), "W5x": (XML, 1000, 12)}
-"""Format, items on a page, and how many different pages."""
-ITEMS_ASKED_FOR = 200
-LIMITS = {1: ITEMS_ASKED_FOR} | {limit: number for _, limit, number in _LISTS.values()}
-"""How many places in the history are asked for, by the number of items on the page that begins there."""
-
-Ask = Callable[[str], Any]
-"""Returns the document that the service answers at a URI."""
+Ask = Callable[[str], bytes]
+"""Returns what the service answers at a URI, as JSON."""
+Uris = Callable[[Stored, Ask], Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Workload:
-    """URIs that are asked for in turn, all in one format."""
+    """URIs over a data set that are asked for in turn, all in one format."""
 
-    name: str
-    accept: str
-    uris: tuple[str, ...]
+    title: str
+    uris: Uris
+    accept: str = JSON
+    floor: float = 0.0
+    """Requests per second of the service, at least this part of the ceiling's."""
 
-    def requests(self, key: str, bodies: Mapping[str, bytes]) -> list[Request]:
-        """Return the bytes to send, and the bodies that must come back, by URI."""
-        return [Request(get_bytes(uri, self.accept, key), body=bodies[uri]) for uri in self.uris]
+
+def _pages(limit: int) -> Uris:
+    """Return URIs of pages amid the history; what is recorded later is on none of them."""
+
+    def uris(stored: Stored, ask: Ask) -> Sequence[str]:
+        span = f"from={stored.now_ms - (HISTORY_DAYS + 1) * MS_PER_DAY}&to={stored.now_ms}&limit={limit}"
+        places = (uri.rpartition("/") for uri in stored.places[limit])
+        return [f"{check}?{span}&marker={item_id}" for check, _, item_id in places]
+
+    return uris
+
+
+def _runs(depth: float = 0, *, dated: bool = False, **choices: Sequence[str]) -> Uris:
+    """Return URIs of pages of runs, for each combination of `choices`: at `depth` of all full pages, from 0 to 1.
+
+    `dated`: of the middle half of the time alone.
+    """
+
+    def uris(stored: Stored, ask: Ask) -> Sequence[str]:
+        first, last = (format_instant(stored.now_ms - RUN_DAYS * MS_PER_DAY * n // 4) for n in (3, 1))
+        dates = f"&fromDate={first}&untilDate={last}" if dated else ""
+        found = []
+        for values in product(*choices.values()):
+            query = "&".join(f"{name}={value}" for name, value in zip(choices, values, strict=True))
+            uri = f"{RUNS_URI}?{query}{dates}"
+            full_pages = orjson.loads(ask(uri))["total"] // PAGE_SIZE if depth else 0
+            found.append(f"{uri}&page={int(depth * max(0, full_pages - 1))}")
+        return found
+
+    return uris
+
+
+RUN = {
+    "W1": Workload("item, JSON", lambda stored, ask: stored.places[1], JSON, 0.33),
+    "W2": Workload("item, XML", lambda stored, ask: stored.places[1], XML, 0.33),
+    "W3": Workload("100 items, JSON", _pages(100), JSON, 0.25),
+    "W4": Workload("100 items, XML", _pages(100), XML, 0.24),
+    "W5": Workload("1000 items, JSON", _pages(1000), JSON, 0.20),
+    "W5x": Workload("1000 items, XML", _pages(1000), XML, 0.14),
+    "W6": Workload("250 runs of a status", _runs(statuses=STATUSES), JSON, 0.22),
+    "W7": Workload("the same, 90 % deep", _runs(0.9, statuses=STATUSES), JSON, 0.20),
+    "W8": Workload("runs by a word", _runs(searchQuery=WORDS[:8]), JSON, 0.02),
+}
+MOST_COSTS = {"W4/W3": 1.4, "W5x/W5": 1.9}
+"""Seconds per request of the service, at most these times another workload's."""
+
+_FOUR = ("COMPLETED", "FAILED", "IGNORED", "COMPLETED_WITH_ERRORS")
+"""Statuses of which the smallest size has some full pages."""
+SCALE = {name: RUN[name] for name in ("W1", "W2", "W3", "W4")} | {
+    "discovery": Workload("checks of the alarm with a fifth of all items", lambda stored, ask: [alarm_uri(BIG_ALARM)]),
+    "W6": Workload("250 runs of a status", _runs(statuses=_FOUR)),
+    "W7": Workload("the same, 90 % deep", _runs(0.9, statuses=_FOUR)),
+    "W7b": Workload("status and medium, 50 % deep", _runs(0.5, statuses=_FOUR[:2], mediums=MEDIUMS)),
+    "W6t": Workload("250 runs of a type", _runs(notificationTypes=NOTIFICATION_TYPES[:12])),
+    "dated": Workload("a status within half of the time, 50 % deep", _runs(0.5, dated=True, statuses=_FOUR)),
+}
 
 
 def headers(uri: str, accept: str, key: str) -> dict[str, str]:
-    """Return what a client of the URI's API sends."""
+    """Return what a client of the URI's API sends; every server sees the same host, and so links to the same."""
     mine = {"Authorization": f"Bearer {key}"} if uri.startswith(RUNS_URI) else {"X-Auth-Token": key}
-    return {"Host": HOST, "Accept": accept, **mine}
+    return {"Host": "bench.example", "Accept": accept, **mine}
 
 
-def get_bytes(uri: str, accept: str, key: str) -> bytes:
-    """Return a GET as it goes over the wire."""
-    return _bytes("GET", uri, headers(uri, accept, key))
+def get(uri: str, accept: str, key: str) -> Request:
+    """Return a GET."""
+    return Request(_head("GET", uri, headers(uri, accept, key)), asked=(uri, accept))
 
 
-def post_bytes(uri: str, key: str, body: bytes) -> bytes:
-    """Return a POST of JSON as it goes over the wire."""
-    about = {"Content-Type": JSON, "Content-Length": str(len(body))}
-    return _bytes("POST", uri, headers(uri, JSON, key) | about) + body
-
-
-def recordings(checks: Iterable[CheckPath], item_bytes: int, key: str) -> Iterator[Request]:
-    """Yield a request for each check that records a new item; its id and time are the service's to fill in."""
-    make = Items(random.Random(3), item_bytes)
-    for check in checks:
-        item = make.at(0)
-        del item["id"], item["timestamp"]
-        yield Request(post_bytes(check_uri(check), key, orjson.dumps(item)), status=201)
-
-
-def _bytes(method: str, uri: str, fields: Mapping[str, str]) -> bytes:
+def _head(method: str, uri: str, fields: Mapping[str, str]) -> bytes:
     lines = [f"{method} {uri} HTTP/1.1", *(f"{name}: {text}" for name, text in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
-def workloads(prepared: Prepared, ask: Ask) -> list[Workload]:
-    """Return all workloads over a data set, in the order of their names."""
-    found = [Workload(name, accept, item_uris(prepared)) for name, accept in (("W1", JSON), ("W2", XML))]
-    found += [
-        Workload(name, accept, list_uris(prepared, limit)) for name, (accept, limit, _) in _LISTS.items()
-    ]
-    found += [
-        Workload("W6", JSON, tuple(runs_uri(statuses=status) for status in STATUSES)),
-        Workload("W7", JSON, tuple(deep_uri(ask, 0.9, statuses=status) for status in STATUSES)),
-        Workload("W8", JSON, tuple(runs_uri(searchQuery=word) for word in _WORDS)),
-    ]
+def gets(kinds: Mapping[str, Workload], stored: Stored, server: Server, key: str) -> dict[str, list[Request]]:
+    """Return the requests of each workload, which must bring what `server` answers now."""
+    found = {}
+    for name, each in kinds.items():
+        uris = each.uris(stored, lambda uri: server.ask(get(uri, JSON, key)))
+        requests = (get(uri, each.accept, key) for uri in uris)
+        found[name] = [request._replace(body=server.ask(request)) for request in requests]
     return found
 
 
-def item_uris(prepared: Prepared) -> tuple[str, ...]:
-    """Return URIs of single items."""
-    return tuple(f"{check_uri(place.check)}/{place.item_id}" for place in prepared.places[1])
-
-
-def list_uris(prepared: Prepared, limit: int) -> tuple[str, ...]:
-    """Return URIs of pages amid the history; what is recorded later is on none of them."""
-    since = prepared.now_ms - (HISTORY_DAYS + 1) * MS_PER_DAY
-    return tuple(
-        f"{check_uri(place.check)}?from={since}&to={prepared.now_ms}&limit={limit}&marker={place.item_id}"
-        for place in prepared.places[limit]
-    )
-
-
-def check_uri(check: CheckPath) -> str:
-    """Return the URI of a check's history; the ids of a data set need no escaping."""
-    return f"{alarm_uri(check)}/{check.check_id}"
-
-
-def alarm_uri(alarm: AlarmPath) -> str:
-    """Return the URI of an alarm's history."""
-    return f"/v1.0/{alarm.tenant}/entities/{alarm.entity_id}/alarms/{alarm.alarm_id}/notification_history"
-
-
-def runs_uri(**parameters: object) -> str:
-    """Return the URI of a page of runs."""
-    return f"{RUNS_URI}?{'&'.join(f'{name}={value}' for name, value in parameters.items())}"
-
-
-def deep_uri(ask: Ask, depth: float, **parameters: object) -> str:
-    """Return the URI of the page at `depth` of all full pages, from 0 to 1."""
-    full_pages = ask(runs_uri(**parameters))["total"] // PAGE_SIZE
-    return runs_uri(**parameters, page=int(depth * max(0, full_pages - 1)))
+def posts(checks: Sequence[str], item_bytes: int, key: str) -> list[Request]:
+    """Return a request for the URI of each check that records an item; id and time are the service's to fill in."""
+    make, found = Items(random.Random(3), item_bytes), []
+    for uri in checks:
+        item = make.at(0)
+        del item["id"], item["timestamp"]
+        body = orjson.dumps(item)
+        about = {"Content-Type": JSON, "Content-Length": str(len(body))}
+        found.append(Request(_head("POST", uri, headers(uri, JSON, key) | about) + body, status=201))
+    return found

@@ -112,25 +112,14 @@ SETTINGS = (
     ),
     Setting("NOW", "", _now, "freezes the clock (ISO date-time or ms since the epoch), for contract tests"),
     Setting(
-        "RETENTION_DAYS",
-        "30",
-        _integer(0, 36_500),
-        "days an alarm notification is kept and shown; 0 keeps for ever",
+        "RETENTION_DAYS", "30", _integer(0, 36_500), "days an alarm notification is kept and shown; 0 keeps for ever"
     ),
     Setting("QUERY_WINDOW_DAYS", "7", _integer(1, 36_500), "days a query without `from` looks back"),
     Setting("DEFAULT_LIMIT", "50", _integer(1, 1000), "items on a page when `limit` is not given"),
     Setting(
-        "HISTORY_RATE_LIMIT",
-        "50000/day",
-        _rate_limit,
-        "requests of an account to the history API; empty: no limit",
+        "HISTORY_RATE_LIMIT", "50000/day", _rate_limit, "requests of an account to the history API; empty: no limit"
     ),
-    Setting(
-        "RUNS_RATE_LIMIT",
-        "1000/minute",
-        _rate_limit,
-        "requests of a key to the runs API; empty: no limit",
-    ),
+    Setting("RUNS_RATE_LIMIT", "1000/minute", _rate_limit, "requests of a key to the runs API; empty: no limit"),
     Setting(
         "RATE_LIMIT_STORAGE",
         "memory://",

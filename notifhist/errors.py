@@ -4,10 +4,9 @@ Sources: docs/contract.md, "Faults" (the history API) and "Errors" (the runs API
 """
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from notifhist.auth import hide_secrets
-from notifhist.schemas.fields import MOST_PROBLEMS_NAMED
+from notifhist.schemas.fields import MAX_PROBLEMS_NAMED
 
 RETRY_AFTER_S = "5"
 
@@ -26,18 +25,11 @@ class ApiError(Exception):
     message = "The service failed. It is not your request's fault; the operator finds it by the request id."
     description = ""
 
-    def __init__(
-        self, message: str | None = None, details: str = "", headers: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, message: str | None = None, details: str = "", headers: dict[str, str] | None = None) -> None:
         self.message = message or self.message
         self.details = hide_secrets(details)
         self.headers = headers or {}
         super().__init__(self.message)
-
-    @property
-    def title(self) -> str:
-        """The status in words (RFC 9110, 15)."""
-        return HTTPStatus(self.status).phrase
 
     def __str__(self) -> str:
         return f"{self.message} {self.details}".strip()
@@ -46,8 +38,8 @@ class ApiError(Exception):
 def name_problems(problems: Mapping[str, str]) -> str:
     """Return the `details` that name each wrong member or parameter with what is wrong about it."""
     named = [f"{name}: {problem.removesuffix('.')}" for name, problem in problems.items()]
-    if len(named) > MOST_PROBLEMS_NAMED:
-        named[MOST_PROBLEMS_NAMED:] = ["and more"]
+    if len(named) > MAX_PROBLEMS_NAMED:
+        named[MAX_PROBLEMS_NAMED:] = ["and more"]
     return "; ".join(named)
 
 
@@ -56,7 +48,6 @@ class BadRequest(ApiError):
 
     status, fault_type, run_error_type = 400, "badRequest", "BAD_REQUEST"
     message = "The request does not fit."
-    description = "A parameter, an id or the body does not fit."
 
 
 class Malformed(BadRequest):
@@ -111,7 +102,6 @@ class NotFound(ApiError):
 
     status, fault_type, run_error_type = 404, "notFoundError", "NOT_FOUND"
     message = "Nothing is found here."
-    description = "Nothing of that name exists."
 
 
 class ParentNotFound(NotFound):
@@ -132,8 +122,7 @@ class NotAcceptable(ApiError):
     """The caller accepts none of the formats that the view offers; the message lists them."""
 
     status, fault_type, run_error_type = 406, "notAcceptable", "BAD_REQUEST"
-    message = "Nothing acceptable can be answered."
-    description = "None of the formats of the answer is accepted."
+    message = "None of the formats of the answer is accepted."
 
 
 class RequestTooLarge(ApiError):
@@ -178,6 +167,4 @@ class QueryTooExpensive(Unavailable):
 
     def __init__(self, is_read: bool) -> None:
         less = "a smaller page, a shorter time, at most two filters, or a searchQuery of three characters or more"
-        super().__init__(
-            details=f"Ask for less: {less}." if is_read else "Try again later, or send less at once."
-        )
+        super().__init__(details=f"Ask for less: {less}." if is_read else "Try again later, or send less at once.")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -55,21 +55,11 @@ class App(Flask):
                 self.extensions["notifhist"].views[endpoint] = view
                 self.add_url_rule(prefix + view.path, endpoint, view.function, methods=[view.method])
 
-    def add_url_rule(
-        self,
-        rule: str,
-        endpoint: str | None = None,
-        view_func: Callable[..., Any] | None = None,
-        provide_automatic_options: bool | None = None,
-        **options: Any,
-    ) -> None:
+    def add_url_rule(self, rule: str, endpoint: str | None = None, *args: Any, **options: Any) -> None:
         """Add the route of a declared view. Raises TypeError for any other view, one of a blueprint too."""
         if endpoint not in self.extensions["notifhist"].views:
-            name = endpoint or getattr(view_func, "__name__", "?")
-            raise TypeError(
-                f"{name} at {rule} has no declaration: decorate it with notifhist.web.declarations.View"
-            )
-        super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
+            raise TypeError(f"The view at {rule} has no declaration; decorate it with web.declarations.View.")
+        super().add_url_rule(rule, endpoint, *args, **options)
 
 
 def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api] = APIS) -> App:

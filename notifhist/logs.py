@@ -35,14 +35,7 @@ def configure_logging() -> None:
 
 
 def log_request(
-    *,
-    method: str,
-    path: str,
-    status: int,
-    ms: float,
-    size: int,
-    tenant: str | None,
-    request_id: str,
+    *, method: str, path: str, status: int, ms: float, size: int, tenant: str | None, request_id: str
 ) -> None:
     """Log an answered request: `path` without the query string, `size` of the body in bytes."""
     if not _access.isEnabledFor(logging.INFO):

@@ -32,10 +32,7 @@ class _Families:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "notifhist_requests_total",
-            "Requests answered.",
-            ["method", "route", "status"],
-            registry=self.registry,
+            "notifhist_requests_total", "Requests answered.", ["method", "route", "status"], registry=self.registry
         )
         self.seconds = Histogram(
             "notifhist_request_seconds",
@@ -45,16 +42,10 @@ class _Families:
             buckets=BUCKETS,
         )
         self.recorded = Counter(
-            "notifhist_recorded_total",
-            "Notifications, runs and attempts recorded.",
-            ["kind"],
-            registry=self.registry,
+            "notifhist_recorded_total", "Notifications, runs and attempts recorded.", ["kind"], registry=self.registry
         )
         self.rate_limited = Counter(
-            "notifhist_rate_limited_total",
-            "Requests refused with 429.",
-            ["api"],
-            registry=self.registry,
+            "notifhist_rate_limited_total", "Requests refused with 429.", ["api"], registry=self.registry
         )
         for kind in KINDS:
             self.recorded.labels(kind)  # there from the start, at 0

@@ -1,4 +1,4 @@
-"""The base of every document: recorded order and unnamed members survive marshmallow, at every level."""
+"""The bases of all document schemas: recorded order and unnamed members survive marshmallow, at every level."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from marshmallow import EXCLUDE, Schema, fields, post_dump, post_load
 
 Document = dict[str, Any]
-"""A document: what JSON calls an object, in the order in which it was recorded."""
+"""A document: a JSON object, in the order in which it was recorded."""
 
 
 def dump(schema: Schema, document: object) -> Document:
@@ -41,7 +41,7 @@ class DocumentSchema(Schema):
     error_messages = {"type": "Must be an object."}  # noqa: RUF012 - so marshmallow declares it
 
     def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
-        """Return what is wrong with the document as a whole, by member.
+        """Return the problems of the document as a whole, by member.
 
         `loaded` has the members that fit by themselves, as loaded. A schema that overrides this needs a
         `validates_schema` hook beside it, which makes marshmallow call it.

@@ -3,6 +3,7 @@
 They are dumped from an `ErrorReport`: `attribute` says which part of it a member holds.
 """
 
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from marshmallow import fields
@@ -16,6 +17,11 @@ class ErrorReport(NamedTuple):
     error: Any
     path: str
     request_id: str
+
+    @property
+    def title(self) -> str:
+        """The error's status in words (RFC 9110, 15)."""
+        return HTTPStatus(self.error.status).phrase
 
 
 class FaultSchema(DocumentSchema):
@@ -54,7 +60,7 @@ class ProblemSchema(DocumentSchema):
     instance = fields.String(attribute="path")
     retry_after = fields.Integer(required=True, data_key="retryAfter", attribute="error.headers.Retry-After")
     status = fields.Integer(required=True, attribute="error.status")
-    title = fields.String(required=True, attribute="error.title")
+    title = fields.String(required=True)
     type = fields.String(required=True, dump_default="about:blank")
 
 

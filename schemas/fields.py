@@ -1,10 +1,10 @@
-"""Field types that marshmallow lacks: strict where JSON is strict, and knowing their place in XML."""
+"""Field types that marshmallow lacks: they are as strict as JSON, and know the place of a member in XML."""
 
 import datetime as dt
 import re
 import unicodedata
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,51 +31,48 @@ _INTEGER = re.compile(r"-?[0-9]{1,4000}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _UNESCAPED_PLUS = re.compile(r"(?<=\d) (\d\d:?\d\d)$")
 
-
 MAX_PATH_ID = 255
 PATH_ID = f"Must be 1 to {MAX_PATH_ID} characters, no slash and no control character among them."
-
-
-MOST_PROBLEMS_NAMED = 1000
+MAX_PROBLEMS_NAMED = 1000
 """How many wrong members an error names."""
 
 
 @dataclass(frozen=True)
 class Xml:
-    """A member's place in XML, where it is not simply a child element of the member's name."""
+    """A member's place in XML, where it is not simply a child element of the member's name.
+
+    `name` is the element's name where it is not the JSON name. `item` is the element's name of each member of a
+    wrapped list; a list without it repeats its own name. `inside` is the element that holds a member of an envelope.
+    """
 
     attribute: bool = False
     name: str | None = None
-    """Element name, where it is not the JSON name."""
     item: str | None = None
-    """Of a wrapped list: the element name of each member. A list without it repeats its own name."""
     inside: str | None = None
-    """Of an envelope's member: the element that holds it."""
 
 
 def in_xml(**place: Any) -> dict[str, Xml]:
-    """Return field metadata that says where in XML a member stands."""
+    """Return the field metadata for a place in XML."""
     return {"xml": Xml(**place)}
 
 
 def place_in_xml(field: fields.Field[Any]) -> Xml:
-    """Return where in XML the member of `field` stands."""
+    """Return the place in XML of the member of `field`."""
     place: Xml = field.metadata.get("xml", Xml())
     return place
 
 
 def parse_integer(text: str) -> int:
-    """Return the integer that `text` writes in ASCII digits; raises ValueError for anything else."""
+    """Return the integer that `text` writes in ASCII digits. Raises ValueError for any other text."""
     if not _INTEGER.fullmatch(text):
         raise ValueError("Not a valid integer.")
     return int(text)
 
 
 def parse_instant(text: str) -> int:
-    """Return ms since the epoch of an ISO date and time (no zone: UTC) or of a number of ms.
+    """Return ms since the epoch of an ISO date and time (no zone: UTC) or of a number of ms. Raises ValueError.
 
-    A blank before the zone counts as the `+` that it was before somebody forgot to escape it. Raises
-    ValueError.
+    A blank before the zone counts as `+`: that is how a `+` arrives that was not escaped in a query string.
     """
     if _INTEGER.fullmatch(text):
         instant = int(text)
@@ -101,12 +98,12 @@ def is_path_id(text: str) -> bool:
     """Say whether `text` can be an id in a URL's path: 1 to 255 characters, any but slash and controls."""
     if not 1 <= len(text) <= MAX_PATH_ID or "/" in text:
         return False
-    # What Python takes for printable has no controls; what it does not may be a rare kind of blank.
+    # Printable text has no controls; other text may only have rare blanks, so each character is looked at.
     return text.isprintable() or not any(unicodedata.category(each) in ("Cc", "Cs") for each in text)
 
 
 def parse_time_uuid(text: str) -> uuid.UUID:
-    """Return the version-1 UUID that `text` writes in the 8-4-4-4-12 form, any case; raises ValueError."""
+    """Return the version-1 UUID that `text` writes in the 8-4-4-4-12 form, any case. Raises ValueError."""
     if not _UUID.fullmatch(text):
         raise ValueError("Not a UUID of the form 8-4-4-4-12.")
     parsed = uuid.UUID(text)
@@ -122,9 +119,7 @@ class Text(fields.String):
         super().__init__(**kwargs)
         self.without_nul = without_nul
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
         if self.without_nul and "\0" in value:
@@ -135,10 +130,8 @@ class Text(fields.String):
 class PathId(Text):
     """An id that stands in a URL's path."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, *args, **kwargs)
         if not is_path_id(text):
             raise ValidationError(PATH_ID)
         return text
@@ -151,9 +144,7 @@ class JsonInteger(fields.Integer):
         super().__init__(**kwargs)
         self.bounds = bounds
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         if type(value) is not int:
             raise self.make_error("invalid")
         if not self.bounds[0] <= value <= self.bounds[1]:
@@ -162,22 +153,18 @@ class JsonInteger(fields.Integer):
 
 
 class JsonBoolean(fields.Boolean):
-    """`true` or `false` of JSON, nothing that merely looks like it."""
+    """`true` or `false` of JSON; no number and no string counts as one."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> bool:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
         if type(value) is not bool:
             raise self.make_error("invalid")
         return value
 
 
 class Documents(fields.List[Any]):
-    """A list of documents; the rest of one that has very many wrong members is not looked at."""
+    """A list of documents; validation stops after MAX_PROBLEMS_NAMED wrong ones."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> list[Any]:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
             raise self.make_error("invalid")
         loaded, problems = [], {}
@@ -186,7 +173,7 @@ class Documents(fields.List[Any]):
                 loaded.append(self.inner.deserialize(each, **kwargs))
             except ValidationError as error:
                 problems[n] = error.messages
-                if len(problems) > MOST_PROBLEMS_NAMED:
+                if len(problems) > MAX_PROBLEMS_NAMED:
                     break
         if problems:
             raise ValidationError(problems)
@@ -194,15 +181,13 @@ class Documents(fields.List[Any]):
 
 
 class FreeMap(fields.Dict):
-    """A map whose members nobody names."""
+    """A map whose members have no names in the contract."""
 
 
 class TimeUuid(fields.String):
     """A version-1 UUID; loaded in lower case."""
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
         try:
@@ -217,9 +202,7 @@ class Instant(fields.Field[int]):
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else format_instant(value)
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         if not isinstance(value, str) or _INTEGER.fullmatch(value):
             raise ValidationError("Not an ISO date and time such as 2024-07-29T15:51:28.071Z.")
         try:
@@ -235,9 +218,7 @@ class QueryInteger(fields.Integer):
         super().__init__(**kwargs)
         self.bounds = bounds
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> int:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         try:
             number = parse_integer(value)
         except ValueError:
@@ -259,9 +240,7 @@ class QueryChoices(fields.List[str]):
         super().__init__(fields.String(), **kwargs)
         self.choices = tuple(choices)
 
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> list[str | None]:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str | None]:
         given = [part.strip() for text in value for part in text.split(",") if part.strip()]
         for choice in given:
             if choice not in self.choices:

@@ -6,31 +6,15 @@ from typing import Any
 from marshmallow import EXCLUDE, ValidationError, fields, validates_schema
 
 from notifhist.schemas.document import DocumentSchema, OpenDocumentSchema
-from notifhist.schemas.fields import (
-    MAX_TIMESTAMP,
-    TICKS_PER_MS,
-    UUID_EPOCH_TICKS,
-    Documents,
-    FreeMap,
-    JsonBoolean,
-    JsonInteger,
-    Text,
-    TimeUuid,
-    in_xml,
-    parse_time_uuid,
-)
-
-
-def uuid_timestamp(text: str) -> int:
-    """Return the time of the version-1 UUID `text`, in ms since the epoch, floored."""
-    return (parse_time_uuid(text).time - UUID_EPOCH_TICKS) // TICKS_PER_MS
+from notifhist.schemas.fields import MAX_TIMESTAMP, Documents, FreeMap, JsonBoolean, JsonInteger, Text, TimeUuid, in_xml
+from notifhist.schemas.item_ids import key_of
 
 
 def time_problems(item: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is wrong with an item's id and timestamp taken together, by member."""
+    """Return the problems of an item's id and timestamp taken together, by member."""
     if "id" not in item:
         return {}
-    timestamp = uuid_timestamp(item["id"])
+    timestamp = key_of(item["id"]).timestamp
     if timestamp < 0:
         return {"id": "Its time is before 1970."}
     if item.get("timestamp", timestamp) != timestamp:
@@ -79,13 +63,11 @@ class HistoryItemSchema(OpenDocumentSchema):
     state = Text(required=True)
     previous_state = Text()
     notification_results = Documents(
-        fields.Nested(NotificationResultSchema),
-        required=True,
-        metadata=in_xml(item=NotificationResultSchema.root),
+        fields.Nested(NotificationResultSchema), required=True, metadata=in_xml(item=NotificationResultSchema.root)
     )
 
     def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
-        """Return what is wrong with the item as a whole, by member."""
+        """Return the problems of the item as a whole, by member."""
         reserved = {"values": "Reserved: it makes a body a container."} if "values" in original else {}
         return reserved | time_problems(loaded)
 
@@ -114,9 +96,7 @@ class HistoryPageSchema(DocumentSchema):
     root = "container"
     description = "A page of items."
 
-    values = Documents(
-        fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root)
-    )
+    values = Documents(fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root))
     metadata = fields.Nested(PageMetadataSchema, required=True)
 
 
@@ -129,9 +109,7 @@ class HistoryContainerSchema(DocumentSchema):
     class Meta:
         unknown = EXCLUDE
 
-    values = Documents(
-        fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root)
-    )
+    values = Documents(fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root))
     metadata = FreeMap()
 
 

@@ -13,7 +13,7 @@ _MULTICAST = 1 << 40
 
 
 class ItemKey(NamedTuple):
-    """Where an item stands in its series: by the UUID's time, then by the id, as two integers.
+    """The place of an item in its series: by the UUID's time, then by the id, as two integers.
 
     `ticks`: 100 ns since the Unix epoch, UTC. `clock_and_node`: the last 64 bits of the UUID (variant, clock
     sequence, node), signed; among equal times it sorts as the id's text does, since all version-1 UUIDs
@@ -45,7 +45,7 @@ def id_of(key: ItemKey) -> str:
 def new_key(ticks: int, ordinal: int = 0) -> ItemKey:
     """Return a fresh key at `ticks` (100 ns since the Unix epoch), for a new id.
 
-    Of items that are recorded together, `ordinal` counts: they stay in order within their millisecond.
+    `ordinal` counts the items that are recorded together: they stay in order within their millisecond.
     """
     last_of_ms = ticks - ticks % TICKS_PER_MS + TICKS_PER_MS - 1
     ticks = min(ticks + ordinal, last_of_ms, MAX_TICKS)
@@ -53,21 +53,21 @@ def new_key(ticks: int, ordinal: int = 0) -> ItemKey:
 
 
 def derived_key(timestamp: int, content: bytes) -> ItemKey:
-    """Return a key in the millisecond `timestamp`, for a new id: the same for the same content."""
+    """Return a key in the millisecond `timestamp`, for a new id; the same content gets the same key."""
     digest = int.from_bytes(hashlib.sha256(content).digest()[:8])
     return ItemKey(timestamp * TICKS_PER_MS, _clock_and_node(digest))
 
 
 def complete(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:
-    """Return `document` with its id and timestamp, filled-in ones first.
+    """Return `document` with its id and timestamp; those that are filled in come first.
 
-    Without either, its time is `now_ticks`, 100 ns since the epoch; for `ordinal` see `new_key`.
+    Without either, its time is `now_ticks`, 100 ns since the epoch. `ordinal`: see `new_key`.
     """
     if "id" not in document:
         ticks = document["timestamp"] * TICKS_PER_MS if "timestamp" in document else now_ticks
         document = {"id": id_of(new_key(ticks, ordinal)), **document}
     if "timestamp" not in document:
-        # A filled-in timestamp comes right behind the id where that is first, else before all others.
+        # It comes right behind the id where that is first, else before all members.
         timestamp = key_of(document["id"]).timestamp
         first = {"id": document["id"]} if next(iter(document)) == "id" else {}
         document = {**first, "timestamp": timestamp, **document}

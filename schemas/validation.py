@@ -7,7 +7,7 @@ themselves stand in the fields and in `DocumentSchema.problems`, which both ways
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from marshmallow import EXCLUDE, ValidationError, fields, missing
 
@@ -15,6 +15,8 @@ from notifhist.schemas.document import Document, DocumentSchema, OpenDocumentSch
 from notifhist.schemas.fields import Documents
 
 _Validate = Callable[[Any], Any]
+_Members = Mapping[str, tuple[str, _Validate]]
+"""By a member's JSON name: its name in the result of `Schema.load`, and what returns its value as loaded."""
 
 _KNOWN_HOOKS = {"_restore_loaded", "_restore_dumped", "_validate_whole", "_drop_null", "_drop_absent"}
 """The hooks of our schemas whose effect is reproduced here; a schema with another goes to marshmallow."""
@@ -22,13 +24,6 @@ _KNOWN_HOOKS = {"_restore_loaded", "_restore_dumped", "_validate_whole", "_drop_
 
 class _Objection(Exception):
     """A value does not fit, or only marshmallow knows whether it does."""
-
-
-class _Member(NamedTuple):
-    """A member: `key` is its name in the result of `Schema.load`, `validate` returns its value as loaded."""
-
-    key: str
-    validate: _Validate
 
 
 def validate(schema: DocumentSchema, document: Any) -> Any:
@@ -45,7 +40,7 @@ def _validator(schema: DocumentSchema) -> _Validate:
     if not _is_known(schema):
         return _refuse
     members = {
-        name: _Member(field.attribute or str(field.name), _value_validator(field))
+        name: (field.attribute or str(field.name), _value_validator(field))
         for name, field in member_fields(schema).items()
     }
     required = {name for name, field in member_fields(schema).items() if field.required}
@@ -69,20 +64,18 @@ def _refuse(document: Any) -> Any:
     raise _Objection
 
 
-def _all_members(members: Mapping[str, _Member], document: Document) -> Document:
+def _all_members(members: _Members, document: Document) -> Document:
     """Return an open document as loaded: unnamed members as well, in its own order."""
     loaded = {}
     for name, value in document.items():
         member = members.get(name)
-        loaded[name] = value if member is None else member.validate(value)
+        loaded[name] = value if member is None else member[1](value)
     return loaded
 
 
-def _named_members(members: Mapping[str, _Member], document: Document) -> dict[str, Any]:
+def _named_members(members: _Members, document: Document) -> dict[str, Any]:
     """Return a closed document as loaded: the named members alone, in the order of the schema."""
-    return {
-        member.key: member.validate(document[name]) for name, member in members.items() if name in document
-    }
+    return {key: load(document[name]) for name, (key, load) in members.items() if name in document}
 
 
 def _is_known(schema: DocumentSchema) -> bool:

@@ -1,8 +1,8 @@
-"""Which elements the published XML schema declares, for every place where unnamed members may stand.
+"""The elements that the published XML schema declares globally, and whether an unnamed member fits their declarations.
 
-XSD 1.0 knows no content of named elements in any order beside unnamed ones but a wildcard over global
-declarations. So the named members of all open documents are declared globally, and an unnamed member that
-happens to bear such a name is held to that declaration too.
+XSD 1.0 can allow named elements in any order beside unnamed ones only by a wildcard over global declarations. So the
+named members of all open documents are declared globally, and an unnamed member that has such a name is validated
+against that declaration too.
 """
 
 import re
@@ -24,11 +24,7 @@ ROOTS: dict[str, tuple[DocumentSchema, ...]] = {
 }
 """Documents that stand alone in XML, by their element."""
 
-OPEN_DOCUMENTS: tuple[DocumentSchema, ...] = (
-    history.ITEM,
-    history.NotificationResultSchema(),
-    history.ATTEMPT,
-)
+OPEN_DOCUMENTS: tuple[DocumentSchema, ...] = (history.ITEM, history.NotificationResultSchema(), history.ATTEMPT)
 
 
 def _global_members() -> dict[str, fields.Field[Any]]:
@@ -50,7 +46,7 @@ _INTEGER = re.compile("-?[0-9]{1,18}")
 
 
 def fits_declaration(name: str, value: object, text: str | None) -> bool:
-    """Say whether an unnamed member is valid by what is declared of its name, if anything is.
+    """Say whether an unnamed member is valid by the declaration of its name, if there is one.
 
     `text` is its text where it is a scalar, "" for null; None for a map or a list.
     """

@@ -7,7 +7,7 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,8 @@ from notifhist.store import migrations
 from notifhist.store.database import Database, ensure_connected, migrate, open_database
 from notifhist.store.keys import add_key
 from notifhist.store.request_counts import machine_directory
+from notifhist.web.apis import APIS
+from notifhist.web.declarations import Api
 
 NOW = "2011-11-10T01:00:00Z"
 """The published example lies half an hour before."""
@@ -41,10 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not isinstance(item, pytest.Function):
             continue
         params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if any(str(each).endswith("postgres") for each in params) or not {
-            "postgres_url",
-            "own_postgres",
-        }.isdisjoint(item.fixturenames):
+        if any(str(each).endswith("postgres") for each in params) or not {"postgres_url", "own_postgres"}.isdisjoint(
+            item.fixturenames
+        ):
             item.add_marker("postgres")
         if item.path.parent.name in _PROCESSES:
             item.add_marker("processes")
@@ -137,16 +138,16 @@ def db(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def make_app(database_url: str) -> Iterator[MakeApp]:
-    """Makes applications over the database; settings may be given by name."""
-    apps = []
+    """Makes applications over the database; settings may be given by name, and other APIs than the service's."""
+    made = []
 
-    def make(**overrides: object) -> Flask:
-        app = create_app({"DATABASE_URL": database_url, "NOW": NOW, **overrides})
-        apps.append(app)
+    def make(apis: Iterable[Api] = APIS, **overrides: object) -> Flask:
+        app = create_app({"DATABASE_URL": database_url, "NOW": NOW, **overrides}, apis)
+        made.append(app)
         return app
 
     yield make
-    for app in apps:
+    for app in made:
         database = app.extensions["notifhist"].db
         if not database.is_closed():
             assert not database.in_transaction()
@@ -166,9 +167,7 @@ MakeKey = Callable[..., str]
 def make_key(db: Database) -> MakeKey:
     """Makes keys: of TENANT and with every role, unless it is told otherwise."""
 
-    def make(
-        *roles: str, tenant: str = TENANT, expires: int | None = None, revoked: int | None = None
-    ) -> str:
+    def make(*roles: str, tenant: str = TENANT, expires: int | None = None, revoked: int | None = None) -> str:
         key, key_id, secret_hash = new_key()
         stored = ApiKey(key_id, "test", tenant, roles or (ADMIN, RUNS_EDIT), secret_hash, 0, expires, revoked)
         add_key(db, stored)

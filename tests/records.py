@@ -16,11 +16,7 @@ from notifhist.store.runs import RUN_RECORDER, TABLE
 
 
 def record_items(
-    db: Database,
-    check: CheckPath,
-    items: Sequence[Document],
-    now_ticks: int = 0,
-    oldest_ms: int | None = None,
+    db: Database, check: CheckPath, items: Sequence[Document], now_ticks: int = 0, oldest_ms: int | None = None
 ) -> Recorded:
     """Record items of one check."""
     drafts = [ITEM_RECORDER.draft(check, item, now_ticks, n) for n, item in enumerate(items)]

@@ -6,7 +6,8 @@ from itertools import combinations
 from notifhist.store.counted import counts
 from notifhist.store.counted.table import PARTS
 from notifhist.store.database import Database
-from notifhist.store.models import NotificationRunRow, RunCountRow
+from notifhist.store.database.sql import rows
+from notifhist.store.models import NotificationRunRow
 from notifhist.store.tenants import find_tenant
 
 FILTERS = ("notification_type", "status", "medium", "ignored_reason", "failed_reason")
@@ -18,14 +19,11 @@ Counted = tuple[int, int, int, int]
 def assert_counts_are_true(db: Database, tenant: str) -> None:
     """Fail unless each bucket's counts are those of its runs, and each full one is split."""
     tenant_id = find_tenant(db, tenant)
-    row = RunCountRow
-    parts = [getattr(row, name) for name in PARTS]
-    query = row.select(row.shift, row.bucket, row.first_filter, row.second_filter, row.split_mask, *parts)
+    columns = ", ".join(("shift", "bucket", "first_filter", "second_filter", "split_mask", *PARTS))
+    rows_of = f"SELECT {columns} FROM notification_run_count WHERE tenant_id = :tenant_id"
     stored: dict[Counted, int] = {}
     split = set()
-    for shift, bucket, first, second, mask, *numbers in db.execute(
-        query.where(row.tenant_id == tenant_id)
-    ).fetchall():
+    for shift, bucket, first, second, mask, *numbers in rows(db, rows_of, tenant_id=tenant_id):
         for n, number in enumerate(numbers):
             part = shift - 4, bucket * 16 + n
             stored[*part, first, second] = number

@@ -9,20 +9,14 @@ from notifhist.store.database import Database, ensure_connected, migrate, open_d
 
 
 @contextmanager
-def connected(*, create: bool) -> Iterator[tuple[Database, Settings]]:
-    """Open the database; `create` makes a SQLite file that is missing."""
+def database(*, create: bool = False, migrated: bool = True) -> Iterator[tuple[Database, Settings]]:
+    """Open the database; `create` makes a SQLite file that is missing, `migrated` brings the tables up to date."""
     settings = load_settings(os.environ)
     db = open_database(settings.database_url, create=create)
     ensure_connected(db)
     try:
+        if migrated:
+            migrate(db)
         yield db, settings
     finally:
         db.close()
-
-
-@contextmanager
-def database(*, create: bool = False) -> Iterator[tuple[Database, Settings]]:
-    """Open the database, its tables up to date; `create` as above."""
-    with connected(create=create) as (db, settings):
-        migrate(db)
-        yield db, settings

@@ -25,13 +25,9 @@ def keys() -> None:
 
 @keys.command("create")
 @click.option("--tenant", required=True, help="Whose data the key opens: 1 to 255 characters.")
-@click.option(
-    "--role", "roles", required=True, multiple=True, type=click.Choice(list(GRANTS)), help="May be repeated."
-)
+@click.option("--role", "roles", required=True, multiple=True, type=click.Choice(list(GRANTS)), help="May be repeated.")
 @click.option("--name", default="", help="To tell it from others, and to revoke it by.")
-@click.option(
-    "--expires", default="", metavar="WHEN", help="An ISO date-time, or a span from now such as 30d or 12h."
-)
+@click.option("--expires", default="", metavar="WHEN", help="An ISO date-time, or a span from now such as 30d or 12h.")
 def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> None:
     """Create a key and print it, this once: only its hash is kept.
 
@@ -46,8 +42,7 @@ def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> 
         secret, key_id, secret_hash = new_key()
         expiry = _expiry(expires, now_ms) if expires else None
         stored_keys.add_key(
-            db,
-            ApiKey(key_id, name or key_id, tenant, tuple(dict.fromkeys(roles)), secret_hash, now_ms, expiry),
+            db, ApiKey(key_id, name or key_id, tenant, tuple(dict.fromkeys(roles)), secret_hash, now_ms, expiry)
         )
     click.echo(secret)
 
@@ -58,10 +53,7 @@ def list_keys() -> None:
     table = Table("ID", "NAME", "TENANT", "ROLES", "CREATED", "EXPIRES", "REVOKED", box=None)
     with database() as (db, _):
         for key in stored_keys.list_keys(db):
-            times = (
-                format_instant(at) if at is not None else "-"
-                for at in (key.created, key.expires, key.revoked)
-            )
+            times = (format_instant(at) if at is not None else "-" for at in (key.created, key.expires, key.revoked))
             table.add_row(key.id, key.name, key.tenant, " ".join(key.roles), *times)
     width = None if sys.stdout.isatty() else 10_000
     Console(width=width, markup=False, emoji=False, highlight=False).print(table)
@@ -77,9 +69,7 @@ def revoke_key(name_or_id: str) -> None:
     with database() as (db, settings):
         revoked = stored_keys.revoke_keys(db, name_or_id, Clock(settings.now).now_ms())
     if not revoked:
-        raise click.ClickException(
-            f"No key {name_or_id!r} that could be revoked; `notifhist keys list` shows them."
-        )
+        raise click.ClickException(f"No key {name_or_id!r} that could be revoked; `notifhist keys list` shows them.")
     click.echo(f"Revoked: {revoked}")
 
 

@@ -12,10 +12,9 @@ from notifhist.schemas.fields import format_instant
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.resources import ITEMS, RUNS
 from notifhist.server.settings import cpu_count
-from notifhist.store.history import expiry
 from notifhist.transfer.export import count_lines, export_lines
 from notifhist.transfer.files import Destination, owner_problems
-from notifhist.transfer.load import Loader, find_sources
+from notifhist.transfer.load import Loader, Source, find_sources
 from notifhist.transfer.progress import progress
 from notifhist.transfer.workers import workers_for
 
@@ -58,6 +57,12 @@ def load(
             "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
             "--tenant and so on, see --help."
         )
+    if _load(sources, skip_bad=skip_bad).bad and not skip_bad:
+        sys.exit(1)
+
+
+def _load(sources: list[Source], *, skip_bad: bool) -> Loader:
+    """Load files, and print what is bad and how many records are stored."""
     files = [source.path for source in sources]
     with workers_for(files, cpu_count()) as workers, database(create=True) as (db, settings):
         loader = Loader(db, Clock(settings.now), workers=workers)
@@ -70,14 +75,11 @@ def load(
                 click.echo(problem, err=True)
             counts = f"Stored {loader.stored}, there already {loader.present}, bad {len(loader.bad)}."
             click.echo(counts, err=True)
-    if loader.bad and not skip_bad:
-        sys.exit(1)
+    return loader
 
 
 @click.command("export")
-@click.option(
-    "--output", type=click.File("wb", lazy=True), default="-", help="A file; standard output, if not given."
-)
+@click.option("--output", type=click.File("wb", lazy=True), default="-", help="A file; standard output, if not given.")
 def export(output: BinaryIO) -> None:
     """Write every item and run as NDJSON, which `notifhist load` reads; keys are not part of it.
 
@@ -91,9 +93,7 @@ def export(output: BinaryIO) -> None:
 
 
 @click.command("purge")
-@click.option(
-    "--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Items deleted at once."
-)
+@click.option("--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Items deleted at once.")
 def purge(batch: int) -> None:
     """Delete the items that have expired, in small batches that no reader or writer waits for long.
 
@@ -106,16 +106,14 @@ def purge(batch: int) -> None:
             return
         oldest_ms = Clock(settings.now).now_ms() - settings.retention_ms
         deleted = 0
-        with progress("Purging", total=expiry.count_expired(db, oldest_ms)) as report:
-            for done in expiry.purge(db, oldest_ms, batch):
+        with progress("Purging", total=db.count_expired(oldest_ms)) as report:
+            for done in db.purge(oldest_ms, batch):
                 deleted += done
                 report(done)
     click.echo(f"Deleted {deleted} items older than {format_instant(oldest_ms)}.")
 
 
-def _destination(
-    tenant: str | None, entity: str | None, alarm: str | None, check: str | None
-) -> Destination | None:
+def _destination(tenant: str | None, entity: str | None, alarm: str | None, check: str | None) -> Destination | None:
     """Return where the options say that records belong. Raises UsageError if they say half of it."""
     of_item = (entity, alarm, check)
     if tenant is None:

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from notifhist.cli.databases import connected, database
+from notifhist.cli.databases import database
 from notifhist.clock import Clock
 from notifhist.config import PREFIX
 from notifhist.factory import create_app
@@ -17,9 +17,7 @@ _DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS
 
 
 @click.command("serve")
-@click.option(
-    "--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT", help="Where to listen."
-)
+@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT", help="Where to listen.")
 @click.option("--workers", type=click.IntRange(1, 512), help="Processes; one for each CPU, if not given.")
 @click.option(
     "--threads",
@@ -28,9 +26,7 @@ _DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS
     show_default=True,
     help="Requests that a process answers at once.",
 )
-@click.option(
-    "--demo", "with_demo", is_flag=True, help="Load examples into a new database, print commands to try."
-)
+@click.option("--demo", "with_demo", is_flag=True, help="Load examples into a new database, print commands to try.")
 def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None:
     """Serve both APIs until a signal stops it.
 
@@ -60,6 +56,6 @@ def migrate_command() -> None:
 
     Safe to repeat, and by several hosts at once; the other commands do it too.
     """
-    with connected(create=True) as (db, _):
+    with database(create=True, migrated=False) as (db, _):
         applied = migrate(db)
     click.echo(f"Applied: {', '.join(applied)}" if applied else "The tables are up to date.")

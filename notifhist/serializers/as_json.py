@@ -14,7 +14,7 @@ def render(document: Document | StoredDocument, schema: DocumentSchema) -> bytes
 
 
 def parts(document: Document | StoredDocument, schema: DocumentSchema) -> list[bytes]:
-    """Return what `render` does, in parts: each stored text is a part of its own, unchanged."""
+    """Return the same as `render`, in parts: each stored text is a part of its own, unchanged."""
     texts: list[bytes] = []
 
     def put_aside(value: Any) -> orjson.Fragment:

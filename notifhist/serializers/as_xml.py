@@ -1,7 +1,7 @@
 """A document as XML (docs/contract.md, "Formats"): element names and places come from its schema.
 
-Written as text, since a tree of elements costs many times as much; nothing gets into it but by `_text`, and by
-`_tag` for names that are not the schema's. A test compares it with a tree's text.
+Written as text, since a tree of elements costs many times as much. Texts pass `_text` or `_attribute`, names that no
+schema has pass `_unnamed`. A test compares the result with that of a tree.
 """
 
 import re
@@ -20,7 +20,7 @@ from notifhist.schemas.xml_names import fits_declaration
 from notifhist.serializers.stored import HERE, StoredDocument, StoredForm, StoredPage, documents_of, insert
 
 MAPPING_VERSION = 1
-"""Counts the changes of what documents look like in XML: what an older version has rendered is not answered."""
+"""The version of the mapping from documents to XML. XML that was stored with an older version is not answered."""
 
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 _NAME_START = (
@@ -28,16 +28,16 @@ _NAME_START = (
     "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010000-\U000effff"
 )
 _NAME = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\u00b7\u0300-\u036f\u203f-\u2040]*")
-"""A name without a colon (Namespaces in XML 1.0, NCName); without U+FFFD, which stands for what is no XML."""
-_LONGEST_NAME = 1000  # parsers refuse much longer ones
+"""A name without a colon (Namespaces in XML 1.0, NCName) and without U+FFFD, which replaces other characters."""
+_MAX_NAME_CHARS = 1000  # parsers refuse much longer names
 _NOT_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
-"""What XML 1.0, section 2.2, leaves out; lone surrogates too."""
+"""The characters that are not allowed (XML 1.0, 2.2), and lone surrogates."""
 _SPECIAL = re.compile(f"[&<>\r{_NOT_XML}]")
 _SPECIAL_IN_ATTRIBUTE = re.compile(f'[&<>"\t\n\r{_NOT_XML}]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
-_LONGEST_ESCAPE, _LONGEST_NUMBER = 6, 350
-"""Characters of an escaped one, and of a number: a float is written out."""
+_MAX_ESCAPE_CHARS, _MAX_NUMBER_CHARS = 6, 350
+"""The longest escape of a character, and the longest number: a float is written without exponent."""
 
 _Write = Callable[[Any], str]
 
@@ -48,7 +48,7 @@ def render(document: Document | StoredDocument, schema: DocumentSchema) -> bytes
 
 
 def parts(document: Document | StoredDocument, schema: DocumentSchema) -> list[bytes]:
-    """Return what `render` does, in parts: each stored text is a part of its own, unchanged."""
+    """Return the same as `render`, in parts: each stored text is a part of its own, unchanged."""
     if isinstance(document, StoredDocument):
         if document.form is StoredForm.XML:
             return [_DECLARATION.encode(), document.text]
@@ -59,7 +59,7 @@ def parts(document: Document | StoredDocument, schema: DocumentSchema) -> list[b
 
 
 def longest(document: Document) -> int:
-    """Return how many characters the element of a document has at most.
+    """Return an upper bound for the number of characters of a document's element.
 
     A list repeats its name with each member, so a few kB of JSON can become many MB of XML.
     """
@@ -68,7 +68,7 @@ def longest(document: Document) -> int:
 
 def _longest(name: str, value: Any) -> int:
     members = value if isinstance(value, list) and value else [value]
-    tags = 2 * len(name) + _LONGEST_ESCAPE if _NAME.fullmatch(name) else _LONGEST_ESCAPE * (len(name) + 5)
+    tags = 2 * len(name) + _MAX_ESCAPE_CHARS if _NAME.fullmatch(name) else _MAX_ESCAPE_CHARS * (len(name) + 5)
     return len(members) * tags + sum(map(_longest_content, members))
 
 
@@ -77,7 +77,7 @@ def _longest_content(value: Any) -> int:
         return sum(_longest(name, member) for name, member in value.items())
     if isinstance(value, list):
         return sum(_longest("item", member) for member in value)
-    return _LONGEST_ESCAPE * len(value) if isinstance(value, str) else _LONGEST_NUMBER
+    return _MAX_ESCAPE_CHARS * len(value) if isinstance(value, str) else _MAX_NUMBER_CHARS
 
 
 def element(document: Document, schema: Schema, name: str) -> str:
@@ -105,7 +105,7 @@ class _Attribute:
 
 @dataclass(frozen=True)
 class _Held:
-    """A member of an envelope that stands in another element, the holder."""
+    """A member of an envelope that is inside another element, the holder."""
 
     holder: str
     write: _Write
@@ -113,7 +113,7 @@ class _Held:
 
 @cache
 def _members(schema: Schema) -> dict[str, _Write | _Attribute | _Held]:
-    """Return how each named member is written."""
+    """Return, by the name of each named member, the function that writes it or its place."""
     members: dict[str, _Write | _Attribute | _Held] = {}
     for name, field in member_fields(schema).items():
         place = place_in_xml(field)
@@ -127,7 +127,7 @@ def _members(schema: Schema) -> dict[str, _Write | _Attribute | _Held]:
 
 
 def _member(name: str, field: fields.Field[Any]) -> _Write:
-    """Return what writes the member of a field: its element, or those of an unwrapped list.
+    """Return the function that writes the member of a field: one element, or those of an unwrapped list.
 
     Only a wrapped list of an envelope may be a `StoredPage`.
     """
@@ -148,7 +148,7 @@ def _member(name: str, field: fields.Field[Any]) -> _Write:
 
 
 def _one(name: str, field: fields.Field[Any]) -> _Write:
-    """Return what writes one element."""
+    """Return the function that writes one element."""
     if isinstance(field, fields.Nested):
         schema = field.schema
         return lambda value: _tagged(name, "") if value is None else element(value, schema, name)
@@ -160,13 +160,13 @@ def _one(name: str, field: fields.Field[Any]) -> _Write:
 def _unnamed(name: str, value: Any, declared: bool) -> str:
     """Return the elements of a member that no schema names.
 
-    `declared` says whether the XML schema looks at what it declares of the name here, as it does
-    everywhere but in free maps.
+    `declared` says whether the XML schema validates them against its declaration of the name, as it does everywhere
+    but in free maps.
     """
     members = value if isinstance(value, list) and value else [value]
     fits = not declared or all(fits_declaration(name, member, _scalar_text(member)) for member in members)
     attributes = ""
-    if not fits or len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+    if not fits or len(name) > _MAX_NAME_CHARS or not _NAME.fullmatch(name):
         name, attributes = "entry", f' key="{_attribute(name)}"'
     return "".join([_tagged(name, _unnamed_content(member, declared), attributes) for member in members])
 
@@ -205,7 +205,7 @@ def _escape(special: re.Match[str]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Return what a scalar says, before anything is escaped."""
+    """Return the text of a scalar, not escaped."""
     if isinstance(value, str):
         return value
     if value is None:

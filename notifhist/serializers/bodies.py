@@ -20,18 +20,17 @@ MAX_CONTAINER_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class ExpectedBody:
-    """The body that a view declares: a document of `single`, or where `container` is given, several in one."""
+    """A body that a view declares: a document of `single`, of `max_bytes` at most, or several in a `container`."""
 
     single: DocumentSchema
     container: DocumentSchema | None = None
     formats: Formats = JSON_AND_XML
     max_bytes: int = MAX_BODY_BYTES
-    max_container_bytes: int = MAX_CONTAINER_BYTES
 
     @property
     def largest_bytes(self) -> int:
         """The size up to which a body is read at all."""
-        return self.max_bytes if self.container is None else self.max_container_bytes
+        return self.max_bytes if self.container is None else MAX_CONTAINER_BYTES
 
     def too_large(self) -> RequestTooLarge:
         """Return the error for a body that exceeds the size."""

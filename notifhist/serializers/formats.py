@@ -2,20 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
+from typing import Literal
 
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.serializers import as_json, as_xml, from_json, from_xml, negotiation
 from notifhist.serializers.parsed import Parsed
 from notifhist.serializers.stored import StoredDocument, StoredForm
-
-
-class Shape(Enum):
-    """How OpenAPI describes a document in a format: by its members, by its XML elements, or as mere text."""
-
-    MEMBERS = "members"
-    ELEMENTS = "elements"
-    TEXT = "text"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +16,8 @@ class Format:
 
     `media_types`: the default first. `parameters` follow the media type in an answer's Content-Type, such as
     "; charset=utf-8". `render` returns the body in parts; `parse` reads one, see `Parsed`; None: it is only written.
-    `stored_form` is the form in which `render` wants stored documents from the store.
+    `stored_form` is the form in which `render` wants documents from the store. `shape` says how OpenAPI describes one:
+    by its members, by its XML elements, or as mere text.
     """
 
     name: str
@@ -33,7 +26,7 @@ class Format:
     parse: Callable[[bytes, DocumentSchema, DocumentSchema | None], Parsed] | None = None
     stored_form: StoredForm = StoredForm.JSON
     parameters: str = ""
-    shape: Shape = Shape.TEXT
+    shape: Literal["members", "elements", "text"] = "text"
 
 
 class Formats:
@@ -46,9 +39,6 @@ class Formats:
 
     def __iter__(self) -> Iterator[Format]:
         return iter(self._formats)
-
-    def __len__(self) -> int:
-        return len(self._formats)
 
     def __getitem__(self, media_type: str) -> Format:
         return self._by_media_type[media_type]
@@ -66,9 +56,7 @@ class Formats:
         return None if media_type is None else self[media_type]
 
 
-JSON = Format("JSON", ("application/json",), as_json.parts, from_json.parse, shape=Shape.MEMBERS)
-XML = Format(
-    "XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, shape=Shape.ELEMENTS
-)
+JSON = Format("JSON", ("application/json",), as_json.parts, from_json.parse, shape="members")
+XML = Format("XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, shape="elements")
 JSON_AND_XML = Formats(JSON, XML)
 """What most views offer and read, and what errors are written in."""

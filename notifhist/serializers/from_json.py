@@ -1,7 +1,6 @@
 """A JSON body, read strictly: nothing repeated, nothing rounded, nothing that is not JSON.
 
-The standard library's parser is used since faster ones round large integers and drop repeated members
-without a word.
+The standard library parses it: faster parsers round large integers and drop repeated members silently (ADR 4).
 """
 
 import json
@@ -14,8 +13,8 @@ from notifhist.schemas.document import DocumentSchema
 from notifhist.serializers.parsed import MAX_DEPTH, Parsed, few_wrong_values, list_field, max_depth_of
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|:|[^\s{}\[\],:"]+')
-_LONGEST_EXACT = 20  # characters of the longest integer in range; a longer one need not be converted
-_OUT_OF_RANGE = 10**_LONGEST_EXACT
+_MAX_INTEGER_CHARS = 20  # no integer in range is longer; to convert a very long one is slow
+_OUT_OF_RANGE = 10**_MAX_INTEGER_CHARS
 _RECORD_LEVEL = 2  # a container's records stand in a list in a map
 
 
@@ -30,18 +29,16 @@ class _NotJson(Exception):
 def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None = None) -> Parsed:
     """Return the document of a JSON `body`, of the form of `single` or of `container` (see `Parsed`).
 
-    Raises BadRequest for what is no JSON, for repeated members (both named by line and column) and for
-    nesting that is too deep.
+    Raises BadRequest for syntax errors and repeated members, both named by line and column, and for nesting that is
+    too deep.
     """
     document = _parse_text(body)
-    is_container = (
-        container is not None and isinstance(document, dict) and list_field(container)[0] in document
-    )
+    is_container = container is not None and isinstance(document, dict) and list_field(container)[0] in document
     return Parsed(document, is_container, few_wrong_values(document, max_depth_of(single, is_container)))
 
 
 def parse_value(body: bytes, max_depth: int) -> tuple[Any, dict[str, str]]:
-    """Return the value that `body` writes, and messages by path of its wrong values; raises as `parse`."""
+    """Return the value of `body`, and messages by path of its wrong values. Raises the same errors as `parse`."""
     value = _parse_text(body)
     return value, few_wrong_values(value, max_depth)
 
@@ -52,9 +49,7 @@ def _parse_text(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise BadRequest("The body is not UTF-8.", f"Byte {error.start}: {error.reason}.") from None
     try:
-        value = json.loads(
-            text, object_pairs_hook=_unique, parse_int=_integer, parse_constant=_refuse_constant
-        )
+        value = json.loads(text, object_pairs_hook=_unique, parse_int=_integer, parse_constant=_refuse_constant)
     except RecursionError:
         raise BadRequest("The body is nested too deeply.", f"More than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:
@@ -100,7 +95,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    return int(text) if len(text) <= _LONGEST_EXACT else _OUT_OF_RANGE
+    return int(text) if len(text) <= _MAX_INTEGER_CHARS else _OUT_OF_RANGE
 
 
 def _refuse_constant(name: str) -> NoReturn:

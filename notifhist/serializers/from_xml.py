@@ -1,4 +1,4 @@
-"""An XML body as a document: the way back of `as_xml`, for what XML can say (docs/contract.md, "Formats")."""
+"""An XML body as a document: the inverse of `as_xml`, as far as XML has types (docs/contract.md, "Formats")."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 from notifhist.errors import BadRequest, Malformed
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import (
-    MOST_PROBLEMS_NAMED,
+    MAX_PROBLEMS_NAMED,
     FreeMap,
     Instant,
     JsonBoolean,
@@ -18,29 +18,23 @@ from notifhist.schemas.fields import (
     parse_integer,
     place_in_xml,
 )
-from notifhist.serializers.parsed import (
-    Parsed,
-    Path,
-    few_wrong_values,
-    list_field,
-    max_depth_of,
-    path_text,
-)
+from notifhist.serializers.parsed import Parsed, Path, few_wrong_values, list_field, max_depth_of, path_text
 
 MAX_ELEMENT_DEPTH = 150
-"""Enough for any document of the greatest depth; less than what Python's stack allows."""
+"""Enough for any document of MAX_DEPTH; fewer than Python's stack allows."""
 
+_Named = dict[str, fields.Field[Any]]
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _CLEARER = {"xmlParseEntityRef: no name": "An ampersand stands alone, write &amp;"}
-"""Words for what the parser says in its own."""
-_LONGEST_INTEGER = 100  # characters; far out of any range, and cheap to convert
+"""Clearer words for messages of the parser."""
+_MAX_INTEGER_CHARS = 100  # far beyond any range, and cheap to convert
 
 
 def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None = None) -> Parsed:
     """Return the document of an XML `body`, of the form of `single` or of `container` (see `Parsed`).
 
-    No DOCTYPE, no entities but XML's own five, nothing fetched. Raises BadRequest for what is not
-    well-formed (named by line and column), has another root or is nested too deeply.
+    DOCTYPEs and entities other than XML's own five are refused, and nothing is fetched. Raises BadRequest for a body
+    that is not well-formed (named by line and column), has another root or is nested too deeply.
     """
     root = _parse_tree(body)
     schemas = {schema.root: schema for schema in (single, container) if schema is not None}
@@ -66,12 +60,7 @@ def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
 
 def _parse_tree(body: bytes) -> etree._Element:
     parser = etree.XMLParser(
-        resolve_entities=False,
-        load_dtd=False,
-        no_network=True,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
+        resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
     )
     try:
         root = etree.fromstring(body, parser)
@@ -90,11 +79,11 @@ def _parse_tree(body: bytes) -> etree._Element:
 
 
 class _Refusal:
-    """A parser's target that refuses a DOCTYPE, before any entity of it is expanded."""
+    """A parser target that refuses a DOCTYPE before any of its entities is expanded."""
 
     @staticmethod
     def doctype(*about: str | None) -> None:
-        """Refuse it."""
+        """Raise BadRequest; the parser calls it for a DOCTYPE."""
         raise BadRequest("The body has a DOCTYPE.", "Send XML without one.")
 
     def close(self) -> None:
@@ -102,8 +91,8 @@ class _Refusal:
 
 
 def _refuse_doctype(body: bytes) -> None:
-    """Raise BadRequest if `body`, which is not well-formed or too much for the parser, has a DOCTYPE."""
-    target: Any = _Refusal()  # lxml's stubs ask for methods that lxml does not
+    """Raise BadRequest if `body`, which the parser has refused, has a DOCTYPE."""
+    target: Any = _Refusal()  # lxml's stubs require methods that lxml itself does not
     parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, target=target)
     with suppress(etree.XMLSyntaxError):
         etree.fromstring(body, parser)
@@ -120,7 +109,7 @@ class _Reader:
         self.problems: dict[str, str] = {}
 
     def _note(self, path: Path, problem: str) -> None:
-        if len(self.problems) <= MOST_PROBLEMS_NAMED:
+        if len(self.problems) <= MAX_PROBLEMS_NAMED:
             self.problems[path_text(path) or "the root element"] = problem
 
     def document(self, element: etree._Element, schema: Schema, path: Path, depth: int = 1) -> Document:
@@ -139,9 +128,7 @@ class _Reader:
                 document[member] = self._unnamed(elements, (path, member), depth)
         return document
 
-    def _attributes(
-        self, element: etree._Element, named: dict[str, fields.Field[Any]], path: Path
-    ) -> Document:
+    def _attributes(self, element: etree._Element, named: _Named, path: Path) -> Document:
         document: Document = {}
         for key, text in element.attrib.items():
             name = str(key)
@@ -225,15 +212,15 @@ def _is_empty(element: etree._Element) -> bool:
 
 
 def _scalar(text: str, field: fields.Field[Any]) -> Any:
-    """Return what `text` says in the type of `field`; the text itself where it says nothing of that type.
+    """Return `text` as a value of the type of `field`; the text itself where it is none.
 
-    An empty element is null, where it is no string.
+    An empty element is null where the field is no string.
     """
     if not text and isinstance(field, JsonBoolean | JsonInteger | Instant):
         return None
     if isinstance(field, JsonBoolean):
         return _BOOLEANS.get(text.strip(), text)
-    if isinstance(field, JsonInteger) and len(text) <= _LONGEST_INTEGER:
+    if isinstance(field, JsonInteger) and len(text) <= _MAX_INTEGER_CHARS:
         try:
             return parse_integer(text.strip())
         except ValueError:

@@ -1,4 +1,4 @@
-"""Which of the formats on offer a client wants: RFC 9110, section 12.5.1, as a pure function."""
+"""Content negotiation (RFC 9110, 12.5.1): which of the media types on offer a client prefers; pure functions."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,9 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PART = re.compile(rf"(?:[^,\"]|{_QUOTED})+")
 _RANGE = re.compile(rf"({_WORD})(?:/({_WORD}))?")
 _PARAMETER = re.compile(rf"[ \t]*;[ \t]*(?:({_WORD})=({_WORD}|{_QUOTED}))?")
-# `.2` is no qvalue of the RFC, but what Java's URLConnection sends by default.
+# The RFC has no qvalue `.2`, but Java's URLConnection sends it by default.
 _QUALITY = re.compile(r"(?=[\d.]*\d)[01]?(\.\d*)?")
-
-
-# Clients send the same few headers again and again; none of those is as long as this.
-_LONGEST_KEPT = 1000
+_MAX_CACHED_CHARS = 1000  # clients send the same few headers, all shorter; others must not fill the cache
 
 
 @dataclass(frozen=True)
@@ -32,13 +29,13 @@ class _MediaRange:
 
 
 def choose(accept: str | None, offers: Sequence[str]) -> str | None:
-    """Return the media type of `offers` that `accept` wants most; None if it accepts none of them.
+    """Return the media type of `offers` that `accept` prefers; None if it accepts none of them.
 
     The best quality wins, then the offer that is named more specifically, then the one offered first.
-    Malformed parts count as absent; an absent or empty header, or one without any sound part, accepts all.
+    Malformed parts count as absent; an absent or empty header, or one without any valid part, accepts all.
     """
     accept = accept or ""
-    decide = _choose if len(accept) > _LONGEST_KEPT else _choose_once
+    decide = _choose if len(accept) > _MAX_CACHED_CHARS else _choose_once
     return decide(accept, tuple(offers))
 
 
@@ -102,5 +99,5 @@ def _parse_range(part: str) -> _MediaRange | None:
             quality = float(parameter[2])
         elif parameter[1]:
             has_parameters = True
-    # A range with parameters is of another variant than ours; it counts where the plain one is not named.
+    # A range with parameters means another variant than ours; it counts only where the plain one is not named.
     return _MediaRange(main, sub, (main != "*") + (sub != "*"), not has_parameters, quality)

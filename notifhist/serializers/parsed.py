@@ -1,4 +1,4 @@
-"""What a parser makes of a body, and what it may not hold in either format."""
+"""The result of parsing a body, and the checks of values that no format may hold."""
 
 import dataclasses
 import json
@@ -13,22 +13,23 @@ from marshmallow import fields
 
 from notifhist.errors import BadRequest
 from notifhist.schemas.document import DocumentSchema, member_fields
-from notifhist.schemas.fields import MOST_PROBLEMS_NAMED, NUMBER_RANGE
+from notifhist.schemas.fields import MAX_PROBLEMS_NAMED, NUMBER_RANGE
 
 _CONTAINER_LEVELS = 2
 MAX_DEPTH = 64
 """How deeply maps and lists may be nested (docs/contract.md, "Recording")."""
 
 Path = tuple["Path", str | int] | tuple[()]
-"""Where a member stands: its parent's path and its name or index."""
+"""The place of a member: its parent's path, and its name or index."""
 
 _PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """A parsed body: its document (any JSON value), whether it is the container of several documents,
-    and the wrong members that only the parser can see: messages by path.
+    """A parsed body: its document (any JSON value), and whether that is a container of several documents.
+
+    `problems` are the wrong members that only the parser can see: messages by path.
     """
 
     document: Any
@@ -56,9 +57,7 @@ def path_text(path: Path) -> str:
     return "".join(reversed(parts)).removeprefix(".")
 
 
-def wrong_values(
-    value: Any, path: Path = (), depth: int = 1, max_depth: int = MAX_DEPTH
-) -> Iterator[tuple[str, str]]:
+def wrong_values(value: Any, path: Path = (), depth: int = 1, max_depth: int = MAX_DEPTH) -> Iterator[tuple[str, str]]:
     """Yield path and message of each value that no member may have: a number out of range, a lone surrogate.
 
     Raises BadRequest where the nesting is deeper than `max_depth`.
@@ -73,25 +72,25 @@ def wrong_values(
     for key, member in members:
         if type(key) is str and not key.isascii() and _has_lone_surrogate(key):
             yield path_text((path, key)), "The name has a lone surrogate."
-        if type(member) is not str or not member.isascii():  # most are, and to look closer takes its time
+        if type(member) is not str or not member.isascii():  # most members are ASCII, and need no look inside
             yield from wrong_values(member, (path, key), depth + 1, max_depth)
 
 
 def few_wrong_values(value: Any, max_depth: int) -> dict[str, str]:
-    """Return messages by path of the first wrong values, as many as an error names and one more."""
-    return dict(islice(wrong_values(value, max_depth=max_depth), MOST_PROBLEMS_NAMED + 1))
+    """Return messages by path of the first wrong values, one more than an error names."""
+    return dict(islice(wrong_values(value, max_depth=max_depth), MAX_PROBLEMS_NAMED + 1))
 
 
 def max_depth_of(schema: DocumentSchema, is_container: bool) -> int:
-    """Return how deeply a body may be nested: its documents MAX_DEPTH, so a container of them two levels more.
+    """Return how deeply a body may be nested: a document MAX_DEPTH, a container of documents two levels more.
 
-    Less, if the document stands within another one: that may have no more than MAX_DEPTH either.
+    A document that becomes part of another one has fewer levels: that may have no more than MAX_DEPTH either.
     """
     return MAX_DEPTH + _CONTAINER_LEVELS if is_container else MAX_DEPTH - schema.levels_above
 
 
 def _wrong_scalar(value: Any) -> str | None:
-    """Return what is wrong with a scalar, if anything is."""
+    """Return the problem of a scalar, if it has one."""
     match value:
         case str():
             return "Has a lone surrogate." if _has_lone_surrogate(value) else None

@@ -1,4 +1,4 @@
-"""Documents as the store holds them: text that need not be read and written again on its way to the wire."""
+"""Documents as the store holds them: text that reaches the wire without being parsed and rendered again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import orjson
 from notifhist.schemas.document import Document
 
 HERE = "\0"
-"""Marks the place of a stored text within another: neither JSON nor XML may contain this character."""
+"""The place of a stored text within another text: neither JSON nor XML may contain this character."""
 
 
 class StoredForm(Enum):
-    """A form in which the store keeps documents; every document is there at least as JSON."""
+    """A form in which the store holds documents; every document is there at least as JSON."""
 
     JSON = "json"
     XML = "xml"
@@ -32,7 +32,7 @@ class StoredDocument:
 class StoredPage:
     """Several documents: JSON texts with commas between them, or XML elements one after the other.
 
-    In pieces of some documents each, so that no text is long.
+    Each piece holds some of them, so that no text is long.
     """
 
     form: StoredForm
@@ -46,7 +46,7 @@ def documents_of(page: StoredPage) -> list[Document]:
 
 
 def encoded(text: str | bytes) -> bytes:
-    """Return a text as UTF-8; some database drivers return it as bytes already."""
+    """Return a text as UTF-8 bytes; some database drivers return bytes already."""
     return text.encode() if isinstance(text, str) else text
 
 

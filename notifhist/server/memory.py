@@ -7,10 +7,7 @@ OWN_MAPPING_FROM_BYTES = 8 * 2**20
 """A buffer from this size on is a mapping of its own, and is given back to the kernel as soon as it is freed."""
 KEPT_BYTES = 16 * 2**20
 """What each thread keeps at most, behind the last buffer in use, when smaller ones are freed."""
-_MALLOPT = {
-    "MALLOC_TRIM_THRESHOLD_": (-1, KEPT_BYTES),
-    "MALLOC_MMAP_THRESHOLD_": (-3, OWN_MAPPING_FROM_BYTES),
-}
+_MALLOPT = {"MALLOC_TRIM_THRESHOLD_": (-1, KEPT_BYTES), "MALLOC_MMAP_THRESHOLD_": (-3, OWN_MAPPING_FROM_BYTES)}
 """The parameters of mallopt(3), by the variables of the environment that set them."""
 
 

@@ -25,22 +25,14 @@ class UnknownTransferCoding(ApiError):
 
 
 _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
-    (
-        http_errors.LimitRequestLine,
-        414,
-        f"The request line is too long: {REQUEST_LINE_BYTES} bytes are taken.",
-    ),
+    (http_errors.LimitRequestLine, 414, f"The request line is too long: {REQUEST_LINE_BYTES} bytes are taken."),
     (http_errors.ExpectationFailed, 417, "No expectation but 100-continue can be met."),
     (http_errors.LimitRequestHeaders, 431, "The header is too large: 100 fields of 8190 bytes are taken."),
     (http_errors.ParseException, 400, "The request is not valid HTTP/1.1."),
     (SSLError, 400, "The connection is not valid TLS."),
 )
 # gunicorn derives these from ParseException too, but the app or the operator is at fault.
-_OURS = (
-    http_errors.InvalidResponseHeader,
-    http_errors.InvalidResponseHeaderName,
-    http_errors.ConfigurationProblem,
-)
+_OURS = (http_errors.InvalidResponseHeader, http_errors.InvalidResponseHeaderName, http_errors.ConfigurationProblem)
 
 
 def refuse(sock: Any, request: Incoming | None, exc: BaseException, log: Any) -> None:

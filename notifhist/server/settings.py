@@ -61,8 +61,8 @@ def serve(create_app: Callable[[], Flask], bind: str, workers: int, threads: int
 
     def load() -> WSGIApplication:
         app = create_app()
-        on_sqlite = app.extensions["notifhist"].settings.database_url.startswith("sqlite:")
-        return throttle_reads(app) if on_sqlite and threads > THREADS else app
+        queues_at_gil = threads > THREADS and app.extensions["notifhist"].db.runs_in_process
+        return throttle_reads(app) if queues_at_gil else app
 
     Server(load, options(workers, threads) | {"bind": bind}).run()
 

@@ -1,13 +1,8 @@
-"""The tables. Bound to no database: each query is executed on the one that it is given."""
+"""The tables, but for those of counts (`store.counted.table`). A model is bound to no database: each query is
+executed on the one that it is given.
+"""
 
-from peewee import (
-    BigIntegerField,
-    CompositeKey,
-    IntegerField,
-    Model,
-    SmallIntegerField,
-    TextField,
-)
+from peewee import BigIntegerField, CompositeKey, IntegerField, Model, SmallIntegerField, TextField
 
 
 class TenantRow(Model):
@@ -82,29 +77,6 @@ class NotificationRunRow(Model):
     class Meta:
         table_name = "notification_run"
         primary_key = CompositeKey("tenant_id", "id")
-
-
-class RunCountRow(Model):
-    """How many runs of a tenant are in each part of a bucket of time, by none, one or two filters' values.
-
-    See `store.counted.counts`.
-    """
-
-    tenant_id = BigIntegerField()
-    shift = IntegerField()
-    bucket = BigIntegerField()
-    first_filter = BigIntegerField()
-    second_filter = BigIntegerField()
-    part_0, part_1, part_2, part_3, part_4, part_5, part_6, part_7 = (BigIntegerField() for _ in range(8))
-    part_8, part_9, part_10, part_11, part_12, part_13, part_14, part_15 = (
-        BigIntegerField() for _ in range(8)
-    )
-    split_mask = IntegerField(default=0)
-    """A bit for each part that has rows of its own; in the row without filters."""
-
-    class Meta:
-        table_name = "notification_run_count"
-        primary_key = CompositeKey("tenant_id", "shift", "bucket", "first_filter", "second_filter")
 
 
 class ApiKeyRow(Model):

@@ -112,12 +112,7 @@ class Recorded:
 
 
 def record(
-    db: Database,
-    drafts: Sequence[Draft],
-    now_ticks: int,
-    oldest_ms: int | None = None,
-    *,
-    skip_conflicts: bool = False,
+    db: Database, drafts: Sequence[Draft], now_ticks: int, oldest_ms: int | None = None, *, skip_conflicts: bool = False
 ) -> Recorded:
     """Store all drafts durably, or none; one that is there with the same content stays as it is.
 

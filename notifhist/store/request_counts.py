@@ -61,9 +61,7 @@ class RedisCounter:
 
     def __init__(self, url: str) -> None:
         """Connect at the first hit. Raises ConfigurationError without the driver, ValueError for a bad URL."""
-        self._storage = RedisStorage(
-            url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
-        )
+        self._storage = RedisStorage(url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
         self.clock = Clock()
         base = self._storage.base_exceptions
         self.errors = base if isinstance(base, tuple) else (base,)

@@ -3,14 +3,7 @@
 from notifhist.errors import RunConflict
 from notifhist.schemas.document import Document, dump
 from notifhist.schemas.resources import RUNS
-from notifhist.schemas.runs import (
-    FAILED_REASONS,
-    IGNORED_REASONS,
-    MEDIUMS,
-    NOTIFICATION_TYPES,
-    RUN,
-    STATUSES,
-)
+from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, RUN, STATUSES
 from notifhist.serializers import as_json
 from notifhist.store.counted.records import CountedRecorder, Record
 from notifhist.store.counted.table import CountedRow, CountedTable, Filter

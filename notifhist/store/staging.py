@@ -41,9 +41,7 @@ class Staging:
         """
         start = self._next
         self._next += len(lines)
-        values = [
-            (n, line, _identity(draft), pickle.dumps(draft)) for n, (line, draft) in enumerate(lines, start)
-        ]
+        values = [(n, line, _identity(draft), pickle.dumps(draft)) for n, (line, draft) in enumerate(lines, start)]
         self._db.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", values)
         contradicting = []
         for n, line, earlier in self._db.execute(_REPEATED, (start,)).fetchall():

@@ -84,9 +84,7 @@ def destination_of(path: Path) -> Destination | None:
     text = path.absolute().as_posix()
     for pattern, resource in _path_patterns():
         if matched := pattern.search(text):
-            ids = {
-                name: unquote(part, errors="surrogateescape") for name, part in matched.groupdict().items()
-            }
+            ids = {name: unquote(part, errors="surrogateescape") for name, part in matched.groupdict().items()}
             return Destination(resource, resource.owner(**ids))
     return None
 
@@ -110,9 +108,7 @@ def read_records(path: Path, destination: Destination | None) -> Iterator[Record
     elif _DISCOVERY_PATH.search(path.absolute().as_posix()):
         yield BadRecord(1, "This list of checks follows from their items; load those.")
     else:
-        yield BadRecord(
-            1, "Where does it belong? Give --tenant, and for items --entity, --alarm and --check."
-        )
+        yield BadRecord(1, "Where does it belong? Give --tenant, and for items --entity, --alarm and --check.")
 
 
 def read_chunks(path: Path) -> Iterator[Chunk]:
@@ -195,9 +191,7 @@ def _record(line: int, destination: Destination, document: Document) -> Record:
         if resource is not ITEMS:
             raise BadRequest(f"The {resource.name} has no id.", "Loaded again, it would be there twice.")
         if "timestamp" not in document:
-            raise BadRequest(
-                "The item has neither id nor timestamp.", "Loaded again, it would be there twice."
-            )
+            raise BadRequest("The item has neither id nor timestamp.", "Loaded again, it would be there twice.")
         content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         document = {"id": id_of(derived_key(document["timestamp"], content)), **document}
     return Record(line, resource, owner, document)

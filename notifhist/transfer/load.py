@@ -13,14 +13,7 @@ from notifhist.store.database import Database
 from notifhist.store.recording import Draft, Recorder, record
 from notifhist.store.staging import BATCH_RECORDS, Line, Staging
 from notifhist.transfer.drafts import Prepared, prepare
-from notifhist.transfer.files import (
-    SUFFIXES,
-    BadRecord,
-    Destination,
-    Record,
-    destination_of,
-    read_records,
-)
+from notifhist.transfer.files import SUFFIXES, BadRecord, Destination, Record, destination_of, read_records
 from notifhist.transfer.workers import Workers, is_large
 
 _CHECKED_TOGETHER = 100
@@ -54,11 +47,7 @@ def find_sources(paths: Sequence[Path], destination: Destination | None) -> Iter
             continue
         for inner in sorted(path.rglob("*")):
             found = destination or destination_of(inner)
-            if (
-                inner.is_file()
-                and inner.suffix in SUFFIXES
-                and (found or inner.suffix not in (".json", ".xml"))
-            ):
+            if inner.is_file() and inner.suffix in SUFFIXES and (found or inner.suffix not in (".json", ".xml")):
                 yield Source(inner, found)
 
 

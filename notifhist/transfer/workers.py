@@ -43,9 +43,7 @@ class Workers:
             while pending:
                 yield pending.popleft().result()
         except BrokenProcessPool:
-            raise ChildProcessError(
-                "A process that checked the file has been killed: out of memory?"
-            ) from None
+            raise ChildProcessError("A process that checked the file has been killed: out of memory?") from None
 
     def close(self) -> None:
         """End the processes once each has finished its chunk."""

@@ -1,4 +1,4 @@
-"""The APIs of the service side by side: what their views have in common, and in what they differ."""
+"""The APIs of the service side by side: what the views of each have in common, and in what the APIs differ."""
 
 from collections.abc import Iterable
 from operator import attrgetter
@@ -6,23 +6,19 @@ from operator import attrgetter
 from notifhist import errors
 from notifhist.schemas.error import FAULT, PROBLEM, RUN_ERROR
 from notifhist.serializers import as_json
-from notifhist.serializers.formats import Format, Formats, Shape
+from notifhist.serializers.formats import Format, Formats
 from notifhist.web.declarations import Access, Api, ErrorForm, KeyHeader
 
 X_AUTH_TOKEN = KeyHeader(
-    name="X-Auth-Token",
-    environ_name="HTTP_X_AUTH_TOKEN",
-    usage="X-Auth-Token",
+    *("X-Auth-Token", "HTTP_X_AUTH_TOKEN", "X-Auth-Token"),
     security_scheme={"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
 )
 BEARER = KeyHeader(
-    name="Bearer",
-    environ_name="HTTP_AUTHORIZATION",
-    usage="Authorization: Bearer …",
+    *("Bearer", "HTTP_AUTHORIZATION", "Authorization: Bearer …"),
     security_scheme={"type": "http", "scheme": "bearer"},
     auth_scheme="bearer",
 )
-PROBLEM_JSON = Format("problem", ("application/problem+json",), as_json.parts, shape=Shape.MEMBERS)
+PROBLEM_JSON = Format("problem", ("application/problem+json",), as_json.parts, shape="members")
 KEYED_ERRORS = (
     *(errors.BadRequest, errors.Forbidden, errors.NotAcceptable),
     *(errors.RateLimitReached, errors.InternalError, errors.Unavailable),
@@ -37,13 +33,7 @@ HISTORY = Api(
     root="",
     error_form=ErrorForm(FAULT),
     errors=(*KEYED_ERRORS, errors.Unauthorized),
-    access=Access(
-        headers=(X_AUTH_TOKEN, BEARER),
-        refusal=errors.Unauthorized,
-        rate_limit="history",
-        account=attrgetter("tenant"),
-        shows_usage=True,
-    ),
+    access=Access((X_AUTH_TOKEN, BEARER), errors.Unauthorized, "history", attrgetter("tenant"), shows_usage=True),
 )
 RUNS = Api(
     name="runs",
@@ -52,22 +42,10 @@ RUNS = Api(
     root="/api",
     error_form=ErrorForm(RUN_ERROR),
     errors=KEYED_ERRORS,
-    access=Access(
-        headers=(BEARER, X_AUTH_TOKEN),
-        refusal=errors.Forbidden,
-        rate_limit="runs",
-        account=attrgetter("id"),
-    ),
+    access=Access((BEARER, X_AUTH_TOKEN), errors.Forbidden, "runs", attrgetter("id")),
     special_error_forms={errors.RateLimitReached: ErrorForm(PROBLEM, Formats(PROBLEM_JSON))},
 )
-OPERATIONS = Api(
-    name="operations",
-    tag="Operations",
-    prefixes={"": ""},
-    root=None,
-    error_form=ErrorForm(FAULT),
-    errors=(errors.InternalError,),
-)
+OPERATIONS = Api("operations", "Operations", {"": ""}, None, ErrorForm(FAULT), (errors.InternalError,))
 APIS = (HISTORY, RUNS, OPERATIONS)
 
 

@@ -76,9 +76,7 @@ def host(request: Request) -> str:
     environ = request.environ
     name: str = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     if not _HOST.fullmatch(name):
-        raise BadRequest(
-            "The Host header does not fit.", "Send the name, and perhaps the port, of the service."
-        )
+        raise BadRequest("The Host header does not fit.", "Send the name, and perhaps the port, of the service.")
     return name.removesuffix(_DEFAULT_PORT.get(request.scheme, ""))
 
 
@@ -87,9 +85,7 @@ def url_here(*more: str, **replaced: str) -> str:
 
     With `replaced` parameters the request's query is kept, with the replaced ones at its end.
     """
-    path = "/".join(
-        [quote(request.root_path + request.path, safe="/"), *(quote(part, safe="") for part in more)]
-    )
+    path = "/".join([quote(request.root_path + request.path, safe="/"), *(quote(part, safe="") for part in more)])
     url = f"{request.scheme}://{host(request)}{path}"
     if not replaced:
         return url

@@ -82,10 +82,6 @@ class Api:
         return self.special_error_forms.get(kind, self.error_form)
 
 
-def _undeclared() -> Response:
-    raise NotImplementedError
-
-
 @dataclass(frozen=True, eq=False)
 class View:
     """What a view declares; as a decorator it adds the function to the views of its API.
@@ -112,7 +108,7 @@ class View:
     body: ExpectedBody | None = None
     errors: tuple[type[ApiError], ...] = ()
     links: tuple[str, ...] = ()
-    function: Callable[..., Response] = _undeclared
+    function: Any = None
 
     def __call__(self, function: Function) -> Function:
         """Declare `function` to be this view."""
@@ -122,4 +118,5 @@ class View:
     @property
     def name(self) -> str:
         """The name of the function, with which operation ids begin."""
-        return self.function.__name__
+        name: str = self.function.__name__
+        return name

@@ -12,7 +12,6 @@ from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HIS
 from notifhist.schemas.item_ids import complete
 from notifhist.schemas.query import HISTORY_QUERY, AlarmPath, CheckPath
 from notifhist.serializers.bodies import ExpectedBody
-from notifhist.serializers.stored import StoredPage
 from notifhist.store.history import reading, recording
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.web.apis import HISTORY
@@ -42,13 +41,7 @@ def list_items(**ids: str) -> Response:
     service = current_service()
     query = history_query(_check(ids), request.args, service.settings, service.clock)
     page = reading.list_items(readable_db(), query, service.oldest_ms(), stored_form())
-    metadata = {
-        "count": page.count,
-        "limit": query.limit,
-        "marker": request.args.get("marker"),
-        "next_marker": page.next_marker,
-        "next_href": page.next_marker and url_here(marker=page.next_marker),
-    }
+    metadata = _metadata(page.count, query.limit, request.args.get("marker"), page.next_marker)
     return respond({"values": page.items, "metadata": metadata}, HISTORY_PAGE)
 
 
@@ -68,7 +61,9 @@ def get_item(uuid: str, **ids: str) -> Response:
 )
 def record_items(**ids: str) -> Response:
     """Record an item, or all items of a container."""
-    return record_body(ITEM_RECORDER, _check(ids), HISTORY_PAGE, _one_page)
+    return record_body(
+        ITEM_RECORDER, _check(ids), HISTORY_PAGE, lambda items, n: {"values": items, "metadata": _metadata(n, n)}
+    )
 
 
 @View(
@@ -82,22 +77,11 @@ def record_items(**ids: str) -> Response:
 def replace_item(uuid: str, **ids: str) -> Response:
     """Create an item or replace it."""
     service, item = current_service(), _item_of(read_body().document, uuid)
-    created = recording.replace_item(
-        service.db, _check(ids), item, service.clock.now_ticks(), service.oldest_ms()
-    )
+    created = recording.replace_item(service.db, _check(ids), item, service.clock.now_ticks(), service.oldest_ms())
     return answer_replaced(item, ITEM, created, "item")
 
 
-@View(
-    HISTORY,
-    "DELETE",
-    _ITEM,
-    "Delete an item",
-    ADMIN,
-    answers={204: ()},
-    errors=(NotFound,),
-    links=("get_item",),
-)
+@View(HISTORY, "DELETE", _ITEM, "Delete an item", ADMIN, answers={204: ()}, errors=(NotFound,), links=("get_item",))
 def delete_item(uuid: str, **ids: str) -> Response:
     """Delete an item."""
     service = current_service()
@@ -139,7 +123,8 @@ def _item_of(item: Document, uuid: str) -> Document:
     return complete(item)
 
 
-def _one_page(items: StoredPage, count: int) -> Document:
-    """Return recorded items as a list would answer them on one page."""
-    metadata = {"count": count, "limit": count, "marker": None, "next_marker": None, "next_href": None}
-    return {"values": items, "metadata": metadata}
+def _metadata(count: int, limit: int, marker: str | None = None, next_marker: str | None = None) -> Document:
+    """Return the metadata of a page; its next page has the URL of this request, from `next_marker` on."""
+    next_href = next_marker and url_here(marker=next_marker)
+    first = {"count": count, "limit": limit, "marker": marker}
+    return {**first, "next_marker": next_marker, "next_href": next_href}

@@ -15,7 +15,7 @@ from notifhist import errors
 from notifhist.errors import ApiError
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import MAX_PATH_ID, JsonInteger, Text, TimeUuid
-from notifhist.serializers.formats import Format, Formats, Shape
+from notifhist.serializers.formats import Format, Formats
 from notifhist.web.declarations import Api, Json, View
 from notifhist.web.openapi_fields import Description
 
@@ -86,11 +86,10 @@ def _operation(description: Description, api: Api, prefix: str, view: View) -> J
         "operationId": view.name + api.prefixes[prefix],
         "summary": view.summary,
         "description": f"{view.description} {role}".strip(),
+        "security": [{header.name: []} for header in (api.access.headers if api.access else ())],
         "parameters": _parameters(description, view),
     }
     kinds = (*api.errors, *view.errors)
-    if api.access:
-        operation["security"] = [{header.name: []} for header in api.access.headers]
     if body := view.body:
         documents = [each for each in (body.single, body.container) if each is not None]
         content = _content(description, body.formats, documents)
@@ -121,9 +120,9 @@ def _content(description: Description, formats: Formats, documents: Sequence[Doc
 
 
 def _any_of(description: Description, written: Format, documents: Sequence[DocumentSchema]) -> Json:
-    if written.shape is Shape.TEXT:
+    if written.shape == "text":
         return {"type": "string"}
-    any_of = [description.document(each, xml=written.shape is Shape.ELEMENTS) for each in documents]
+    any_of = [description.document(each, xml=written.shape == "elements") for each in documents]
     return {"anyOf": any_of} if len(any_of) > 1 else next(iter(any_of), {})
 
 

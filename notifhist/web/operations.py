@@ -4,7 +4,6 @@ from functools import lru_cache
 from importlib.resources import files
 
 import orjson
-from flask import Response
 
 from notifhist.config import ConfigError
 from notifhist.errors import Unavailable
@@ -13,7 +12,7 @@ from notifhist.web.apis import OPERATIONS
 from notifhist.web.context import current_service
 from notifhist.web.declarations import Api, View
 from notifhist.web.openapi import describe
-from notifhist.web.responses import plain
+from notifhist.web.shortcuts import Response
 
 _JSON = "application/json"
 _ANY_JSON = {_JSON: {"type": "object"}}
@@ -24,17 +23,10 @@ _TEXT = {"text/plain": {"type": "string"}}
 @View(OPERATIONS, "GET", "/healthz", "Tell that the process lives", content=_ANY_JSON)
 def healthz() -> Response:
     """Answer that the process lives."""
-    return plain(b'{"status":"ok"}', _JSON)
+    return Response(b'{"status":"ok"}', content_type=_JSON)
 
 
-@View(
-    OPERATIONS,
-    "GET",
-    "/readyz",
-    "Tell whether requests can be served",
-    content=_ANY_JSON,
-    errors=(Unavailable,),
-)
+@View(OPERATIONS, "GET", "/readyz", "Tell whether requests can be served", content=_ANY_JSON, errors=(Unavailable,))
 def readyz() -> Response:
     """Answer that the database can be reached and its tables are up to date. Raises Unavailable."""
     db = current_service().db
@@ -45,31 +37,28 @@ def readyz() -> Response:
         raise Unavailable("The tables are of another version.", str(error)) from None
     if pending:
         raise Unavailable("The tables are not up to date: run `notifhist migrate`.", ", ".join(pending))
-    return plain(b'{"status":"ready"}', _JSON)
+    return Response(b'{"status":"ready"}', content_type=_JSON)
 
 
 @View(OPERATIONS, "GET", "/metrics", "Read the metrics of all workers, as Prometheus text", content=_TEXT)
 def metrics() -> Response:
     """Answer the metrics of all workers as Prometheus text."""
-    return plain(*current_service().metrics.render())
+    text, content_type = current_service().metrics.render()
+    return Response(text, content_type=content_type)
 
 
 @View(OPERATIONS, "GET", "/openapi.json", "Read this description", content=_ANY_JSON)
 def openapi() -> Response:
     """Answer the contract as OpenAPI."""
-    return plain(_openapi(current_service().apis), _JSON)
+    return Response(_openapi(current_service().apis), content_type=_JSON)
 
 
 @View(
-    OPERATIONS,
-    "GET",
-    "/schemas/notification_history.xsd",
-    "Read the XML schema of all documents",
-    content=_XML_SCHEMA,
+    OPERATIONS, "GET", "/schemas/notification_history.xsd", "Read the XML schema of all documents", content=_XML_SCHEMA
 )
 def xsd() -> Response:
     """Answer the XML schema of all documents."""
-    return plain(_xsd(), "application/xml")
+    return Response(_xsd(), content_type="application/xml")
 
 
 @lru_cache(maxsize=8)

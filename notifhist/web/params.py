@@ -1,6 +1,6 @@
 """A query string as the frozen query object that the store answers."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from marshmallow import Schema, ValidationError, fields
 from werkzeug.datastructures import MultiDict
@@ -8,9 +8,10 @@ from werkzeug.datastructures import MultiDict
 from notifhist.clock import Clock
 from notifhist.config import Settings
 from notifhist.errors import BadRequest, InvalidLimit, name_problems
-from notifhist.schemas.query import HISTORY_QUERY, RUNS_QUERY, CheckPath, HistoryQuery, RunsQuery
+from notifhist.schemas.query import HISTORY_QUERY, CheckPath, HistoryQuery, PageQuery
 
 Args = MultiDict[str, str]
+Query = TypeVar("Query", bound=PageQuery)
 
 
 def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock) -> HistoryQuery:
@@ -34,15 +35,18 @@ def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock
     )
 
 
-def runs_query(tenant: str, args: Args) -> RunsQuery:
-    """Return the page of runs that is asked for. Raises BadRequest naming all parameters that do not fit."""
+def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args) -> Query:
+    """Return the page by number that is asked for, of a `schema` whose fields are the attributes of `query_type`.
+
+    Raises BadRequest naming all parameters that do not fit.
+    """
     try:
-        given = RUNS_QUERY.load(_named(args, RUNS_QUERY))
+        given = schema.load(_named(args, schema))
     except ValidationError as error:
         raise BadRequest(details=_details(error)) from None
     descending = given.pop("order_by", "DESC") == "DESC"
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    return RunsQuery(tenant, descending=descending, **given)
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    return query_type(tenant, **values | {"descending": descending})
 
 
 def _named(args: Args, schema: Schema) -> dict[str, Any]:

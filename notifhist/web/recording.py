@@ -20,10 +20,7 @@ from notifhist.web.responses import respond
 
 
 def record_body(
-    recorder: Recorder,
-    owner: Tenant,
-    page_schema: DocumentSchema,
-    page_of: Callable[[StoredPage, int], Document],
+    recorder: Recorder, owner: Tenant, page_schema: DocumentSchema, page_of: Callable[[StoredPage, int], Document]
 ) -> Response:
     """Record the body's documents, all or none, and answer them as they are stored; 200 where none is new.
 
@@ -44,9 +41,7 @@ def record_body(
     return respond(page, page_schema, status, location=url_here())
 
 
-def answer_replaced(
-    document: Document | StoredDocument, schema: DocumentSchema, created: bool, name: str
-) -> Response:
+def answer_replaced(document: Document | StoredDocument, schema: DocumentSchema, created: bool, name: str) -> Response:
     """Answer a document that was put in the place of its URL, and count it as the metric's `name`."""
     current_service().metrics.recorded(name, int(created))
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
@@ -75,9 +70,7 @@ def replace_record(recorder: CountedRecorder, id_text: str) -> Response:
     number = _number(id_text, name)
     if document.get("id", number) != number:
         raise BadRequest("The body does not fit.", f"id: The URL says {number}.")
-    stored, created = recorder.replace(
-        service.db, caller().tenant, {**document, "id": number}, service.clock.now_ms()
-    )
+    stored, created = recorder.replace(service.db, caller().tenant, {**document, "id": number}, service.clock.now_ms())
     return answer_replaced(stored, recorder.resource.document, created, name)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import flask
 from flask import Request, current_app
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import Rule
 
 from notifhist import errors
@@ -37,7 +37,7 @@ def check_request() -> None:
     view = service.views[rule.endpoint] if rule is not None else None
     context.api = api = view.api if view is not None else api_of(request.path, service.apis)
     if api.access is not None:
-        _check_access(request, context, service, api.access, view, ids)
+        _check_access(request, context, view, ids)
     if view is None:
         raise errors.NotFound
     if request.routing_exception is not None:
@@ -63,32 +63,20 @@ def _matched(request: Request) -> tuple[Rule | None, dict[str, Any]]:
     refused = request.routing_exception
     if not isinstance(refused, MethodNotAllowed) or not refused.valid_methods:
         return None, {}
-    adapter = current_app.create_url_adapter(request)
-    if adapter is None:
-        return None, {}
-    try:
-        rule, ids = adapter.match(method=next(iter(refused.valid_methods)), return_rule=True)
-        return rule, dict(ids)
-    except HTTPException:
-        return None, {}
+    routes = current_app.url_map.bind("", path_info=request.path)
+    rule, ids = routes.match(method=next(iter(refused.valid_methods)), return_rule=True)
+    return rule, dict(ids)
 
 
-def _check_access(
-    request: Request,
-    context: Any,
-    service: Service,
-    access: Access,
-    view: View | None,
-    ids: dict[str, Any],
-) -> None:
+def _check_access(request: Request, context: Any, view: View | None, ids: dict[str, Any]) -> None:
     """Raise the ApiError that refuses the caller; takes the tenant out of `ids`, for it is the key's."""
+    service, access = current_service(), context.api.access
     try:
         ensure_connected(service.db)
         context.key = key = _authenticate(request, service, access)
-        if view is not None:
-            # A method that the URL does not know needs no role.
-            _authorize(key, view.role if request.url_rule is not None else None, ids)
-    except (errors.Unauthorized, errors.Forbidden, *ERRORS):
+        if view is not None:  # of another method, perhaps: that needs no role
+            _authorize(key, None if request.url_rule is None else view.role, ids)
+    except (access.refusal, errors.Forbidden, *ERRORS):
         if view is None:
             raise errors.NotFound from None
         raise
@@ -127,8 +115,7 @@ def _count(context: Any, service: Service, access: Access) -> None:
     if usage is not None and usage.exceeded:
         service.metrics.rate_limited(context.api.name)
         raise errors.RateLimitReached(
-            details=f"{usage.limit} requests in {usage.window}.",
-            headers={"Retry-After": str(usage.retry_after)},
+            details=f"{usage.limit} requests in {usage.window}.", headers={"Retry-After": str(usage.retry_after)}
         )
 
 

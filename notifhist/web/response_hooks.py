@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import flask
 from flask import Flask, Response
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from notifhist import errors
 from notifhist.auth import ApiKey
@@ -15,12 +15,14 @@ from notifhist.logs import log_request
 from notifhist.store.database import ERRORS, discard_connection, exceeded_limits, is_unreachable
 from notifhist.store.replicas import Replica, note_write
 from notifhist.web.context import current_service
-from notifhist.web.declarations import View
 from notifhist.web.rate_limits import Usage
 from notifhist.web.responses import error_response
 from notifhist.web.shortcuts import unwrap
 
 logger = logging.getLogger("notifhist")
+
+_KINDS = {400: errors.BadRequest, 404: errors.NotFound, 413: errors.RequestTooLarge}
+"""The errors for what Flask refuses by itself, by status."""
 
 
 def register(app: Flask) -> None:
@@ -80,19 +82,13 @@ def complete(response: Response) -> Response:
 
 def _answer_http_exception(error: HTTPException) -> Response:
     """Flask's own refusals, in the words of the API."""
-    match error.code:
-        case HTTPStatus.BAD_REQUEST:
-            return error_response(errors.BadRequest())
-        case HTTPStatus.NOT_FOUND:
-            return error_response(errors.NotFound())
-        case HTTPStatus.METHOD_NOT_ALLOWED if isinstance(error, MethodNotAllowed):
-            allow = ", ".join(sorted(error.valid_methods or ()))
-            return error_response(errors.MethodNotAllowed(headers={"Allow": allow}))
-        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            view: View | None = flask.g.get("view")
-            body = None if view is None else view.body
-            return error_response(errors.RequestTooLarge() if body is None else body.too_large())
-    return _answer_unexpected(error)
+    if isinstance(error, MethodNotAllowed):
+        allow = ", ".join(sorted(error.valid_methods or ()))
+        return error_response(errors.MethodNotAllowed(headers={"Allow": allow}))
+    if isinstance(error, RequestEntityTooLarge) and flask.g.view.body is not None:
+        return error_response(flask.g.view.body.too_large())
+    kind = _KINDS.get(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    return error_response(kind()) if kind is not None else _answer_unexpected(error)
 
 
 def _answer_database_error(error: Exception) -> Response:
@@ -103,15 +99,11 @@ def _answer_database_error(error: Exception) -> Response:
     else:
         discard_connection(current_service().db)
     if exceeded_limits(error):
-        logger.warning(
-            "the database was asked for too much: %s", error, extra={"request_id": flask.g.request_id}
-        )
+        logger.warning("the database was asked for too much: %s", error, extra={"request_id": flask.g.request_id})
         return error_response(errors.QueryTooExpensive(is_read=flask.request.method in ("GET", "HEAD")))
     if not is_unreachable(error):
         return _answer_unexpected(error)
-    logger.error(
-        "the database failed: %s", hide_password(str(error)), extra={"request_id": flask.g.request_id}
-    )
+    logger.error("the database failed: %s", hide_password(str(error)), extra={"request_id": flask.g.request_id})
     return error_response(errors.Unavailable())
 
 

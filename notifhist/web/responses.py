@@ -70,11 +70,6 @@ def no_content() -> Response:
     return response
 
 
-def plain(body: bytes, content_type: str) -> Response:
-    """Return a document that is not negotiated."""
-    return Response(body, content_type=content_type)
-
-
 def error_response(error: ApiError) -> Response:
     """Return `error` as the API that the request belongs to writes it, in JSON or XML."""
     context = unwrap(g)

@@ -4,14 +4,14 @@ from flask import Response, request
 
 from notifhist.auth import RUNS_EDIT, RUNS_VIEW
 from notifhist.errors import NotFound, RunConflict
-from notifhist.schemas.query import RUNS_QUERY, Tenant
+from notifhist.schemas.query import RUNS_QUERY, RunsQuery, Tenant
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
 from notifhist.serializers.bodies import ExpectedBody
 from notifhist.store.runs import RUN_RECORDER
 from notifhist.web.apis import RUNS
 from notifhist.web.context import caller
 from notifhist.web.declarations import READ, RECORDED, REPLACED, View
-from notifhist.web.params import runs_query
+from notifhist.web.params import page_query
 from notifhist.web.recording import get_record, list_page, record_body, replace_record
 
 _RUNS = "/run"
@@ -21,7 +21,7 @@ _RUN = f"{_RUNS}/<run_id>"
 @View(RUNS, "GET", _RUNS, "List the runs of the tenant", RUNS_VIEW, (RUNS_PAGE,), query=RUNS_QUERY)
 def list_runs() -> Response:
     """Answer a page of the tenant's runs."""
-    return list_page(RUN_RECORDER, runs_query(caller().tenant, request.args), RUNS_PAGE)
+    return list_page(RUN_RECORDER, page_query(RUNS_QUERY, RunsQuery, caller().tenant, request.args), RUNS_PAGE)
 
 
 @View(RUNS, "GET", _RUN, "Read a run and its objects", RUNS_VIEW, (RUN,), READ, errors=(NotFound,))

@@ -37,9 +37,7 @@ def record(service: Service) -> list[dict[str, Any]]:
 
 def asked(service: Service) -> list[int]:
     """Return the statuses of the client's requests, in their order."""
-    return [
-        line["status"] for line in service.lines() if line.get("method") == "GET" and line["path"] == RUNS
-    ]
+    return [line["status"] for line in service.lines() if line.get("method") == "GET" and line["path"] == RUNS]
 
 
 def test_it_fetches_every_run_once(database_url: str, make_service: MakeService, tmp_path: Path) -> None:

@@ -125,9 +125,7 @@ def fixture_urls() -> list[tuple[str, Path]]:
     return found
 
 
-@pytest.mark.parametrize(
-    "posted", [path for _, path in fixture_urls()], ids=[path.name for _, path in fixture_urls()]
-)
+@pytest.mark.parametrize("posted", [path for _, path in fixture_urls()], ids=[path.name for _, path in fixture_urls()])
 def test_each_fixture_is_recorded_where_its_path_says(client: FlaskClient, posted: Path) -> None:
     url = {path: url for url, path in fixture_urls()}[posted]
     record(client, url, posted.read_bytes(), posted.suffix[1:])
@@ -166,9 +164,7 @@ def test_a_published_run_is_answered_alone_too(client: FlaskClient) -> None:
     assert json.dumps(json.loads(client.get(f"{RUNS}/1").data)) == json.dumps(run)
 
 
-def test_the_runs_in_xml_can_be_posted_for_another_tenant(
-    app: Flask, client: FlaskClient, make_key: MakeKey
-) -> None:
+def test_the_runs_in_xml_can_be_posted_for_another_tenant(app: Flask, client: FlaskClient, make_key: MakeKey) -> None:
     record(client, RUNS, example("runs.json"), "json")
     answered = client.get(ALL_RUNS, headers={"Accept": XML})
     page = read_xml(answered)

@@ -154,9 +154,7 @@ def test_types_bounds_and_places_in_xml_are_described(
         ("untilDate", {"type": "string", "format": "date-time"}),
     ],
 )
-def test_the_values_of_parameters_are_described(
-    description: Description, name: str, expected: dict[str, Any]
-) -> None:
+def test_the_values_of_parameters_are_described(description: Description, name: str, expected: dict[str, Any]) -> None:
     ids = ("list_items", "list_runs")
     parameters = [each for operation_id in ids for each in description.operation(operation_id)["parameters"]]
     parameter = next(each for each in parameters if each["name"] == name)
@@ -305,9 +303,7 @@ def keyed(description: Description) -> list[tuple[str, str, str, Json]]:
 
 
 @in_each_format
-def test_refusals_are_as_described(
-    app: Flask, make_key: MakeKey, description: Description, accept: str
-) -> None:
+def test_refusals_are_as_described(app: Flask, make_key: MakeKey, description: Description, accept: str) -> None:
     nobody, other = app.test_client(), authorized(app, make_key("no:role"))
     for operation_id, method, url, operation in keyed(description):
         without_key = 401 if "401" in operation["responses"] else 403
@@ -353,9 +349,7 @@ def test_a_fault_of_the_service_is_told_as_described(
 
 
 @in_each_format
-def test_a_database_that_is_gone_is_told_as_described(
-    storeless: Flask, description: Description, accept: str
-) -> None:
+def test_a_database_that_is_gone_is_told_as_described(storeless: Flask, description: Description, accept: str) -> None:
     client = storeless.test_client()
     for operation_id, method, url, _ in keyed(description):
         assert_described(client, accept, description, (operation_id, 503, ask(method.upper(), url)))

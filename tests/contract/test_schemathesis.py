@@ -25,7 +25,7 @@ from schemathesis.transport.serialization import serialize_xml_with_schema
 
 from notifhist.schemas import runs
 from notifhist.schemas.fields import NUMBER_RANGE, UUID_EPOCH_TICKS
-from notifhist.schemas.history import uuid_timestamp
+from notifhist.schemas.item_ids import key_of
 from tests.conftest import NOW_MS, TENANT, MakeApp, authorized
 from tests.contract.described import Description, Json
 from tests.http.helpers import CHECK, RUNS, item_at, run_of, xsd
@@ -123,7 +123,7 @@ def make_fit(case: Any) -> None:
             document["id"] = path["uuid"]
         item_id = path.get("uuid", document.get("id"))
         if "timestamp" in document and item_id is not None:
-            document["timestamp"] = uuid_timestamp(item_id)
+            document["timestamp"] = key_of(item_id).timestamp
 
 
 def is_list_of_documents(value: Any) -> bool:

@@ -11,22 +11,14 @@ from lxml import etree
 from marshmallow import Schema
 
 from notifhist.schemas import xsd
-from notifhist.schemas.history import (
-    HISTORY_PAGE,
-    ITEM,
-    AttemptSchema,
-    HistoryItemSchema,
-    NotificationResultSchema,
-)
+from notifhist.schemas.history import HISTORY_PAGE, ITEM, AttemptSchema, HistoryItemSchema, NotificationResultSchema
 from notifhist.schemas.xml_names import GLOBAL_MEMBERS, ROOTS
 from notifhist.serializers import as_xml
 from tests.http.helpers import validated
 
 ID = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
 METADATA = "<metadata><count>0</count><limit>50</limit><marker/><next_marker/><next_href/></metadata>"
-OUR_NAMES = sorted(
-    {*ROOTS, *GLOBAL_MEMBERS, "id", "values", "metadata", "entry", "item", "notification_result"}
-)
+OUR_NAMES = sorted({*ROOTS, *GLOBAL_MEMBERS, "id", "values", "metadata", "entry", "item", "notification_result"})
 """Names that mean something somewhere: of roots, of members on any level, of the mapping itself."""
 
 
@@ -157,10 +149,7 @@ def items_with(name: str, value: Any) -> Iterator[dict[str, Any]]:
         (AttemptSchema, lambda members: {"notification_results": [{"attempts": [{}, members]}]}),
         (Schema, lambda members: {"notification_results": [{"notification_details": members}]}),
         (Schema, lambda members: {"x": [members, {"y": members}], "notification_results": []}),
-        (
-            Schema,
-            lambda members: {"notification_results": [{"x": [[members]], "attempts": [{"y": members}]}]},
-        ),
+        (Schema, lambda members: {"notification_results": [{"x": [[members]], "attempts": [{"y": members}]}]}),
     )
     for schema, place in places:
         named = {field.data_key or each for each, field in schema().fields.items()}
@@ -179,15 +168,10 @@ def test_an_unnamed_member_of_any_name_and_value_renders_to_a_valid_document(val
 
 names = st.sampled_from(OUR_NAMES) | st.text(max_size=4)
 scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 ) | st.text(max_size=4)
 nasty = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
-    max_leaves=8,
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3), max_leaves=8
 )
 
 

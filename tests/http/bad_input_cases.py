@@ -41,7 +41,7 @@ class Case:
 
     @property
     def is_of_runs(self) -> bool:
-        """Whether the error is one of part B."""
+        """Whether the error is one of the runs API."""
         return self.url.startswith("/api/")
 
     @property
@@ -106,13 +106,9 @@ def query_cases() -> Iterator[Case]:
         ("no UTF-8", "%FF"),
         ("of 5000 digits", "9" * 5000),
     ):
-        yield Case(
-            f"limit {name}", f"{CHECK}?limit={text}", _LIMIT, "The limit is invalid.", type="invalidLimit"
-        )
+        yield Case(f"limit {name}", f"{CHECK}?limit={text}", _LIMIT, "The limit is invalid.", type="invalidLimit")
     both = f"from: {_MS}; {_LIMIT}"
-    yield Case(
-        "limit and more", f"{CHECK}?limit=0&from=x", both, "The limit is invalid.", type="invalidLimit"
-    )
+    yield Case("limit and more", f"{CHECK}?limit=0&from=x", both, "The limit is invalid.", type="invalidLimit")
     for query, details in (
         ("from=", f"from: {_MS}"),
         ("from=1.5", f"from: {_MS}"),
@@ -154,17 +150,11 @@ def query_cases() -> Iterator[Case]:
         ("statuses=CREATED,NOPE", f"statuses: 'NOPE' is none of {_STATUSES}"),
         ("statuses=CREATED&statuses=%00", f"statuses: '\\x00' is none of {_STATUSES}"),
         ("mediums=PIGEON", f"mediums: 'PIGEON' is none of {MEDIUMS}"),
-        (
-            "ignoredReasons=x",
-            "ignoredReasons: 'x' is none of SCORECARD_DISABLED, WORKSPACE_DISABLED, NO_RECIPIENTS",
-        ),
+        ("ignoredReasons=x", "ignoredReasons: 'x' is none of SCORECARD_DISABLED, WORKSPACE_DISABLED, NO_RECIPIENTS"),
         ("failedReasons=x", f"failedReasons: 'x' is none of {FAILED}"),
         ("searchQuery=a%00b", "searchQuery: U+0000 is not allowed"),
         ("includeObjects=", f"includeObjects: {_BOOLEAN}"),
-        (
-            "includeObjects=perhaps&mediums=x",
-            f"mediums: 'x' is none of {MEDIUMS}; includeObjects: {_BOOLEAN}",
-        ),
+        ("includeObjects=perhaps&mediums=x", f"mediums: 'x' is none of {MEDIUMS}; includeObjects: {_BOOLEAN}"),
     ):
         yield Case(f"runs?{query[:50]}", f"{RUNS}?{query}", details)
     for url in (CHECK, RUNS):
@@ -231,14 +221,9 @@ def path_cases() -> Iterator[Case]:
     for run_id in ("x", "1.0", "+1", "%D9%A3", "true", "0x1"):
         yield Case(f"run {run_id}", f"{RUNS}/{run_id}", "id: Not a valid integer.", "The URL names no run.")
     yield Case("run of 2^63", f"{RUNS}/{2**63}", f"id: {INT64}.", "The URL names no run.")
-    digits, details = (
-        "9" * 5000,
-        "run_id: Must be 1 to 255 characters, no slash and no control character among them",
-    )
+    digits, details = ("9" * 5000, "run_id: Must be 1 to 255 characters, no slash and no control character among them")
     yield Case("run of 5000 digits", f"{RUNS}/{digits}", details, wrong)
-    yield Case(
-        "run not there", f"{RUNS}/-1", "-1 is none of the tenant's runs.", "No such run.", 404, "NOT_FOUND"
-    )
+    yield Case("run not there", f"{RUNS}/-1", "-1 is none of the tenant's runs.", "No such run.", 404, "NOT_FOUND")
     yield Case(
         "PUT of no UUID",
         f"{CHECK}/x",
@@ -272,15 +257,7 @@ def header_cases() -> Iterator[Case]:
     unacceptable = "Nothing acceptable can be answered; accept application/json or application/xml."
     for accept in ("text/html", "image/*", "application/json;q=0", "*/*;q=0", "application/vnd.x+json"):
         for url, error_type in ((CHECK, "notAcceptable"), (RUNS, "BAD_REQUEST")):
-            yield Case(
-                f"accept {accept} {url[:4]}",
-                url,
-                "",
-                unacceptable,
-                406,
-                error_type,
-                headers={"Accept": accept},
-            )
+            yield Case(f"accept {accept} {url[:4]}", url, "", unacceptable, 406, error_type, headers={"Accept": accept})
     unknown = "Send the body as application/json or application/xml, and say so in Content-Type."
     for content_type in (
         None,

@@ -49,12 +49,7 @@ def json_cases() -> Iterator[Case]:
         ("trailing comma", b'{"state":"OK",}', _NO_JSON, at_line(1)),
         ("apostrophes", b"{'state':1}", _NO_JSON, at_line(1)),
         ("comment", b"{/**/}", _NO_JSON, at_line(1)),
-        (
-            "control in a string",
-            b'{"state":"\n"}',
-            _NO_JSON,
-            "Invalid control character at: line 1, column 11.",
-        ),
+        ("control in a string", b'{"state":"\n"}', _NO_JSON, "Invalid control character at: line 1, column 11."),
         (
             "repeated member",
             b'{\n "state":"",\n  "state":""}',
@@ -68,26 +63,11 @@ def json_cases() -> Iterator[Case]:
             '"\\u0061" again: line 1, column 53.',
         ),
         ("NaN", json_item(',\n"x": NaN'), _NO_JSON, "NaN is no JSON: line 2, column 6."),
-        (
-            "Infinity",
-            json_item(',"x":["Infinity",Infinity]'),
-            _NO_JSON,
-            "Infinity is no JSON: line 1, column 57.",
-        ),
+        ("Infinity", json_item(',"x":["Infinity",Infinity]'), _NO_JSON, "Infinity is no JSON: line 1, column 57."),
         ("-Infinity", b"-Infinity", _NO_JSON, "-Infinity is no JSON: line 1, column 1."),
-        (
-            "UTF-16",
-            json_item().decode().encode("utf-16"),
-            "The body is not UTF-8.",
-            "Byte 0: invalid start byte.",
-        ),
+        ("UTF-16", json_item().decode().encode("utf-16"), "The body is not UTF-8.", "Byte 0: invalid start byte."),
         ("UTF-16 without a mark", json_item().decode().encode("utf-16-le"), _NO_JSON, at_line(1)),
-        (
-            "Latin-1",
-            '{"state":"é"}'.encode("latin-1"),
-            "The body is not UTF-8.",
-            "Byte 10: invalid continuation byte.",
-        ),
+        ("Latin-1", '{"state":"é"}'.encode("latin-1"), "The body is not UTF-8.", "Byte 10: invalid continuation byte."),
         ("zipped", b"\x1f\x8b\x08", "The body is not UTF-8.", "Byte 1: invalid start byte."),
         ("depth 65", json_item(',"x":' + "[" * 64 + "]" * 64), DEEP, LEVELS),
         ("depth 1000", b"[" * 1000 + b"]" * 1000, DEEP, LEVELS),
@@ -99,9 +79,7 @@ def json_cases() -> Iterator[Case]:
             yield post_body(f"JSON run: {name}", RUNS, body, details, message)
     for url in (CHECK, RUNS, ATTEMPTS):
         for root in (b"[]", b"null", b"1", b'"x"', b"true", b"[{}]"):
-            yield post_body(
-                f"root {root.decode()} {url[:4]} {url[-8:]}", url, root, "the body: Must be an object"
-            )
+            yield post_body(f"root {root.decode()} {url[:4]} {url[-8:]}", url, root, "the body: Must be an object")
     for name, more, details in (
         ("1e999", ',"x":[1e999]', "x[0]: Must be a finite number"),
         ("2^64", f',"x":{2**64}', f"x: {_ANY_NUMBER}"),
@@ -111,21 +89,15 @@ def json_cases() -> Iterator[Case]:
         ("lone surrogate in a name", ',"\\udc00":1', '["\\udc00"]: The name has a lone surrogate'),
     ):
         yield post_body(f"JSON: {name}", CHECK, json_item(more), details)
-    yield post_body(
-        "byte order mark", CHECK, b"\xef\xbb\xbf{}", f"state: {REQUIRED}; notification_results: {REQUIRED}"
-    )
-    yield post_body(
-        "everything wrong", CHECK, json.dumps(_WRONG_ITEM).encode(), "; ".join(_WRONG_ITEM_DETAILS)
-    )
+    yield post_body("byte order mark", CHECK, b"\xef\xbb\xbf{}", f"state: {REQUIRED}; notification_results: {REQUIRED}")
+    yield post_body("everything wrong", CHECK, json.dumps(_WRONG_ITEM).encode(), "; ".join(_WRONG_ITEM_DETAILS))
     yield post_body(
         "results null",
         CHECK,
         b'{"state":"","notification_results":null}',
         "notification_results: Field may not be null",
     )
-    yield post_body(
-        "attempt", ATTEMPTS, b'{"message":1,"from":null}', f"message: {TEXT}; from: Field may not be null"
-    )
+    yield post_body("attempt", ATTEMPTS, b'{"message":1,"from":null}', f"message: {TEXT}; from: Field may not be null")
     yield post_body(
         "container",
         CHECK,
@@ -142,14 +114,9 @@ def json_cases() -> Iterator[Case]:
         "values[0].values: Reserved: it makes a body a container",
     )
     yield post_body(
-        "run missing all",
-        RUNS,
-        b"{}",
-        f"medium: {REQUIRED}; notificationType: {REQUIRED}; status: {REQUIRED}",
+        "run missing all", RUNS, b"{}", f"medium: {REQUIRED}; notificationType: {REQUIRED}; status: {REQUIRED}"
     )
-    yield post_body(
-        "run everything wrong", RUNS, json.dumps(_WRONG_RUN).encode(), "; ".join(_WRONG_RUN_DETAILS)
-    )
+    yield post_body("run everything wrong", RUNS, json.dumps(_WRONG_RUN).encode(), "; ".join(_WRONG_RUN_DETAILS))
     yield post_body("runs null", RUNS, b'{"runs":null}', "runs: Field may not be null")
     yield post_body(
         "runs",
@@ -175,9 +142,7 @@ def json_cases() -> Iterator[Case]:
         ("17 MB container", CHECK, b'{"values":[%b]}' % b",".join([json_item(f',"x":"{"a" * MIB}"')] * 17)),
         ("3 MB run", RUNS, b'{"summary":"%b"}' % (b"a" * 3 * MIB)),
     ):
-        yield post_body(
-            name, url, body, "", TOO_LARGE, 413, "BAD_REQUEST" if url == RUNS else "requestTooLargeError"
-        )
+        yield post_body(name, url, body, "", TOO_LARGE, 413, "BAD_REQUEST" if url == RUNS else "requestTooLargeError")
 
 
 _WRONG_ITEM = {
@@ -250,17 +215,9 @@ def conflict_cases() -> Iterator[Case]:
         ("id no UUID", ',"id":"x"', f"id: {FORM}"),
         ("id of version 4", f',"id":"{UUID_4}"', "id: Not a version-1 UUID"),
         ("id before 1970", f',"id":"{BEFORE_1970}"', "id: Its time is before 1970"),
-        (
-            "id and timestamp disagree",
-            f',"id":"{OTHER_ID}","timestamp":5',
-            "timestamp: The id's time is 1320885544875",
-        ),
+        ("id and timestamp disagree", f',"id":"{OTHER_ID}","timestamp":5', "timestamp: The id's time is 1320885544875"),
         ("timestamp negative", ',"timestamp":-1', "timestamp: Must be from 0 to 103072857660684"),
-        (
-            "timestamp too late",
-            ',"timestamp":103072857660685',
-            "timestamp: Must be from 0 to 103072857660684",
-        ),
+        ("timestamp too late", ',"timestamp":103072857660685', "timestamp: Must be from 0 to 103072857660684"),
         ("timestamp 1.0", ',"timestamp":1.0', f"timestamp: {INTEGER}"),
         ("timestamp true", ',"timestamp":true', f"timestamp: {INTEGER}"),
         ("timestamp null", ',"timestamp":null', "timestamp: Field may not be null"),
@@ -285,18 +242,12 @@ def conflict_cases() -> Iterator[Case]:
         )
     for name, url, body, details in (
         ("PUT of another id", ITEM, json_item(f',"id":"{OTHER_ID}"'), f"id: The URL says {ITEM_ID}."),
-        (
-            "PUT of another timestamp",
-            ITEM,
-            json_item(',"timestamp":5'),
-            "timestamp: The id's time is 1320885544875",
-        ),
+        ("PUT of another timestamp", ITEM, json_item(',"timestamp":5'), "timestamp: The id's time is 1320885544875"),
         (
             "PUT of a container",
             ITEM,
             b'{"values":[]}',
-            f"state: {REQUIRED}; notification_results: {REQUIRED}; "
-            "values: Reserved: it makes a body a container",
+            f"state: {REQUIRED}; notification_results: {REQUIRED}; values: Reserved: it makes a body a container",
         ),
         ("PUT of a run's other id", RUN, json.dumps(run_of(id=2)).encode(), f"id: The URL says {RUN_ID}."),
     ):

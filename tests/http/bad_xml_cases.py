@@ -31,9 +31,7 @@ def xml_item(more: str = "", attributes: str = "", before: str = "") -> bytes:
 
 def xml_run(more: str = "", attributes: str = "") -> bytes:
     """Return a run that fits, but for what is put in."""
-    members = (
-        "<medium>EMAIL</medium><notificationType>WEEKLY_REPORT</notificationType><status>CREATED</status>"
-    )
+    members = "<medium>EMAIL</medium><notificationType>WEEKLY_REPORT</notificationType><status>CREATED</status>"
     return f"<notification_run{attributes}>{members}{more}</notification_run>".encode()
 
 
@@ -66,12 +64,7 @@ def xml_cases() -> Iterator[Case]:
         ("reference to a surrogate", xml_item("<x>&#xD800;</x>"), no_xml, at_line(1)),
         ("undeclared prefix", xml_item("<p:x>1</p:x>"), no_xml, at_line(1)),
         ("UTF-8 called UTF-16", xml_item(before=utf16), no_xml, at_line(1)),
-        (
-            "Latin-1 called UTF-8",
-            xml_item("<x>é</x>", before=utf8).decode().encode("latin-1"),
-            no_xml,
-            at_line(1),
-        ),
+        ("Latin-1 called UTF-8", xml_item("<x>é</x>", before=utf8).decode().encode("latin-1"), no_xml, at_line(1)),
         ("unknown encoding", xml_item(before=utf8.replace("utf-8", "klingon")), no_xml, at_line(1)),
         ("depth 65", xml_item("<a>" * 65 + "</a>" * 65), DEEP, LEVELS),
         ("depth 200", xml_item("<a>" * 200 + "</a>" * 200), DEEP, "More than 150 elements."),
@@ -114,12 +107,7 @@ def xml_cases() -> Iterator[Case]:
         ("unknown attribute of a member", xml_item('<x y="1"/>'), UNFIT, "x.y: No such attribute"),
         ("repeated scalar", xml_item("<state>OK</state>"), UNFIT, "state: Given twice"),
         ("repeated by its key", xml_item('<entry key="state">OK</entry>'), UNFIT, "state: Given twice"),
-        (
-            "repeated wrapper",
-            xml_item("<notification_results/>"),
-            UNFIT,
-            "notification_results: Given twice",
-        ),
+        ("repeated wrapper", xml_item("<notification_results/>"), UNFIT, "notification_results: Given twice"),
         ("everything wrong", _WRONG_XML, UNFIT, "; ".join(_WRONG_XML_DETAILS)),
         ("container without values", b"<container/>", UNFIT, f"values: {REQUIRED}"),
         (
@@ -138,13 +126,7 @@ def xml_cases() -> Iterator[Case]:
             root,
             "alarm_notification_history_item is none of container, notification_run.",
         ),
-        (
-            "item for an attempt",
-            ATTEMPTS,
-            xml_item(),
-            root,
-            "alarm_notification_history_item is none of attempts.",
-        ),
+        ("item for an attempt", ATTEMPTS, xml_item(), root, "alarm_notification_history_item is none of attempts."),
         ("id twice", RUNS, xml_run("<id>5</id>", ' id="1"'), UNFIT, "id: Given twice"),
         (
             "words for numbers",
@@ -174,10 +156,7 @@ def xml_cases() -> Iterator[Case]:
     for name, body in (
         ("3 MB item", xml_item(f"<x>{'a' * 3 * MIB}</x>")),
         ("3 MB that is no XML", b"a" * 3 * MIB),
-        (
-            "17 MB container",
-            b"<container><values>%b</values></container>" % (xml_item(f"<x>{'a' * MIB}</x>") * 17),
-        ),
+        ("17 MB container", b"<container><values>%b</values></container>" % (xml_item(f"<x>{'a' * MIB}</x>") * 17)),
     ):
         yield post_body(f"XML: {name}", CHECK, body, "", TOO_LARGE, 413, "requestTooLargeError", XML)
 

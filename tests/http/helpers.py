@@ -87,7 +87,7 @@ def xsd() -> etree.XMLSchema:
 
 
 def assert_fault(response: TestResponse, status: int, fault_type: str) -> dict[str, str]:
-    """Assert that an answer is a fault of part A, in JSON, and return it."""
+    """Assert that an answer is a fault of the history API, in JSON, and return it."""
     assert (response.status_code, response.content_type) == (status, JSON), response.text
     fault: dict[str, str] = json.loads(response.data)
     assert list(fault) == FAULT_MEMBERS
@@ -98,7 +98,7 @@ def assert_fault(response: TestResponse, status: int, fault_type: str) -> dict[s
 
 
 def assert_run_error(response: TestResponse, status: int, error_type: str) -> dict[str, Any]:
-    """Assert that an answer is an error of part B, in JSON, and return it."""
+    """Assert that an answer is an error of the runs API, in JSON, and return it."""
     assert (response.status_code, response.content_type) == (status, JSON), response.text
     error: dict[str, Any] = json.loads(response.data)
     assert list(error) == RUN_ERROR_MEMBERS

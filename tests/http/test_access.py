@@ -23,12 +23,7 @@ INCLUDED = {
     VIEW: {VIEW},
     EDIT: {VIEW, EDIT},
 }
-ROLE_SETS = [(role,) for role in INCLUDED] + [
-    (OBSERVER, EDIT),
-    (CREATOR, VIEW),
-    (VIEW, ADMIN),
-    tuple(INCLUDED),
-]
+ROLE_SETS = [(role,) for role in INCLUDED] + [(OBSERVER, EDIT), (CREATOR, VIEW), (VIEW, ADMIN), tuple(INCLUDED)]
 
 _ALARM = "/entities/<entity_id>/alarms/<alarm_id>/notification_history"
 _CHECK = f"{_ALARM}/<check_id>"
@@ -47,7 +42,7 @@ NEEDED = {
     ("GET", f"{RUNS}/<run_id>"): VIEW,
     ("PUT", f"{RUNS}/<run_id>"): EDIT,
 }
-"""The role that each call needs; part A's also stand under the tenant. HEAD is as GET."""
+"""The role that each call needs. Views of the history API also have URLs under the tenant; HEAD is as GET."""
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/schemas/notification_history.xsd"}
 """What needs no key."""
 
@@ -78,7 +73,7 @@ class Call:
 
     @property
     def is_of_runs(self) -> bool:
-        """Whether it belongs to part B."""
+        """Whether it belongs to the runs API."""
         return self.rule.startswith("/api/")
 
     @property
@@ -101,23 +96,13 @@ class Call:
         return url
 
     def send(
-        self,
-        client: FlaskClient,
-        headers: Mapping[str, str] | None = None,
-        ids: Mapping[str, str] | None = None,
+        self, client: FlaskClient, headers: Mapping[str, str] | None = None, ids: Mapping[str, str] | None = None
     ) -> TestResponse:
         """Send it with a body that fits; to what is there, unless `ids` say otherwise."""
         words = set(self.rule.split("/"))
-        body = next(
-            (BODIES[word] for word in ("attempts", "notification_history", "run") if word in words), None
-        )
+        body = next((BODIES[word] for word in ("attempts", "notification_history", "run") if word in words), None)
         has_body = self.method in ("POST", "PUT", "PATCH")
-        return client.open(
-            self.url(ids or THERE),
-            method=self.method,
-            json=body if has_body else None,
-            headers=headers,
-        )
+        return client.open(self.url(ids or THERE), method=self.method, json=body if has_body else None, headers=headers)
 
 
 def every_call(app: Flask) -> list[Call]:
@@ -126,10 +111,7 @@ def every_call(app: Flask) -> list[Call]:
     for rule in app.url_map.iter_rules():
         methods = rule.methods or set()
         siblings = {
-            method
-            for each in app.url_map.iter_rules()
-            if each.rule == rule.rule
-            for method in each.methods or ()
+            method for each in app.url_map.iter_rules() if each.rule == rule.rule for method in each.methods or ()
         }
         calls += [Call(method, rule.rule) for method in sorted(methods)]
         calls += [Call(method, rule.rule) for method in ("PATCH", "OPTIONS") if method not in siblings]
@@ -179,11 +161,15 @@ def test_the_table_knows_every_call_of_the_app(app: Flask) -> None:
     assert {call.rule for call in calls} >= OPEN
     for rule in app.url_map.iter_rules():
         for method in rule.methods or ():
-            assert rule.rule in OPEN or Call(method, rule.rule).needed, (
-                f"{method} {rule.rule} is not in the table"
-            )
+            assert rule.rule in OPEN or Call(method, rule.rule).needed, f"{method} {rule.rule} is not in the table"
     known = {(call.method, call.rule.removeprefix("/v1.0/<tenant_id>")) for call in calls if call.needed}
     assert known - {(method, rule) for method, rule in known if method == "HEAD"} == set(NEEDED)
+
+
+def test_the_table_says_what_the_views_declare(app: Flask) -> None:
+    apis = app.extensions["notifhist"].apis
+    declared = {(view.method, [*api.prefixes][-1] + view.path): view.role for api in apis for view in api.views}
+    assert declared == NEEDED | {("GET", path): None for path in OPEN}
 
 
 @pytest.mark.parametrize("roles", ROLE_SETS, ids="+".join)
@@ -268,13 +254,7 @@ def test_each_api_reads_its_own_header_and_the_others_only_if_its_own_is_absent(
     stocked: Flask, make_key: MakeKey, url: str
 ) -> None:
     refused = 403 if url == RUNS else 401
-    values = {
-        "absent": None,
-        "empty": "",
-        "garbage": "garbage",
-        "good": make_key(),
-        "expired": make_key(expires=1),
-    }
+    values = {"absent": None, "empty": "", "garbage": "garbage", "good": make_key(), "expired": make_key(expires=1)}
     client = stocked.test_client()
     for token, bearer in product(values, values):
         headers = {} if values[token] is None else {"X-Auth-Token": values[token]}
@@ -285,9 +265,7 @@ def test_each_api_reads_its_own_header_and_the_others_only_if_its_own_is_absent(
         assert (token, bearer, status) == (token, bearer, 200 if decides == "good" else refused)
 
 
-def test_of_two_good_keys_the_apis_own_header_decides_whose_answer_it_is(
-    stocked: Flask, make_key: MakeKey
-) -> None:
+def test_of_two_good_keys_the_apis_own_header_decides_whose_answer_it_is(stocked: Flask, make_key: MakeKey) -> None:
     ours, theirs = make_key(), make_key(tenant="other")
     headers = {"X-Auth-Token": ours, "Authorization": f"Bearer {theirs}"}
     client = stocked.test_client()

@@ -25,29 +25,10 @@ from notifhist.store.database import Database, ensure_connected, migrate, open_d
 from notifhist.store.keys import add_key
 from notifhist.store.request_counts import machine_directory
 from tests.conftest import NOW, TENANT, authorized, every_row
-from tests.http.bad_input_cases import (
-    ATTEMPTS,
-    ITEM_ID,
-    RUN_ID,
-    Case,
-    header_cases,
-    json_item,
-    path_cases,
-    query_cases,
-)
+from tests.http.bad_input_cases import ATTEMPTS, ITEM_ID, RUN_ID, Case, header_cases, json_item, path_cases, query_cases
 from tests.http.bad_json_cases import conflict_cases, json_cases
 from tests.http.bad_xml_cases import xml_cases, xml_item
-from tests.http.helpers import (
-    CHECK,
-    FAULT_MEMBERS,
-    JSON,
-    RUN_ERROR_MEMBERS,
-    RUNS,
-    XML,
-    post,
-    run_of,
-    validated,
-)
+from tests.http.helpers import CHECK, FAULT_MEMBERS, JSON, RUN_ERROR_MEMBERS, RUNS, XML, post, run_of, validated
 
 CASES = [*query_cases(), *path_cases(), *header_cases(), *json_cases(), *xml_cases(), *conflict_cases()]
 FORMATS = (JSON, XML)
@@ -180,9 +161,7 @@ def test_a_container_with_one_bad_document_among_good_ones_stores_nothing(
 
 
 def test_legal_but_unusual_xml_is_taken(served: Served) -> None:
-    plain = (
-        f'<notification_run id="{RUN_ID}"><medium>EMAIL</medium><status>CREATED</status>%s</notification_run>'
-    )
+    plain = f'<notification_run id="{RUN_ID}"><medium>EMAIL</medium><status>CREATED</status>%s</notification_run>'
     plain %= "<notificationType>WEEKLY_REPORT</notificationType>"
     for body in (
         plain.encode(),
@@ -202,9 +181,7 @@ def test_no_entity_and_no_inclusion_fetches_anything(served: Served) -> None:
     for case in CASES:
         if "entity of" in case.name:
             assert secret not in served.ask(case).text
-    include = (
-        '<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="file:///etc/passwd" parse="text"/>'
-    )
+    include = '<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="file:///etc/passwd" parse="text"/>'
     response = served.client.post(CHECK, data=xml_item(include), content_type=XML)
     assert response.status_code == 400
     assert secret not in response.text
@@ -216,36 +193,13 @@ names = st.sampled_from(["id", "timestamp", "state", "notification_results", "va
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(names | st.text(st.characters(), max_size=3), inner, max_size=4)
+        st.lists(inner, max_size=3) | st.dictionaries(names | st.text(st.characters(), max_size=3), inner, max_size=4)
     ),
     max_leaves=8,
 )
 item, results = "alarm_notification_history_item", "<notification_results/>"
-pieces = [
-    f"<{item}>",
-    f"</{item}>",
-    results,
-    "<state>",
-    "</state>",
-    "<container>",
-    "</container>",
-    "<values>",
-]
-pieces += [
-    "<!DOCTYPE x [",
-    "]>",
-    "<![CDATA[",
-    "]]>",
-    "&amp;",
-    "&x;",
-    "&#0;",
-    "<?x",
-    "?>",
-    "<!--",
-    "-->",
-    ' y="1"',
-]
+pieces = [f"<{item}>", f"</{item}>", results, "<state>", "</state>", "<container>", "</container>", "<values>"]
+pieces += ["<!DOCTYPE x [", "]>", "<![CDATA[", "]]>", "&amp;", "&x;", "&#0;", "<?x", "?>", "<!--", "-->", ' y="1"']
 xml_texts = st.lists(st.sampled_from(pieces) | st.text(max_size=3), max_size=8).map("".join)
 parameters = st.sampled_from(
     [
@@ -287,20 +241,14 @@ def assert_no_failure(response: TestResponse) -> None:
 def test_random_bytes_never_fail_the_service(
     random_served: Served, body: bytes, url: str, sent: str, wanted: str
 ) -> None:
-    assert_no_failure(
-        random_served.client.post(url, data=body, content_type=sent, headers={"Accept": wanted})
-    )
+    assert_no_failure(random_served.client.post(url, data=body, content_type=sent, headers={"Accept": wanted}))
 
 
 @few
 @given(value=json_values, url=urls, wanted=media_types)
-def test_random_json_never_fails_the_service(
-    random_served: Served, value: object, url: str, wanted: str
-) -> None:
+def test_random_json_never_fails_the_service(random_served: Served, value: object, url: str, wanted: str) -> None:
     body = json.dumps(value)
-    assert_no_failure(
-        random_served.client.post(url, data=body, content_type=JSON, headers={"Accept": wanted})
-    )
+    assert_no_failure(random_served.client.post(url, data=body, content_type=JSON, headers={"Accept": wanted}))
 
 
 @few

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from notifhist.schemas.fields import MOST_PROBLEMS_NAMED
+from notifhist.schemas.fields import MAX_PROBLEMS_NAMED
 from notifhist.store.database import Database
 from notifhist.store.history import items
 from notifhist.store.models import HistoryItemRow
@@ -48,11 +48,11 @@ def test_ids_of_255_wide_characters_are_kept_and_found(app: Flask, make_key: Mak
     "members", [[1], [{}], [{"notification_results": 1, "state": "OK"}]], ids=["scalar", "empty", "wrong"]
 )
 def test_of_very_many_wrong_records_some_are_named(client: FlaskClient, members: list[Any]) -> None:
-    refused = send(client, "POST", CHECK, {"values": members * (3 * MOST_PROBLEMS_NAMED)})
+    refused = send(client, "POST", CHECK, {"values": members * (3 * MAX_PROBLEMS_NAMED)})
     assert refused.status_code == 400
     named = refused.json["details"].split("; ")
     assert named[0].startswith("values[0]")
-    assert (len(named), named[-1]) == (MOST_PROBLEMS_NAMED + 1, "and more")
+    assert (len(named), named[-1]) == (MAX_PROBLEMS_NAMED + 1, "and more")
 
 
 def test_the_records_of_a_container_may_be_as_deep_as_one_alone(client: FlaskClient) -> None:
@@ -90,18 +90,14 @@ def test_an_item_posted_again_is_answered_as_it_was_recorded(client: FlaskClient
 
 @pytest.mark.parametrize("host", ["my_host:8000", "notifhist", "[::1]:8000", "a.b-c.example"])
 def test_a_host_that_networks_know_stands_in_links(client: FlaskClient, host: str) -> None:
-    posted = client.post(
-        CHECK, data=json.dumps(ITEM), headers={"Host": host, "Content-Type": "application/json"}
-    )
+    posted = client.post(CHECK, data=json.dumps(ITEM), headers={"Host": host, "Content-Type": "application/json"})
     assert posted.status_code == 201
     assert posted.headers["Location"].startswith(f"http://{host}{CHECK}/")
 
 
 @pytest.mark.parametrize("host", ['x"y', "a b", "h:999999", "<h>", "h/x", "u@h"])
 def test_what_is_no_host_is_refused_before_anything_is_recorded(client: FlaskClient, host: str) -> None:
-    refused = client.post(
-        CHECK, data=json.dumps(ITEM), headers={"Host": host, "Content-Type": "application/json"}
-    )
+    refused = client.post(CHECK, data=json.dumps(ITEM), headers={"Host": host, "Content-Type": "application/json"})
     assert refused.status_code == 400
     assert json.loads(client.get(CHECK).data)["values"] == []
 
@@ -114,9 +110,7 @@ def test_an_encoded_slash_is_refused_in_absolute_form_too(client: FlaskClient) -
     assert refused.status_code == 400
 
 
-def test_runs_numbered_by_us_and_by_others_at_once_never_collide(
-    make_app: MakeApp, make_key: MakeKey
-) -> None:
+def test_runs_numbered_by_us_and_by_others_at_once_never_collide(make_app: MakeApp, make_key: MakeKey) -> None:
     app, key = make_app(RUNS_RATE_LIMIT=""), make_key()
 
     def record(n: int) -> int:
@@ -157,9 +151,7 @@ def test_a_name_that_parsers_refuse_for_its_length_becomes_an_entry(client: Flas
     assert copied.json == posted.json
 
 
-def test_xml_that_is_many_times_as_long_as_its_json_is_not_kept_but_answered(
-    client: FlaskClient, db: Database
-) -> None:
+def test_xml_that_is_many_times_as_long_as_its_json_is_not_kept_but_answered(client: FlaskClient, db: Database) -> None:
     item = item_at(NOW_MS) | {"x" * 1000: [0] * 1000}
     assert client.post(CHECK, json=item).status_code == 201
     ((xml,),) = db.execute(HistoryItemRow.select(HistoryItemRow.xml)).fetchall()

@@ -115,9 +115,7 @@ def test_head_is_get_without_the_body(url: str, accept: str, client: FlaskClient
     got, head = (client.open(url, method=method, headers={"Accept": accept}) for method in ("GET", "HEAD"))
     assert (head.status_code, head.data) == (200, b"")
     changing = {"X-Response-Id", "X-RateLimit-Used"}
-    one, other = (
-        {name: value for name, value in response.headers if name not in changing} for response in (got, head)
-    )
+    one, other = ({name: value for name, value in response.headers if name not in changing} for response in (got, head))
     assert one == other
     assert int(head.headers["Content-Length"]) == len(got.data) > 0
 
@@ -189,22 +187,13 @@ BODIES: list[tuple[str, str, Any]] = [
 
 
 OTHER_TYPES = (
-    *(
-        "text/plain",
-        "application/x-www-form-urlencoded",
-        "multipart/form-data",
-        "*/*",
-        "application/*",
-        "json",
-    ),
+    *("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "*/*", "application/*", "json"),
     *("application/json, application/xml", "application/problem+json", ""),
 )
 
 
 @pytest.mark.parametrize(("method", "url", "document"), BODIES)
-def test_a_body_of_another_type_is_unsupported(
-    method: str, url: str, document: Any, client: FlaskClient
-) -> None:
+def test_a_body_of_another_type_is_unsupported(method: str, url: str, document: Any, client: FlaskClient) -> None:
     for headers in ({}, *({"Content-Type": each} for each in OTHER_TYPES)):
         response = client.open(url, method=method, data=json.dumps(document), headers=headers)
         if url.startswith(RUNS):
@@ -231,9 +220,7 @@ def test_a_body_of_the_other_format_is_not_well_formed(content_type: str, client
 
 
 @pytest.mark.parametrize(("method", "url", "document"), BODIES)
-def test_a_body_that_is_missing_is_a_bad_request(
-    method: str, url: str, document: Any, client: FlaskClient
-) -> None:
+def test_a_body_that_is_missing_is_a_bad_request(method: str, url: str, document: Any, client: FlaskClient) -> None:
     for headers in ({}, {"Content-Type": JSON}, {"Content-Type": XML}, {"Content-Type": "text/plain"}):
         response = client.open(url, method=method, headers=headers)
         assert response.status_code == 400, document

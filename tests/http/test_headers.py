@@ -8,19 +8,7 @@ from werkzeug.test import TestResponse
 
 from notifhist.auth import OBSERVER, RUNS_VIEW
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
-from tests.http.helpers import (
-    ALARM,
-    CHECK,
-    JSON,
-    RUNS,
-    XML,
-    assert_fault,
-    id_at,
-    item_at,
-    post,
-    read_xml,
-    run_of,
-)
+from tests.http.helpers import ALARM, CHECK, JSON, RUNS, XML, assert_fault, id_at, item_at, post, read_xml, run_of
 
 RATE = ("X-RateLimit-Limit", "X-RateLimit-Used", "X-RateLimit-Window", "X-RateLimit-Type")
 ITEM = f"{CHECK}/{id_at(NOW_MS)}"
@@ -49,9 +37,7 @@ def test_every_answer_bears_an_id_and_says_what_it_varies_by(method: str, client
     assert len(ids - {""}) == len(urls)
 
 
-@pytest.mark.parametrize(
-    "url", [f"{CHECK}/x", f"{CHECK}?limit=0", "/none", RUNS + "/99", RUNS + "?page=x", "/api/x"]
-)
+@pytest.mark.parametrize("url", [f"{CHECK}/x", f"{CHECK}?limit=0", "/none", RUNS + "/99", RUNS + "?page=x", "/api/x"])
 def test_an_error_tells_the_id_of_its_answer(url: str, client: FlaskClient) -> None:
     response = client.get(url)
     error = json.loads(response.data)
@@ -110,9 +96,7 @@ def test_every_request_of_a_valid_key_is_charged(
     assert used(client.get(ALARM)) == before + 2
 
 
-def test_who_is_refused_is_not_charged_and_sees_no_limit(
-    app: Flask, client: FlaskClient, make_key: MakeKey
-) -> None:
+def test_who_is_refused_is_not_charged_and_sees_no_limit(app: Flask, client: FlaskClient, make_key: MakeKey) -> None:
     before = used(client.get(ALARM))
     nobody = app.test_client()
     runs_only = authorized(app, make_key(RUNS_VIEW))
@@ -136,9 +120,7 @@ def test_who_is_refused_is_not_charged_and_sees_no_limit(
     assert used(stranger.get(ALARM.replace("123456", "654321"))) == 1
 
 
-def test_an_account_is_charged_whichever_key_it_uses(
-    app: Flask, client: FlaskClient, make_key: MakeKey
-) -> None:
+def test_an_account_is_charged_whichever_key_it_uses(app: Flask, client: FlaskClient, make_key: MakeKey) -> None:
     other = authorized(app, make_key(OBSERVER))
     assert [used(each.get(ALARM)) for each in (client, other, client)] == [1, 2, 3]
 

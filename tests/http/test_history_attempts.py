@@ -7,18 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import NOW_MS, authorized
-from tests.http.helpers import (
-    CHECK,
-    XML,
-    assert_fault,
-    get_json,
-    id_at,
-    item_at,
-    post,
-    read_xml,
-    send,
-    text,
-)
+from tests.http.helpers import CHECK, XML, assert_fault, get_json, id_at, item_at, post, read_xml, send, text
 
 ID = id_at(NOW_MS)
 URL = f"{CHECK}/{ID}"
@@ -55,11 +44,7 @@ def test_an_attempt_in_xml_is_answered_with_the_item(client: FlaskClient) -> Non
 def test_an_attempt_goes_to_the_first_result_of_its_notification(client: FlaskClient) -> None:
     post(client, CHECK, item_at(NOW_MS, notification_results=[{}, *[{"notification_id": "n"}] * 2]))
     item = json.loads(post(client, f"{URL}/notification_results/n/attempts", {}).data)
-    assert item["notification_results"] == [
-        {},
-        {"notification_id": "n", "attempts": [{}]},
-        {"notification_id": "n"},
-    ]
+    assert item["notification_results"] == [{}, {"notification_id": "n", "attempts": [{}]}, {"notification_id": "n"}]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +67,7 @@ def test_an_attempt_at_what_is_unknown_is_not_found(
 
 
 @pytest.mark.parametrize(
-    ("attempt", "path"),
-    [({"message": 1}, "message"), ({"from": None}, "from"), ([], "the body"), (1, "the body")],
+    ("attempt", "path"), [({"message": 1}, "message"), ({"from": None}, "from"), ([], "the body"), (1, "the body")]
 )
 def test_an_attempt_that_does_not_fit_is_named(attempt: Any, path: str, client: FlaskClient) -> None:
     item = item_at(NOW_MS, notification_results=[{"notification_id": "ntOne"}])

@@ -7,16 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.conftest import NOW_MS, MakeKey, authorized
-from tests.http.helpers import (
-    ALARM,
-    CHECK,
-    assert_fault,
-    get_json,
-    get_xml,
-    id_at,
-    item_at,
-    post,
-)
+from tests.http.helpers import ALARM, CHECK, assert_fault, get_json, get_xml, id_at, item_at, post
 
 BARE = CHECK.removeprefix("/v1.0/123456")
 RICH: dict[str, Any] = {
@@ -164,19 +155,7 @@ def test_an_id_in_a_path_may_be_anything_encoded(name: str, client: FlaskClient)
 
 @pytest.mark.parametrize(
     "part",
-    [
-        "x" * 256,
-        "%F0%9F%9A%A6" * 256,
-        "a%00",
-        "%0A",
-        "%1F",
-        "%7F",
-        "%C2%80",
-        "%C2%9F",
-        "%ED%A0%80",
-        "%FF",
-        "%C3",
-    ],
+    ["x" * 256, "%F0%9F%9A%A6" * 256, "a%00", "%0A", "%1F", "%7F", "%C2%80", "%C2%9F", "%ED%A0%80", "%FF", "%C3"],
     ids=lambda part: part[:12],
 )
 def test_an_id_that_none_may_be_is_refused(part: str, client: FlaskClient) -> None:
@@ -209,9 +188,7 @@ def test_an_id_that_none_may_be_is_refused(part: str, client: FlaskClient) -> No
         "/V1.0/123456/entities/e/alarms/a/notification_history",
     ],
 )
-def test_a_url_that_is_no_route_is_not_found_and_never_redirected(
-    url: str, app: Flask, client: FlaskClient
-) -> None:
+def test_a_url_that_is_no_route_is_not_found_and_never_redirected(url: str, app: Flask, client: FlaskClient) -> None:
     assert_fault(client.get(url), 404, "notFoundError")
     assert_fault(app.test_client().get(url), 404, "notFoundError")
 
@@ -232,9 +209,7 @@ def test_checks_are_sorted_by_code_point(client: FlaskClient) -> None:
     assert get_json(client, ALARM)["check_ids"] == sorted(names)
 
 
-def test_the_checks_of_other_alarms_are_not_discovered(
-    app: Flask, client: FlaskClient, make_key: MakeKey
-) -> None:
+def test_the_checks_of_other_alarms_are_not_discovered(app: Flask, client: FlaskClient, make_key: MakeKey) -> None:
     post(client, CHECK.replace("alOne", "alTwo"), item_at(NOW_MS))
     post(client, CHECK.replace("enOne", "enTwo"), item_at(NOW_MS))
     post(authorized(app, make_key(tenant="654321")), BARE, item_at(NOW_MS))

@@ -170,9 +170,7 @@ def test_equal_timestamps_are_ordered_by_ticks_and_then_by_id(client: FlaskClien
         assert flat(backward) == expected[::-1]
 
 
-def test_items_that_arrive_between_two_pages_hide_and_repeat_none(
-    client: FlaskClient, ten: list[str]
-) -> None:
+def test_items_that_arrive_between_two_pages_hide_and_repeat_none(client: FlaskClient, ten: list[str]) -> None:
     first = get_json(client, f"{CHECK}?limit=5")
     post(client, CHECK, item_at(OLDEST + 1))
     post(client, CHECK, item_at(OLDEST + 6 * HOUR + 1))
@@ -196,15 +194,7 @@ def test_a_bad_limit_is_an_invalid_limit(client: FlaskClient, limit: str) -> Non
 
 @pytest.mark.parametrize(
     "query",
-    [
-        "from=x",
-        "to=x",
-        "from=",
-        "marker=x",
-        "marker=",
-        "marker=646ac7b0-0b34-41e1-a0a1-0ff89fa2fa26",
-        "reverse=x",
-    ],
+    ["from=x", "to=x", "from=", "marker=x", "marker=", "marker=646ac7b0-0b34-41e1-a0a1-0ff89fa2fa26", "reverse=x"],
 )
 def test_another_bad_parameter_is_a_bad_request(client: FlaskClient, query: str) -> None:
     fault = assert_fault(client.get(f"{CHECK}?{query}"), 400, "badRequest")

@@ -96,9 +96,7 @@ def test_an_id_is_made_of_the_timestamp(timestamp: int, client: FlaskClient) -> 
         ),
     ],
 )
-def test_what_does_not_fit_is_named_and_not_stored(
-    members: dict[str, Any], path: str, client: FlaskClient
-) -> None:
+def test_what_does_not_fit_is_named_and_not_stored(members: dict[str, Any], path: str, client: FlaskClient) -> None:
     for document in ({**SHORT, **members}, {"values": [item_at(NOW_MS, 7), {**SHORT, **members}]}):
         fault = assert_fault(send(client, "POST", CHECK, document), 400, "badRequest")
         prefix = "values[1]." if "values" in document else ""
@@ -176,9 +174,7 @@ def test_items_recorded_together_stay_in_order(client: FlaskClient) -> None:
 def test_a_container_is_recorded_whole_or_not_at_all(client: FlaskClient) -> None:
     post(client, CHECK, item_at(NOW_MS, state="WARNING"))
     before = get_json(client, CHECK)["values"]
-    container = {
-        "values": [*(item_at(NOW_MS - 1, n) for n in range(250)), item_at(NOW_MS), item_at(NOW_MS, 9)]
-    }
+    container = {"values": [*(item_at(NOW_MS - 1, n) for n in range(250)), item_at(NOW_MS), item_at(NOW_MS, 9)]}
     assert_fault(send(client, "POST", CHECK, container), 400, CONFLICT)
     assert get_json(client, CHECK)["values"] == before
 
@@ -226,11 +222,7 @@ def test_an_item_in_xml_is_recorded_with_its_types(client: FlaskClient) -> None:
         "timestamp": NOW_MS,
         "zone": "7",
         "notification_results": [
-            {
-                "success": True,
-                "attempts": [{"from": "a"}],
-                "notification_details": {"url": "u", "to": ["1", "2"]},
-            },
+            {"success": True, "attempts": [{"from": "a"}], "notification_details": {"url": "u", "to": ["1", "2"]}},
             {},
         ],
         "state": "OK",
@@ -294,9 +286,7 @@ def test_put_replaces_what_was_posted_and_in_xml(client: FlaskClient) -> None:
         (f"{CHECK}/00000000-0000-1000-8000-000000000000", {}),
     ],
 )
-def test_put_refuses_what_does_not_fit_its_url(
-    url: str, members: dict[str, Any], client: FlaskClient
-) -> None:
+def test_put_refuses_what_does_not_fit_its_url(url: str, members: dict[str, Any], client: FlaskClient) -> None:
     fault = assert_fault(send(client, "PUT", url, {**SHORT, **members}), 400, "badRequest")
     assert fault["details"]
     assert get_json(client, f"{CHECK}?from=0")["values"] == []

@@ -49,13 +49,7 @@ def test_tenants_with_equal_ids_each_read_their_own(tenants: dict[str, FlaskClie
     item_id = item_of("")["id"]
     for tenant, client in tenants.items():
         others = [f"of {other}" for other in TENANTS if other not in tenant]
-        for url in (
-            BARE,
-            f"{BARE}/chOne",
-            f"{BARE}/chOne/{item_id}",
-            f"{RUNS}?includeObjects=true",
-            f"{RUNS}/1",
-        ):
+        for url in (BARE, f"{BARE}/chOne", f"{BARE}/chOne/{item_id}", f"{RUNS}?includeObjects=true", f"{RUNS}/1"):
             response = client.get(url, headers={"Accept": media_type})
             text = response.text if media_type == JSON else "".join(read_xml(response).itertext())
             assert f"of {tenant}" in text
@@ -73,17 +67,12 @@ def test_pages_and_totals_count_only_what_is_ones_own(tenants: dict[str, FlaskCl
         assert (runs["total"], runs["totalPages"]) == (1, 1)
 
 
-def test_what_one_tenant_changes_changes_nothing_for_the_others(
-    tenants: dict[str, FlaskClient], db: Database
-) -> None:
+def test_what_one_tenant_changes_changes_nothing_for_the_others(tenants: dict[str, FlaskClient], db: Database) -> None:
     ours, *others = tenants.values()
     item_id = item_of("")["id"]
     before = [(get_json(each, f"{BARE}/chOne/{item_id}"), get_json(each, f"{RUNS}/1")) for each in others]
     result = {"notification_id": "ntOne", "attempts": []}
-    assert (
-        ours.put(f"{BARE}/chOne/{item_id}", json=item_at(MS, notification_results=[result])).status_code
-        == 200
-    )
+    assert ours.put(f"{BARE}/chOne/{item_id}", json=item_at(MS, notification_results=[result])).status_code == 200
     post(ours, f"{BARE}/chOne/{item_id}/notification_results/ntOne/attempts", {"message": "x"})
     assert ours.put(f"{RUNS}/1", json=run_of(seqNo=9)).status_code == 200
     assert ours.delete(f"{BARE}/chOne/{item_id}").status_code == 204
@@ -107,9 +96,7 @@ def test_what_only_another_tenant_has_is_not_there(app: Flask, db: Database, mak
     assert ours.post(f"{url}/notification_results/ntOne/attempts", json={}).status_code == 404
     assert get_json(ours, f"{RUNS}/7", 404)["type"] == "NOT_FOUND"
     assert every_row(db) == before
-    assert post(ours, RUNS, run_of()).json == {**get_json(ours, f"{RUNS}/1"), "id": 1}, (
-        "numbers are a tenant's own"
-    )
+    assert post(ours, RUNS, run_of()).json == {**get_json(ours, f"{RUNS}/1"), "id": 1}, "numbers are a tenant's own"
 
 
 @pytest.mark.parametrize(
@@ -181,9 +168,7 @@ def test_two_apps_of_one_process_stay_apart(
     assert 'notifhist_recorded_total{kind="run"} 0.0' in other.get("/metrics").text
 
 
-def test_a_key_of_one_app_opens_no_other(
-    client: FlaskClient, key: str, second: tuple[FlaskClient, Database]
-) -> None:
+def test_a_key_of_one_app_opens_no_other(client: FlaskClient, key: str, second: tuple[FlaskClient, Database]) -> None:
     other, _ = second
     assert client.get(BARE).status_code == 200
     assert authorized(other.application, key).get(BARE).status_code == 401

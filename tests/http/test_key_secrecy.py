@@ -47,21 +47,13 @@ def misplaced(key: str, url: str) -> list[dict[str, Any]]:
         {"path": f"/api/{key}"},
         {"path": url, "method": "POST", "json": {key: 1, "state": [key], "values": {key: key}}},
         {"path": url, "method": "POST", "json": {"runs": [{key: 1}]}},
-        {
-            "path": url,
-            "method": "POST",
-            "data": f'{{"{key}":1,"{key}":2}}',
-            "content_type": JSON,
-        },
+        {"path": url, "method": "POST", "data": f'{{"{key}":1,"{key}":2}}', "content_type": JSON},
         {"path": url, "method": "POST", "data": f"<{key}/>", "content_type": XML},
         {"path": url, "method": "POST", "data": f"<a>&{key};</a>", "content_type": XML},
         {"path": url, "method": "POST", "data": key, "content_type": f"text/{key}"},
         {"path": url, "headers": {"Accept": f"text/{key}"}},
         {"path": url, "headers": {"Authorization": f"Basic {key}"}},
-        {
-            "path": url,
-            "headers": {"Cookie": f"token={key}", "Referer": f"http://x/?t={key}", "User-Agent": key},
-        },
+        {"path": url, "headers": {"Cookie": f"token={key}", "Referer": f"http://x/?t={key}", "User-Agent": key}},
         {"path": url, "headers": {"X-Auth-Token": f"{key}x", "Authorization": f"Bearer {key}x"}},
         {"path": url, "environ_overrides": {"REQUEST_METHOD": key}},
     ]

@@ -124,14 +124,10 @@ def test_a_trusted_proxy_says_what_the_client_asked(make_app: MakeApp, key: str,
     assert get_json(three, CHECK)["metadata"]["count"] == 4
 
 
-def test_of_two_trusted_proxies_the_outer_one_is_believed(
-    make_app: MakeApp, key: str, three: FlaskClient
-) -> None:
+def test_of_two_trusted_proxies_the_outer_one_is_believed(make_app: MakeApp, key: str, three: FlaskClient) -> None:
     client = authorized(make_app(TRUSTED_PROXIES=2), key)
     hosts = {"X-Forwarded-Host": "evil.example.com, public.example.com, inner.example.com"}
-    assert next_href(client, f"{CHECK}?limit=1", headers=hosts).startswith(
-        f"http://public.example.com{CHECK}?"
-    )
+    assert next_href(client, f"{CHECK}?limit=1", headers=hosts).startswith(f"http://public.example.com{CHECK}?")
     one = {"X-Forwarded-Host": "inner.example.com"}
     assert next_href(client, f"{CHECK}?limit=1", headers=one).startswith(f"http://localhost{CHECK}?")
     assert get_json(three, CHECK)["metadata"]["count"] == 3

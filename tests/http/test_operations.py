@@ -171,9 +171,7 @@ def test_the_metrics_count_refusals_by_api(make_app: MakeApp, key: str) -> None:
     assert counts['notifhist_rate_limited_total{api="runs"}'] == 1
 
 
-@pytest.mark.parametrize(
-    "url", ["/none", "/healthz/", "/openapi.xml", "/metrics/x", "/schemas/", "/apis", "/API/v1"]
-)
+@pytest.mark.parametrize("url", ["/none", "/healthz/", "/openapi.xml", "/metrics/x", "/schemas/", "/apis", "/API/v1"])
 def test_elsewhere_what_is_not_found_is_a_fault(url: str, app: Flask, client: FlaskClient) -> None:
     for who in (client, app.test_client()):
         assert_fault(who.get(url), 404, "notFoundError")
@@ -181,12 +179,8 @@ def test_elsewhere_what_is_not_found_is_a_fault(url: str, app: Flask, client: Fl
         assert (root.tag, root.findtext("code")) == ("fault", "404")
 
 
-@pytest.mark.parametrize(
-    "url", ["/api", "/api/", "/api/none", "/api/v1/notifications/logs", f"{RUNS}/", f"{RUNS}/1/x"]
-)
-def test_below_api_what_is_not_found_is_an_error_of_the_runs(
-    url: str, app: Flask, client: FlaskClient
-) -> None:
+@pytest.mark.parametrize("url", ["/api", "/api/", "/api/none", "/api/v1/notifications/logs", f"{RUNS}/", f"{RUNS}/1/x"])
+def test_below_api_what_is_not_found_is_an_error_of_the_runs(url: str, app: Flask, client: FlaskClient) -> None:
     for who in (client, app.test_client()):
         assert_run_error(who.get(url), 404, "NOT_FOUND")
         root = read_xml(who.get(url, headers={"Accept": XML}), 404)
@@ -201,9 +195,7 @@ def test_operations_know_no_other_method(method: str, url: str, app: Flask) -> N
     assert response.headers["Allow"] == "GET, HEAD"
 
 
-def test_another_method_needs_a_key_where_the_url_does(
-    app: Flask, client: FlaskClient, make_key: MakeKey
-) -> None:
+def test_another_method_needs_a_key_where_the_url_does(app: Flask, client: FlaskClient, make_key: MakeKey) -> None:
     assert_fault(client.patch(CHECK), 405, "methodNotAllowed")
     assert_run_error(client.patch(RUNS), 405, "BAD_REQUEST")
     assert_fault(app.test_client().patch(CHECK), 401, "unauthorizedError")
@@ -212,9 +204,7 @@ def test_another_method_needs_a_key_where_the_url_does(
     assert_fault(stranger.patch(CHECK), 403, "forbiddenError")
 
 
-def test_what_fails_within_leaves_no_trace_in_the_answer(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_fails_within_leaves_no_trace_in_the_answer(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object) -> None:
         raise RuntimeError("secret inner workings")
 
@@ -229,9 +219,7 @@ def test_what_fails_within_leaves_no_trace_in_the_answer(
         assert b"Traceback" not in response.data
 
 
-def test_a_broken_rule_of_the_database_is_no_outage(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_rule_of_the_database_is_no_outage(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object) -> None:
         raise peewee.IntegrityError("secret")
 

@@ -57,12 +57,8 @@ def test_the_window_is_a_setting(days: int, at: Any) -> None:
     assert shown(client) == times[1:]
 
 
-@pytest.mark.parametrize(
-    ("days", "settings"), [(30, {}), (1, {"RETENTION_DAYS": 1}), (365, {"RETENTION_DAYS": 365})]
-)
-def test_an_item_older_than_the_retention_is_not_shown_anywhere(
-    days: int, settings: dict[str, int], at: Any
-) -> None:
+@pytest.mark.parametrize(("days", "settings"), [(30, {}), (1, {"RETENTION_DAYS": 1}), (365, {"RETENTION_DAYS": 365})])
+def test_an_item_older_than_the_retention_is_not_shown_anywhere(days: int, settings: dict[str, int], at: Any) -> None:
     born = NOW_MS
     recorder = at(born)
     post(recorder, CHECK, item_at(born, notification_results=results()))

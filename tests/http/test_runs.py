@@ -6,13 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from notifhist.schemas.runs import (
-    FAILED_REASONS,
-    IGNORED_REASONS,
-    MEDIUMS,
-    NOTIFICATION_TYPES,
-    STATUSES,
-)
+from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 from tests.conftest import MakeKey, authorized
 from tests.http.helpers import RUNS, XML, assert_run_error, get_json, get_xml, post, read_xml, run_of
 
@@ -79,27 +73,13 @@ def test_a_member_without_a_value_is_absent(client: FlaskClient) -> None:
     record(client, {})
     run = get_json(client, RUNS)["runs"][0]
     assert list(run) == [
-        *(
-            "dateCreated",
-            "dateUpdated",
-            "deliveredCount",
-            "id",
-            "medium",
-            "notificationType",
-            "seqNo",
-            "status",
-        )
+        *("dateCreated", "dateUpdated", "deliveredCount", "id", "medium", "notificationType", "seqNo", "status")
     ]
 
 
 @pytest.mark.parametrize(
     ("parameter", "included"),
-    [
-        ("", False),
-        ("includeObjects=false", False),
-        ("includeObjects=true", True),
-        ("includeObjects=True", True),
-    ],
+    [("", False), ("includeObjects=false", False), ("includeObjects=true", True), ("includeObjects=True", True)],
 )
 def test_objects_are_there_only_when_asked_for(parameter: str, included: bool, client: FlaskClient) -> None:
     record(client, {"notificationObjects": [thing("n")]}, {"notificationObjects": []}, {})
@@ -115,9 +95,7 @@ def test_one_run_includes_its_objects(client: FlaskClient) -> None:
     root = get_xml(client, f"{RUNS}/9")
     assert (root.tag, root.get("id")) == ("notification_run", "9")
     assert [child.tag for child in root] == [name for name in FULL if name != "id"]
-    assert [each.tag for each in root.iterfind("notificationObjects/*")] == list(
-        FULL["notificationObjects"][0]
-    )
+    assert [each.tag for each in root.iterfind("notificationObjects/*")] == list(FULL["notificationObjects"][0])
 
 
 @pytest.mark.parametrize(
@@ -137,9 +115,7 @@ def test_one_run_includes_its_objects(client: FlaskClient) -> None:
         ("%D9%A9", 400, "BAD_REQUEST"),
     ],
 )
-def test_a_run_that_is_not_there_is_an_error(
-    run_id: str, status: int, error_type: str, client: FlaskClient
-) -> None:
+def test_a_run_that_is_not_there_is_an_error(run_id: str, status: int, error_type: str, client: FlaskClient) -> None:
     post(client, RUNS, FULL)
     assert_run_error(client.get(f"{RUNS}/{run_id}"), status, error_type)
 
@@ -169,15 +145,11 @@ def filter_cases() -> list[Any]:
         ("ignoredReasons", "ignoredReason"): IGNORED_REASONS,
         ("failedReasons", "failedReason"): FAILED_REASONS,
     }
-    return [
-        pytest.param(parameter, member, values, id=parameter) for (parameter, member), values in lists.items()
-    ]
+    return [pytest.param(parameter, member, values, id=parameter) for (parameter, member), values in lists.items()]
 
 
 @pytest.mark.parametrize(("parameter", "member", "values"), filter_cases())
-def test_a_list_parameter_chooses(
-    parameter: str, member: str, values: tuple[str, ...], client: FlaskClient
-) -> None:
+def test_a_list_parameter_chooses(parameter: str, member: str, values: tuple[str, ...], client: FlaskClient) -> None:
     record(client, *[{member: value} for value in values])
     for number, value in enumerate(values, start=1):
         assert found(client, **{parameter: value}) == [number]
@@ -212,10 +184,7 @@ SEARCHED: list[dict[str, Any]] = [
     {"notificationObjects": [thing("Payments"), thing("Ledger", tag="ledger-100%_x")]},
     {"errorMessage": "ab", "summary": "cd"},
     {"summary": "ΣΊΣΥΦΟΣ İstanbul"},
-    {
-        "notificationObjects": [thing("n", cid="hidden-cid", url="https://hidden.example.com")],
-        "summary": None,
-    },
+    {"notificationObjects": [thing("n", cid="hidden-cid", url="https://hidden.example.com")], "summary": None},
     {"summary": "a\\b 'c' \"d\" 🚦"},
 ]
 

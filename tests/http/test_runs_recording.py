@@ -100,18 +100,8 @@ def test_an_empty_list_of_objects_counts_as_absent(absent: Any, client: FlaskCli
 
 
 def test_null_members_count_as_absent(client: FlaskClient) -> None:
-    names = [
-        "summary",
-        "errorMessage",
-        "failedReason",
-        "ignoredReason",
-        "originalRunId",
-        "seqNo",
-        "deliveredCount",
-    ]
-    run = loaded(
-        post(client, RUNS, run_of(**dict.fromkeys(names), notificationObjects=[{**THING, "tag": None}]))
-    )
+    names = ["summary", "errorMessage", "failedReason", "ignoredReason", "originalRunId", "seqNo", "deliveredCount"]
+    run = loaded(post(client, RUNS, run_of(**dict.fromkeys(names), notificationObjects=[{**THING, "tag": None}])))
     assert (run["seqNo"], run["deliveredCount"]) == (0, 0)
     assert not {"summary", "errorMessage", "failedReason", "ignoredReason", "originalRunId"} & run.keys()
     assert run["notificationObjects"] == [THING]
@@ -270,8 +260,7 @@ def test_put_creates_and_then_replaces(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run_id", "members"),
-    [("7", {"id": 8}), ("x", {}), (str(2**63), {}), ("7", {"id": "7"}), ("7", {"runs": []})],
+    ("run_id", "members"), [("7", {"id": 8}), ("x", {}), (str(2**63), {}), ("7", {"id": "7"}), ("7", {"runs": []})]
 )
 def test_put_refuses_what_does_not_fit_its_url(run_id: str, members: Any, client: FlaskClient) -> None:
     response = send(client, "PUT", f"{RUNS}/{run_id}", run_of(**members))

@@ -41,9 +41,7 @@ def endless(db: Database, table: str) -> Iterator[None]:
         db.execute_sql(f"ALTER TABLE {table}_kept RENAME TO {table}")
 
 
-def test_an_item_that_takes_too_long_is_503_in_the_callers_format(
-    impatient: FlaskClient, db: Database
-) -> None:
+def test_an_item_that_takes_too_long_is_503_in_the_callers_format(impatient: FlaskClient, db: Database) -> None:
     item = item_at(NOW_MS)
     assert impatient.post(CHECK, json=item).status_code == 201
     with endless(db, "history_item"):

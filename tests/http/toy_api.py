@@ -24,7 +24,7 @@ from notifhist.web.apis import BEARER, KEYED_ERRORS, X_AUTH_TOKEN
 from notifhist.web.context import caller, current_service, read_body, readable_db
 from notifhist.web.declarations import RECORDED, Access, Api, ErrorForm, View
 from notifhist.web.params import history_query
-from notifhist.web.responses import plain, respond, stored_form
+from notifhist.web.responses import respond, stored_form
 from notifhist.web.shortcuts import Response
 
 
@@ -95,9 +95,7 @@ def read_run_log() -> Response:
 )
 def list_items_as_csv(**ids: str) -> Response:
     service = current_service()
-    query = history_query(
-        CheckPath(caller().tenant, **ids), flask.request.args, service.settings, service.clock
-    )
+    query = history_query(CheckPath(caller().tenant, **ids), flask.request.args, service.settings, service.clock)
     page = reading.list_items(readable_db(), query, service.oldest_ms(), stored_form())
     metadata = {"count": page.count, "limit": 1, "marker": None, "next_marker": None, "next_href": None}
     return respond({"values": page.items, "metadata": metadata}, HISTORY_PAGE)
@@ -117,21 +115,14 @@ def record_note() -> Response:
     return respond(read_body().document, NOTE)
 
 
-@View(
-    TOY,
-    "POST",
-    "/large",
-    "Record a large note",
-    OBSERVER,
-    body=ExpectedBody(NOTE, max_bytes=MAX_BODY_BYTES * 2),
-)
+@View(TOY, "POST", "/large", "Record a large note", OBSERVER, body=ExpectedBody(NOTE, max_bytes=MAX_BODY_BYTES * 2))
 def record_large_note() -> Response:
-    return plain(str(len(read_body().document["text"])).encode(), "text/plain")
+    return Response(str(len(read_body().document["text"])), content_type="text/plain")
 
 
 @View(TOY, "POST", "/raw", "Send anything")
 def send_anything() -> Response:
-    return plain(str(len(flask.request.get_data())).encode(), "text/plain")
+    return Response(str(len(flask.request.get_data())), content_type="text/plain")
 
 
 @View(OPEN_TOY, "GET", "/stream/<text>", "Stream a text", content={"text/plain": {"type": "string"}})

@@ -20,53 +20,13 @@ MAX_TICKS = 2**60 - 1 - UUID_EPOCH_TICKS
 """The last 100 ns, since the epoch, that a version-1 UUID holds."""
 
 _NAMED = {
-    name
-    for schema in (ITEM, RESULT, ATTEMPT, HISTORY_PAGE, RUN)
-    for name in (schema.root, *member_fields(schema))
+    name for schema in (ITEM, RESULT, ATTEMPT, HISTORY_PAGE, RUN) for name in (schema.root, *member_fields(schema))
 }
 AWKWARD_NAMES = (
     *sorted(_NAMED | ROOTS.keys() | {"notification_result", "check_ids", "check_id", "runs"}),
-    *(
-        "entry",
-        "item",
-        "key",
-        "from_",
-        "__class__",
-        "xml",
-        "xmlns",
-        "xmlns:a",
-        "xsi:type",
-        "a:b",
-        "{a}b",
-        "a b",
-    ),
-    *(
-        "",
-        " ",
-        "0",
-        "-",
-        ".",
-        "é",
-        "e\u0301",
-        "\u0301e",
-        "\u05e9\u05dc\u05d5\u05dd",
-        "\u202eabc",
-        "🚨",
-        "👩\u200d🚒",
-    ),
-    *(
-        "\0",
-        "a\0",
-        "a\x1f",
-        "\x7f",
-        "\x85",
-        "\u2028",
-        "\ufeff",
-        "\ufffd",
-        "\ufffe",
-        "\U000effff",
-        "\U000f0000",
-    ),
+    *("entry", "item", "key", "from_", "__class__", "xml", "xmlns", "xmlns:a", "xsi:type", "a:b", "{a}b", "a b"),
+    *("", " ", "0", "-", ".", "é", "e\u0301", "\u0301e", "\u05e9\u05dc\u05d5\u05dd", "\u202eabc", "🚨", "👩\u200d🚒"),
+    *("\0", "a\0", "a\x1f", "\x7f", "\x85", "\u2028", "\ufeff", "\ufffd", "\ufffe", "\U000effff", "\U000f0000"),
 )
 """Named members of every level, roots, what XML means something by, and what is no XML name."""
 
@@ -76,9 +36,7 @@ NUMBERS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
 )
 TEXTS = st.one_of(
-    st.sampled_from(
-        ("", " ", "\t\r\n", "\0", "]]>", "<a>&amp;", "true", "1", "-0", "\u202e!", "\ufffe", "🚨")
-    ),
+    st.sampled_from(("", " ", "\t\r\n", "\0", "]]>", "<a>&amp;", "true", "1", "-0", "\u202e!", "\ufffe", "🚨")),
     st.text(max_size=8),
 )
 NAMES = st.one_of(st.sampled_from(AWKWARD_NAMES), st.text(max_size=4))
@@ -93,9 +51,7 @@ NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 _scalars = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS)
 VALUES: st.SearchStrategy[Any] = st.recursive(
-    _scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
-    max_leaves=8,
+    _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=8
 )
 """Any JSON value."""
 MAPS = st.dictionaries(NAMES, VALUES, max_size=4)
@@ -134,9 +90,7 @@ def _history(text: st.SearchStrategy[str], details: st.SearchStrategy[Document],
     """Items without id and timestamp, whose strings and free maps are these."""
 
     def document(
-        required: dict[str, st.SearchStrategy[Any]],
-        optional: dict[str, st.SearchStrategy[Any]],
-        *reserved: str,
+        required: dict[str, st.SearchStrategy[Any]], optional: dict[str, st.SearchStrategy[Any]], *reserved: str
     ) -> st.SearchStrategy[Document]:
         if unnamed:
             return _open(required, optional, reserved)
@@ -202,10 +156,7 @@ XML_ITEM: st.SearchStrategy[Document] = _dated(
 MANY_ATTEMPTS: Document = {
     "state": "CRITICAL",
     "notification_results": [
-        {
-            "notification_id": "nt",
-            "attempts": [{"message": f"try {n}", "from": "ele", "n": n} for n in range(1000)],
-        }
+        {"notification_id": "nt", "attempts": [{"message": f"try {n}", "from": "ele", "n": n} for n in range(1000)]}
     ],
 }
 AWKWARD_ITEM: Document = {

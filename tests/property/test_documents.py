@@ -12,19 +12,11 @@ from lxml import etree
 
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
-from notifhist.schemas.history import HISTORY_PAGE, ITEM, uuid_timestamp
+from notifhist.schemas.history import HISTORY_PAGE, ITEM
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.serializers import as_json, as_xml, from_json, from_xml
 from tests.property.conftest import Newcomer
-from tests.property.strategies import (
-    ANY_ITEM,
-    AWKWARD_ITEM,
-    MANY_ATTEMPTS,
-    NOT_XML,
-    XML_ITEM,
-    completed,
-    examples,
-)
+from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, MANY_ATTEMPTS, NOT_XML, XML_ITEM, completed, examples
 
 SERIES = "/entities/e/alarms/a/notification_history"
 PURE = 3
@@ -51,7 +43,7 @@ def text(value: Any) -> str:
 def with_id(item: Document) -> Document:
     """Return `item` with the id and timestamp that it may have left to be filled in."""
     filled_in_id = id_of(ItemKey(item.get("timestamp", 0) * TICKS_PER_MS, CLOCK_AND_NODE))
-    return completed(item, {"id": filled_in_id, "timestamp": uuid_timestamp(item.get("id", filled_in_id))})
+    return completed(item, {"id": filled_in_id, "timestamp": key_of(item.get("id", filled_in_id)).timestamp})
 
 
 def read_xml(body: bytes) -> Document:
@@ -115,9 +107,7 @@ def test_the_xml_of_a_page_is_valid(one: Document, other: Document) -> None:
         "next_href": "http://h/?a&b",
     }
 
-    assert_valid(
-        as_xml.render({"values": [with_id(one), with_id(other)], "metadata": metadata}, HISTORY_PAGE)
-    )
+    assert_valid(as_xml.render({"values": [with_id(one), with_id(other)], "metadata": metadata}, HISTORY_PAGE))
 
 
 @given(XML_ITEM)

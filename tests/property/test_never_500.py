@@ -51,37 +51,20 @@ MARKERS = st.one_of(
     st.sampled_from(
         (AN_ID, AN_ID.upper(), AN_ID.replace("-", ""), f"{{{AN_ID}}}", "ffffffff-ffff-1fff-bfff-ffffffffffff")
     ),
-    st.sampled_from(
-        ("00000000-0000-1000-8000-000000000000", "00000000-0000-4000-8000-000000000000", "", "\0")
-    ),
+    st.sampled_from(("00000000-0000-1000-8000-000000000000", "00000000-0000-4000-8000-000000000000", "", "\0")),
     st.uuids().map(str),
     st.text(max_size=40),
 )
 _NAMES = st.sampled_from(
     (
-        *(
-            "from",
-            "to",
-            "limit",
-            "marker",
-            "reverse",
-            "notificationTypes",
-            "statuses",
-            "mediums",
-            "other",
-            "",
-        ),
+        *("from", "to", "limit", "marker", "reverse", "notificationTypes", "statuses", "mediums", "other", ""),
         *("searchQuery", "includeObjects", "fromDate", "untilDate", "pageSize", "page", "orderBy"),
     )
 )
 _VALUES = st.one_of(
     st.integers().map(str),
-    st.sampled_from(
-        ("-0", "1e3", "٣", "1" * 5000, str(-(2**63) - 1), str(2**64), "true", "ASC", ",", "SLACK,")
-    ),
-    st.sampled_from(
-        ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999-14:00", "2024-W01", "20240101", "24:00")
-    ),
+    st.sampled_from(("-0", "1e3", "٣", "1" * 5000, str(-(2**63) - 1), str(2**64), "true", "ASC", ",", "SLACK,")),
+    st.sampled_from(("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999-14:00", "2024-W01", "20240101", "24:00")),
     st.sampled_from(("%", "_", "\\", "'", '"', "\0", "ß", "\ufffe")),
     MARKERS,
 )
@@ -123,20 +106,13 @@ def recorded(client: FlaskClient) -> FlaskClient:
     item = {"state": "<\0>", "notification_results": [{"a:b": {"": [[], {"\ufffe": None}]}}]}
     items = [{"id": AN_ID, **item}, *({"timestamp": 1320885544875 + n, **item} for n in (0, 1))]
     about = [{"id": 1, "name": "<\x01>", "type": "ENTITY"}]
-    run = {
-        "notificationType": "WEEKLY_REPORT",
-        "medium": "EMAIL",
-        "status": "FAILED",
-        "notificationObjects": about,
-    }
+    run = {"notificationType": "WEEKLY_REPORT", "medium": "EMAIL", "status": "FAILED", "notificationObjects": about}
     for path, body in ((f"{ALARM}/c", {"values": items}), (RUNS, {"runs": [run, run]})):
         assert client.post(path, json=body).status_code == 201
     return client
 
 
-def ask(
-    client: FlaskClient, path: str, query: str = "", accept: str | None = None, **more: Any
-) -> TestResponse:
+def ask(client: FlaskClient, path: str, query: str = "", accept: str | None = None, **more: Any) -> TestResponse:
     """Send what no well-behaved client library would let through."""
     environ = {"QUERY_STRING": query} | ({} if accept is None else {"HTTP_ACCEPT": accept})
     return client.open(path, environ_overrides=environ, **more)
@@ -189,9 +165,7 @@ def test_any_accept_header(unlimited: Flask, newcomer: Newcomer) -> None:
 def test_any_path(unlimited: Flask, newcomer: Newcomer) -> None:
     client = recorded(newcomer(unlimited))
     parts = st.one_of(
-        st.sampled_from(
-            ("entities", "alarms", "notification_history", "e", "a", "c", "v1.0", "123456", AN_ID, "api")
-        ),
+        st.sampled_from(("entities", "alarms", "notification_history", "e", "a", "c", "v1.0", "123456", AN_ID, "api")),
         st.sampled_from(
             ("", ".", "..", "%2F", "%00", "%ff", "ü", "x" * 256, "notification_results", "attempts", "run")
         ),
@@ -221,16 +195,12 @@ def test_any_body(unlimited: Flask, newcomer: Newcomer) -> None:
         st.builds(lambda value: json.dumps(value).encode(), VALUES | ANY_ITEM),
         st.builds(lambda item: json.dumps({"values": [item], "runs": [item]}).encode(), VALUES | ANY_ITEM),
         st.text(st.sampled_from("<>/!?&;[]a=\"' -"), max_size=20).map(
-            lambda text: (
-                f"<alarm_notification_history_item><state/>{text}</alarm_notification_history_item>".encode()
-            )
+            lambda text: f"<alarm_notification_history_item><state/>{text}</alarm_notification_history_item>".encode()
         ),
     )
 
     @given(
-        st.sampled_from(
-            (("POST", f"{ALARM}/c"), ("PUT", f"{ALARM}/c/{AN_ID}"), ("POST", RUNS), ("PUT", f"{RUNS}/1"))
-        ),
+        st.sampled_from((("POST", f"{ALARM}/c"), ("PUT", f"{ALARM}/c/{AN_ID}"), ("POST", RUNS), ("PUT", f"{RUNS}/1"))),
         bodies,
         st.sampled_from((*FORMATS, "application/json; charset=latin-1", "text/plain", "")) | _BYTES,
         st.sampled_from(FORMATS),

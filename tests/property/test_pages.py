@@ -11,20 +11,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY
 from notifhist.schemas.document import Document
-from notifhist.schemas.history import uuid_timestamp
-from notifhist.schemas.item_ids import ItemKey, id_of
+from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.store.database import ensure_connected
-from notifhist.store.history.expiry import purge
 from notifhist.web.context import Service
 from tests.conftest import NOW_MS, MakeApp
 from tests.property.conftest import Newcomer
@@ -47,9 +40,7 @@ IDS = st.builds(
 CONTENTS = st.builds(
     lambda state, results: {"state": state, "notification_results": results},
     st.sampled_from(("OK", "WARNING", "CRITICAL")),
-    st.sampled_from(
-        ([], [{"notification_id": "nt"}], [{"notification_id": "nt", "attempts": [{"message": "1"}]}])
-    ),
+    st.sampled_from(([], [{"notification_id": "nt"}], [{"notification_id": "nt", "attempts": [{"message": "1"}]}])),
 )
 ITEMS = st.one_of(
     CONTENTS,
@@ -158,7 +149,7 @@ class History(RuleBasedStateMachine):
         answered = answer["values"] if "values" in body else [answer]
         for item, recorded in zip(items, answered, strict=True):
             assert "id" in item or recorded["timestamp"] == item.get("timestamp", self.now)
-            assert uuid_timestamp(recorded["id"]) == recorded["timestamp"]
+            assert key_of(recorded["id"]).timestamp == recorded["timestamp"]
             assert json.dumps(recorded) == json.dumps(completed(normal(item), recorded))
         after, contradicts = self.expect_recorded(check, answered)
         assert not contradicts
@@ -170,12 +161,10 @@ class History(RuleBasedStateMachine):
         item_id = self.some_id(check, data)
         status, answer = self.send("PUT", check, item_id, body=content)
         assert status == (200 if item_id in self.stored[check] else 201)
-        assert answer == {"id": item_id, "timestamp": uuid_timestamp(item_id), **content}
+        assert answer == {"id": item_id, "timestamp": key_of(item_id).timestamp, **content}
         self.stored[check][item_id] = answer
 
-    @rule(
-        check=st.sampled_from(CHECKS), data=st.data(), notification=st.sampled_from(("nt", "nt", "another"))
-    )
+    @rule(check=st.sampled_from(CHECKS), data=st.data(), notification=st.sampled_from(("nt", "nt", "another")))
     def add_attempt(self, check: str, data: st.DataObject, notification: str) -> None:
         item_id = self.some_id(check, data)
         attempt = {"from": "ele", "message": "again"}
@@ -216,7 +205,7 @@ class History(RuleBasedStateMachine):
     def purge(self, batch: int) -> None:
         service: Service = self.app.extensions["notifhist"]
         ensure_connected(service.db)
-        for _ in purge(service.db, self.now - RETENTION, batch):
+        for _ in service.db.purge(self.now - RETENTION, batch):
             pass
         for check, items in self.stored.items():
             for item_id in [item_id for item_id in items if not self.is_shown(check, item_id)]:
@@ -303,7 +292,7 @@ def normal(item: Document) -> Document:
     if "id" not in item:
         return item
     item = {**item, "id": item["id"].lower()}
-    return completed(item, {"timestamp": uuid_timestamp(item["id"])})
+    return completed(item, {"timestamp": key_of(item["id"]).timestamp})
 
 
 def test_every_answer_is_the_models(make_app: MakeApp, newcomer: Newcomer) -> None:

@@ -34,25 +34,7 @@ DATES = st.one_of(
     st.integers(0, 40).map(lambda ms: MAX_INSTANT - ms),
 )
 """Many of one millisecond, and many at the first and last milliseconds of buckets of every size."""
-PIECES = (
-    '"',
-    "'",
-    "%",
-    "_",
-    "\\",
-    "a",
-    "A",
-    "ab",
-    "B",
-    "ß",
-    "SS",
-    "é",
-    "E\u0301",
-    "🚨",
-    "\U00010400",
-    " ",
-    "*",
-)
+PIECES = ('"', "'", "%", "_", "\\", "a", "A", "ab", "B", "ß", "SS", "é", "E\u0301", "🚨", "\U00010400", " ", "*")
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=6).map("".join)
 NEEDLES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map(lambda pieces: "".join(pieces)[:5])
 Part = tuple[int, int, int, Callable[[str], str]]
@@ -61,9 +43,7 @@ PARTS = st.tuples(
 )
 """Which text, from where, how long, and how it is written."""
 OBJECTS = st.lists(
-    st.fixed_dictionaries(
-        {"id": st.just(1), "name": TEXTS, "type": st.just("ENTITY")}, optional={"tag": TEXTS}
-    ),
+    st.fixed_dictionaries({"id": st.just(1), "name": TEXTS, "type": st.just("ENTITY")}, optional={"tag": TEXTS}),
     max_size=2,
 )
 VALUES = {
@@ -74,11 +54,7 @@ VALUES = {
     "failed_reason": FAILED_REASONS,
 }
 FILTERS = dict(
-    zip(
-        ("notification_types", "statuses", "mediums", "ignored_reasons", "failed_reasons"),
-        VALUES,
-        strict=True,
-    )
+    zip(("notification_types", "statuses", "mediums", "ignored_reasons", "failed_reasons"), VALUES, strict=True)
 )
 CONTENTS: st.SearchStrategy[Run] = st.fixed_dictionaries(
     {
@@ -98,9 +74,7 @@ CONTENTS: st.SearchStrategy[Run] = st.fixed_dictionaries(
 def queries(draw: st.DrawFn) -> RunsQuery:
     """Queries with none to three filters; few search, since little is found then."""
     names = draw(st.lists(st.sampled_from(sorted(FILTERS)), max_size=3, unique=True))
-    lists = {
-        name: draw(st.lists(st.sampled_from(VALUES[FILTERS[name]]), min_size=1, max_size=3)) for name in names
-    }
+    lists = {name: draw(st.lists(st.sampled_from(VALUES[FILTERS[name]]), min_size=1, max_size=3)) for name in names}
     return RunsQuery(
         "",
         **{name: tuple(values) for name, values in lists.items()},
@@ -124,11 +98,7 @@ def texts_of(run: Run) -> list[str]:
 def is_asked_for(run: Run, query: RunsQuery) -> bool:
     needle = query.search_query.casefold()
     return (
-        all(
-            run.get(member) in getattr(query, name)
-            for name, member in FILTERS.items()
-            if getattr(query, name)
-        )
+        all(run.get(member) in getattr(query, name) for name, member in FILTERS.items() if getattr(query, name))
         and (query.from_ms is None or query.from_ms <= run["date_created"])
         and (query.until_ms is None or run["date_created"] <= query.until_ms)
         and (not needle or any(needle in text.casefold() for text in texts_of(run)))
@@ -160,9 +130,7 @@ class Runs(RuleBasedStateMachine):
     def record_some(self, contents: list[Run]) -> None:
         self.runs |= self.record(contents)
 
-    @rule(
-        content=CONTENTS, date=DATES, number=st.integers(4, 9), every=st.sampled_from((0, 1, 15, 16, 2**30))
-    )
+    @rule(content=CONTENTS, date=DATES, number=st.integers(4, 9), every=st.sampled_from((0, 1, 15, 16, 2**30)))
     def record_a_burst(self, content: Run, date: int, number: int, every: int) -> None:
         dates = (min(date + n * every, MAX_INSTANT) for n in range(number))
         self.runs |= self.record([{**content, "date_created": each} for each in dates])
@@ -265,11 +233,7 @@ def test_two_senders_at_once_are_both_counted(db: Database) -> None:
             ensure_connected(db)
             for n in range(20):
                 at = NOW_MS + n % 3 * 2**20
-                content = {
-                    "notification_type": "WEEKLY_REPORT",
-                    "medium": MEDIUMS[sender],
-                    "status": STATUSES[n % 5],
-                }
+                content = {"notification_type": "WEEKLY_REPORT", "medium": MEDIUMS[sender], "status": STATUSES[n % 5]}
                 own = {**content, "id": -(sender * 1000 + n), "date_created": at}
                 record_runs(db, "t", [{**content, "date_created": at + 1}, own], NOW_MS)
                 RUN_RECORDER.replace(db, "t", {**own, "date_created": at + 2**30, "status": "FAILED"}, NOW_MS)

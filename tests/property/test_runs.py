@@ -40,10 +40,7 @@ TEXTS = st.one_of(
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=4),
 )
 MOMENTS = st.sampled_from(
-    [
-        parse_instant(f"2024-07-29T{time}Z")
-        for time in ("00:00:00", "15:51:28.070", "15:51:28.071", "23:59:59.999")
-    ]
+    [parse_instant(f"2024-07-29T{time}Z") for time in ("00:00:00", "15:51:28.070", "15:51:28.071", "23:59:59.999")]
 )
 """Few, so that many runs are equal in time."""
 ZONES = st.sampled_from((None, 0, 120, -570, 840))
@@ -90,20 +87,10 @@ GIVEN_RUNS = st.fixed_dictionaries(
 def filled_in(run: Document, run_id: int) -> Document:
     """Return a run as it must be answered: in published order, without null, with what is always there."""
     run = {name: value for name, value in run.items() if value is not None and value != []}
-    objects = [
-        {name: o[name] for name in sorted(o) if o[name] is not None}
-        for o in run.get("notificationObjects", ())
-    ]
+    objects = [{name: o[name] for name in sorted(o) if o[name] is not None} for o in run.get("notificationObjects", ())]
     created = format_instant(parse_instant(run.get("dateCreated", NOW)))
     updated = format_instant(parse_instant(run.get("dateUpdated", created)))
-    whole = {
-        "deliveredCount": 0,
-        "seqNo": 0,
-        **run,
-        "id": run_id,
-        "dateCreated": created,
-        "dateUpdated": updated,
-    }
+    whole = {"deliveredCount": 0, "seqNo": 0, **run, "id": run_id, "dateCreated": created, "dateUpdated": updated}
     if objects:
         whole["notificationObjects"] = objects
     return {name: whole[name] for name in PUBLISHED_ORDER if name in whole}
@@ -118,16 +105,12 @@ LISTS = {
 }
 """The parameters that filter by a member: its name and values."""
 SEARCHES = st.one_of(
-    st.sampled_from(FRAGMENTS).flatmap(
-        lambda text: st.sampled_from((text, text.upper(), text.lower(), text.title()))
-    ),
+    st.sampled_from(FRAGMENTS).flatmap(lambda text: st.sampled_from((text, text.upper(), text.lower(), text.title()))),
     st.tuples(st.sampled_from(FRAGMENTS), st.sampled_from(FRAGMENTS)).map("".join),
     TEXTS,
 )
 PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
-    **{
-        name: st.lists(st.sampled_from(values), min_size=1, max_size=4) for name, (_, values) in LISTS.items()
-    },
+    **{name: st.lists(st.sampled_from(values), min_size=1, max_size=4) for name, (_, values) in LISTS.items()},
     "searchQuery": SEARCHES,
     "includeObjects": st.sampled_from(("true", "True", "1", "false", "False", "0")),
     "fromDate": DATES,
@@ -247,17 +230,13 @@ class Tenant:
         assert (sent[0], json.dumps(sent[1])) == (status, json.dumps(answer))
 
 
-SEVERAL = st.lists(
-    st.tuples(st.lists(GIVEN_RUNS, min_size=1, max_size=5), st.booleans()), min_size=1, max_size=4
-)
+SEVERAL = st.lists(st.tuples(st.lists(GIVEN_RUNS, min_size=1, max_size=5), st.booleans()), min_size=1, max_size=4)
 
 
 def test_every_answer_is_the_models(unlimited: Flask, newcomer: Newcomer) -> None:
     @given(SEVERAL, st.lists(st.tuples(QUERIES, st.booleans()), min_size=4, max_size=12))
     @examples()
-    def holds(
-        recorded: list[tuple[list[Document], bool]], queries: list[tuple[dict[str, Any], bool]]
-    ) -> None:
+    def holds(recorded: list[tuple[list[Document], bool]], queries: list[tuple[dict[str, Any], bool]]) -> None:
         tenant = Tenant(newcomer(unlimited))
         for runs, as_container in recorded:
             tenant.record(runs, as_container)

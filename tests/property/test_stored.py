@@ -152,9 +152,7 @@ def test_items_are_answered_as_the_plain_path_would(make_tenant: MakeTenant) -> 
         ANY_ITEM,
     )
     @examples(0.5)
-    def holds(
-        items: list[tuple[Document, str, str]], more: list[Document], media_type: str, new: Document
-    ) -> None:
+    def holds(items: list[tuple[Document, str, str]], more: list[Document], media_type: str, new: Document) -> None:
         tenant = make_tenant()
         for item, way, sent_as in items:
             record_item(tenant, item, way, sent_as)
@@ -177,9 +175,7 @@ def test_items_are_answered_as_the_plain_path_would(make_tenant: MakeTenant) -> 
 
         stale = {"xml_version": MAPPING_VERSION + 1, "xml": "<stale/>"}
         last = key_of(max(tenant.stored, key=key_of))
-        is_last = (HistoryItemRow.ticks == last.ticks) & (
-            HistoryItemRow.clock_and_node == last.clock_and_node
-        )
+        is_last = (HistoryItemRow.ticks == last.ticks) & (HistoryItemRow.clock_and_node == last.clock_and_node)
         for rows in (rows_of(tenant) & is_last, rows_of(tenant)):
             for columns in (stale, {"xml_version": MAPPING_VERSION, "xml": None}):
                 tenant.db.execute(HistoryItemRow.update(columns).where(rows))
@@ -241,11 +237,7 @@ def assert_runs_answered(tenant: Tenant) -> None:
 
 
 def test_runs_are_answered_as_the_plain_path_would(make_tenant: MakeTenant) -> None:
-    @given(
-        st.lists(st.tuples(GIVEN_RUNS, WAYS, FORMATS), min_size=1, max_size=4),
-        GIVEN_RUNS,
-        FORMATS,
-    )
+    @given(st.lists(st.tuples(GIVEN_RUNS, WAYS, FORMATS), min_size=1, max_size=4), GIVEN_RUNS, FORMATS)
     @examples(0.5)
     def holds(runs: list[tuple[Document, str, str]], new: Document, media_type: str) -> None:
         tenant = make_tenant()

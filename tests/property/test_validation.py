@@ -33,9 +33,7 @@ DOCUMENTS: dict[DocumentSchema, st.SearchStrategy[Document]] = {
     HISTORY_CONTAINER: st.fixed_dictionaries(
         {"values": st.lists(ANY_ITEM, max_size=2)}, optional={"metadata": MAPS, "next": VALUES}
     ),
-    ITEMS.line: st.fixed_dictionaries(
-        {**{name: st.just(each) for name, each in IDS.items()}, "item": ANY_ITEM}
-    ),
+    ITEMS.line: st.fixed_dictionaries({**{name: st.just(each) for name, each in IDS.items()}, "item": ANY_ITEM}),
     RUN: GIVEN_RUNS,
     RUNS_CONTAINER: st.fixed_dictionaries({"runs": st.lists(GIVEN_RUNS, max_size=2)}),
     RUNS.line: st.fixed_dictionaries({"tenant": st.just("t"), "run": GIVEN_RUNS}),
@@ -179,12 +177,8 @@ def test_a_document_that_fits_needs_no_second_look(
         *(Dumping, PlainList, Changing),
     ],
 )
-@pytest.mark.parametrize(
-    "value", [1, 2, None, [1], [1, 2], (1,), {}, {"n": 1}, {"n": 2}, {"n": 1, "m": 1}, [{"n": 1}]]
-)
+@pytest.mark.parametrize("value", [1, 2, None, [1], [1, 2], (1,), {}, {"n": 1}, {"n": 2}, {"n": 1, "m": 1}, [{"n": 1}]])
 def test_what_else_a_schema_may_use_is_not_passed_over(kind: type[DocumentSchema], value: Any) -> None:
     schema = kind()
     for document in ({"n": value}, {}, {"n": value, "m": 1}):
-        assert outcome(lambda each: validation.validate(schema, each), document) == outcome(
-            schema.load, document
-        )
+        assert outcome(lambda each: validation.validate(schema, each), document) == outcome(schema.load, document)

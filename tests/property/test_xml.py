@@ -16,15 +16,7 @@ from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
 from notifhist.serializers import as_json, as_xml
 from notifhist.serializers.stored import StoredForm, StoredPage
 from tests import plain_xml
-from tests.property.strategies import (
-    ANY_ITEM,
-    AWKWARD_ITEM,
-    AWKWARD_NAMES,
-    MANY_ATTEMPTS,
-    NUMBERS,
-    TEXTS,
-    examples,
-)
+from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, AWKWARD_NAMES, MANY_ATTEMPTS, NUMBERS, TEXTS, examples
 from tests.property.test_runs import GIVEN_RUNS
 
 PURE = 4

@@ -47,9 +47,7 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> subprocess.Complete
     return subprocess.CompletedProcess(process.args, code, stdout, stderr)
 
 
-def run(
-    database_url: str, *arguments: str | Path, code: int = 0, **settings: str
-) -> subprocess.CompletedProcess[str]:
+def run(database_url: str, *arguments: str | Path, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command; see `finish`."""
     return finish(start(database_url, *arguments, **settings), code)
 

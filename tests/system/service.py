@@ -53,13 +53,9 @@ def free_port() -> int:
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process with these settings (names without the prefix), and no others."""
     inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("NOTIFHIST_", "PROMETHEUS_"))
+        name: value for name, value in os.environ.items() if not name.startswith(("NOTIFHIST_", "PROMETHEUS_"))
     }
-    return (
-        inherited | {"PYTHONPATH": str(ROOT)} | {f"NOTIFHIST_{name}": text for name, text in settings.items()}
-    )
+    return inherited | {"PYTHONPATH": str(ROOT)} | {f"NOTIFHIST_{name}": text for name, text in settings.items()}
 
 
 class Client:
@@ -148,9 +144,7 @@ class Service:
             return self.ask("/readyz").status_code == 200
         return False
 
-    def ask(
-        self, path: str, key: str | None = None, method: str = "GET", **options: Any
-    ) -> requests.Response:
+    def ask(self, path: str, key: str | None = None, method: str = "GET", **options: Any) -> requests.Response:
         """Return the answer to one request over a connection of its own."""
         client = Client(self.url, key)
         with client.session:

@@ -1,96 +1,116 @@
 """The benchmark, whole but tiny: that it can be run and says all it should, nothing of how fast anything is."""
 
 import json
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import psycopg
 import pytest
+from lxml import etree
 
-from bench import report, run, scale
-from bench.cache import Prepared, prepare
-from bench.data import even
-from bench.targets import SqliteFile
-from bench.workloads import FLOORS, MOST_COSTS, TITLES
+from bench import run, scale
+from bench.data import TENANT, store
+from bench.idiomatic import Idiomatic
+from bench.report import markdown
+from bench.servers import ROOT, Asked, Bench, Service
+from bench.workloads import JSON, MOST_COSTS, RUN, gets
 
-PLAN = run.Plan(rounds=2, seconds=0.05, runs=400, checks=2, items_per_check=12)
+_OPTIONS = ("--workers", "1", "--threads", "2")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+@pytest.fixture
+def cache() -> Iterator[Path]:
+    # Not below pytest's folder: PostgreSQL runs as another user than root, and may not enter there.
+    with tempfile.TemporaryDirectory(prefix="notifhist-bench-") as folder:
+        yield Path(folder)
+
+
+def columns(table: dict[str, Any]) -> dict[str, list[Any]]:
+    return dict(zip(table["heads"], zip(*table["rows"], strict=True), strict=True))
 
 
 def test_a_run_measures_every_workload_on_every_server(cache: Path) -> None:
     # The load generator raises for any answer that is not, byte for byte, the one that was given before.
-    results = json.loads(json.dumps(run.run(PLAN, cache)))
-    assert list(results["workloads"]) == list(TITLES)
-    for name, workload in results["workloads"].items():
-        for server in ("service", "ceiling", "idiomatic"):
-            rates = workload[server]["per_second"]
-            assert len(rates) == 2
-            assert workload[server]["answers"] >= len(rates)
-            assert all(rate > 0 for rate in rates)
-            assert workload[server]["p50_ms"] <= workload[server]["p99_ms"]
-        assert workload["floor"] == FLOORS[name]
-        assert (
-            len(workload["ratio"]["service"]["rounds"]) == len(workload["ratio"]["idiomatic"]["rounds"]) == 2
-        )
-    assert list(results["costs"]) == list(MOST_COSTS)
-    assert all(len(cost["rounds"]) == 2 for cost in results["costs"].values())
-    for name in (*TITLES, *MOST_COSTS):
-        assert f"| {name}" in report.markdown(results)
+    results = run.run(run.Plan(rounds=2, seconds=0.05, items=100, runs=400), cache)
+    assert json.loads(json.dumps(results)) == results
+    rates, cpu, wanted = results["tables"]
+    assert [row[0].split()[0] for row in rates["rows"]] == list(RUN)
+    for name in ("ceiling", "service", "idiomatic", "service/ceiling", "idiomatic/ceiling"):
+        for of_rates, of_cpu in zip(columns(rates)[name], columns(cpu)[name], strict=True):
+            assert len(of_rates["rounds"]) == len(of_cpu["rounds"]) == 2
+            assert all(rate > 0 for rate in of_rates["rounds"])
+    assert [row[0] for row in wanted["rows"]] == [
+        *(f"{name}, service/ceiling" for name in RUN),
+        *(f"{name}, seconds of a request" for name in MOST_COSTS),
+    ]
+    assert all(f"| {name}" in markdown(results) for name in (*RUN, *MOST_COSTS))
 
 
-def test_a_run_may_be_of_some_workloads_and_on_a_database_of_the_users(
-    cache: Path, postgres_url: str
-) -> None:
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS bench")
-        connection.execute("CREATE DATABASE bench")
-    url = postgres_url.replace("/postgres?", "/bench?")
-    plan = run.Plan(1, 0.05, runs=300, checks=2, items_per_check=12, only=("W1", "W6"), url=url)
+def test_a_run_may_be_of_some_workloads_and_on_postgresql(cache: Path) -> None:
+    plan = run.Plan(rounds=1, seconds=0.05, only="W1,W6", database="postgres", items=100, runs=300)
     results = run.run(plan, cache)
-    assert list(results["workloads"]) == ["W1", "W6"]
-    assert results["costs"] == {}
-    assert results["plan"]["url"] == "postgresql"  # and nothing else of it: there may be a password in it
+    assert [row[0] for row in results["tables"][0]["rows"]] == ["W1 item, JSON", "W6 250 runs of a status"]
+    assert "on postgres" in results["remark"]
+
+
+def test_the_service_is_compared_with_that_of_another_checkout_run_by_its_own_code(cache: Path, tmp_path: Path) -> None:
+    for name in ("notifhist", "schemas"):
+        shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
+    trace = tmp_path / "imported"
+    with (tmp_path / "notifhist" / "__init__.py").open("a") as code:
+        code.write(f"open({str(trace)!r}, 'a').close()\n")
+    plan = run.Plan(rounds=2, seconds=0.05, only="W1,W4", beside=tmp_path, items=100, runs=100)
+    rates, cpu = run.run(plan, cache)["tables"]
+    assert trace.exists()
+    for table in (rates, cpu):
+        assert table["heads"][1:4] == ["beside", "service", "service/beside"]
+        assert [len(row[3]["rounds"]) for row in table["rows"]] == [2, 2]
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Asked, Asked]]:
+    """What the service and the idiomatic application answer over the same data, by workload."""
+    with Bench("sqlite", tmp_path_factory.mktemp("cache")) as bench:
+        service, idiomatic = Service(bench.database("service")), Idiomatic(bench.database("idiomatic"))
+        stored = store([service, idiomatic], bench.scratch, items=2200, item_bytes=2000, runs=2000)
+        key = service.create_key(TENANT)
+        servers = [bench.serve(name, each, *_OPTIONS) for name, each in (("a", service), ("b", idiomatic))]
+        yield gets(RUN, stored, servers[0], key), gets(RUN, stored, servers[1], key)
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_the_idiomatic_application_answers_as_the_service_does(asked: tuple[Asked, Asked], name: str) -> None:
+    expected, found = (each[name] for each in asked)
+    assert expected
+    for ours, theirs in zip(expected, found, strict=True):
+        assert ours.asked == theirs.asked
+        if RUN[name].accept == JSON:
+            assert json.loads(theirs.body or b"") == json.loads(ours.body or b"")
+        else:
+            texts = [etree.canonicalize((each.body or b"").decode(), strip_text=True) for each in (ours, theirs)]
+            assert texts[0] == texts[1]
+
+
+def test_pages_are_full_and_deep_and_searches_find_some(asked: tuple[Asked, Asked]) -> None:
+    def documents(name: str) -> list[Any]:
+        return [json.loads(request.body or b"") for request in asked[0][name]]
+
+    assert {len(page["values"]) for page in documents("W3")} == {100}
+    assert 1000 in {len(page["values"]) for page in documents("W5")}
+    assert all(len(page["runs"]) == min(page["total"], 250) for page in documents("W6"))
+    deep = documents("W7")
+    assert [page["page"] for page in deep] == [int(0.9 * max(0, page["total"] // 250 - 1)) for page in deep]
+    assert max(page["page"] for page in deep) > 0
+    assert all(20 <= page["total"] <= 200 for page in documents("W8"))
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_sizes_are_compared_on_both_databases(kind: str) -> None:
-    plan = scale.Plan(largest=400, smallest=200, rounds=2, places=4, requests=3)
-    # Not below pytest's folder: PostgreSQL runs as another user than root, and may not enter there.
-    with tempfile.TemporaryDirectory(prefix="notifhist-bench-") as cache:
-        results = json.loads(json.dumps(scale.scale(plan, [kind], Path(cache))))
-    found = results["databases"][kind]
-    assert found["sizes"] == [200, 400]
-    assert list(found["workloads"]) == list(scale.TITLES)
-    for workload in found["workloads"].values():
-        assert workload["ratio"]["200"]["rounds"] == [1, 1]
-        assert len(workload["ratio"]["400"]["rounds"]) == 2
-        assert all(ms > 0 for ms in workload["ms"]["400"]["rounds"])
-
-
-def prepared(folder: Path, runs: int) -> Prepared:
-    target = SqliteFile(folder / "sqlite")
-    return prepare(folder, target, even(1, 20, runs), {1: 5}, lambda n: None)
-
-
-def test_a_data_set_is_built_once_and_anew_for_other_parameters(tmp_path: Path) -> None:
-    first = prepared(tmp_path, runs=10)
-    assert prepared(tmp_path, runs=10) == first
-    assert prepared(tmp_path, runs=11) != first
-
-
-def test_a_data_set_that_was_not_finished_is_built_anew(tmp_path: Path) -> None:
-    first = prepared(tmp_path, runs=10)
-    (tmp_path / "meta.json").unlink()
-    assert prepared(tmp_path, runs=10) != first
-
-
-def test_a_data_set_whose_items_are_about_to_expire_is_built_anew(tmp_path: Path) -> None:
-    first = prepared(tmp_path, runs=10)
-    meta = json.loads((tmp_path / "meta.json").read_text())
-    old = meta | {"now_ms": meta["now_ms"] - 5 * 86_400_000}
-    (tmp_path / "meta.json").write_text(json.dumps(old))
-    assert prepared(tmp_path, runs=10).now_ms >= first.now_ms
+def test_sizes_are_compared_on_both_databases(kind: str, cache: Path) -> None:
+    plan = scale.Plan(largest=400, smallest=200, rounds=2, database=kind)
+    (table,) = json.loads(json.dumps(scale.scale(plan, cache)))["tables"]
+    assert table["heads"] == [kind, "200 items", "400 items", "bare", "400 items/200 items", "bare/200 items"]
+    assert [row[0].split()[0] for row in table["rows"]] == list(scale.TITLES)
+    for _, *cells in table["rows"]:
+        assert all(len(each["rounds"]) == 2 and min(each["rounds"]) > 0 for each in cells)

@@ -16,16 +16,7 @@ from tests.conftest import NOW_MS, TENANT, every_row
 from tests.contract.test_examples import COPIES, assert_answers, assert_is_json, example
 from tests.http.helpers import CHECK, JSON, RUNS, XML, get_json, item_at, run_of
 from tests.records import count_items, count_runs
-from tests.system.commands import (
-    FIXTURES,
-    FIXTURES_COUNTS,
-    application,
-    client_of,
-    item_line,
-    opened,
-    run,
-    write_lines,
-)
+from tests.system.commands import FIXTURES, FIXTURES_COUNTS, application, client_of, item_line, opened, run, write_lines
 
 WHERE = ("--tenant", TENANT, "--entity", "enOne", "--alarm", "alOne", "--check", "chOne")
 LIFELIKE_NOW = "2026-10-07T15:30:00Z"
@@ -58,9 +49,7 @@ def test_the_fixtures_tree_is_loaded_as_a_whole_once_and_answers_every_example(d
 
 
 @pytest.mark.parametrize("name", ["item.json", "item.xml", "list.json", "list.xml", "runs.json"])
-def test_a_published_document_is_loaded_to_where_the_options_say(
-    database_url: str, tmp_path: Path, name: str
-) -> None:
+def test_a_published_document_is_loaded_to_where_the_options_say(database_url: str, tmp_path: Path, name: str) -> None:
     published = FIXTURES / "published" / COPIES[name]
     document = tmp_path / f"any name{published.suffix}"
     shutil.copy(published, document)
@@ -95,9 +84,7 @@ def test_one_run_and_the_page_that_is_answered_are_loaded(database_url: str, tmp
             assert_is_json(again.get(RUNS), json.dumps(json.loads(answers["json"]), indent=2).encode())
 
 
-FIRST, SECOND, OTHER = (
-    item_at(NOW_MS - 1000 * n, state=state) for n, state in ((3, "A"), (2, "B"), (1, "C"))
-)
+FIRST, SECOND, OTHER = (item_at(NOW_MS - 1000 * n, state=state) for n, state in ((3, "A"), (2, "B"), (1, "C")))
 BAD = {**SECOND, "notification_results": [{"success": "yes"}]}
 WRONG = "The body does not fit. {}notification_results[0].success: Not a valid boolean"
 
@@ -113,10 +100,7 @@ def bad_xml(folder: Path) -> tuple[Path, int, str]:
     items = [
         f'<alarm_notification_history_item id="{item["id"]}"><state>{item["state"]}</state>\n'
         f"<notification_results>{result}</notification_results></alarm_notification_history_item>\n"
-        for item, result in (
-            (FIRST, ""),
-            (SECOND, "<notification_result><success>yes</success></notification_result>"),
-        )
+        for item, result in ((FIRST, ""), (SECOND, "<notification_result><success>yes</success></notification_result>"))
     ]
     path.write_text(f"<?xml version='1.0'?>\n<container><values>\n{''.join(items)}</values></container>")
     return path, 5, WRONG.format("")
@@ -164,10 +148,7 @@ def test_a_record_that_is_there_with_other_content_is_named_and_changes_nothing(
     run(database_url, "load", write_lines(tmp_path / "one.ndjson", [item_line(FIRST), run_line]))
     before = rows(database_url)
     changed = [item_line(SECOND), item_line({**FIRST, "state": "D"}), item_line(FIRST), item_line(OTHER)]
-    changed += [
-        {"tenant": TENANT, "run": run_of(id=1, status="FAILED")},
-        {"tenant": "T", "run": run_of(id=1)},
-    ]
+    changed += [{"tenant": TENANT, "run": run_of(id=1, status="FAILED")}, {"tenant": "T", "run": run_of(id=1)}]
     path = write_lines(tmp_path / "two.ndjson", changed)
     refused = run(database_url, "load", path, code=1).stderr.splitlines()
     problems = [
@@ -229,21 +210,14 @@ def answers(database_url: str) -> dict[str, bytes]:
         clients = {tenant: client_of(app, tenant) for tenant in (TENANT, "654321", "777000")}
         for path in sorted(checks(), key=repr):
             client = clients[path.tenant]
-            entity, alarm, check = (
-                quote(part, safe="") for part in (path.entity_id, path.alarm_id, path.check_id)
-            )
+            entity, alarm, check = (quote(part, safe="") for part in (path.entity_id, path.alarm_id, path.check_id))
             base = f"/v1.0/{path.tenant}/entities/{entity}/alarms/{alarm}/notification_history"
             for url in (base, f"{base}/{check}?from=0&limit=30", f"{base}/{check}?reverse=true&limit=1000"):
                 found.update(pages(client, url))
             newest = get_json(client, f"{base}/{check}?from=0&reverse=true")["values"][0]
             found.update(pages(client, f"{base}/{check}/{newest['id']}"))
         for tenant, client in clients.items():
-            for query in (
-                "",
-                "includeObjects=true&pageSize=7&page=2",
-                "statuses=FAILED",
-                "searchQuery=a&orderBy=ASC",
-            ):
+            for query in ("", "includeObjects=true&pageSize=7&page=2", "statuses=FAILED", "searchQuery=a&orderBy=ASC"):
                 answered = pages(client, f"{RUNS}?{query}")
                 found.update((f"{tenant} {url}", page) for url, page in answered)
     return found
@@ -270,9 +244,7 @@ def test_an_export_loaded_elsewhere_answers_the_same_byte_for_byte(
     assert answers(back) == expected
 
 
-def test_an_export_has_lines_that_name_the_place_of_a_record_and_no_keys(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_an_export_has_lines_that_name_the_place_of_a_record_and_no_keys(database_url: str, tmp_path: Path) -> None:
     one = {**run_of(id=2), "dateCreated": "2011-11-01T00:00:00.000Z"}
     lines = [item_line(FIRST), {"tenant": TENANT, "run": one}]
     run(database_url, "load", write_lines(tmp_path / "a.ndjson", lines))

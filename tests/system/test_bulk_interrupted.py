@@ -35,9 +35,7 @@ def sigint_is_heard() -> Iterator[None]:
 @pytest.fixture
 def many_lines(tmp_path: Path) -> Path:
     """An export of MANY items, all expired."""
-    return write_lines(
-        tmp_path / "many.ndjson", [item_line(item_at(1_000_000_000_000 + n)) for n in range(MANY)]
-    )
+    return write_lines(tmp_path / "many.ndjson", [item_line(item_at(1_000_000_000_000 + n)) for n in range(MANY)])
 
 
 def count(database_url: str) -> int:
@@ -118,9 +116,7 @@ def test_progress_is_shown_on_a_terminal_and_not_in_a_pipe(sqlite_database: str)
         assert re.search(r"Exporting ━+ 954/954", shown.text())
 
 
-def test_what_was_reported_survives_a_kill_and_loading_again_completes_it(
-    database_url: str, many_lines: Path
-) -> None:
+def test_what_was_reported_survives_a_kill_and_loading_again_completes_it(database_url: str, many_lines: Path) -> None:
     with on_terminal(database_url, "load", many_lines) as shown:
         wait_until(lambda: shown.reported()[0] >= 2 * BATCH_RECORDS)
         shown.process.kill()

@@ -108,9 +108,7 @@ def test_a_key_is_revoked_at_once_by_name_or_id(database_url: str) -> None:
         ("2011-11-11", NOW_MS + 23 * 3_600_000),
     ],
 )
-def test_a_key_expires_at_a_date_or_after_a_span(
-    sqlite_database: str, expires: str, expected_ms: int | None
-) -> None:
+def test_a_key_expires_at_a_date_or_after_a_span(sqlite_database: str, expires: str, expected_ms: int | None) -> None:
     if expected_ms is None:  # with its zone, it is now
         assert "That is past" in run(sqlite_database, *CREATE, "--expires", expires, code=2).stderr
         return
@@ -134,9 +132,7 @@ def test_an_expired_key_stops_working_at_once(database_url: str) -> None:
         pytest.param(("keys", "create", *CREATE[4:]), ["--tenant"], id="no-tenant"),
         *(
             pytest.param(
-                ("keys", "create", "--tenant", tenant, *CREATE[4:]),
-                ["--tenant", "1 to 255"],
-                id=f"tenant-{name}",
+                ("keys", "create", "--tenant", tenant, *CREATE[4:]), ["--tenant", "1 to 255"], id=f"tenant-{name}"
             )
             for name, tenant in (("empty", ""), ("slash", "a/b"), ("long", "a" * 256), ("control", "a\nb"))
         ),
@@ -152,9 +148,7 @@ def test_an_expired_key_stops_working_at_once(database_url: str) -> None:
         ),
         pytest.param(("keys", "revoke"), ["NAME_OR_ID"], id="revoke-nothing"),
         pytest.param(("load",), ["PATHS"], id="load-nothing"),
-        pytest.param(
-            ("load", "no-such-file.json"), ["no-such-file.json", "does not exist"], id="load-missing"
-        ),
+        pytest.param(("load", "no-such-file.json"), ["no-such-file.json", "does not exist"], id="load-missing"),
         pytest.param(("load", "--check", "c", "."), ["--tenant"], id="load-check-alone"),
         pytest.param(
             ("load", "--tenant", "t", "--check", "c", "."),
@@ -181,25 +175,10 @@ HELP: dict[tuple[str, ...], list[str]] = {
     ("serve",): ["--bind HOST:PORT", "--workers", "--threads", "--demo", "Example: notifhist serve"],
     ("migrate",): ["NOTIFHIST_DATABASE_URL", "Safe to repeat"],
     ("keys",): ["create", "list", "revoke"],
-    ("keys", "create"): [
-        "--tenant",
-        "--role",
-        "--name",
-        "--expires",
-        *GRANTS,
-        "30d",
-        "Example: notifhist keys",
-    ],
+    ("keys", "create"): ["--tenant", "--role", "--name", "--expires", *GRANTS, "30d", "Example: notifhist keys"],
     ("keys", "list"): ["but the keys themselves"],
     ("keys", "revoke"): ["NAME_OR_ID", "notifhist keys list"],
-    ("load",): [
-        "--tenant",
-        "--entity",
-        "--alarm",
-        "--check",
-        "--skip-bad",
-        "Examples: notifhist load fixtures",
-    ],
+    ("load",): ["--tenant", "--entity", "--alarm", "--check", "--skip-bad", "Examples: notifhist load fixtures"],
     ("export",): ["--output", "Example: notifhist export > history.ndjson", "notifhist load"],
     ("purge",): ["--batch", "default: 500", "Once a day"],
 }
@@ -253,9 +232,7 @@ def test_a_bad_setting_is_named_in_one_line(sqlite_database: str, name: str) -> 
     assert wrong.stdout == ""
 
 
-def assert_it_says_that_the_database_fails(
-    url: str, *command: str, why: str, shown: str | None = None
-) -> None:
+def assert_it_says_that_the_database_fails(url: str, *command: str, why: str, shown: str | None = None) -> None:
     failed = run(url, *command, code=1)
     (line,) = failed.stderr.splitlines()
     assert line.startswith(f"Error: The database {shown or url} failed: ")
@@ -303,9 +280,7 @@ def test_a_file_that_is_no_database_is_one_clear_line_and_stays_as_it_is(tmp_pat
     assert path.read_text() == "Not a database at all. " * 100
 
 
-@pytest.mark.parametrize(
-    "form", ["postgresql://me:secret@127.0.0.1:1/x", "postgresql://127.0.0.1:1/x?password=secret"]
-)
+@pytest.mark.parametrize("form", ["postgresql://me:secret@127.0.0.1:1/x", "postgresql://127.0.0.1:1/x?password=secret"])
 def test_a_server_that_does_not_listen_is_one_clear_line_without_the_password(form: str) -> None:
     shown = form.replace("secret", "***")
     assert_it_says_that_the_database_fails(form, "keys", "list", why="Connection refused", shown=shown)

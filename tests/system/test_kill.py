@@ -197,9 +197,7 @@ def check_file(url: str) -> None:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_what_was_answered_survives_the_death_of_the_service(
-    database_url: str, make_service: MakeService
-) -> None:
+def test_what_was_answered_survives_the_death_of_the_service(database_url: str, make_service: MakeService) -> None:
     service, ledger = make_service(database_url, **UNLIMITED), Ledger()
     key = service.create_key()
     for _ in range(ROUNDS):

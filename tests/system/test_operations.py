@@ -50,22 +50,13 @@ REQUESTS: dict[str, tuple[str, str, str, dict[str, Any], int, str | None]] = {
     "an encoded id": ("GET", f"{ALARM}/%C3%BC%20", f"{ALARM}/ü ", {}, 200, TENANT),
     "no key": ("GET", f"{CHECK}?key=s3cret", CHECK, {"headers": {"X-Auth-Token": "s3cret"}}, 401, None),
     "no route": ("GET", "/nowhere?s3cret", "/nowhere", {"headers": {"X-Auth-Token": None}}, 404, None),
-    "another tenant": (
-        "GET",
-        CHECK.replace(TENANT, "other"),
-        CHECK.replace(TENANT, "other"),
-        {},
-        403,
-        TENANT,
-    ),
+    "another tenant": ("GET", CHECK.replace(TENANT, "other"), CHECK.replace(TENANT, "other"), {}, 403, TENANT),
     "liveness": ("GET", "/healthz?s3cret", "/healthz", {}, 200, None),
 }
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_each_request_has_a_line_of_json_without_its_query_or_key(
-    service: Service, key: str, name: str
-) -> None:
+def test_each_request_has_a_line_of_json_without_its_query_or_key(service: Service, key: str, name: str) -> None:
     method, url, path, options, status, tenant = REQUESTS[name]
     answer = service.ask(url, key, method, **options)
     assert answer.status_code == status, answer.text
@@ -146,18 +137,14 @@ def assert_exact(answers: list[requests.Response]) -> None:
 
 
 @pytest.mark.parametrize("command", ["serve", "gunicorn"])
-def test_the_rate_limit_is_exact_across_workers(
-    sqlite_database: str, make_service: MakeService, command: str
-) -> None:
+def test_the_rate_limit_is_exact_across_workers(sqlite_database: str, make_service: MakeService, command: str) -> None:
     options: dict[str, Any] = {"command": GUNICORN, "cwd": ROOT} if command == "gunicorn" else {}
     service = make_service(sqlite_database, HISTORY_RATE_LIMIT=f"{LIMIT}/hour", **options).start()
     clients = service.clients_of_each_worker(service.create_key(), each=CLIENTS // 2)
     assert_exact(ask_for_all(clients, CHECK, REQUESTS_OF_EACH))
 
 
-def test_the_rate_limit_is_exact_across_services_on_one_database(
-    database_url: str, make_service: MakeService
-) -> None:
+def test_the_rate_limit_is_exact_across_services_on_one_database(database_url: str, make_service: MakeService) -> None:
     services = [make_service(database_url, HISTORY_RATE_LIMIT=f"{LIMIT}/hour") for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(Service.start, services))
@@ -190,9 +177,7 @@ def test_the_rate_limit_is_exact_across_services_that_share_only_redis(
     with redis_server(tmp_path) as storage:
         services = [
             make_service(
-                f"sqlite:///{tmp_path}/{name}.db",
-                HISTORY_RATE_LIMIT=f"{LIMIT}/hour",
-                RATE_LIMIT_STORAGE=storage,
+                f"sqlite:///{tmp_path}/{name}.db", HISTORY_RATE_LIMIT=f"{LIMIT}/hour", RATE_LIMIT_STORAGE=storage
             )
             for name in ("one", "other")
         ]

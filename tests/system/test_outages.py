@@ -87,9 +87,7 @@ def test_a_database_that_was_never_migrated_is_not_ready_until_it_is(
     assert service.client(service.create_key()).get_json(RUNS)["total"] == 0
 
 
-def test_a_sqlite_file_that_never_was_is_not_made_by_a_request(
-    make_service: MakeService, tmp_path: Path
-) -> None:
+def test_a_sqlite_file_that_never_was_is_not_made_by_a_request(make_service: MakeService, tmp_path: Path) -> None:
     directory = tmp_path / "database"
     directory.mkdir()
     url = f"sqlite:///{directory}/notifhist.db"
@@ -101,9 +99,7 @@ def test_a_sqlite_file_that_never_was_is_not_made_by_a_request(
 def test_a_lock_on_sqlite_fails_no_reader_and_tells_writers_to_come_again(
     sqlite_database: str, make_service: MakeService
 ) -> None:
-    impatient = (
-        "import sys, notifhist.store.database.sqlite as d; d._BUSY_TIMEOUT_S = 1; sys.argv[0] = 'notifhist'; "
-    )
+    impatient = "import sys, notifhist.store.database.sqlite as d; d._BUSY_TIMEOUT_S = 1; sys.argv[0] = 'notifhist'; "
     command = (NOTIFHIST[0], "-c", f"{impatient} from notifhist.cli import main; main()", "serve")
     service = make_service(sqlite_database, command=command).start()
     key = service.create_key()
@@ -140,9 +136,7 @@ def test_a_writer_waits_for_a_short_lock_on_sqlite(sqlite_database: str, make_se
         assert answer.result().status_code == 201
 
 
-def test_many_migrate_at_the_same_moment_and_one_does_it(
-    fragile_database: FragileDatabase, tmp_path: Path
-) -> None:
+def test_many_migrate_at_the_same_moment_and_one_does_it(fragile_database: FragileDatabase, tmp_path: Path) -> None:
     migrating = [
         subprocess.Popen(
             [NOTIFHIST[0], "-c", AT_THE_BARRIER, "migrate"],

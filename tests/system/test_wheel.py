@@ -270,9 +270,7 @@ def test_an_editable_install_holds_every_module_once(tree: Path, tmp_path: Path)
     for folder in (tree, elsewhere):
         installed = Installed(programs, folder)
         files = json.loads(installed.run("python", "-c", said))
-        ours = [
-            Path(file).resolve() for name, file in files.items() if Path(file).resolve().is_relative_to(tree)
-        ]
+        ours = [Path(file).resolve() for name, file in files.items() if Path(file).resolve().is_relative_to(tree)]
         assert tree / "schemas/history.py" in ours
         assert len(ours) == len(set(ours))
         assert [name for name in files if name.partition(".")[0] == "schemas"] == []

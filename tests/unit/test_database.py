@@ -159,9 +159,7 @@ def test_a_missing_sqlite_file_is_created_where_that_is_asked_for(tmp_path: Path
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
-def test_a_relative_path_is_one_from_where_the_process_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_path_is_one_from_where_the_process_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     database = open_database("sqlite:///relative.db", create=True)
     (tmp_path / "elsewhere").mkdir()
@@ -320,9 +318,7 @@ def lose_the_connection(database: SqliteDatabase) -> None:
     ensure_connected(database)
 
 
-@pytest.mark.parametrize(
-    "fail", [fail_to_begin, fail_in_between, be_rolled_back_by_sqlite, lose_the_connection]
-)
+@pytest.mark.parametrize("fail", [fail_to_begin, fail_in_between, be_rolled_back_by_sqlite, lose_the_connection])
 def test_a_thread_that_fails_to_write_keeps_no_other_from_it(
     fail: Callable[[SqliteDatabase], None], sqlite_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,9 +23,7 @@ class Interrupted(Exception):
     """Ctrl-C."""
 
 
-def test_an_interrupted_demo_goes_on_where_it_stopped(
-    db: Database, sqlite_tables: Path, tmp_path: Path
-) -> None:
+def test_an_interrupted_demo_goes_on_where_it_stopped(db: Database, sqlite_tables: Path, tmp_path: Path) -> None:
     def interrupt(done: int, expected: int = 0) -> None:
         if count_runs(db) and count_items(db) > 100:
             raise Interrupted
@@ -57,9 +55,7 @@ def _undisturbed(empty: Path) -> tuple[int, int]:
 
 
 def test_a_database_with_other_data_is_refused(db: Database) -> None:
-    record_runs(
-        db, "t", [{"notification_type": "WEEKLY_REPORT", "medium": "EMAIL", "status": "CREATED"}], NOW_MS
-    )
+    record_runs(db, "t", [{"notification_type": "WEEKLY_REPORT", "medium": "EMAIL", "status": "CREATED"}], NOW_MS)
     with pytest.raises(ConfigError, match="wants a new database"):
         demo.prepare(db, Clock(NOW_MS), silent)
     assert keys.list_keys(db) == []

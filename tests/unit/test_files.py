@@ -6,19 +6,13 @@ from typing import Any
 import pytest
 
 from notifhist.schemas.fields import MAX_TIMESTAMP
-from notifhist.schemas.history import HISTORY_PAGE, uuid_timestamp
+from notifhist.schemas.history import HISTORY_PAGE
 from notifhist.schemas.history import ITEM as ITEM_SCHEMA
+from notifhist.schemas.item_ids import key_of
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.resources import ITEMS, RUNS
 from notifhist.serializers.as_xml import render
-from notifhist.transfer.files import (
-    BadRecord,
-    Destination,
-    Record,
-    destination_of,
-    owner_problems,
-    read_records,
-)
+from notifhist.transfer.files import BadRecord, Destination, Record, destination_of, owner_problems, read_records
 from notifhist.transfer.load import find_sources
 from tests.http.helpers import item_at, run_of
 
@@ -44,15 +38,9 @@ def destination(owner: Tenant) -> Destination:
         ("x/y/T/entities/E/alarms/A/notification_history/C.json", CheckPath("T", "E", "A", "C")),
         ("T/entities/E/alarms/A/notification_history/C/1.json", CheckPath("T", "E", "A", "C")),
         ("T/entities/E/alarms/A/notification_history/C.D.json", CheckPath("T", "E", "A", "C.D")),
-        (
-            "%D8%A9/entities/e%20f/alarms/a%2Bb/notification_history/c+d.xml",
-            CheckPath("ة", "e f", "a+b", "c+d"),
-        ),
+        ("%D8%A9/entities/e%20f/alarms/a%2Bb/notification_history/c+d.xml", CheckPath("ة", "e f", "a+b", "c+d")),
         # Encoded once, and so decoded once.
-        (
-            "T/entities/E/alarms/A/notification_history/chLoad%252F1.json",
-            CheckPath("T", "E", "A", "chLoad%2F1"),
-        ),
+        ("T/entities/E/alarms/A/notification_history/chLoad%252F1.json", CheckPath("T", "E", "A", "chLoad%2F1")),
         ("T/entities/E/alarms/A/notification_history/100%25.json", CheckPath("T", "E", "A", "100%")),
         ("T/api/v1/notifications/logs/run.json", Tenant("T")),
         ("T/api/v1/notifications/logs/run.xml", Tenant("T")),
@@ -73,9 +61,7 @@ def test_the_path_of_a_document_says_where_it_belongs(path: str, owner: Tenant |
     assert destination_of(Path("/anywhere") / path) == expected
 
 
-def test_a_relative_path_says_it_from_within_the_tree(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_relative_path_says_it_from_within_the_tree(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = tmp_path / "T/entities/E/alarms/A/notification_history"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
@@ -100,8 +86,7 @@ def test_ids_may_be_unusual() -> None:
 
 def test_the_fixtures_are_found_by_their_paths_alone() -> None:
     sources = {
-        source.path.relative_to(FIXTURES).as_posix(): source.destination
-        for source in find_sources([FIXTURES], None)
+        source.path.relative_to(FIXTURES).as_posix(): source.destination for source in find_sources([FIXTURES], None)
     }
     documents = {path.relative_to(FIXTURES).as_posix() for path in FIXTURES.rglob("*.*") if path.is_file()}
     others = {path for path in documents if "/" not in path or "/errors/" in path or "_history." in path}
@@ -112,9 +97,7 @@ def test_the_fixtures_are_found_by_their_paths_alone() -> None:
     assert None not in sources.values()
 
 
-def test_a_folder_is_searched_for_lines_wherever_they_lie_and_for_all_if_their_owner_is_given(
-    tmp_path: Path,
-) -> None:
+def test_a_folder_is_searched_for_lines_wherever_they_lie_and_for_all_if_their_owner_is_given(tmp_path: Path) -> None:
     for name in ("a.json", "b.xml", "c.ndjson", "d.jsonl", "e.txt", "sub/f.ndjson"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -151,9 +134,7 @@ def test_records_of_a_json_container_have_the_lines_in_which_they_begin(tmp_path
     text = json.dumps(
         {"metadata": {"values": [1, 2], "next_href": 'a\\"b'}, "values": [ITEM, BAD_ITEM, 5, ITEM]}, indent=2
     )
-    expected = [
-        number for number, line in enumerate(text.splitlines(), start=1) if line in ("    {", "    5,")
-    ]
+    expected = [number for number, line in enumerate(text.splitlines(), start=1) if line in ("    {", "    5,")]
     assert len(expected) == 4
     first, second, third, fourth = lines_of(read(tmp_path, "a.json", text))
     assert [first, second, fourth] == [(expected[0], ""), (expected[1], STATE), (expected[3], "")]
@@ -212,12 +193,7 @@ def test_a_line_of_ndjson_is_named_by_its_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "line", "said"),
     [
-        (
-            "a.json",
-            '{"state": "OK",\n "notification_results": [,]}',
-            2,
-            "The body is not JSON. Expecting value",
-        ),
+        ("a.json", '{"state": "OK",\n "notification_results": [,]}', 2, "The body is not JSON. Expecting value"),
         ("a.json", '{"state": "OK",\n\n "state": "OK"}', 3, "The body repeats a member."),
         ("a.json", '{"state":\n NaN}', 2, "The body is not JSON. NaN"),
         ("a.json", b'{"state":\n "\xff"}', 1, "The body is not UTF-8."),
@@ -227,29 +203,14 @@ def test_a_line_of_ndjson_is_named_by_its_number(tmp_path: Path) -> None:
         ("a.json", '{"values": 5}', 1, "The body does not fit. values: Not a valid list"),
         ("a.json", json.dumps({"values": ITEM}), 1, "The body does not fit. values: Not a valid list"),
         ("a.json", '{"values": [], "metadata": 5}', 1, "The body does not fit. metadata: "),
-        (
-            "a.json",
-            '{"values": [], "metadata": {"count": 1e999}}',
-            1,
-            "The body does not fit. metadata.count: ",
-        ),
+        ("a.json", '{"values": [], "metadata": {"count": 1e999}}', 1, "The body does not fit. metadata.count: "),
         ("a.xml", "<container>\n<values>\n</container>", 3, "The body is not well-formed XML."),
         ("a.xml", "", 1, "The body is not well-formed XML."),
         ("a.xml", "<!DOCTYPE x>\n<container/>", 1, "The body has a DOCTYPE."),
         ("a.xml", "<alarm_checks_map/>", 1, "The body's root element does not fit."),
         ("a.xml", "<container/>", 1, "The body does not fit. values: Missing data"),
-        (
-            "a.xml",
-            "<container><values><item/></values></container>",
-            1,
-            "The body does not fit. values.item: ",
-        ),
-        (
-            "a.xml",
-            "<container>text<values/></container>",
-            1,
-            "The body does not fit. the root element: Has text",
-        ),
+        ("a.xml", "<container><values><item/></values></container>", 1, "The body does not fit. values.item: "),
+        ("a.xml", "<container>text<values/></container>", 1, "The body does not fit. the root element: Has text"),
     ],
 )
 def test_a_document_that_cannot_be_read_is_one_bad_record(
@@ -270,9 +231,7 @@ def test_text_beside_the_elements_of_a_record_is_not_lost_without_a_word(tmp_pat
 
 def test_each_record_has_its_own_wrong_numbers(tmp_path: Path) -> None:
     items = (
-        [{**ITEM, "n": n} for n in (1, 2**64, 3)]
-        + [ITEM] * 8
-        + [{**ITEM, "notification_results": [{"x": [-(2**64)]}]}]
+        [{**ITEM, "n": n} for n in (1, 2**64, 3)] + [ITEM] * 8 + [{**ITEM, "notification_results": [{"x": [-(2**64)]}]}]
     )
     problems = [problem for _, problem in lines_of(read(tmp_path, "a.json", container(*items)))]
     assert [n for n, problem in enumerate(problems) if problem] == [1, 11]
@@ -308,17 +267,13 @@ def loaded(tmp_path: Path, *items: Any) -> list[dict[str, Any]]:
 def test_an_item_with_its_time_only_gets_the_same_id_whenever_it_is_read(tmp_path: Path) -> None:
     item = {"state": "OK", "timestamp": 1_320_885_544_875, "notification_results": []}
     first, again, other, later = loaded(
-        tmp_path,
-        item,
-        dict(reversed(item.items())),
-        {**item, "state": "WARNING"},
-        {**item, "timestamp": MAX_TIMESTAMP},
+        tmp_path, item, dict(reversed(item.items())), {**item, "state": "WARNING"}, {**item, "timestamp": MAX_TIMESTAMP}
     )
     assert list(first) == ["id", *item]
     assert first["id"] == again["id"]
     assert len({first["id"], other["id"], later["id"]}) == 3
     for document in (first, other, later):
-        assert uuid_timestamp(document["id"]) == document["timestamp"]
+        assert key_of(document["id"]).timestamp == document["timestamp"]
         assert uuid.UUID(document["id"]).variant == uuid.RFC_4122
     assert loaded(tmp_path, item) == [first]
 

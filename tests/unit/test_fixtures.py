@@ -59,14 +59,7 @@ RUN_MEMBERS = [
     "status",
     "summary",
 ]
-RUN_OPTIONAL = {
-    "errorMessage",
-    "failedReason",
-    "ignoredReason",
-    "notificationObjects",
-    "originalRunId",
-    "summary",
-}
+RUN_OPTIONAL = {"errorMessage", "failedReason", "ignoredReason", "notificationObjects", "originalRunId", "summary"}
 OBJECT_MEMBERS = ["cid", "id", "name", "tag", "type", "url"]
 
 
@@ -189,12 +182,7 @@ def test_every_value_of_runs_occurs(name: str) -> None:
 def test_paths_are_percent_encoded() -> None:
     for path in history_files():
         tenant, entities, entity, alarms, alarm, leaf, _ = path.relative_to(LIFELIKE).parts
-        assert (tenant in TENANTS, entities, alarms, leaf) == (
-            True,
-            "entities",
-            "alarms",
-            "notification_history",
-        )
+        assert (tenant in TENANTS, entities, alarms, leaf) == (True, "entities", "alarms", "notification_history")
         for part in (entity, alarm, path.stem):
             assert quote(unquote(part, errors="strict"), safe="") == part
     ids = "".join(unquote(str(path.relative_to(LIFELIKE))) for path in history_files())

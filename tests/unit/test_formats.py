@@ -27,12 +27,7 @@ def test_each_media_type_is_of_its_format() -> None:
 
 @pytest.mark.parametrize(
     ("accept", "chosen"),
-    [
-        (None, "application/json"),
-        ("text/csv", "text/csv"),
-        ("text/*", "text/xml"),
-        ("application/x-protobuf", None),
-    ],
+    [(None, "application/json"), ("text/csv", "text/csv"), ("text/*", "text/xml"), ("application/x-protobuf", None)],
 )
 def test_a_third_format_is_chosen_like_the_others(accept: str | None, chosen: str | None) -> None:
     assert Formats(JSON, XML, CSV).accepted_by(accept) == chosen
@@ -40,21 +35,11 @@ def test_a_third_format_is_chosen_like_the_others(accept: str | None, chosen: st
 
 @pytest.mark.parametrize(
     ("content_type", "named"),
-    [
-        ("text/xml; charset=utf-8", XML),
-        ("TEXT/CSV", CSV),
-        ("text/*", None),
-        ("text/html", None),
-        (None, None),
-    ],
+    [("text/xml; charset=utf-8", XML), ("TEXT/CSV", CSV), ("text/*", None), ("text/html", None), (None, None)],
 )
 def test_a_content_type_names_a_format(content_type: str | None, named: Format | None) -> None:
     assert Formats(JSON, XML, CSV).named_by(content_type) is named
 
 
 def test_the_store_hands_out_json_unless_a_format_inserts_another_form() -> None:
-    assert [each.stored_form for each in (JSON, XML, CSV)] == [
-        StoredForm.JSON,
-        StoredForm.XML,
-        StoredForm.JSON,
-    ]
+    assert [each.stored_form for each in (JSON, XML, CSV)] == [StoredForm.JSON, StoredForm.XML, StoredForm.JSON]

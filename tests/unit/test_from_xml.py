@@ -128,11 +128,7 @@ def test_attributes_of_the_schema_instance_namespace_are_no_members() -> None:
         ("<a><b/>text</a>", "", {"a": "Has text beside elements."}),
         ("<state>OK</state><state>OK</state>", "", {"state": "Given twice."}),
         ("<id>1</id>", 'id="1"', {"id": "Given twice."}),
-        (
-            "<notification_results/><notification_results/>",
-            "",
-            {"notification_results": "Given twice."},
-        ),
+        ("<notification_results/><notification_results/>", "", {"notification_results": "Given twice."}),
         (
             "<notification_results><result/></notification_results>",
             "",
@@ -143,11 +139,7 @@ def test_attributes_of_the_schema_instance_namespace_are_no_members() -> None:
             "",
             {"notification_results": "Has text beside elements."},
         ),
-        (
-            '<x:state xmlns:x="urn:x">OK</x:state>',
-            "",
-            {'["{urn:x}state"]': "Is in a namespace; documents use none."},
-        ),
+        ('<x:state xmlns:x="urn:x">OK</x:state>', "", {'["{urn:x}state"]': "Is in a namespace; documents use none."}),
         (
             "<notification_results><notification_result><attempts>text</attempts></notification_result>"
             "</notification_results>",
@@ -156,9 +148,7 @@ def test_attributes_of_the_schema_instance_namespace_are_no_members() -> None:
         ),
     ],
 )
-def test_what_no_document_has_is_named_by_its_path(
-    inner: str, attributes: str, problems: dict[str, str]
-) -> None:
+def test_what_no_document_has_is_named_by_its_path(inner: str, attributes: str, problems: dict[str, str]) -> None:
     assert read_item(inner, attributes)["problems"] == problems
 
 
@@ -227,9 +217,7 @@ def test_a_run_is_read_by_its_schema() -> None:
     )
     parsed = parse(xml, RUN, RUNS_CONTAINER)
     assert parsed.problems == {}
-    assert parsed.document["runs"] == [
-        {"id": 7, "deliveredCount": 1, "notificationObjects": [{"id": 5, "name": "1"}]}
-    ]
+    assert parsed.document["runs"] == [{"id": 7, "deliveredCount": 1, "notificationObjects": [{"id": 5, "name": "1"}]}]
 
 
 @pytest.mark.parametrize(
@@ -237,11 +225,7 @@ def test_a_run_is_read_by_its_schema() -> None:
     [
         {"id": "i", "timestamp": 5, "notification_results": [{"in_progress": True, "attempts": [{}, {}]}]},
         {"state": "  a\r\nb\t", "a b": {"1": "x"}, "notification_results": []},
-        {
-            "notification_results": [
-                {"notification_details": {"a": ["1", "2"], "b": {"c": "d"}}, "success": False}
-            ]
-        },
+        {"notification_results": [{"notification_details": {"a": ["1", "2"], "b": {"c": "d"}}, "success": False}]},
     ],
 )
 def test_the_way_back_gives_the_document(document: dict[str, Any]) -> None:

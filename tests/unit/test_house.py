@@ -15,10 +15,7 @@ import grimp
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = [*sorted((ROOT / "notifhist").rglob("*.py")), *sorted((ROOT / "schemas").rglob("*.py"))]
-ALL = [
-    *SHIPPED,
-    *(path for part in ("bench", "fixtures", "tests") for path in sorted((ROOT / part).rglob("*.py"))),
-]
+ALL = [*SHIPPED, *(path for part in ("bench", "fixtures", "tests") for path in sorted((ROOT / part).rglob("*.py")))]
 FILE_LINES, FUNCTION_LINES, MEDIAN_FILE_LINES = 300, 40, 90
 
 SQL = re.compile(
@@ -78,9 +75,7 @@ def told(findings: dict[Path, list[str]]) -> dict[str, list[str]]:
 
 def sql_texts(path: Path) -> list[str]:
     prose = {id(text) for text in docstrings(path)}
-    nodes = [
-        node for node in ast.walk(parsed(path)) if isinstance(node, ast.Constant) and id(node) not in prose
-    ]
+    nodes = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Constant) and id(node) not in prose]
     return [node.value for node in nodes if isinstance(node.value, str) and SQL.search(node.value)]
 
 
@@ -91,9 +86,7 @@ def test_sql_stands_in_the_store_alone() -> None:
 
 
 def test_no_docstring_opens_with_of() -> None:
-    assert (
-        told({path: [each for each in docstring_texts(path) if each.startswith("Of ")] for path in ALL}) == {}
-    )
+    assert told({path: [each for each in docstring_texts(path) if each.startswith("Of ")] for path in ALL}) == {}
 
 
 def test_what_takes_longer_is_told_with_a_figure_or_a_decision() -> None:
@@ -127,9 +120,7 @@ def test_functions_are_short() -> None:
 def test_no_module_of_the_service_imports_in_a_circle() -> None:
     graph = grimp.build_graph("notifhist", cache_dir=None)
     assert "notifhist.schemas.fields" in graph.modules
-    TopologicalSorter(
-        {each: graph.find_modules_directly_imported_by(each) for each in graph.modules}
-    ).prepare()
+    TopologicalSorter({each: graph.find_modules_directly_imported_by(each) for each in graph.modules}).prepare()
 
 
 def test_no_module_of_the_benchmark_imports_in_a_circle() -> None:

@@ -96,8 +96,7 @@ def test_an_unknown_tenant_is_null(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "nasty",
-    ["a\nb", "a\r\n{}", "a\x00b", "a\x1b[2J", "a\x85b", "a\x9bb", "a\u2028b", "a\ud800b", 'a"b\\', "é😀"],
+    "nasty", ["a\nb", "a\r\n{}", "a\x00b", "a\x1b[2J", "a\x85b", "a\x9bb", "a\u2028b", "a\ud800b", 'a"b\\', "é😀"]
 )
 def test_no_character_breaks_the_line(nasty: str, capsys: pytest.CaptureFixture[str]) -> None:
     request(path=nasty, tenant=nasty)

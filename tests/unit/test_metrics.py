@@ -73,9 +73,7 @@ def run(directory: Path, code: str) -> bytes:
     """Run `code` in a process that counts in files of `directory`; return its standard output."""
     environ = os.environ | {MULTIPROCESS_DIR: str(directory), "PYTHONPATH": str(ROOT)}
     code = f"from notifhist.metrics import Metrics\nmetrics = Metrics()\n{code}"
-    return subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, check=True, timeout=60
-    ).stdout
+    return subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, check=True, timeout=60).stdout
 
 
 RENDER = "import sys; sys.stdout.buffer.write(metrics.render()[0])"
@@ -112,8 +110,5 @@ def test_forked_processes_count_each_for_itself(tmp_path: Path) -> None:
 
 
 def test_a_process_that_just_starts_does_not_disturb_the_others(tmp_path: Path) -> None:
-    out = run(
-        tmp_path,
-        f"metrics.recorded('run', 1); open({str(tmp_path / 'counter_1.db')!r}, 'w').close()\n{RENDER}",
-    )
+    out = run(tmp_path, f"metrics.recorded('run', 1); open({str(tmp_path / 'counter_1.db')!r}, 'w').close()\n{RENDER}")
     assert samples(out)["notifhist_recorded_total", (("kind", "run"),)] == 1

@@ -23,21 +23,14 @@ from notifhist.store.database import (
 )
 from notifhist.store.database.sql import rows
 from notifhist.store.keys import add_key
-from notifhist.store.models import (
-    ApiKeyRow,
-    HistoryItemRow,
-    MetaRow,
-    NotificationRunRow,
-    RunCountRow,
-    SeriesRow,
-    TenantRow,
-)
+from notifhist.store.models import ApiKeyRow, HistoryItemRow, MetaRow, NotificationRunRow, SeriesRow, TenantRow
+from notifhist.store.runs import TABLE
 from tests.conftest import MIGRATIONS, TENANT, authorized, every_row
 from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
 from tests.http.helpers import CHECK, RUNS, assert_fault, item_at, run_of
 from tests.records import record_items, record_runs
 
-TABLES = (TenantRow, SeriesRow, HistoryItemRow, NotificationRunRow, RunCountRow, ApiKeyRow, MetaRow)
+TABLES = (TenantRow, SeriesRow, HistoryItemRow, NotificationRunRow, ApiKeyRow, MetaRow)
 READ_BY_ALL = {"tenant", "api_key", "meta", "schema_migration"}
 """Tables that no tenant leads: they are small, or a tenant is not known yet."""
 
@@ -76,9 +69,13 @@ def test_the_migration_makes_the_tables_of_the_models(db: Any) -> None:
             assert columns.pop("number") == (False, True)
             assert unique_keys(db, table) == {("number",), ("tenant_id", "id")}
             key_names = set()
-        assert columns == {
-            name: (field.null, name in key_names) for name, field in model._meta.columns.items()
-        }
+        assert columns == {name: (field.null, name in key_names) for name, field in model._meta.columns.items()}
+
+
+def test_the_migration_makes_the_table_of_counts(db: Any) -> None:
+    counts = TABLE.counts
+    columns = {column.name: column.primary_key for column in db.get_columns(counts.name)}
+    assert columns == {name: name in counts.key for name in (*counts.columns, "split_mask")}
 
 
 # The keys.
@@ -93,9 +90,7 @@ def unique_keys(db: Database, table: str) -> set[tuple[str, ...]]:
             JOIN pragma_index_info(list.name) AS info WHERE list."unique" ORDER BY list.name, info.seqno""",
             table=table,
         )
-        keys += rows(
-            db, "SELECT 'key', name FROM pragma_table_info(:table) WHERE pk > 0 ORDER BY pk", table=table
-        )
+        keys += rows(db, "SELECT 'key', name FROM pragma_table_info(:table) WHERE pk > 0 ORDER BY pk", table=table)
     else:
         keys = rows(
             db,
@@ -160,11 +155,7 @@ def test_a_database_of_the_former_layout_is_refused_and_stays_as_it_is(former: D
             refuse(former)
         said = str(raised.value)
         assert said.startswith("This database was made by another version")
-        for what in (
-            "`notifhist export > history.ndjson`",
-            "`notifhist load history.ndjson`",
-            "create new keys",
-        ):
+        for what in ("`notifhist export > history.ndjson`", "`notifhist load history.ndjson`", "create new keys"):
             assert what in said
         assert not former.in_transaction()
         assert every_row(former) == before

@@ -6,8 +6,8 @@ from werkzeug.datastructures import MultiDict
 from notifhist.clock import Clock
 from notifhist.config import load_settings
 from notifhist.errors import BadRequest, InvalidLimit
-from notifhist.schemas.query import CheckPath, HistoryQuery, RunsQuery
-from notifhist.web.params import history_query, runs_query
+from notifhist.schemas.query import RUNS_QUERY, CheckPath, HistoryQuery, RunsQuery
+from notifhist.web.params import history_query, page_query
 
 NOW_MS = 1_320_886_800_000
 WEEK = 604_800_000
@@ -118,7 +118,7 @@ def test_all_parameters_that_do_not_fit_are_named() -> None:
     ],
 )
 def test_a_page_of_runs_is_asked_for(pairs: Pairs, expected: RunsQuery) -> None:
-    assert runs_query("t", MultiDict(pairs)) == expected
+    assert page_query(RUNS_QUERY, RunsQuery, "t", MultiDict(pairs)) == expected
 
 
 @pytest.mark.parametrize(
@@ -149,11 +149,11 @@ def test_a_page_of_runs_is_asked_for(pairs: Pairs, expected: RunsQuery) -> None:
 )
 def test_a_parameter_of_the_runs_that_does_not_fit_is_named(pair: tuple[str, str]) -> None:
     with pytest.raises(BadRequest) as raised:
-        runs_query("t", MultiDict([pair]))
+        page_query(RUNS_QUERY, RunsQuery, "t", MultiDict([pair]))
     assert raised.value.details.startswith(f"{pair[0]}: ")
 
 
 def test_a_value_that_is_unknown_is_told_with_those_that_are_known() -> None:
     with pytest.raises(BadRequest) as raised:
-        runs_query("t", MultiDict([("mediums", "SLACK,PIGEON")]))
+        page_query(RUNS_QUERY, RunsQuery, "t", MultiDict([("mediums", "SLACK,PIGEON")]))
     assert raised.value.details == "mediums: 'PIGEON' is none of SLACK, MICROSOFT_TEAMS, EMAIL, WEBHOOK"

@@ -13,7 +13,6 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database, PostgresqlDatabase, ensure_connected, migrate, open_database
 from notifhist.store.database.partitions import OTHER, name_of
-from notifhist.store.history.expiry import count_expired, purge
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.store.history.recording import replace_item
 from notifhist.store.recording import record
@@ -79,10 +78,7 @@ def test_what_lies_in_the_default_partition_moves_into_its_week(db: PostgresqlDa
     later = (early + MS_PER_DAY) * TICKS_PER_MS
     record_items(db, CHECK, [item_at(early + 1)], later, OLDEST_MS)
     assert db.partitions.weeks() == [early // WEEK_MS]
-    assert ticks_in(db, name_of(early // WEEK_MS)) == [
-        early * TICKS_PER_MS,
-        (early + 1) * TICKS_PER_MS,
-    ]
+    assert ticks_in(db, name_of(early // WEEK_MS)) == [early * TICKS_PER_MS, (early + 1) * TICKS_PER_MS]
     assert len(ticks_in(db, OTHER)) == 1
     assert count_items(db) == 3
 
@@ -142,30 +138,23 @@ def test_of_many_that_record_into_a_new_week_at_once_none_fails(
 
 def test_expired_weeks_are_dropped_and_few_of_the_last_deleted(db: PostgresqlDatabase) -> None:
     last = OLDEST_MS // WEEK_MS
-    expired = [
-        item_at(OLDEST_MS - 3 * WEEK_MS),
-        item_at(OLDEST_MS - WEEK_MS),
-        item_at(OLDEST_MS - 1),
-        item_at(0),
-    ]
+    expired = [item_at(OLDEST_MS - 3 * WEEK_MS), item_at(OLDEST_MS - WEEK_MS), item_at(OLDEST_MS - 1), item_at(0)]
     shown = [item_at(OLDEST_MS), item_at(NOW_MS)]
     record_items(db, CHECK, [*expired, *shown], NOW_TICKS, None)
     assert db.partitions.weeks() == [last - 3, last - 1, last, THIS_WEEK]
-    assert count_expired(db, OLDEST_MS) == len(expired)
-    assert sum(purge(db, OLDEST_MS, batch=1)) == len(expired)
+    assert db.count_expired(OLDEST_MS) == len(expired)
+    assert sum(db.purge(OLDEST_MS, batch=1)) == len(expired)
     assert db.partitions.weeks() == [last, THIS_WEEK]
     assert stored(db) == shown
     record_items(db, CHECK, [item_at(OLDEST_MS - WEEK_MS)], NOW_TICKS, None)
     assert count_items(db) == 3
 
 
-def test_a_week_that_is_in_use_is_dropped_once_it_is_not(
-    db: PostgresqlDatabase, empty_postgres_url: str
-) -> None:
+def test_a_week_that_is_in_use_is_dropped_once_it_is_not(db: PostgresqlDatabase, empty_postgres_url: str) -> None:
     record_items(db, CHECK, [item_at(OLDEST_MS - WEEK_MS)], NOW_TICKS, None)
     with psycopg.connect(empty_postgres_url) as reader:
         reader.execute("SELECT * FROM history_item")
-        purging = purge(db, OLDEST_MS, batch=1)
+        purging = db.purge(OLDEST_MS, batch=1)
         done = threading.Timer(0.3, reader.rollback)
         done.start()
         assert sum(purging) == 1
@@ -179,9 +168,9 @@ def test_most_of_a_week_stays_until_all_of_it_has_expired(
     monkeypatch.setattr("notifhist.store.database.postgresql_purge._FEW_ITEMS", 2)
     items = [item_at(OLDEST_MS - 1, n) for n in range(3)]
     record_items(db, CHECK, items, NOW_TICKS, None)
-    assert count_expired(db, OLDEST_MS) == sum(purge(db, OLDEST_MS, batch=10)) == 0
+    assert db.count_expired(OLDEST_MS) == sum(db.purge(OLDEST_MS, batch=10)) == 0
     assert stored(db) == items
-    assert sum(purge(db, OLDEST_MS + WEEK_MS, batch=10)) == 3
+    assert sum(db.purge(OLDEST_MS + WEEK_MS, batch=10)) == 3
 
 
 def test_items_that_are_recorded_without_a_retention_are_kept_in_their_weeks(db: PostgresqlDatabase) -> None:

@@ -67,9 +67,7 @@ def test_a_window_starts_with_the_first_request_and_is_over_when_it_ends(
     assert charge(limiter) == Usage(limit=1, used=1, window="1 minute", retry_after=60, exceeded=False)
 
 
-@pytest.mark.parametrize(
-    ("gone_ms", "retry_after"), [(1, 60), (999, 60), (1000, 59), (1001, 59), (58_999, 2)]
-)
+@pytest.mark.parametrize(("gone_ms", "retry_after"), [(1, 60), (999, 60), (1000, 59), (1001, 59), (58_999, 2)])
 def test_retry_after_is_rounded_up(
     gone_ms: int, retry_after: int, counter: MachineCounter, clock: SettableClock
 ) -> None:

@@ -118,12 +118,7 @@ def test_where_one_conflicts_nothing_is_recorded(db: Database, draft: Draft, err
 
 def test_conflicts_that_are_skipped_are_returned_and_the_others_recorded(db: Database) -> None:
     record_now(db, [item(1), run(5, summary="first")])
-    conflicting = [
-        item(1, state="WARNING"),
-        run(5, summary="another"),
-        item(3, state="WARNING"),
-        run(7, "a", seqNo=1),
-    ]
+    conflicting = [item(1, state="WARNING"), run(5, summary="another"), item(3, state="WARNING"), run(7, "a", seqNo=1)]
     recorded = record_now(db, [*conflicting[:2], *mixed(), *conflicting[2:]], skip_conflicts=True)
     assert [id(draft) for draft in recorded.conflicts] == [id(draft) for draft in conflicting]
     assert recorded.created == len(mixed()) - 2
@@ -207,9 +202,7 @@ def test_drafts_may_come_from_another_process(db: Database, rendered: bool) -> N
     recorded = record_now(db, copies)
     assert recorded.created == len(drafts)
     before = every_row(db)
-    documents = dict(
-        zip([(draft.recorder, draft.identity) for draft in drafts], recorded.documents, strict=True)
-    )
+    documents = dict(zip([(draft.recorder, draft.identity) for draft in drafts], recorded.documents, strict=True))
     again = record_now(db, [draft for draft in mixed() if draft.name != "None"])
     assert again.created == 0
     assert every_row(db) == before
@@ -352,9 +345,7 @@ def wait_for(db: Database, waiting: int, *calls: Future[Recorded]) -> None:
     """Return once so many transactions wait for the lock of a name, or all of the calls are done."""
 
     def number() -> int:
-        return int(
-            rows(db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")[0][0]
-        )
+        return int(rows(db, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")[0][0])
 
     deadline = time.monotonic() + 30
     while number() < waiting and not all(call.done() for call in calls):

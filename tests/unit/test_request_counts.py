@@ -22,9 +22,7 @@ def shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_hit_returns_the_count_and_when_the_window_ends(
-    counter: MachineCounter, clock: SettableClock
-) -> None:
+def test_a_hit_returns_the_count_and_when_the_window_ends(counter: MachineCounter, clock: SettableClock) -> None:
     ends_s = NOW_MS / 1000 + 60
     assert counter.hit("a", 60) == (1, ends_s)
     clock.at_ms += 59_999
@@ -49,9 +47,7 @@ def test_windows_that_are_over_are_deleted_now_and_then(
     assert windows(counter) == 1
 
 
-def test_windows_that_are_over_are_deleted_at_the_start(
-    counter: MachineCounter, clock: SettableClock
-) -> None:
+def test_windows_that_are_over_are_deleted_at_the_start(counter: MachineCounter, clock: SettableClock) -> None:
     counter.hit("a", 60)
     clock.at_ms += 60_000
     assert windows(MachineCounter(counter.directory, clock)) == 0
@@ -155,9 +151,7 @@ def test_a_symlink_is_refused(counter: MachineCounter, tmp_path: Path) -> None:
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_directory_of_another_user_is_refused(
-    counter: MachineCounter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_of_another_user_is_refused(counter: MachineCounter, monkeypatch: pytest.MonkeyPatch) -> None:
     counter.hit("a", 60)
     counter._disconnect()
     monkeypatch.setattr("os.geteuid", lambda: counter.directory.stat().st_uid + 1)

@@ -251,9 +251,7 @@ def test_five_ids_of_the_longest_kind_fit_into_a_url(server: Running) -> None:
     assert server.get("/" + "/".join(["%F0%9F%98%80" * 255] * 5) + "?" + "q" * 12_000)[0] == 200
 
 
-@pytest.mark.parametrize(
-    "name", ["X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Ssl", "Script-Name"]
-)
+@pytest.mark.parametrize("name", ["X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Ssl", "Script-Name"])
 def test_gunicorn_believes_no_proxy(server: Running, name: str) -> None:
     value = {"X-Forwarded-Ssl": "on", "X-Forwarded-Protocol": "ssl"}.get(name, "https")
     status, body = server.get("/about", {name: value, name.upper().replace("-", "_"): value})

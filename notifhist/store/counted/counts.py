@@ -9,7 +9,6 @@ such transaction runs at a time (`Database.lock_name`).
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from functools import cache
 from itertools import groupby
 
 from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
@@ -29,9 +28,7 @@ Change = tuple[int, Codes]
 """What is counted: a `date_created` (ms), and a record's codes."""
 
 
-def change(
-    db: Database, table: CountedTable, tenant_id: int, changes: Mapping[Change, int], level: int = 0
-) -> None:
+def change(db: Database, table: CountedTable, tenant_id: int, changes: Mapping[Change, int], level: int = 0) -> None:
     """Add `changes` to the counts; the records themselves have been changed before, in this transaction."""
     if not changes:
         return
@@ -65,10 +62,9 @@ def _split_and_full(
 ) -> tuple[set[int], list[int]]:
     """Return which parts of buckets are split, and which are so full that they are to be."""
     split, full = set(), []
+    whole_bucket = f"SELECT split_mask, {', '.join(PARTS)} FROM {table.counts.name} WHERE {_WHOLE_BUCKET}"
     for bucket, its_parts in groupby(sorted(parts), key=lambda part: part >> PART_BITS):
-        ((mask, *numbers),) = rows(
-            db, _whole_bucket_sql(table), tenant_id=tenant_id, shift=shift, bucket=bucket
-        )
+        ((mask, *numbers),) = rows(db, whole_bucket, tenant_id=tenant_id, shift=shift, bucket=bucket)
         for part in its_parts:
             if mask >> index_of_part(part) & 1:
                 split.add(part)
@@ -79,12 +75,7 @@ def _split_and_full(
 
 def _mark_split(db: Database, table: CountedTable, tenant_id: int, shift: int, parts: list[int]) -> None:
     marks = [
-        {
-            "mask": 1 << index_of_part(part),
-            "tenant_id": tenant_id,
-            "shift": shift,
-            "bucket": part >> PART_BITS,
-        }
+        {"mask": 1 << index_of_part(part), "tenant_id": tenant_id, "shift": shift, "bucket": part >> PART_BITS}
         for part in parts
     ]
     if marks:
@@ -96,22 +87,12 @@ def _recorded(db: Database, table: CountedTable, tenant_id: int, bucket: int, sh
     """Return the changes that count all records of a bucket, one for all of the same codes in a part."""
     finer = shift - PART_BITS
     values = {"begin": bucket << shift, "end": (bucket + 1) << shift, "finer": finer}
-    found = rows(db, _recorded_sql(table), tenant_id=tenant_id, **values)
+    codes = ", ".join(table.codes)
+    select = f"""SELECT date_created >> :finer, {codes}, count(*) FROM {table.name}
+    WHERE tenant_id = :tenant_id AND date_created >= :begin AND date_created < :end GROUP BY 1, {codes}"""
+    found = rows(db, select, tenant_id=tenant_id, **values)
     return Counter({(part << finer, tuple(codes)): number for part, *codes, number in found})
 
 
 _WHOLE_BUCKET = """tenant_id = :tenant_id AND shift = :shift AND bucket = :bucket
     AND first_filter = 0 AND second_filter = 0"""
-
-
-@cache
-def _whole_bucket_sql(table: CountedTable) -> str:
-    return f"SELECT split_mask, {', '.join(PARTS)} FROM {table.counts.name} WHERE {_WHOLE_BUCKET}"
-
-
-@cache
-def _recorded_sql(table: CountedTable) -> str:
-    codes = ", ".join(table.codes)
-    return f"""SELECT date_created >> :finer, {codes}, count(*) FROM {table.name}
-    WHERE tenant_id = :tenant_id AND date_created >= :begin AND date_created < :end
-    GROUP BY 1, {codes}"""

@@ -119,9 +119,7 @@ class _Selection:
     def read(self, begin: int, end: int, skipped: int, limit: int, *, are_few: bool) -> StoredPage:
         """Return up to `limit` of them, after the first `skipped`, in the query's order."""
         query = self._query
-        text = _page_sql(
-            type(self._db), self._table, self._shape, query.descending, query.include_objects, are_few
-        )
+        text = _page_sql(type(self._db), self._table, self._shape, query.descending, query.include_objects, are_few)
         page = {"begin": begin, "end": end, "skipped": skipped, "limit": limit}
         ((documents,),) = rows(self._db, text, **page, **self._values)
         return StoredPage(StoredForm.JSON, [encoded(documents)] if documents else ())
@@ -139,12 +137,7 @@ def _count_sql(dialect: type[Database], table: CountedTable, shape: _Shape, are_
 
 @lru_cache(maxsize=512)
 def _page_sql(
-    dialect: type[Database],
-    table: CountedTable,
-    shape: _Shape,
-    descending: bool,
-    whole: bool,
-    are_few: bool,
+    dialect: type[Database], table: CountedTable, shape: _Shape, descending: bool, whole: bool, are_few: bool
 ) -> str:
     document = "document" if whole else "coalesce(brief, document)"
     order = "date_created DESC, id DESC" if descending else "date_created, id"
@@ -179,7 +172,5 @@ def _lead(table: CountedTable, shape: _Shape, are_few: bool) -> str | None:
     if are_few and shape.search_characters == TRIGRAM:
         return _SEARCH
     numbers = dict(shape.codes)
-    usable = (
-        name for name in table.most_selective_first if name in numbers and (are_few or numbers[name] == 1)
-    )
+    usable = (name for name in table.most_selective_first if name in numbers and (are_few or numbers[name] == 1))
     return next(usable, None)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -20,10 +20,11 @@ from notifhist.store.database.sql import first, rows
 from notifhist.store.equality import equal_json
 from notifhist.store.models import TenantRow
 from notifhist.store.recording import Stored, recorder_of
-from notifhist.store.tenants import ensure_tenant
+from notifhist.store.tenants import ensure_tenant, find_tenant
 
 _READ_BATCH = 500
 _KEY = {"tenant_id": "bigint", "id": "bigint"}
+_IS_IT = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant) AND id = :id"
 
 Record = dict[str, Any]
 """A record as its schema loads it: by the schema's names, times in ms since the epoch, UTC."""
@@ -32,14 +33,10 @@ Record = dict[str, Any]
 class CountedDraft:
     """A record that is about to be stored. Without an id it gets the tenant's next number when it is."""
 
-    def __init__(
-        self, recorder: "CountedRecorder", owner: Tenant, record: Record, now_ms: int, ordinal: int
-    ) -> None:
+    def __init__(self, recorder: "CountedRecorder", owner: Tenant, record: Record, now_ms: int, ordinal: int) -> None:
         self.recorder, self.owner, self._ordinal = recorder, owner, ordinal
         self._record = recorder.filled(record, now_ms)
-        self._filled = [
-            name for name, value in self._record.items() if name not in record and value is not None
-        ]
+        self._filled = [name for name, value in self._record.items() if name not in record and value is not None]
         self.id: int | None = record.get("id")
 
     @property
@@ -112,9 +109,7 @@ class CountedRecorder:
         """Return the error of a record whose id exists with other content."""
         return self._conflict(details=f"{draft.name} is there already; PUT replaces it.")
 
-    def prepare(
-        self, db: Database, drafts: Sequence[CountedDraft], now_ticks: int, oldest_ms: int | None
-    ) -> None:
+    def prepare(self, db: Database, drafts: Sequence[CountedDraft], now_ticks: int, oldest_ms: int | None) -> None:
         """Make the rows of those that have an id."""
         for draft in drafts:
             draft.render()
@@ -123,10 +118,9 @@ class CountedRecorder:
         """Return for each draft the document that is stored under its id."""
         found: dict[tuple[str, int | None], str] = {}
         for tenant in {draft.owner.tenant for draft in drafts}:
-            if number := first(db, "SELECT id FROM tenant WHERE name = :name", name=tenant):
-                ids = [draft.id for draft in drafts if draft.owner.tenant == tenant and draft.id is not None]
-                of_tenant = _find(db, self.table, number[0], ids)
-                found |= {(tenant, record_id): document for record_id, document in of_tenant.items()}
+            ids = [draft.id for draft in drafts if draft.owner.tenant == tenant and draft.id is not None]
+            of_tenant = _find(db, self.table, find_tenant(db, tenant) or 0, ids)
+            found |= {(tenant, record_id): document for record_id, document in of_tenant.items()}
         return [found.get((draft.owner.tenant, draft.id)) for draft in drafts]
 
     def store(self, db: Database, drafts: Sequence[CountedDraft]) -> list[Stored]:
@@ -141,21 +135,22 @@ class CountedRecorder:
         self._number(db, tenant_id, drafts)
         known = _find(db, self.table, tenant_id, [draft.row.id for draft in drafts])
         _insert(db, self.table, tenant_id, [draft.row for draft in drafts if draft.row.id not in known])
-        return [
-            Stored(known.get(draft.row.id, draft.document), draft.row.id not in known) for draft in drafts
-        ]
+        return [Stored(known.get(draft.row.id, draft.document), draft.row.id not in known) for draft in drafts]
 
     def _number(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> None:
         """Give the next numbers to the drafts without an id."""
         new = [draft for draft in drafts if draft.id is None]
         if not new:
             return
-        last = first(db, _sql(self.table, "last"), tenant_id=tenant_id)
+        last = first(
+            db,
+            f"SELECT id FROM {self.table.name} WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1",
+            tenant_id=tenant_id,
+        )
         greatest = max([draft.id for draft in drafts if draft.id is not None] + [last[0] if last else 0, 0])
         if greatest + len(new) > INT64[1]:
             raise BadRequest(
-                f"The {self.resource.name} needs an id.",
-                "id: No number is left behind the greatest; give one.",
+                f"The {self.resource.name} needs an id.", "id: No number is left behind the greatest; give one."
             )
         for number, draft in enumerate(new, start=greatest + 1):
             draft.id = number
@@ -166,7 +161,8 @@ class CountedRecorder:
         with db.writing():
             db.lock_name(tenant)
             tenant_id = ensure_tenant(db, tenant)
-            known = first(db, _sql(self.table, "known"), tenant_id=tenant_id, id=row.id)
+            counted = f"SELECT date_created, {', '.join(self.table.codes)} FROM {self.table.name}"
+            known = first(db, f"{counted} WHERE tenant_id = :tenant_id AND id = :id", tenant_id=tenant_id, id=row.id)
             if known is None:
                 _insert(db, self.table, tenant_id, [row])
             else:
@@ -179,7 +175,7 @@ class CountedRecorder:
 
     def get(self, db: Database, tenant: str, record_id: int) -> StoredDocument:
         """Return the whole record. Raises NotFound."""
-        if found := first(db, _sql(self.table, "get"), tenant=tenant, id=record_id):
+        if found := first(db, f"SELECT document FROM {self.table.name} WHERE {_IS_IT}", tenant=tenant, id=record_id):
             return StoredDocument(StoredForm.JSON, encoded(found[0]))
         name = self.resource.name
         raise NotFound(f"No such {name}.", f"{record_id} is none of the tenant's {name}s.")
@@ -187,10 +183,13 @@ class CountedRecorder:
     def all(self, db: Database) -> Iterator[tuple[Tenant, StoredDocument]]:
         """Yield every tenant and record, tenant by tenant and by id; memory stays flat."""
         tenants = db.execute(TenantRow.select(TenantRow.id, TenantRow.name).order_by(TenantRow.name))
+        batch = (
+            f"SELECT id, document FROM {self.table.name} WHERE tenant_id = :tenant_id AND id >= :from_id ORDER BY id"
+        )
         for tenant_id, tenant in tenants.fetchall():
             from_id: int | None = INT64[0]
             while from_id is not None:
-                found = rows(db, _sql(self.table, "from"), tenant_id=tenant_id, from_id=from_id)
+                found = rows(db, f"{batch} LIMIT {_READ_BATCH + 1}", tenant_id=tenant_id, low=from_id)
                 for _, document in found[:_READ_BATCH]:
                     yield Tenant(tenant), StoredDocument(StoredForm.JSON, encoded(document))
                 from_id = found[_READ_BATCH][0] if len(found) > _READ_BATCH else None
@@ -205,27 +204,12 @@ def _find(db: Database, table: CountedTable, tenant_id: int, ids: Sequence[int])
     if not ids:
         return {}
     given = db.given_value(_KEY, [(tenant_id, record_id) for record_id in ids])
-    return dict(rows(db, _sql(table, "find").replace("{given}", db.given(_KEY)), given=given))
+    is_given = "record.tenant_id = given.tenant_id AND record.id = given.id"
+    select = f"SELECT record.id, record.document FROM {db.given(_KEY)} JOIN {table.name} AS record ON {is_given}"
+    return dict(rows(db, select, given=given))
 
 
 def _insert(db: Database, table: CountedTable, tenant_id: int, new: Sequence[CountedRow]) -> None:
     """Insert records that are not there; the tenant's name is locked."""
     db.insert_searchable(table.name, [table.columns_of(tenant_id, row) for row in new])
     counts.change(db, table, tenant_id, Counter((row.date_created, row.codes) for row in new))
-
-
-@cache
-def _sql(table: CountedTable, name: str) -> str:
-    """Return the query of a name over a table."""
-    is_it = "tenant_id = :tenant_id AND id = :id"
-    of_name = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant) AND id = :id"
-    texts = {
-        "get": f"SELECT document FROM {table.name} WHERE {of_name}",
-        "known": f"SELECT date_created, {', '.join(table.codes)} FROM {table.name} WHERE {is_it}",
-        "last": f"SELECT id FROM {table.name} WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1",
-        "from": f"""SELECT id, document FROM {table.name} WHERE tenant_id = :tenant_id AND id >= :from_id
-            ORDER BY id LIMIT {_READ_BATCH + 1}""",
-        "find": f"""SELECT record.id, record.document FROM {{given}} JOIN {table.name} AS record
-            ON record.tenant_id = given.tenant_id AND record.id = given.id""",
-    }
-    return texts[name]

@@ -51,21 +51,16 @@ def open_database(url: str, *, create: bool = False, statement_timeout_s: float 
     return _DIALECTS[scheme](url, create=create, statement_timeout_s=statement_timeout_s)
 
 
-def _open_sqlite(url: str, *, create: bool, statement_timeout_s: float) -> Database:
-    path = url.removeprefix("sqlite:///")
-    return SqliteDatabase(path, create=create, statement_timeout_s=statement_timeout_s)
-
-
-def _open_postgresql(url: str, *, create: bool, statement_timeout_s: float) -> Database:
+def _open_postgresql(url: str, **options: Any) -> Database:
     try:
         import psycopg  # noqa: F401 - an extra
     except ImportError:
         raise ConfigError("PostgreSQL needs a driver: pip install 'notifhist[postgres]'") from None
-    return PostgresqlDatabase(url, statement_timeout_s=statement_timeout_s)
+    return PostgresqlDatabase(url, **options)
 
 
 _DIALECTS: dict[str, Callable[..., Database]] = {
-    "sqlite": _open_sqlite,
+    "sqlite": SqliteDatabase,
     "postgresql": _open_postgresql,
     "postgres": _open_postgresql,
 }

@@ -144,8 +144,14 @@ class Database(Protocol):
     def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Make the partitions for items of these times (100 ns since the epoch); not within a transaction."""
 
-    def count_expired(self, before: int) -> int:
+    def count_expired(self, oldest_ms: int) -> int:
         """Return how many items `purge` will delete."""
 
-    def purge(self, before: int, batch: int) -> Iterator[int]:
-        """Delete items of before a time (100 ns since the epoch); yield how many, after each transaction."""
+    def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
+        """Delete the items of before `oldest_ms` (ms since the epoch) and give their space back, while others go on.
+
+        Yields how many, after each transaction. SQLite deletes up to `batch` items at once. PostgreSQL does so in the
+        default partition, and drops each week that has expired as a whole. Of the week in which `oldest_ms` lies the
+        expired items are deleted if they are few; many stay until that week is over. Raises OperationalError where a
+        week is in use all the time.
+        """

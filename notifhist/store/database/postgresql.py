@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import peewee
 
+from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import postgresql_purge
 from notifhist.store.database.dialect import Table, or_add
 from notifhist.store.database.partitions import Partitions
@@ -28,7 +29,8 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     has_replicas = True
     runs_in_process = False
 
-    def __init__(self, url: str, *, statement_timeout_s: float = 0) -> None:
+    def __init__(self, url: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
+        """`create` is of no meaning here: the server has made the database."""
         self._timeout_s = statement_timeout_s
         super().__init__(
             url.replace("postgres://", "postgresql://", 1),
@@ -58,28 +60,22 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         return True
 
     def named(self, text: str) -> str:
-        """Return `text` with `%(name)s` for each `:name`."""
         return _named(text)
 
     def execute_many(self, text: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Execute `text` for each mapping; in few round trips."""
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             self.cursor().executemany(_named(text), rows)  # type: ignore[no-untyped-call]
 
     def writing(self) -> Any:
-        """Return a transaction that writes."""
         return self.atomic()
 
     def reading(self) -> Any:
-        """Return a transaction whose reads all see the same state."""
         return self.atomic(isolation_level="REPEATABLE READ")
 
     def locked(self, select: str) -> str:
-        """Return a SELECT that locks its rows."""
         return f"{select} FOR UPDATE"
 
     def lock_name(self, name: str) -> None:
-        """Take an advisory lock until the transaction ends."""
         self._take_lock("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", _LOCK_SPACE, name)
 
     def pausing_after(self) -> AbstractContextManager[None]:
@@ -88,7 +84,6 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     @contextmanager
     def migrating(self) -> Iterator[None]:
-        """Hold a transaction in which only one host at a time migrates."""
         with self.atomic():
             self._take_lock("SELECT pg_advisory_xact_lock(%s)", _LOCK_SPACE)
             yield
@@ -98,7 +93,6 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     @staticmethod
     def joined(column: str, separator: str) -> str:
-        """Return the aggregate of a column's texts."""
         return f"string_agg({column}, '{separator}')"
 
     @staticmethod
@@ -111,7 +105,6 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         return f"json_to_recordset(:given ::json) AS given ({_typed(columns)})"
 
     def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
-        """Return rows as a JSON array of objects."""
         return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
@@ -127,9 +120,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             cursor.execute(
                 f"CREATE TEMPORARY TABLE IF NOT EXISTS copied (LIKE {table.name}) ON COMMIT DROP; TRUNCATE copied"
             )
-            with cursor.copy(
-                "COPY copied FROM STDIN (FORMAT BINARY)"
-            ) as copy:  # which knows no conflict itself
+            with cursor.copy("COPY copied FROM STDIN (FORMAT BINARY)") as copy:  # which knows no conflict itself
                 copy.set_types(list(table.columns.values()))
                 for row in rows:
                     copy.write_row(row)
@@ -137,7 +128,6 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             return set(cursor.fetchall())
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows by one statement."""
         insert = f"{table.insert} SELECT * FROM {self.given(table.columns)} {or_add(table)}"
         values = {"given": self.given_value(table.columns, rows)}
         self.execute_sql(_named(insert), values)  # type: ignore[no-untyped-call]
@@ -150,14 +140,12 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", rows)
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
-        """Replace a record."""
         changes = ", ".join(f"{name} = :{name}" for name in row)
         update = f"UPDATE {table} SET {changes} WHERE tenant_id = :tenant_id AND id = :id"
         self.execute_sql(_named(update), row)  # type: ignore[no-untyped-call]
 
     @staticmethod
     def contains(column: str, text: str) -> str:
-        """Return the condition that `column` contains `text`, literally."""
         return f"strpos({column}, {text}) > 0"
 
     @staticmethod
@@ -171,16 +159,13 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         return None
 
     def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
-        """Make the partitions of the weeks of these times; see `Partitions.prepare`."""
         self.partitions.prepare(ticks, now_ticks, oldest_ms)
 
-    def count_expired(self, before: int) -> int:
-        """Return how many items `purge` will delete."""
-        return postgresql_purge.count_expired(self, self.partitions, before)
+    def count_expired(self, oldest_ms: int) -> int:
+        return postgresql_purge.count_expired(self, self.partitions, oldest_ms * TICKS_PER_MS)
 
-    def purge(self, before: int, batch: int) -> Iterator[int]:
-        """Drop each week that has expired as a whole, and delete some others."""
-        return postgresql_purge.purge(self, self.partitions, before, batch)
+    def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
+        return postgresql_purge.purge(self, self.partitions, oldest_ms * TICKS_PER_MS, batch)
 
 
 def _typed(columns: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import peewee
 
+from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_purge
 from notifhist.store.database.dialect import Table, or_add
 from notifhist.store.database.sqlite_file import SqliteFile
@@ -24,12 +25,7 @@ class SqliteDatabase(SqliteFile):
     runs_in_process = True
 
     def named(self, text: str) -> str:
-        """Return `text`: SQLite knows `:name`."""
         return text
-
-    def execute_many(self, text: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Execute `text` for each mapping; all together have the time limit of one statement."""
-        self.run_many(text, rows)
 
     def locked(self, select: str) -> str:
         """Return `select`: a transaction that writes has locked the whole file."""
@@ -64,7 +60,6 @@ class SqliteDatabase(SqliteFile):
         return f"(SELECT {extracted} FROM json_each(:given)) AS given"
 
     def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
-        """Return rows as a JSON array."""
         return orjson.dumps(rows).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
@@ -85,9 +80,8 @@ class SqliteDatabase(SqliteFile):
         return inserted
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows by one prepared statement."""
         values = ", ".join("?" * len(table.columns))
-        self.run_many(f"{table.insert} VALUES ({values}) {or_add(table)}", rows)
+        self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table)}", rows)
 
     def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Number the records within their tenant's numbers, for the index knows them by rowid."""
@@ -101,16 +95,12 @@ class SqliteDatabase(SqliteFile):
         names = list(numbered[0])
         values = ", ".join(f":{name}" for name in names)
         self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", numbered)
-        self.execute_many(
-            f"INSERT INTO {table}_search (rowid, text) VALUES (:number, :search_text)", numbered
-        )
+        self.execute_many(f"INSERT INTO {table}_search (rowid, text) VALUES (:number, :search_text)", numbered)
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         """Replace the record; its old text must be given to take it out of the index."""
         is_it = "WHERE tenant_id = :tenant_id AND id = :id"
-        forget = (
-            f"INSERT INTO {table}_search ({table}_search, rowid, text) SELECT 'delete', number, search_text"
-        )
+        forget = f"INSERT INTO {table}_search ({table}_search, rowid, text) SELECT 'delete', number, search_text"
         self.execute_sql(f"{forget} FROM {table} {is_it}", row)
         changes = ", ".join(f"{name} = :{name}" for name in row)
         self.execute_sql(f"UPDATE {table} SET {changes} {is_it}", row)
@@ -119,7 +109,6 @@ class SqliteDatabase(SqliteFile):
 
     @staticmethod
     def contains(column: str, text: str) -> str:
-        """Return the condition that `column` contains `text`, literally."""
         return f"instr({column}, {text}) > 0"
 
     @staticmethod
@@ -137,12 +126,10 @@ class SqliteDatabase(SqliteFile):
         return count
 
     def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
-        """Do nothing: SQLite has no partitions."""
+        """Do nothing: there are no partitions."""
 
-    def count_expired(self, before: int) -> int:
-        """Return how many items `purge` will delete."""
-        return sqlite_purge.count_expired(self, before)
+    def count_expired(self, oldest_ms: int) -> int:
+        return sqlite_purge.count_expired(self, oldest_ms * TICKS_PER_MS)
 
-    def purge(self, before: int, batch: int) -> Iterator[int]:
-        """Delete series by series, `batch` items at once at most; then make the file shorter."""
-        return sqlite_purge.purge(self, before, batch)
+    def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
+        return sqlite_purge.purge(self, oldest_ms * TICKS_PER_MS, batch)

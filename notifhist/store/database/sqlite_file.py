@@ -41,9 +41,9 @@ class _Deadline:
 class SqliteFile(peewee.SqliteDatabase):
     """A SQLite file: WAL, so that readers and writers do not wait for each other; synced at every commit."""
 
-    def __init__(self, path: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
+    def __init__(self, url: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
         self._timeout_s = statement_timeout_s
-        self.path = Path(path).absolute()
+        self.path = Path(url.removeprefix("sqlite:///")).absolute()
         mode = "rwc" if create else "rw"
         super().__init__(
             # An ordinary open would make an empty database in the place of one that is gone.
@@ -170,11 +170,11 @@ class SqliteFile(peewee.SqliteDatabase):
         """Return a transaction in which only one host at a time migrates."""
         return self.atomic("EXCLUSIVE")
 
-    def run_many(self, sql: str, rows: Sequence[Any]) -> None:
+    def execute_many(self, text: str, rows: Sequence[Any]) -> None:
         """Execute a statement once for each row of parameters; all together have the time limit of one."""
         self.start_deadline()
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
-            self.cursor().executemany(sql, rows)  # type: ignore[no-untyped-call]
+            self.cursor().executemany(text, rows)  # type: ignore[no-untyped-call]
 
 
 def _is_busy(error: BaseException | None) -> bool:

@@ -62,8 +62,7 @@ def texts_of(document: Document, json: str | None = None) -> Texts:
         json = as_json.text(document)
     if len(json) > _SHORT_CHARACTERS and as_xml.longest(document) > _MAX_XML_CHARACTERS:
         raise BadRequest(
-            "The item does not fit.",
-            f"As XML it may have {_MAX_XML_CHARACTERS} characters; names are repeated.",
+            "The item does not fit.", f"As XML it may have {_MAX_XML_CHARACTERS} characters; names are repeated."
         )
     xml: str | None = as_xml.element(document, ITEM, ITEM.root)
     if xml is not None and len(xml) > _SHORT_CHARACTERS + _MAX_XML_RATIO * len(json):
@@ -124,9 +123,7 @@ class ItemRecorder:
         """Return the error of an item whose id exists with other content."""
         return ItemConflict(details=f"{draft.name} is there already; PUT replaces it.")
 
-    def prepare(
-        self, db: Database, drafts: Sequence[ItemDraft], now_ticks: int, oldest_ms: int | None
-    ) -> None:
+    def prepare(self, db: Database, drafts: Sequence[ItemDraft], now_ticks: int, oldest_ms: int | None) -> None:
         """Make partitions, and render what is stored first: others wait for the transaction, not for this."""
         db.prepare_times([draft.key.ticks for draft in drafts], now_ticks, oldest_ms)
         for draft in drafts[:_BATCH]:
@@ -144,7 +141,7 @@ class ItemRecorder:
         for series_id, *ids in rows(db, _ALL_SERIES):
             check = CheckPath(*ids)
             after = ItemKey(*_BEFORE_ALL)
-            while found := rows(db, _NEXT, series_id=series_id, **values_of(after)):
+            while found := rows(db, _NEXT, series_id=series_id, **after._asdict()):
                 for _, _, document in found:
                     yield check, StoredDocument(StoredForm.JSON, encoded(document))
                 after = ItemKey(*found[-1][:2])
@@ -162,8 +159,7 @@ class ItemRecorder:
             batch = zip(keys[start : start + _BATCH], drafts[start : start + _BATCH], strict=True)
             known |= _insert_or_find(db, {key: (*key, *draft.texts()) for key, draft in batch})
         return [
-            Stored(known.get(key, draft.document), key not in known)
-            for key, draft in zip(keys, drafts, strict=True)
+            Stored(known.get(key, draft.document), key not in known) for key, draft in zip(keys, drafts, strict=True)
         ]
 
 
@@ -188,8 +184,3 @@ def _find(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
     given = db.given_value(KEY, list(keys))
     found = rows(db, _FIND.format(given=db.given(KEY)), given=given)
     return {key: document for *key_values, document in found for key in [tuple(key_values)]}
-
-
-def values_of(key: ItemKey) -> dict[str, int]:
-    """Return the values of an item's key by column."""
-    return {"ticks": key.ticks, "clock_and_node": key.clock_and_node}

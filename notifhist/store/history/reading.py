@@ -15,7 +15,6 @@ from notifhist.serializers.as_xml import MAPPING_VERSION
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
-from notifhist.store.history.items import values_of
 from notifhist.store.history.series import SERIES_ID, TENANT_ID, alarm_digest, check_values
 
 _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
@@ -26,9 +25,7 @@ _STORED = {StoredForm.JSON: ("document", ","), StoredForm.XML: (_CURRENT_XML, ""
 """Each form's text of an item, and what separates those of a page."""
 
 _CHECKS = f"SELECT id, check_id FROM series WHERE tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest"
-_HAS_ITEMS = (
-    "SELECT ticks FROM history_item WHERE series_id = :series_id AND ticks >= :low ORDER BY ticks LIMIT 1"
-)
+_HAS_ITEMS = "SELECT ticks FROM history_item WHERE series_id = :series_id AND ticks >= :low ORDER BY ticks LIMIT 1"
 _OF_ITEM = f"""FROM history_item WHERE series_id = {SERIES_ID}
 AND ticks = :ticks AND clock_and_node = :clock_and_node"""
 _ITEM = {
@@ -53,9 +50,7 @@ def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[s
     """
     low = low_ticks(oldest_ms)
     checks = rows(db, _CHECKS, tenant=alarm.tenant, alarm_digest=alarm_digest(alarm))
-    return sorted(
-        check_id for series_id, check_id in checks if first(db, _HAS_ITEMS, series_id=series_id, low=low)
-    )
+    return sorted(check_id for series_id, check_id in checks if first(db, _HAS_ITEMS, series_id=series_id, low=low))
 
 
 def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: StoredForm) -> HistoryPage:
@@ -74,9 +69,7 @@ def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: S
     return page
 
 
-def _read(
-    db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: StoredForm
-) -> tuple[HistoryPage, int]:
+def _read(db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: StoredForm) -> tuple[HistoryPage, int]:
     """Return the page of the items from `low` to `high`, and how many of them are stored in `form`.
 
     Read in pieces: a database holds a text several times while it joins it.
@@ -127,24 +120,16 @@ def _page_sql(dialect: type[Database], reverse: bool, form: StoredForm) -> str:
 
 
 def get_item(
-    db: Database,
-    check: CheckPath,
-    item_id: str,
-    oldest_ms: int | None,
-    form: StoredForm = StoredForm.JSON,
+    db: Database, check: CheckPath, item_id: str, oldest_ms: int | None, form: StoredForm = StoredForm.JSON
 ) -> StoredDocument:
     """Return one item, as JSON where it is not stored in `form`; one index seek. Raises NotFound."""
     key = key_or_not_found(item_id)
     is_shown = key.ticks >= low_ticks(oldest_ms)
-    found = first(db, _ITEM[form], **check_values(check), **values_of(key)) if is_shown else None
+    found = first(db, _ITEM[form], **check_values(check), **key._asdict()) if is_shown else None
     if found is None:
         raise NotFound("No such item.", f"{item_id} is not in this check's history.")
     text, json = found
-    return (
-        StoredDocument(StoredForm.JSON, encoded(json))
-        if text is None
-        else StoredDocument(form, encoded(text))
-    )
+    return StoredDocument(StoredForm.JSON, encoded(json)) if text is None else StoredDocument(form, encoded(text))
 
 
 def key_or_not_found(item_id: str) -> ItemKey:

@@ -15,7 +15,7 @@ from notifhist.schemas.item_ids import ItemKey, key_of
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
 from notifhist.store.database.sql import changed, first
-from notifhist.store.history.items import TABLE, TEXTS, Texts, texts_of, values_of
+from notifhist.store.history.items import TABLE, TEXTS, Texts, texts_of
 from notifhist.store.history.reading import key_or_not_found, low_ticks
 from notifhist.store.history.series import SERIES_ID, check_values, ensure_series
 
@@ -41,12 +41,7 @@ def replace_item(
 
 
 def add_attempt(
-    db: Database,
-    check: CheckPath,
-    item_id: str,
-    notification_id: str,
-    attempt: Document,
-    oldest_ms: int | None,
+    db: Database, check: CheckPath, item_id: str, notification_id: str, attempt: Document, oldest_ms: int | None
 ) -> Document:
     """Add an attempt to the first result of `notification_id` and return the whole item.
 
@@ -86,8 +81,8 @@ def _result_of(item: Document, notification_id: str) -> Document:
 
 def _update(db: Database, check: CheckPath, key: ItemKey, texts: Texts) -> int:
     """Replace what is stored of an item; return whether it is there, as 0 or 1."""
-    return changed(db, _UPDATE, **check_values(check), **values_of(key), **texts._asdict())
+    return changed(db, _UPDATE, **check_values(check), **key._asdict(), **texts._asdict())
 
 
 def _values(check: CheckPath, key: ItemKey, oldest_ms: int | None) -> Mapping[str, Any]:
-    return {**check_values(check), **values_of(key), "low": low_ticks(oldest_ms)}
+    return {**check_values(check), **key._asdict(), "low": low_ticks(oldest_ms)}

@@ -17,10 +17,7 @@ _NUMBER_BITS = 32
 """A series' id is its tenant's number and then a number of so many bits."""
 
 TENANT_ID = "(SELECT id FROM tenant WHERE name = :tenant)"
-_FIND = (
-    f"SELECT id FROM series WHERE tenant_id = {TENANT_ID} "
-    "AND alarm_digest = :alarm_digest AND check_id = :check_id"
-)
+_FIND = f"SELECT id FROM series WHERE tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest AND check_id = :check_id"
 SERIES_ID = f"({_FIND})"
 """The id of the series of a check whose `check_values` are given."""
 

@@ -69,8 +69,7 @@ SQLITE = (
     f"{ITEM} WITHOUT ROWID",
     f"{COUNT} WITHOUT ROWID",
     f"CREATE TABLE notification_run (number INTEGER NOT NULL PRIMARY KEY, {RUN}, UNIQUE (tenant_id, id))",
-    "CREATE VIRTUAL TABLE notification_run_search "
-    "USING fts5 (text, content='', tokenize='trigram case_sensitive 1')",
+    "CREATE VIRTUAL TABLE notification_run_search USING fts5 (text, content='', tokenize='trigram case_sensitive 1')",
 )
 POSTGRESQL = (
     SERIES,

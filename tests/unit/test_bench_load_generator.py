@@ -1,6 +1,9 @@
 """The load generator against a server that answers what it is told, in pieces."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +11,14 @@ from itertools import cycle
 
 import pytest
 
-from bench.load import BadAnswer, Request, measure, take_turns
+from bench.load_generator import BadAnswer, How, Request, Server, Window, measure
 
 ASK = b"GET / HTTP/1.1\r\n\r\n"
 LARGE = bytes(range(256)) * 1000
+
+
+def measured(port: int, how: How, *requests: Request) -> Window:
+    return measure(requests, Server("server", port, os.getpid()), how)
 
 
 def answer(body: bytes, head: bytes = b"HTTP/1.1 200 OK", length: int | None = None) -> bytes:
@@ -58,29 +65,29 @@ def answering(*answers: bytes, piece: int = 65_536) -> Iterator[int]:
 def test_answers_are_counted_and_compared_however_they_arrive(piece: int) -> None:
     body = LARGE if piece > 1 else b"short"
     with answering(answer(body), answer(b""), piece=piece) as port:
-        asked = cycle([Request(ASK, body=body), Request(ASK, body=b"")])
-        window = measure(asked, port, seconds=60, most=10, warm_up=0, connections=1)
-    assert (window.answers, len(window.latencies), window.connections) == (10, 10, 1)
+        window = measured(port, How(60, most=10), Request(ASK, body=body), Request(ASK, body=b""))
+    assert len(window.latencies) == 10
+    assert max(window.latencies) <= window.seconds < 60
 
 
 @pytest.mark.parametrize("connections", [1, 3, 8])
 def test_no_more_is_sent_than_asked_for_and_all_of_it_is_counted(connections: int) -> None:
     with answering(answer(b"1")) as port:
-        window = measure(cycle([Request(ASK)]), port, 60, 20, 0, connections)
-    assert window.answers == 20
+        window = measured(port, How(60, connections=connections, most=20), Request(ASK))
+    assert len(window.latencies) == 20
 
 
 def test_what_is_under_way_when_the_time_is_over_is_counted() -> None:
     with answering(answer(b"1")) as port:
-        window = measure(cycle([Request(ASK)]), port, 0, 1000, 0, 8)
-    assert window.answers == 8
+        window = measured(port, How(0, connections=8), Request(ASK))
+    assert len(window.latencies) == 8
 
 
 def test_the_warm_up_is_not_counted_and_goes_on_with_the_requests() -> None:
-    asked = iter([Request(ASK, body=b"warm"), Request(ASK, body=b"1"), Request(ASK, body=b"2")])
+    # A body that came at another time than its request would be a bad answer.
+    asked = [Request(ASK, body=b"warm"), Request(ASK, body=b"1"), Request(ASK, body=b"2")]
     with answering(answer(b"warm"), answer(b"1"), answer(b"2")) as port:
-        assert measure(asked, port, 60, 2, 1e-9, 1).answers == 2
-    assert next(asked, None) is None
+        assert len(measured(port, How(60, warm_up=1e-9, most=2), *asked).latencies) == 2
 
 
 @pytest.mark.parametrize(
@@ -98,12 +105,17 @@ def test_the_warm_up_is_not_counted_and_goes_on_with_the_requests() -> None:
 )
 def test_an_answer_that_is_not_the_expected_one_ends_it(given: bytes, complaint: str) -> None:
     with answering(given) as port, pytest.raises(BadAnswer, match=complaint):
-        measure(cycle([Request(ASK, body=b"{}")]), port, 60, 5, 0, 1)
+        measured(port, How(60, most=5), Request(ASK, body=b"{}"))
 
 
 def test_another_status_may_be_expected() -> None:
     with answering(answer(b"{}", head=b"HTTP/1.1 201 Created")) as port:
-        assert measure(cycle([Request(ASK, status=201)]), port, 60, 5, 0, 1).answers == 5
+        assert len(measured(port, How(60, most=5), Request(ASK, status=201)).latencies) == 5
+
+
+def test_one_request_is_answered_by_its_body() -> None:
+    with answering(answer(LARGE)) as port:
+        assert Server("server", port, os.getpid()).ask(Request(ASK)) == LARGE
 
 
 def test_an_answer_that_is_cut_off_ends_it() -> None:
@@ -119,25 +131,31 @@ def test_an_answer_that_is_cut_off_ends_it() -> None:
         thread = threading.Thread(target=cut_off)
         thread.start()
         with pytest.raises(BadAnswer, match="closed"):
-            measure(cycle([Request(ASK)]), listener.getsockname()[1], 60, 5, 0, 1)
+            measured(listener.getsockname()[1], How(60, most=5), Request(ASK))
         thread.join()
 
 
-def test_servers_that_take_turns_get_one_request_after_the_other() -> None:
-    first = cycle([Request(ASK, body=b"warm"), Request(ASK, body=b"1"), Request(ASK, body=b"2")])
-    second = iter([Request(ASK, body=b"a")] * 3)
-    with answering(answer(b"warm"), answer(b"1"), answer(b"2")) as one, answering(answer(b"a")) as other:
-        found = take_turns([(first, one), (second, other)], 2, 60)
-    assert [len(each) for each in found] == [2, 2]
-    assert next(second, None) is None
+def test_the_time_of_a_servers_processes_is_counted_and_of_those_that_have_ended_too() -> None:
+    burn = "import time; end = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+    parent = (
+        f"import subprocess, sys; {burn}\n"
+        f"subprocess.run([sys.executable, '-c', {burn!r}]); print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", parent]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert 0.4 <= Server("", 0, process.pid).cpu_seconds() < 2
+        process.communicate()
 
 
-def test_each_gets_a_turn_though_the_time_is_over() -> None:
-    with answering(answer(b"1")) as port:
-        found = take_turns([(cycle([Request(ASK)]), port)] * 2, 100, 0)
-    assert [len(each) for each in found] == [1, 1]
-
-
-def test_a_bad_answer_ends_the_turns() -> None:
-    with answering(answer(b"1")) as port, pytest.raises(BadAnswer, match="body"):
-        take_turns([(cycle([Request(ASK, body=b"2")]), port)], 2, 60)
+def test_a_running_childs_time_is_counted() -> None:
+    burn = "import time; end = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+    child = f"import sys; {burn}\nprint(flush=True); sys.stdin.read()"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    command = [sys.executable, "-c", parent]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert 0.2 <= Server("", 0, process.pid).cpu_seconds() < 2
+        process.communicate()
