@@ -83,17 +83,8 @@ def test_workers_change_nothing_in_what_is_said_and_stored(database_url: str, tm
     items = [item_line(item_at(NOW_MS - n, status="é" * (n % 997)), f"ch{n % 3}") for n in range(3000)]
     runs = [{"tenant": TENANT, "run": run_of(id=n, dateCreated="2011-11-01T00:00:00Z")} for n in range(300)]
     lines = [json.dumps(line, ensure_ascii=n % 2 == 0) for n, line in enumerate([*items, *runs])]
-    lines[1000:1000] = [
-        "",
-        "{",
-        json.dumps({**items[0], "item": {**items[0]["item"], "state": "OTHER"}}),
-        "\r",
-    ]
-    lines[2000:2000] = [
-        json.dumps({**items[7], "item": {"state": 5}}),
-        lines[0],
-        '{"tenant": "t", "run": {}}',
-    ]
+    lines[1000:1000] = ["", "{", json.dumps({**items[0], "item": {**items[0]["item"], "state": "OTHER"}}), "\r"]
+    lines[2000:2000] = [json.dumps({**items[7], "item": {"state": 5}}), lines[0], '{"tenant": "t", "run": {}}']
     file = tmp_path / "mixed.ndjson"
     file.write_text("\n".join(lines))
     assert file.stat().st_size > 8 * 256 * 1024  # many chunks
@@ -130,9 +121,7 @@ def test_a_file_that_is_small_is_checked_without_workers(sqlite_database: str, t
     assert seen == []
 
 
-def test_a_worker_that_is_killed_is_told_and_nothing_of_its_file_is_stored(
-    database_url: str, many_lines: Path
-) -> None:
+def test_a_worker_that_is_killed_is_told_and_nothing_of_its_file_is_stored(database_url: str, many_lines: Path) -> None:
     loading = load(database_url, many_lines)
     workers = workers_of(loading)
     os.kill(workers[0], signal.SIGKILL)
@@ -160,9 +149,7 @@ def test_ctrl_c_while_the_file_is_checked_ends_all_processes_in_good_order(
         assert db.execute_sql("SELECT count(*) FROM history_item").fetchone() == (0,)
 
 
-def test_ctrl_c_before_the_file_is_checked_ends_all_processes_too(
-    sqlite_database: str, many_lines: Path
-) -> None:
+def test_ctrl_c_before_the_file_is_checked_ends_all_processes_too(sqlite_database: str, many_lines: Path) -> None:
     loading = load(sqlite_database, many_lines)
     workers = workers_of(loading)
     os.killpg(loading.pid, signal.SIGINT)
