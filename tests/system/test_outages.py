@@ -99,7 +99,9 @@ def test_a_sqlite_file_that_never_was_is_not_made_by_a_request(make_service: Mak
 def test_a_lock_on_sqlite_fails_no_reader_and_tells_writers_to_come_again(
     sqlite_database: str, make_service: MakeService
 ) -> None:
-    impatient = "import sys, notifhist.store.database.sqlite as d; d._BUSY_TIMEOUT_S = 1; sys.argv[0] = 'notifhist'; "
+    impatient = (
+        "import sys, notifhist.store.database.sqlite_file as d; d._BUSY_TIMEOUT_S = 1; sys.argv[0] = 'notifhist'; "
+    )
     command = (NOTIFHIST[0], "-c", f"{impatient} from notifhist.cli import main; main()", "serve")
     service = make_service(sqlite_database, command=command).start()
     key = service.create_key()

@@ -283,7 +283,7 @@ def test_threads_wait_for_each_other_without_looking(sqlite_database: str, tries
 def test_a_thread_that_waits_too_long_for_another_gives_up(
     sqlite_database: str, tries: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifhist.store.database.sqlite._BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("notifhist.store.database.sqlite_file._BUSY_TIMEOUT_S", 0.05)
     database = open_database(sqlite_database)
     ensure_connected(database)
     with database.writing():
@@ -322,7 +322,7 @@ def lose_the_connection(database: SqliteDatabase) -> None:
 def test_a_thread_that_fails_to_write_keeps_no_other_from_it(
     fail: Callable[[SqliteDatabase], None], sqlite_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifhist.store.database.sqlite._BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("notifhist.store.database.sqlite_file._BUSY_TIMEOUT_S", 0.2)
     database = open_database(sqlite_database)
     assert isinstance(database, SqliteDatabase)
     ensure_connected(database)

@@ -231,6 +231,22 @@ def test_many_items_are_recorded_once_whatever_is_there(db: Database) -> None:
         assert [item for check, item in all_items(db) if check == other] == items[:700]
 
 
+def test_all_records_are_read_however_many_there_are(db: Database) -> None:
+    items = many(1201)
+    ids = [INT64[0], *range(-700, 700), *INT64[1:]]
+    record_now(db, [*drafts_of(items), *(run(n) for n in ids), *drafts_of(items[:500], CheckPath("z", "e", "a", "c"))])
+    record_now(db, [run(n, "z") for n in range(500)])
+    assert [(check.tenant, item) for check, item in all_items(db)] == [
+        *(("t", item) for item in items),
+        *(("z", item) for item in items[:500]),
+    ]
+    assert [(tenant, document["id"]) for tenant, document in all_runs(db)] == [
+        *(("t", n) for n in ids),
+        *(("z", n) for n in range(500)),
+    ]
+    assert (count_items(db), count_runs(db)) == (1701, len(ids) + 500)
+
+
 def test_a_conflict_in_a_later_batch_undoes_the_earlier_ones(db: Database) -> None:
     items = many(2100)
     record_now(db, drafts_of([{**items[-1], "state": "WARNING"}]))

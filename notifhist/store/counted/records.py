@@ -189,7 +189,7 @@ class CountedRecorder:
         for tenant_id, tenant in tenants.fetchall():
             from_id: int | None = INT64[0]
             while from_id is not None:
-                found = rows(db, f"{batch} LIMIT {_READ_BATCH + 1}", tenant_id=tenant_id, low=from_id)
+                found = rows(db, f"{batch} LIMIT {_READ_BATCH + 1}", tenant_id=tenant_id, from_id=from_id)
                 for _, document in found[:_READ_BATCH]:
                     yield Tenant(tenant), StoredDocument(StoredForm.JSON, encoded(document))
                 from_id = found[_READ_BATCH][0] if len(found) > _READ_BATCH else None
