@@ -75,9 +75,8 @@ class How(NamedTuple):
 def measure(requests: Sequence[Request], server: Server, how: How) -> Window:
     """Return what it takes to answer the requests, which are sent in turn.
 
-    Each connection sends its next request when its answer is there. After the time no more are sent, and those
-    under way are waited for and counted: whatever a server has begun on is in its figures and in nobody
-    else's, also if a request takes longer than the window. Raises BadAnswer.
+    Each connection sends its next request when its answer is there. When the window is over no request is sent; those
+    under way are waited for and counted, so that no server works in another server's window. Raises BadAnswer.
     """
     again = cycle(requests)
     lines = [Line(server.port) for _ in range(how.connections)]

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from tests.http.helpers import ALARM, CHECK, JSON, RUNS
 
 ITEM_ID = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
-"""Of the one item that is there, with one result, ntOne. Its time is 1320885544875."""
+"""The id of the one item that is there, with one result, ntOne. Its time is 1320885544875."""
 OTHER_ID = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa27"
 UUID_4 = "00000000-0000-4000-8000-000000000000"
 BEFORE_1970 = "00000000-0000-1000-8000-000000000000"
 RUN_ID = 1
-"""Of the one run that is there."""
+"""The id of the one run that is there."""
 ITEM = f"{CHECK}/{ITEM_ID}"
 ATTEMPTS = f"{ITEM}/notification_results/ntOne/attempts"
 RUN = f"{RUNS}/{RUN_ID}"
