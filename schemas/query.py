@@ -17,7 +17,7 @@ _BOOLEAN: dict[str, Any] = {"invalid": "Must be true or false."}
 
 @dataclass(frozen=True)
 class Tenant:
-    """A tenant: the owner of runs, and of whatever owns anything else."""
+    """A tenant, and the base class of all owners."""
 
     tenant: str
 

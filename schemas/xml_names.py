@@ -52,7 +52,7 @@ def fits_declaration(name: str, value: object, text: str | None) -> bool:
     """
     is_empty = text == "" or value == [] or value == {}
     if name in ROOTS:
-        # Of the roots, `error` alone may hold plain text: attempts like to have such a member.
+        # Only the root `error` may hold plain text, because attempts often have a member of that name.
         return name == "error" and (text is not None or is_empty)
     match GLOBAL_MEMBERS.get(name):
         case None | FreeMap():

@@ -1,1 +1,1 @@
-"""All SQL over what is recorded: a module per resource, each function one question or one change."""
+"""All that knows a database: what is stored, and how it is recorded, counted and read."""

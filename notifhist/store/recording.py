@@ -70,7 +70,7 @@ class Recorder(Protocol):
         """Return the error of a draft whose identity is stored with other content."""
 
     def prepare(self, db: Database, drafts: Sequence[Any], now_ticks: int, oldest_ms: int | None) -> None:
-        """Do what need not be done within the transaction, for which others wait."""
+        """Do the work that can precede the transaction, so that locks are short."""
 
     def find(self, db: Database, drafts: Sequence[Any]) -> list[str | None]:
         """Return for each draft the document that is stored under its identity."""
@@ -145,7 +145,7 @@ def record(
 
 
 def _sorted(identities: Iterable[Any]) -> list[Any]:
-    """Return identities in the order in which they are stored: of two transactions one waits, and never both."""
+    """Return identities in the order in which they are stored: so two transactions never deadlock."""
     return sorted(identities, key=lambda each: (each[0].resource.name, each[1]))
 
 

@@ -21,7 +21,7 @@ _CHECKED_TOGETHER = 100
 
 
 class Report(Protocol):
-    """Is told how many records are done (durable, if they are stored), and how many more are to be."""
+    """The callback for progress: `done` records are finished (durable, if stored), `expected` more are announced."""
 
     def __call__(self, done: int, expected: int = 0) -> None:
         """Take note."""
@@ -40,7 +40,7 @@ class Source:
 
 
 def find_sources(paths: Sequence[Path], destination: Destination | None) -> Iterator[Source]:
-    """Yield the files to load. Of a folder, those that lie as the URLs do (or all, if `destination` is given)."""
+    """Yield the files to load. In a folder: files laid out like the URLs (or all, if `destination` is given)."""
     for path in paths:
         if not path.is_dir():
             yield Source(path, destination or destination_of(path))

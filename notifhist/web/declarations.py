@@ -90,7 +90,7 @@ class View:
     `description` are published. Without `role` any key will do. `documents` are what 200 and 201 answer, one of them
     at a time, in a format of `offers`. A view with `content` (JSON schemas by media type) answers that, whatever the
     caller accepts. `answers` are the headers, beside those of every answer, by status. `read_body` returns `body`.
-    `errors` come beside those of the API. `links` names the functions of views to go on with.
+    `errors` come beside those of the API. `links` names the functions of views that OpenAPI links to.
     """
 
     api: Api

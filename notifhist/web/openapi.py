@@ -161,7 +161,7 @@ def _error(description: Description, api: Api, kind: type[ApiError]) -> str:
         if kind is errors.NotAcceptable:
             content = {form.offers.media_types[0]: content[form.offers.media_types[0]]}
         more = {errors.RateLimitReached: ("Retry-After",), errors.MethodNotAllowed: ("Allow",)}.get(kind, ())
-        # A caller who is refused is not charged.
+        # A refused caller is not counted.
         limits = () if kind in (errors.Unauthorized, errors.Forbidden) else _limits(api)
         sometimes = ("Retry-After", *limits) if kind is errors.Unavailable else limits
         # An API may refuse a caller without a valid key as it refuses one whose key lacks the role.

@@ -79,7 +79,7 @@ def test_a_change_of_the_mapping_raises_its_version() -> None:
     assert rendered == [plain_xml.render(item, ITEM) for item in corpus()]
     digest = hashlib.sha256(b"\n".join(rendered)).hexdigest()
     assert (as_xml.MAPPING_VERSION, digest) == PINNED, (
-        "The mapping to XML has changed: raise MAPPING_VERSION in notifhist/representation/as_xml.py, so that "
+        "The mapping to XML has changed: raise MAPPING_VERSION in notifhist/serializers/as_xml.py, so that "
         "nothing is answered as it was rendered before, and pin the new version and digest here."
     )
 

@@ -84,7 +84,7 @@ def _mark_split(db: Database, table: CountedTable, tenant_id: int, shift: int, p
 
 
 def _recorded(db: Database, table: CountedTable, tenant_id: int, bucket: int, shift: int) -> Counter[Change]:
-    """Return the changes that count all records of a bucket, one for all of the same codes in a part."""
+    """Return the records of a bucket, grouped by part and codes, as changes."""
     finer = shift - PART_BITS
     values = {"begin": bucket << shift, "end": (bucket + 1) << shift, "finer": finer}
     codes = ", ".join(table.codes)

@@ -16,7 +16,7 @@ from notifhist.store.tenants import find_tenant
 _SKIP_BY_COUNTS_ABOVE = 1000
 """Records that are skipped one by one before a page; the way to a deeper one is looked up in the counts."""
 _SORT_BELOW = 2000
-"""So few records are looked up one by one, and sorted, rather than found along the way of all by their date."""
+"""Up to so many matches are fetched by a filter and sorted; for more, the index of dates is scanned."""
 _NONE = StoredPage(StoredForm.JSON, ())
 _SEARCH = "search"
 _FTS_CONFUSES = frozenset("\ufffd\ufffe\uffff")
@@ -165,7 +165,7 @@ def _conditions(dialect: type[Database], table: CountedTable, shape: _Shape, are
 
 
 def _lead(table: CountedTable, shape: _Shape, are_few: bool) -> str | None:
-    """Return the filter by whose index the records are found, or _SEARCH; None: by that of their dates.
+    """Return the filter whose index is used; _SEARCH for the index of texts, None for the index of dates.
 
     By the index of a filter, records come in the order of their dates only if one value of it is wanted.
     """

@@ -109,7 +109,7 @@ class CountedTable:
 
 
 def pairs_of(codes: Codes) -> Iterator[tuple[int, int]]:
-    """Yield all that a record is counted as: one of all, one by each of its values, one by each two of them.
+    """Yield the pairs that a record counts as: (0, 0) for the total, one for each value and for each two values.
 
     A value of a filter is a term; a pair has them in the order of the filters, and 0 for no filter.
     """

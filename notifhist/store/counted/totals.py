@@ -76,7 +76,7 @@ class Totals:
     def rank(self, at_ms: int) -> tuple[int, Position | None]:
         """Return how many records were created before `at_ms`, except those in the bucket that holds it.
 
-        That bucket, unsplit, is returned too if it holds any record: those have to be counted one by one.
+        The second value is that bucket, unless it is empty: its records have to be counted one by one.
         """
         before = sum(self._of_roots[: ROOTS.index(at_ms >> SHIFTS[0])])
         for level, shift in enumerate(SHIFTS):
@@ -168,7 +168,7 @@ def _sums_sql(dialect: type[Database], table: CountedTable, buckets: int, firsts
     """Return the query that sums up so many terms, for each part of so many buckets.
 
     One row: for each bucket that has counts its index among those wanted, its split mask and the sums, all as one
-    text. To fetch rows one by one costs more than to sum up.
+    text: to fetch many rows is the larger part of the cost (docs/adr/0013).
     """
     wanted = ", ".join(f"({n}, :shift{n}, :bucket{n})" for n in range(buckets))
     at = "{0}.tenant_id = (SELECT id FROM of) AND {0}.shift = wanted.shift AND {0}.bucket = wanted.bucket"

@@ -90,7 +90,7 @@ class Database(Protocol):
         """Return a transaction in which only one host at a time migrates."""
 
     def pausing_after(self) -> AbstractContextManager[None]:
-        """Hold one of many transactions in a row, and pause after it, where others could not write else."""
+        """Wrap one of many transactions in a row, and pause after it on engines where other writers would starve."""
 
     def lock_name(self, name: str) -> None:
         """Make other transactions that lock the same name wait for the end of this one."""
@@ -151,7 +151,7 @@ class Database(Protocol):
         """Delete the items of before `oldest_ms` (ms since the epoch) and give their space back, while others go on.
 
         Yields how many, after each transaction. SQLite deletes up to `batch` items at once. PostgreSQL does so in the
-        default partition, and drops each week that has expired as a whole. Of the week in which `oldest_ms` lies the
-        expired items are deleted if they are few; many stay until that week is over. Raises OperationalError where a
-        week is in use all the time.
+        default partition, and drops each week that has expired as a whole; in the week of `oldest_ms` expired items
+        are deleted only if they are at most 10,000, more stay until that week is over. Raises OperationalError where
+        a week is in use all the time.
         """

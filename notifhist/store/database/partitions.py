@@ -48,7 +48,7 @@ class Partitions:
         """Make the partitions for items of these times, unless they are there; not within a transaction.
 
         Only for weeks from that of `oldest_ms` on (at most a year back, as if nothing expires) to some weeks after
-        `now_ticks`, so that nobody makes thousands of them by odd times. It never fails for want of a partition:
+        `now_ticks`, so that nobody makes thousands of them by odd times. It never fails because a partition is missing:
         the default partition takes every item.
         """
         for week in sorted({each // WEEK_TICKS for each in ticks}):
@@ -75,7 +75,7 @@ class Partitions:
     def drop(self, week: int) -> None:
         """Drop the partition of a week with all its items.
 
-        That needs an exclusive lock for a moment, and everybody who comes while it is waited for queues behind. So
+        That needs an exclusive lock for a moment, and all later queries queue behind a waiting lock request. So
         each wait is short, and there are many. Raises OperationalError if the lock is not had within half a minute.
         """
 

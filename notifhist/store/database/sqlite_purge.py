@@ -31,7 +31,7 @@ def count_expired(db: Database, before: int) -> int:
 
 def purge(db: Database, before: int, batch: int) -> Iterator[int]:
     """See Database. The items of one series are neighbours in the file; those of one time are scattered."""
-    # Where SQLite is built to overwrite deleted content with zeros, that is half as much again to write.
+    # Where SQLite is built to overwrite deleted content with zeros, that writes 1.5 times as much.
     db.execute_sql("PRAGMA secure_delete = off")
     after = 0
     while found := rows(db, _EXPIRED_SERIES, after=after, before=before):
