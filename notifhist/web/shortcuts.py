@@ -48,25 +48,24 @@ class Flask(flask.Flask):
         """
         if request is None:
             return None
-        for pattern, rule in self._routes.get(request.method, ()):
+        for pattern, rule in self._routes.get((request.method, request.path.count("/")), ()):
             if found := pattern.fullmatch(request.path):
                 request.url_rule, request.view_args = rule, found.groupdict()
                 return None
         return self.url_map.bind("", path_info=request.path, default_method=request.method)
 
     @cached_property
-    def _routes(self) -> dict[str, list[tuple[re.Pattern[str], Rule]]]:
-        """Patterns and rules by method, in the order in which Werkzeug tries them: words before ids.
+    def _routes(self) -> dict[tuple[str, int], list[tuple[re.Pattern[str], Rule]]]:
+        """Patterns and rules by method and number of slashes, in the order in which Werkzeug tries them.
 
         Empty where a rule has more than words and whole ids: then Werkzeug finds all routes.
         """
-        rules = list(self.url_map.iter_rules())
-        rules.sort(key=lambda rule: [part.startswith("<") for part in rule.rule.split("/")])
+        rules = sorted(self.url_map.iter_rules(), key=lambda rule: [part[:1] == "<" for part in rule.rule.split("/")])
         if not MATCH_BY_PATTERN or not all(_ONLY_WHOLE_IDS.fullmatch(rule.rule) for rule in rules):
             return {}
-        routes: dict[str, list[tuple[re.Pattern[str], Rule]]] = {}
+        routes: dict[tuple[str, int], list[tuple[re.Pattern[str], Rule]]] = {}
         for rule in rules:
             pattern = re.compile(_ID.sub("(?P<\\1>[^/]+)", re.escape(rule.rule)))
             for method in rule.methods or ():
-                routes.setdefault(method, []).append((pattern, rule))
+                routes.setdefault((method, rule.rule.count("/")), []).append((pattern, rule))
         return routes
