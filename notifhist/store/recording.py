@@ -4,7 +4,7 @@ A record is a resource (`schemas.resources`), an owner and a document. Each reso
 of documents and stores them. Contract: docs/contract.md, "Recording".
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -89,12 +89,7 @@ class Recorder(Protocol):
 
 
 RECORDERS: dict[str, Recorder] = {}
-"""The recorder of each resource, by the resource's name; `store.resources` registers them."""
-
-
-def register(recorder: Recorder) -> None:
-    """Make the records of a resource recordable from files too."""
-    RECORDERS[recorder.resource.name] = recorder
+"""The recorder of each resource, by the resource's name; `store.resources` fills it."""
 
 
 def recorder_of(name: str) -> Recorder:
@@ -119,34 +114,31 @@ def record(
     Items of before `oldest_ms` (ms since the epoch) have expired. Raises the recorder's `conflict` where an identity
     is stored, or given before, with other content; with `skip_conflicts` such drafts are returned instead.
     """
-    identities = [(draft.recorder, draft.identity) for draft in drafts]
-    unique = dict(zip(reversed(identities), reversed(drafts), strict=True))  # the first of each identity
-    groups: dict[Recorder, dict[Hashable, Draft]] = {}
-    for recorder, identity in _sorted(unique):
-        groups.setdefault(recorder, {})[recorder, identity] = unique[recorder, identity]
+    identities = [(draft.recorder.resource.name, draft.identity) for draft in drafts]
+    by_identity: dict[Hashable, int] = {}
+    firsts = [by_identity.setdefault(identity, n) for n, identity in enumerate(identities)]
+    groups: dict[Recorder, list[int]] = {}
+    # In one order, so that two transactions never deadlock.
+    for n in sorted(by_identity.values(), key=identities.__getitem__):
+        groups.setdefault(drafts[n].recorder, []).append(n)
     for recorder, group in groups.items():
-        recorder.prepare(db, list(group.values()), now_ticks, oldest_ms)
-    stored: dict[Hashable, Stored] = {}
+        recorder.prepare(db, [drafts[n] for n in group], now_ticks, oldest_ms)
+    stored: dict[int, Stored] = {}
     with db.writing():
         if len(groups) > 1 or len({draft.owner.tenant for draft in drafts}) > 1:
             _lock_tenants(db, drafts)
         for recorder, group in groups.items():
-            stored |= zip(group, recorder.store(db, list(group.values())), strict=True)
-        results = [stored[identity] for identity in identities]
+            stored |= zip(group, recorder.store(db, [drafts[n] for n in group]), strict=True)
+        results = [stored[first] for first in firsts]
         conflicts = [
             draft
-            for draft, identity, result in zip(drafts, identities, results, strict=True)
-            if not (result.created and unique[identity] is draft) and not draft.equals(result.document)
+            for n, (draft, first, result) in enumerate(zip(drafts, firsts, results, strict=True))
+            if not (result.created and first == n) and not draft.equals(result.document)
         ]
         if conflicts and not skip_conflicts:
             raise conflicts[0].recorder.conflict(conflicts[0])
     created = sum(result.created for result in stored.values())
     return Recorded([result.document for result in results], created, conflicts)
-
-
-def _sorted(identities: Iterable[Any]) -> list[Any]:
-    """Return identities in the order in which they are stored: so two transactions never deadlock."""
-    return sorted(identities, key=lambda each: (each[0].resource.name, each[1]))
 
 
 def _lock_tenants(db: Database, drafts: Sequence[Draft]) -> None:
