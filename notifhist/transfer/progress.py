@@ -30,16 +30,10 @@ def progress(title: str, total: int = 0) -> Iterator[Report]:
         if interrupted:
             raise KeyboardInterrupt
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
+    parts = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     before = signal.getsignal(signal.SIGINT)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*parts, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=total)
         (state,) = bar.tasks
         if before is signal.default_int_handler:  # not if it is ignored, in the background
