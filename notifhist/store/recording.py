@@ -14,6 +14,7 @@ from notifhist.schemas.query import Tenant
 from notifhist.schemas.resources import Resource
 from notifhist.serializers.stored import StoredDocument
 from notifhist.store.database import Database
+from notifhist.store.equality import equal_texts
 
 
 class Stored(NamedTuple):
@@ -132,8 +133,10 @@ def record(
         results = [stored[first] for first in firsts]
         conflicts = [
             draft
-            for n, (draft, first, result) in enumerate(zip(drafts, firsts, results, strict=True))
-            if not (result.created and first == n) and not draft.equals(result.document)
+            for draft, result in zip(drafts, results, strict=True)
+            # What a record leaves out is taken from the stored one, not from one that comes by the same request.
+            if not equal_texts(result.document, draft.document)
+            and ((result.created and not skip_conflicts) or not draft.equals(result.document))
         ]
         if conflicts and not skip_conflicts:
             raise conflicts[0].recorder.conflict(conflicts[0])

@@ -150,8 +150,5 @@ class Database(Protocol):
     def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
         """Delete the items of before `oldest_ms` (ms since the epoch) and give their space back, while others go on.
 
-        Yields how many, after each transaction. SQLite deletes up to `batch` items at once. PostgreSQL does so in the
-        default partition, and drops each week that has expired as a whole; in the week of `oldest_ms` expired items
-        are deleted only if they are at most 10,000, more stay until that week is over. Raises OperationalError where
-        a week is in use all the time.
+        Yields how many, after each transaction. Raises OperationalError where a week is in use all the time.
         """

@@ -117,14 +117,14 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             return set(self.execute_sql(_named(insert), values).fetchall())  # type: ignore[no-untyped-call]
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             cursor = self.cursor()  # type: ignore[no-untyped-call]
-            cursor.execute(
-                f"CREATE TEMPORARY TABLE IF NOT EXISTS copied (LIKE {table.name}) ON COMMIT DROP; TRUNCATE copied"
-            )
-            with cursor.copy("COPY copied FROM STDIN (FORMAT BINARY)") as copy:  # which knows no conflict itself
+            copied = f"copied_{table.name}"
+            create = f"CREATE TEMPORARY TABLE IF NOT EXISTS {copied} (LIKE {table.name}) ON COMMIT DROP"
+            cursor.execute(f"{create}; TRUNCATE {copied}")
+            with cursor.copy(f"COPY {copied} FROM STDIN (FORMAT BINARY)") as copy:  # which knows no conflict itself
                 copy.set_types(list(table.columns.values()))
                 for row in rows:
                     copy.write_row(row)
-            cursor.execute(f"{table.insert} SELECT * FROM copied {unless_there}")
+            cursor.execute(f"{table.insert} SELECT * FROM {copied} {unless_there}")
             return set(cursor.fetchall())
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:

@@ -190,7 +190,7 @@ def _insert_or_find(db: Database, items: dict[RowKey, tuple[Any, ...]]) -> dict[
         absent = missing.keys() - db.insert_missing(TABLE, list(missing.values()))
         known |= _find(db, absent)
         # A row that was neither inserted nor found has been deleted in between.
-        missing = {key: items[key] for key in sorted(absent - known.keys())}
+        missing = {key: row for key, row in items.items() if key in absent and key not in known}
     return known
 
 
