@@ -124,8 +124,7 @@ def _record(plan: Plan, bench: Bench) -> Iterator[Row]:
     rounds = list(_recorded(plan, bench))
     append, commit, bare, one, many = zip(*rounds, strict=True)
     yield figure("POST, one client, beside bare commits of one row", quotients(one, commit), "times", "≥ 0.5")
-    name = "a bare server with one commit for each POST, beside the same"
-    yield figure(name, quotients(bare, commit), "times")
+    yield figure("a bare server with one commit for each POST, beside the same", quotients(bare, commit), "times")
     yield figure("POST, one client, beside that server", quotients(one, bare), "times")
     yield figure(f"POST, {_CLIENTS} clients, beside one", quotients(many, one), "times", "≥ 1")
     yield figure("POST, one client, beside appends of 4 kB with fdatasync", quotients(one, append), "times")
@@ -241,8 +240,7 @@ def _memory(plan: Plan, bench: Bench) -> Iterator[Row]:
     yield figure(f"memory of a worker (USS) after {plan.requests:,} requests", [uss[2] / 1e6], "MB", "≤ 90")
     yield figure("the same, beside that after a fifth of them", [uss[2] / uss[1]], "times", "≤ 1.1")
     yield figure("the same, beside that after a hundredth of them", [uss[2] / uss[0]], "times")
-    name = "memory that pages of 1000 items add to that of all others, beside one"
-    yield figure(name, [added], "times", "≤ 4")
+    yield figure("memory that pages of 1000 items add to that of all others, beside one", [added], "times", "≤ 4")
 
 
 def _worker(server: Server) -> psutil.Process:
