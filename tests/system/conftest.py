@@ -1,5 +1,6 @@
 """Services in processes of their own, and databases that can be taken from them."""
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 class MakeService(Protocol):
     def __call__(self, database_url: str, *arguments: str, **settings: Any) -> Service: ...
+
+
+@pytest.fixture
+def sigint_is_heard() -> Iterator[None]:
+    """A test run in the background may ignore SIGINT, and what it starts would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -24,12 +24,7 @@ from tests.system.service import NOTIFHIST, PATIENCE_S, environment, wait_until
 MANY = 20_000
 
 
-@pytest.fixture(autouse=True)
-def sigint_is_heard() -> Iterator[None]:
-    """A test run in the background may ignore SIGINT, and what it starts would inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("sigint_is_heard")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,12 +24,7 @@ main()
 """
 
 
-@pytest.fixture(autouse=True)
-def sigint_is_heard() -> Iterator[None]:
-    """A test run in the background may ignore SIGINT, and what it starts would inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("sigint_is_heard")
 
 
 @pytest.fixture
