@@ -5,9 +5,9 @@ in the process, without gunicorn (Flask 3.1.3, Werkzeug 3.1.9).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 import flask
@@ -40,6 +40,10 @@ class Response(flask.Response):
 
 class Flask(flask.Flask):
     """Flask that finds routes by one pattern for each, where Werkzeug goes from part to part."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `func`: none of ours is a coroutine, and to find that out anew costs more than the call."""
+        return func
 
     def create_url_adapter(self, request: flask.Request | None) -> MapAdapter | None:
         """Return what finds the route of a request, whatever its Host; None if the route is found already.
