@@ -52,6 +52,8 @@ class App(Flask):
         for prefix, suffix in api.prefixes.items():
             for view in api.views:
                 endpoint = view.name + suffix
+                if endpoint in self.view_functions:
+                    raise TypeError(f"Two views have the name {endpoint}; it is their operation id.")
                 self.extensions["notifhist"].views[endpoint] = view
                 self.add_url_rule(prefix + view.path, endpoint, view.function, methods=[view.method])
 

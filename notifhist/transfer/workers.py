@@ -29,12 +29,13 @@ class Workers:
         self._ahead = number * _CHUNKS_AHEAD
         self._pool = ProcessPoolExecutor(number, multiprocessing.get_context("fork"), _start)
         # All are forked now, while this process has neither threads nor a database connection.
-        self._pool.submit(int).result()
+        with _telling_of_killed():
+            self._pool.submit(int).result()
 
     def prepare_file(self, path: Path, now_ticks: int) -> Iterator[Prepared]:
         """Yield what is to be stored of a file, chunk by chunk in its order. Raises OSError, ChildProcessError."""
         pending: deque[Future[Prepared]] = deque()
-        try:
+        with _telling_of_killed():
             for chunk in read_chunks(path):
                 task = self._pool.submit(_prepare, path, chunk.line, chunk.offset, len(chunk.data), now_ticks)
                 pending.append(task)
@@ -42,12 +43,18 @@ class Workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
-        except BrokenProcessPool:
-            raise ChildProcessError("A process that checked the file has been killed: out of memory?") from None
 
     def close(self) -> None:
         """End the processes once each has finished its chunk."""
         self._pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _telling_of_killed() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool:
+        raise ChildProcessError("A process that checked the file has been killed: out of memory?") from None
 
 
 def is_large(path: Path) -> bool:
