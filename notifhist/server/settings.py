@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,13 +17,12 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from notifhist.logs import configure_logging
 from notifhist.metrics import MULTIPROCESS_DIR
+from notifhist.server.connection import KEEPALIVE_S
 from notifhist.server.read_throttle import throttle_reads
 from notifhist.server.worker import Worker
 
 THREADS = 2
 """Requests that a worker answers at once: one computes while the other waits for the database."""
-KEEPALIVE_S = 75
-"""Proxies keep an idle connection for a minute. So they close it, and not we while they send the next request."""
 _METRICS = "notifhist-metrics-"
 
 
@@ -64,7 +64,17 @@ def serve(create_app: Callable[[], Flask], bind: str, workers: int, threads: int
         queues_at_gil = threads > THREADS and app.extensions["notifhist"].db.runs_in_process
         return throttle_reads(app) if queues_at_gil else app
 
+    os.register_at_fork(before=_block_signals, after_in_parent=_unblock_signals)
     Server(load, options(workers, threads) | {"bind": bind}).run()
+
+
+def _block_signals() -> None:
+    """Keep signals waiting while a worker is forked, until it hears them: one that came before was lost."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, Worker.SIGNALS)
+
+
+def _unblock_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, Worker.SIGNALS)
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types

@@ -1,31 +1,52 @@
-"""gunicorn's threaded worker; each method that is overridden says what went wrong without it.
+"""gunicorn's worker with a poller and threads of our own.
 
-Source: docs/adr/0009-gunicorns-threaded-worker-is-extended.md.
+One thread polls: it accepts, takes requests in whole, sends what clients take late, and closes what is overdue. The
+others (`server.threads`) only compute. Why: docs/adr/0020-the-poller-takes-requests-in-whole.md.
 """
 
+import errno
+import os
+import signal
+import socket
 import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from selectors import EVENT_READ
-from typing import Any
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 
-from gunicorn import util
-from gunicorn.http.parser import RequestParser
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.http import wsgi
+from gunicorn.workers.base import Worker as BaseWorker
 from prometheus_client import values
 
-from notifhist.server import incoming
+from notifhist.errors import BadRequest
+from notifhist.metrics import Metrics
+from notifhist.server.connection import Connection, LateRequest, State
 from notifhist.server.memory import keep_memory
-from notifhist.server.refusals import refuse
+from notifhist.server.refusals import Overloaded, refusal
+from notifhist.server.threads import Threads
 
 STOP_TIMEOUT_S = 2.0
-"""How long a stopping worker listens to silent clients; gunicorn's own value for idle connections."""
-LINGER_S = 0.5
-"""How long to wait for a client to close its side of a connection that ends."""
+"""How long a stopping worker listens to clients that send nothing; gunicorn's own value."""
+SWEEP_EVERY_S = 0.2
+"""How often the poller looks for what is overdue."""
+UNSENT_BYTES = 256 * 2**20
+"""So much of answers that clients do not take may wait; then the connection that has waited for longest is closed."""
+_NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """The threaded worker: silent clients hold no thread of it, and no client loses its answer when it stops."""
+class _Outbox(list[bytes]):
+    """What gunicorn's Response takes for a socket."""
+
+    def sendall(self, data: bytes) -> None:
+        """Keep a piece of the answer."""
+        self.append(data)
+
+
+class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
+    """A worker whose threads wait for no client."""
+
+    alive: bool
 
     def init_process(self) -> None:
         """Prepare this process, then run.
@@ -33,68 +54,202 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         prometheus_client chooses between memory and files when it is imported: the command line does that before the
         directory of the files is there, and each worker would count for itself.
         """
-        RequestParser.mesg_class = incoming.Incoming
         values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
         keep_memory()
         super().init_process()
 
-    def enqueue_req(self, conn: Any) -> None:
-        """Hand a connection to a thread once it has sent something. Else a silent client would hold that for 5 s."""
-        if conn.initialized or conn.data_ready:
-            super().enqueue_req(conn)
-            return
-        conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + (incoming.READ_TIMEOUT_S if self.alive else STOP_TIMEOUT_S)
-        self.pending_conns.append(conn)
-        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+    def init_signals(self) -> None:
+        """Hear signals; one that came since this process was forked is heard now (`settings.serve` blocks them)."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self.SIGNALS)
 
-    def murder_pending(self) -> None:
-        """Close connections that stay silent; a stopping worker would wait for them as long as for requests."""
-        if not self.alive:
-            for conn in self.pending_conns:
-                conn.timeout = min(conn.timeout, time.monotonic() + STOP_TIMEOUT_S)
-        super().murder_pending()
+    def run(self) -> None:
+        """Serve until a signal, or the end of the master, says to stop."""
+        self._connections: set[Connection] = set()
+        self._poller = DefaultSelector()
+        self._resumed: deque[Connection] = deque()  # those whose next request has arrived with the one before
+        self._swept = 0.0
+        self._metrics = Metrics()
+        self._threads = Threads(self.cfg.threads, self._answer)
+        os.set_blocking(self.PIPE[0], False)
+        self._poller.register(self.PIPE[0], EVENT_READ, self._wake)
+        for listener in self.sockets:
+            listener.setblocking(False)
+            self._poller.register(listener, EVENT_READ, partial(self._accept, listener))
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            self._turn()
+        self.alive = False
+        self._stop()
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Start or stop accepting. Before the end, accept what waits in the backlog: closing would reset it."""
-        super().set_accept_enabled(enabled)
-        while not (enabled or self.alive) and self.sockets:
-            listener, before = self.sockets.pop(), -1
-            while before < self.nr_conns:
-                before = self.nr_conns
-                self.accept(listener)
+    def _stop(self) -> None:
+        """Answer what has arrived, and what waits in the kernel's backlog: closing that would reset it."""
+        for listener in self.sockets:
+            self._poller.unregister(listener)
+            self._accept(listener, at_once=1 << 16)
             listener.close()
+        stopped = time.monotonic()
+        while self._connections and time.monotonic() - stopped < self.cfg.graceful_timeout:
+            if time.monotonic() - stopped > STOP_TIMEOUT_S:
+                self._close_all(State.IDLE, State.HEAD, State.LINGERING)
+            self.notify()
+            self._turn()
+        self._close_all(*State)
+        self._threads.end(STOP_TIMEOUT_S)
 
-    def handle(self, conn: Any) -> Any:
-        """Handle what was sent, and close what ends in this thread: in the main loop it would stop all for 2 s."""
-        conn.body_read = False
-        result = super().handle(conn)
-        if result is False:
-            with suppress(OSError):
-                if conn.body_read:  # closing on unread bytes would reset, and take the answer from the client
-                    conn.sock.setblocking(False)
-                    conn.sock.recv(65_536)
-                else:
-                    util.close_graceful(conn.sock, LINGER_S)
-            conn.close()
-        return result
+    def _turn(self) -> None:
+        """Do what has become possible, and what is overdue."""
+        for key, _ in self._poller.select(SWEEP_EVERY_S):
+            key.data()
+        while self._resumed:
+            self._take_request(self._resumed.popleft())
+        if self.alive:
+            for connection in self._threads.take_late():
+                self._refuse(connection, Overloaded())
+        if time.monotonic() - self._swept > SWEEP_EVERY_S:
+            self._sweep()
 
-    def finish_request(self, conn: Any, fs: Any) -> None:
-        """Take a connection back from its thread. gunicorn would close again the one that `handle` has closed."""
-        if not fs.cancelled() and fs.exception() is None and fs.result() is False:
-            self.nr_conns -= 1
+    def _wake(self) -> None:
+        """Forget why the poller was woken: by a signal, or by a thread."""
+        with suppress(BlockingIOError):
+            os.read(self.PIPE[0], 4096)
+
+    def _accept(self, listener: socket.socket, at_once: int = 16) -> None:
+        """Accept some of the connections that wait."""
+        with suppress(BlockingIOError, ConnectionAbortedError):
+            for _ in range(at_once):
+                if len(self._connections) >= self.cfg.worker_connections:
+                    self._make_room()
+                try:
+                    sock, client = listener.accept()
+                except OSError as error:
+                    if error.errno not in _NO_MORE_FILES:
+                        raise
+                    self._make_room()
+                    return
+                connection = Connection(sock, client, listener.getsockname(), self.cfg)
+                self._connections.add(connection)
+                self._wait(connection, EVENT_READ)
+
+    def _make_room(self) -> None:
+        """Close the connection that has waited for longest for its client."""
+        waiting = [each for each in self._connections if each.state is not State.ANSWER]
+        idle = [each for each in waiting if each.state is State.IDLE]
+        for connection in sorted(idle or waiting, key=lambda each: each.since)[:1]:
+            self._close(connection)
+
+    def _wait(self, connection: Connection, event: int) -> None:
+        """Have the poller tell when the connection can be read, or written; any thread may call this."""
+        do = partial(self._receive if event == EVENT_READ else self._flush, connection)
+        with suppress(ValueError):  # the poller has closed it meanwhile
+            self._poller.register(connection.sock, event, do)
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            goes_on = connection.receive()
+        except OSError:
+            self._close(connection)
+            return
+        if not goes_on and connection.state is State.BODY:
+            self._refuse(connection, BadRequest("The body is cut off."), is_registered=True)
+        elif not goes_on:
+            self._close(connection)
+        elif connection.state not in (State.DRAINING, State.LINGERING):
+            self._take_request(connection, is_registered=True)
+
+    def _take_request(self, connection: Connection, is_registered: bool = False) -> None:
+        """Go on with a request, and have it answered once it is complete."""
+        try:
+            is_complete = connection.take_request()
+        except Exception as error:  # noqa: BLE001 - one request must not end the worker
+            self._refuse(connection, error, is_registered)
+            return
+        if not is_complete:
+            if not is_registered:
+                self._wait(connection, EVENT_READ)
+            return
+        if is_registered:
+            self._poller.unregister(connection.sock)
+        connection.enter(State.ANSWER)
+        if not self._threads.put(connection, however_late=not self.alive):
+            self._refuse(connection, Overloaded())
+
+    def _refuse(self, connection: Connection, error: Exception, is_registered: bool = False) -> None:
+        """Answer a request that no thread gets."""
+        if is_registered:
+            self._poller.unregister(connection.sock)
+        request = connection.request
+        parts = refusal(error, connection.head or bytes(connection.buffer), connection.since, self.log)
+        status = int(parts[0].split(b" ", 2)[1])
+        self._metrics.observe(request.method if request else "", "", status, time.monotonic() - connection.since)
+        self._reply(connection, parts, closes=True)
+
+    def _answer(self, connection: Connection) -> None:
+        """Have the app answer a complete request. In a thread."""
+        request = connection.request
+        outbox = _Outbox()
+        try:
+            response, environ = wsgi.create(request, outbox, connection.client, connection.server, self.cfg)
+            environ["wsgi.multithread"] = True
+            if not self.alive or connection.closes:
+                response.force_close()
+            body = self.wsgi(environ, response.start_response)
+            try:
+                for part in body:
+                    response.write(part)
+                response.close()
+            finally:
+                if hasattr(body, "close"):
+                    body.close()
+            closes = response.should_close()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - nothing but this thread would see it
+            outbox, closes = refusal(error, connection.head, connection.since, self.log), True  # type: ignore[assignment]
+        self._reply(connection, outbox, closes)
+
+    def _reply(self, connection: Connection, parts: list[bytes], closes: bool) -> None:
+        """Send an answer, as far as it goes now. In any thread."""
+        self._send(connection, lambda: connection.reply(parts, closes))
+
+    def _flush(self, connection: Connection) -> None:
+        self._poller.unregister(connection.sock)
+        self._send(connection, connection.flush)
+
+    def _send(self, connection: Connection, send: Callable[[], None]) -> None:
+        try:
+            send()
+        except OSError:  # the poller finds it at its end, and closes it
+            connection.enter(State.LINGERING)
+        if connection.state is State.SENDING:
+            self._wait(connection, EVENT_WRITE)
+        elif connection.state is State.IDLE and connection.buffer:
+            self._resumed.append(connection)
+            with suppress(BlockingIOError):
+                os.write(self.PIPE[1], b"\0")
         else:
-            super().finish_request(conn, fs)
+            self._wait(connection, EVENT_READ)
 
-    def handle_request(self, req: Any, conn: Any) -> bool:
-        """Have the app answer; return whether the connection goes on: not while the client still sends."""
-        keep = super().handle_request(req, conn)
-        req.answered = True
-        conn.body_read = req.drain()
-        return bool(keep and conn.body_read)
+    def _sweep(self) -> None:
+        """Close what is overdue; tell those that send too slowly."""
+        now = self._swept = time.monotonic()
+        for connection in [each for each in self._connections if each.deadline < now]:
+            if connection.state in (State.HEAD, State.BODY):
+                self._refuse(connection, LateRequest(), is_registered=True)
+            else:
+                self._close(connection)
+        sending = [each for each in self._connections if each.state is State.SENDING]
+        unsent = sum(len(part) for each in sending for part in tuple(each.unsent))
+        for connection in sorted(sending, key=lambda each: each.since):
+            if unsent <= UNSENT_BYTES:
+                break
+            unsent -= sum(map(len, connection.unsent))
+            self._close(connection)
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what never reached the app. gunicorn answers in HTML, and a request that has an answer once more."""
-        request = req or getattr(exc, "request", None)
-        if request is None or not request.answered:
-            refuse(client, request, exc, self.log)
+    def _close_all(self, *states: State) -> None:
+        for connection in [each for each in self._connections if each.state in states]:
+            self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        with suppress(KeyError, ValueError):
+            self._poller.unregister(connection.sock)
+        self._connections.discard(connection)
+        connection.close()

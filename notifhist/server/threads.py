@@ -1,0 +1,140 @@
+"""The threads of a worker, and the requests that wait for one: who is next, and who is refused.
+
+Requests that change something and those that only read wait in queues of their own, so that a database that cannot be
+written does not keep readers waiting. Liveness and readiness have a thread each.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+
+from notifhist.server.connection import Connection
+
+HEALTH_PATHS = ("/healthz", "/readyz")
+BURST_S = 1.0
+"""For so long a queue may be busy without a break before anybody is refused."""
+REFUSE_NEW_S, REFUSE_S = 0.2, 0.4
+"""In a queue that is busy for longer, the first may have waited so long before a new request is refused at once, and so
+long before it is refused itself."""
+
+
+class _Queue:
+    """Connections whose requests are complete, the oldest first."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Connection] = deque()
+        self._empty_at = time.monotonic()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    @property
+    def first_since(self) -> float:
+        """Since when the first has waited."""
+        return self._waiting[0].since
+
+    def put(self, connection: Connection) -> None:
+        if not self._waiting:
+            self._empty_at = time.monotonic()
+        self._waiting.append(connection)
+
+    def take(self) -> Connection:
+        return self._waiting.popleft()
+
+    def is_late(self, seconds: float) -> bool:
+        """Say whether the queue is overloaded, and its first has waited for `seconds`."""
+        if not self._waiting:
+            return False
+        now = time.monotonic()
+        return now - self._empty_at > BURST_S and now - self.first_since > seconds
+
+
+class Threads:
+    """`number` threads that call `answer` for one connection at a time, and one more for each health path.
+
+    While all of them answer requests that write, one more answers those that read.
+    """
+
+    def __init__(self, number: int, answer: Callable[[Connection], None]) -> None:
+        self._number, self._answer = number, answer
+        self._lock = threading.Lock()
+        self._reads, self._writes = _Queue(), _Queue()
+        self._writing = 0
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        """An entry for each request that is put: a thread that gets one looks for work."""
+        self._reader_calls: SimpleQueue[None] = SimpleQueue()
+        self._health: dict[str, SimpleQueue[Connection | None]] = {path: SimpleQueue() for path in HEALTH_PATHS}
+        self._threads: list[threading.Thread] = []
+        self._ended = False
+        for _ in range(number):
+            self._start(self._serve, self._calls, True)
+        self._start(self._serve, self._reader_calls, False)
+        for connections in self._health.values():
+            self._start(self._serve_health, connections)
+
+    def put(self, connection: Connection, *, however_late: bool) -> bool:
+        """Have a complete request answered; return False where it would wait too long."""
+        if connection.path in self._health:
+            self._health[connection.path].put(connection)
+            return True
+        queue = self._reads if connection.is_read else self._writes
+        with self._lock:
+            if queue.is_late(REFUSE_NEW_S) and not however_late:
+                return False
+            queue.put(connection)
+            calls_reader = connection.is_read and self._writing == self._number
+        (self._reader_calls if calls_reader else self._calls).put(None)
+        return True
+
+    def take_late(self) -> Iterator[Connection]:
+        """Take out those that have waited too long."""
+        for queue in (self._reads, self._writes):
+            while True:
+                with self._lock:
+                    if not queue.is_late(REFUSE_S):
+                        break
+                    connection = queue.take()
+                yield connection
+
+    def end(self, timeout_s: float) -> None:
+        """End the threads, and with them their connections to the database, as far as they end in time."""
+        self._ended = True
+        deadline = time.monotonic() + timeout_s
+        for _ in self._threads:
+            self._calls.put(None)
+        self._reader_calls.put(None)
+        for connections in self._health.values():
+            connections.put(None)
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+
+    def _start(self, target: Callable[..., None], *args: object) -> None:
+        self._threads.append(threading.Thread(target=target, args=args, daemon=True))
+        self._threads[-1].start()
+
+    def _serve(self, calls: "SimpleQueue[None]", may_write: bool) -> None:
+        while calls.get() is None and not self._ended:
+            while (connection := self._next(may_write)) is not None:
+                self._answer(connection)
+                if not connection.is_read:
+                    with self._lock:
+                        self._writing -= 1
+
+    def _next(self, may_write: bool) -> Connection | None:
+        """Return the request that has waited for longest, of those that this thread may take."""
+        with self._lock:
+            reads, writes = self._reads, self._writes
+            if may_write and writes and not (reads and reads.first_since < writes.first_since):
+                self._writing += 1
+                if reads and self._writing == self._number:
+                    self._reader_calls.put(None)
+                return writes.take()
+            if reads and (may_write or self._writing == self._number):
+                return reads.take()
+            return None
+
+    def _serve_health(self, connections: "SimpleQueue[Connection | None]") -> None:
+        while (connection := connections.get()) is not None:
+            self._answer(connection)
