@@ -1,6 +1,6 @@
 """What the store asks of a database: the interface that each dialect implements.
 
-A dialect is one class, made from peewee's class for that engine (which brings the first seven members), and holds all
+A dialect is one class, made from peewee's class for that engine (which brings the first nine members), and holds all
 in which the engines differ. The members that return SQL return text for `sql.rows`.
 """
 
@@ -55,6 +55,12 @@ class Database(Protocol):
 
     def is_closed(self) -> bool:
         """Say whether this thread has no connection."""
+
+    def in_transaction(self) -> bool:
+        """Say whether this thread is in a transaction."""
+
+    def get_tables(self) -> list[str]:
+        """Return the names of all tables."""
 
     def execute(self, query: Any) -> Any:
         """Execute a query of peewee's; return the cursor."""
