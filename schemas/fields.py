@@ -241,8 +241,8 @@ class QueryChoices(fields.List[str]):
         self.choices = tuple(choices)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str | None]:
-        given = [part.strip() for text in value for part in text.split(",") if part.strip()]
-        for choice in given:
+        wanted = [part.strip() for text in value for part in text.split(",") if part.strip()]
+        for choice in wanted:
             if choice not in self.choices:
                 raise ValidationError(f"{choice!r} is none of {', '.join(self.choices)}.")
-        return given
+        return wanted

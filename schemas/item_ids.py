@@ -58,7 +58,7 @@ def derived_key(timestamp: int, content: bytes) -> ItemKey:
     return ItemKey(timestamp * TICKS_PER_MS, _clock_and_node(digest))
 
 
-def complete(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:
+def complete_item(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:
     """Return `document` with its id and timestamp; those that are filled in come first.
 
     Without either, its time is `now_ticks`, 100 ns since the epoch. `ordinal`: see `new_key`.

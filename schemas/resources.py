@@ -42,11 +42,11 @@ class Resource:
         return line
 
 
-ITEMS = Resource(
+ITEM_RESOURCE = Resource(
     "item",
     ITEM,
     HISTORY_CONTAINER,
     CheckPath,
     "{tenant}/entities/{entity_id}/alarms/{alarm_id}/notification_history/{check_id}",
 )
-RUNS = Resource("run", RUN, RUNS_CONTAINER, Tenant, "{tenant}/api/v1/notifications/logs/run")
+RUN_RESOURCE = Resource("run", RUN, RUNS_CONTAINER, Tenant, "{tenant}/api/v1/notifications/logs/run")

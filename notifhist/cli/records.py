@@ -10,7 +10,7 @@ from notifhist.cli.databases import database
 from notifhist.clock import Clock
 from notifhist.schemas.fields import format_instant
 from notifhist.schemas.query import CheckPath, Tenant
-from notifhist.schemas.resources import ITEMS, RUNS
+from notifhist.schemas.resources import ITEM_RESOURCE, RUN_RESOURCE
 from notifhist.server.settings import cpu_count
 from notifhist.transfer.export import count_lines, export_lines
 from notifhist.transfer.files import Destination, owner_problems
@@ -120,9 +120,9 @@ def _destination(tenant: str | None, entity: str | None, alarm: str | None, chec
         if any(each is not None for each in of_item):
             raise click.UsageError("--entity, --alarm and --check need --tenant.")
         return None
-    destination = Destination(RUNS, Tenant(tenant))
+    destination = Destination(RUN_RESOURCE, Tenant(tenant))
     if entity is not None and alarm is not None and check is not None:
-        destination = Destination(ITEMS, CheckPath(tenant, entity, alarm, check))
+        destination = Destination(ITEM_RESOURCE, CheckPath(tenant, entity, alarm, check))
     elif any(each is not None for each in of_item):
         raise click.UsageError("Items need all of --tenant, --entity, --alarm and --check.")
     if problems := owner_problems(destination.owner):

@@ -43,7 +43,7 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
         if with_demo:
             clock = Clock(settings.now)
             with progress("Loading examples") as report:
-                key = demo.prepare(db, clock, report)
+                key = demo.set_up(db, clock, report)
             click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
             for command in demo.commands(key, bind):
                 click.echo(f"  {command}\n")

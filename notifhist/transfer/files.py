@@ -18,7 +18,7 @@ from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.schemas.item_ids import derived_key, id_of
 from notifhist.schemas.query import Tenant
-from notifhist.schemas.resources import ITEMS, Resource
+from notifhist.schemas.resources import ITEM_RESOURCE, Resource
 from notifhist.serializers import from_json, from_xml
 from notifhist.serializers.bodies import validate_parsed
 from notifhist.serializers.parsed import MAX_DEPTH, Parsed, list_field
@@ -149,16 +149,16 @@ def _read_document(path: Path, destination: Destination) -> Iterator[Record | Ba
     reader = from_xml if path.suffix == ".xml" else from_json
     try:
         parsed = reader.parse(body, single, container)
-        parts = _parts(parsed, single, container) if parsed.is_container else [parsed]
+        documents = _documents_of(parsed, single, container) if parsed.is_container else [parsed]
     except BadRequest as error:
         yield BadRecord(error.line if isinstance(error, Malformed) else 1, str(error))
         return
     lines = reader.record_lines(body, container) if parsed.is_container else [1]
-    for part, line in zip(parts, lines, strict=True):
-        yield _or_bad(line, partial(_read_part, part, destination, line))
+    for each, line in zip(documents, lines, strict=True):
+        yield _or_bad(line, partial(_read_one, each, destination, line))
 
 
-def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) -> list[Parsed]:
+def _documents_of(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) -> list[Parsed]:
     """Return the documents of a container, each with the problems of its own.
 
     Raises BadRequest if the container itself does not fit.
@@ -177,7 +177,7 @@ def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) ->
     return [Parsed(member, False, of_members.get(n, {})) for n, member in enumerate(members)]
 
 
-def _read_part(parsed: Parsed, destination: Destination, line: int) -> Record:
+def _read_one(parsed: Parsed, destination: Destination, line: int) -> Record:
     return _record(line, destination, validate_parsed(parsed, destination.resource.document).document)
 
 
@@ -188,7 +188,7 @@ def _record(line: int, destination: Destination, document: Document) -> Record:
     """
     resource, owner = destination.resource, destination.owner
     if "id" not in document:
-        if resource is not ITEMS:
+        if resource is not ITEM_RESOURCE:
             raise BadRequest(f"The {resource.name} has no id.", "Loaded again, it would be there twice.")
         if "timestamp" not in document:
             raise BadRequest("The item has neither id nor timestamp.", "Loaded again, it would be there twice.")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from notifhist.transfer.drafts import Prepared, prepare
+from notifhist.transfer.drafts import Drafted, make_drafts
 from notifhist.transfer.files import NDJSON, Chunk, read_chunks, read_lines
 
 _LARGE_BYTES = 1024 * 1024
@@ -32,12 +32,12 @@ class Workers:
         with _telling_of_killed():
             self._pool.submit(int).result()
 
-    def prepare_file(self, path: Path, now_ticks: int) -> Iterator[Prepared]:
+    def draft_file(self, path: Path, now_ticks: int) -> Iterator[Drafted]:
         """Yield what is to be stored of a file, chunk by chunk in its order. Raises OSError, ChildProcessError."""
-        pending: deque[Future[Prepared]] = deque()
+        pending: deque[Future[Drafted]] = deque()
         with _telling_of_killed():
             for chunk in read_chunks(path):
-                task = self._pool.submit(_prepare, path, chunk.line, chunk.offset, len(chunk.data), now_ticks)
+                task = self._pool.submit(_draft_chunk, path, chunk.line, chunk.offset, len(chunk.data), now_ticks)
                 pending.append(task)
                 if len(pending) > self._ahead:
                     yield pending.popleft().result()
@@ -92,9 +92,9 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _prepare(path: Path, line: int, offset: int, size: int, now_ticks: int) -> Prepared:
+def _draft_chunk(path: Path, line: int, offset: int, size: int, now_ticks: int) -> Drafted:
     """Return what is to be stored of `size` bytes of a file from `offset` on; `line` is the number of the first."""
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read(size)
-    return prepare(read_lines(Chunk(line, offset, data)), now_ticks)
+    return make_drafts(read_lines(Chunk(line, offset, data)), now_ticks)

@@ -91,9 +91,9 @@ def _authenticate(request: Request, service: Service, access: Access) -> ApiKey:
     if header.auth_scheme:
         scheme, _, token = token.partition(" ")
         token = token if scheme.lower() == header.auth_scheme else ""
-    parts = split_key(token.strip())
-    key = find_key(service.db, parts[0]) if parts else None
-    if parts and key and key.has_secret(parts[1]) and key.is_valid(service.clock.now_ms()):
+    id_and_secret = split_key(token.strip())
+    key = find_key(service.db, id_and_secret[0]) if id_and_secret else None
+    if id_and_secret and key and key.has_secret(id_and_secret[1]) and key.is_valid(service.clock.now_ms()):
         return key
     raise access.refusal(f"No valid key: send one that is neither expired nor revoked as {own.usage}.")
 

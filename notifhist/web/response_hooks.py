@@ -32,9 +32,9 @@ def register(app: Flask) -> None:
     for kind in ERRORS:
         app.register_error_handler(kind, _answer_database_error)
     app.register_error_handler(Exception, _answer_unexpected)
-    app.after_request(complete)
+    app.after_request(finish_response)
     if app.extensions["notifhist"].replica is not None:
-        app.after_request(_note_write)  # Flask runs it before `complete`
+        app.after_request(_note_write)  # Flask runs it before `finish_response`
 
 
 def _note_write(response: Response) -> Response:
@@ -49,7 +49,7 @@ def _note_write(response: Response) -> Response:
     return response
 
 
-def complete(response: Response) -> Response:
+def finish_response(response: Response) -> Response:
     """Set the headers that every answer bears; count and log the request."""
     request, context = unwrap(flask.request), unwrap(flask.g)
     add = response.headers.add  # no response has one of these yet

@@ -35,17 +35,17 @@ def change(db: Database, table: CountedTable, tenant_id: int, changes: Mapping[C
     shift = SHIFTS[level]
     finer = shift - PART_BITS
     counts: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * len(PARTS))
-    for (date_created, codes), number in changes.items():
+    for (date_created, codes), count in changes.items():
         for pair in pairs_of(codes):
-            counts[date_created >> shift, *pair][index_of_part(date_created >> finer)] += number
+            counts[date_created >> shift, *pair][index_of_part(date_created >> finer)] += count
     db.insert_or_add(table.counts, sorted((tenant_id, shift, *key, *parts) for key, parts in counts.items()))
     if level + 1 == len(SHIFTS):
         return
     below: Counter[Change] = Counter()
     split, full = _split_and_full(db, table, tenant_id, shift, {at >> finer for at, _ in changes})
-    for (date_created, codes), number in changes.items():
+    for (date_created, codes), count in changes.items():
         if date_created >> finer in split:
-            below[date_created, codes] += number
+            below[date_created, codes] += count
     for part in full:
         below.update(_recorded(db, table, tenant_id, part, finer))
     _mark_split(db, table, tenant_id, shift, full)
@@ -64,11 +64,11 @@ def _split_and_full(
     split, full = set(), []
     whole_bucket = f"SELECT split_mask, {', '.join(PARTS)} FROM {table.counts.name} WHERE {_WHOLE_BUCKET}"
     for bucket, its_parts in groupby(sorted(parts), key=lambda part: part >> PART_BITS):
-        ((mask, *numbers),) = rows(db, whole_bucket, tenant_id=tenant_id, shift=shift, bucket=bucket)
+        ((mask, *counts),) = rows(db, whole_bucket, tenant_id=tenant_id, shift=shift, bucket=bucket)
         for part in its_parts:
             if mask >> index_of_part(part) & 1:
                 split.add(part)
-            elif numbers[index_of_part(part)] > _SPLIT_ABOVE:
+            elif counts[index_of_part(part)] > _SPLIT_ABOVE:
                 full.append(part)
     return split, full
 
@@ -91,7 +91,7 @@ def _recorded(db: Database, table: CountedTable, tenant_id: int, bucket: int, sh
     select = f"""SELECT date_created >> :finer, {codes}, count(*) FROM {table.name}
     WHERE tenant_id = :tenant_id AND date_created >= :begin AND date_created < :end GROUP BY 1, {codes}"""
     found = rows(db, select, tenant_id=tenant_id, **values)
-    return Counter({(part << finer, tuple(codes)): number for part, *codes, number in found})
+    return Counter({(part << finer, tuple(codes)): count for part, *codes, count in found})
 
 
 _WHOLE_BUCKET = """tenant_id = :tenant_id AND shift = :shift AND bucket = :bucket

@@ -57,7 +57,7 @@ def list_records(db: Database, table: CountedTable, query: PageQuery) -> Records
         if is_deep and wanted.totals is not None:
             position = wanted.totals.find(first + (total - 1 - skipped if query.descending else skipped))
             if query.descending:
-                end, skipped = position.end, position.number - 1 - position.skipped
+                end, skipped = position.end, position.size - 1 - position.skipped
             else:
                 begin, skipped = position.begin, position.skipped
         are_few = wanted.are_few or total <= _SORT_BELOW
@@ -153,10 +153,10 @@ def _conditions(dialect: type[Database], table: CountedTable, shape: _Shape, are
         f"{tenant_id} = (SELECT id FROM tenant WHERE name = :tenant)",
         "date_created >= :begin AND date_created < :end",
     ]
-    for name, number in shape.codes:
+    for name, count in shape.codes:
         column = name if name == lead else dialect.unindexed(name)
-        values = ", ".join(f":{name}{n}" for n in range(number))
-        conditions.append(f"{column} = {values}" if number == 1 else f"{column} IN ({values})")
+        values = ", ".join(f":{name}{n}" for n in range(count))
+        conditions.append(f"{column} = {values}" if count == 1 else f"{column} IN ({values})")
     if shape.search_characters == TRIGRAM:
         conditions.append(dialect.found(table.name, ":needle", ":tenant_id"))
     elif shape.search_characters:
@@ -171,6 +171,6 @@ def _lead(table: CountedTable, shape: _Shape, are_few: bool) -> str | None:
     """
     if are_few and shape.search_characters == TRIGRAM:
         return _SEARCH
-    numbers = dict(shape.codes)
-    usable = (name for name in table.most_selective_first if name in numbers and (are_few or numbers[name] == 1))
+    counts = dict(shape.codes)
+    usable = (name for name in table.most_selective_first if name in counts and (are_few or counts[name] == 1))
     return next(usable, None)

@@ -119,6 +119,6 @@ def pairs_of(codes: Codes) -> Iterator[tuple[int, int]]:
     yield from combinations(terms, 2)
 
 
-def _term(number: int, code: int) -> int:
+def _term(filter_number: int, code: int) -> int:
     """Return the term of a value: the number of its filter, from 1 on, and its code."""
-    return number << 8 | code
+    return filter_number << 8 | code

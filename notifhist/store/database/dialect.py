@@ -103,11 +103,11 @@ class Database(Protocol):
     def locked(self, select: str) -> str:
         """Return a SELECT whose rows stay as they are until the transaction ends."""
 
-    def given(self, columns: Mapping[str, str]) -> str:
-        """Return a table `given` with these columns (and types) whose rows are the value `:given`."""
+    def param_table(self, columns: Mapping[str, str]) -> str:
+        """Return a table `param` with these columns (and types), whose rows are the value of `:param`."""
 
-    def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
-        """Return the value for `:given`: all rows as one text, which one parameter passes."""
+    def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+        """Return the value of `:param`: all rows as one text, which one parameter passes."""
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert those rows whose key is not there; return their keys. Rows have the table's columns."""
@@ -135,7 +135,7 @@ class Database(Protocol):
     def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
         """Return how many of the tenant's records `found` finds, by its index alone; None if that does not know."""
 
-    def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
+    def ensure_partitions(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Make the partitions for items of these times (100 ns since the epoch); not within a transaction."""
 
     def count_expired(self, oldest_ms: int) -> int:

@@ -44,7 +44,7 @@ class Partitions:
         self._known_until: dict[int, float] = {}
         """Until when a week need not be looked for, by the monotonic clock; for ever, once its partition is there."""
 
-    def prepare(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
+    def ensure(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Make the partitions for items of these times, unless they are there; not within a transaction.
 
         Only for weeks from that of `oldest_ms` on (at most a year back, as if nothing expires) to some weeks after

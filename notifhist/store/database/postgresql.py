@@ -100,11 +100,11 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         """Return `column`: the planner has statistics."""
         return column
 
-    def given(self, columns: Mapping[str, str]) -> str:
-        """Return the table of `:given`, a JSON array of objects: psycopg writes arrays more slowly than that."""
-        return f"json_to_recordset(:given ::json) AS given ({_typed(columns)})"
+    def param_table(self, columns: Mapping[str, str]) -> str:
+        """Return the table of `:param`, a JSON array of objects: psycopg writes arrays more slowly than that."""
+        return f"json_to_recordset(:param ::json) AS param ({_typed(columns)})"
 
-    def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+    def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
         return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
@@ -112,8 +112,8 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         key = ", ".join(table.key)
         unless_there = f"ON CONFLICT ({key}) DO NOTHING RETURNING {key}"
         if len(rows) < _COPY_FROM_ROWS:
-            insert = f"{table.insert} SELECT * FROM {self.given(table.columns)} {unless_there}"
-            values = {"given": self.given_value(table.columns, rows)}
+            insert = f"{table.insert} SELECT * FROM {self.param_table(table.columns)} {unless_there}"
+            values = {"param": self.param_value(table.columns, rows)}
             return set(self.execute_sql(_named(insert), values).fetchall())  # type: ignore[no-untyped-call]
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             cursor = self.cursor()  # type: ignore[no-untyped-call]
@@ -128,8 +128,8 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             return set(cursor.fetchall())
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        insert = f"{table.insert} SELECT * FROM {self.given(table.columns)} {or_add(table)}"
-        values = {"given": self.given_value(table.columns, rows)}
+        insert = f"{table.insert} SELECT * FROM {self.param_table(table.columns)} {or_add(table)}"
+        values = {"param": self.param_value(table.columns, rows)}
         self.execute_sql(_named(insert), values)  # type: ignore[no-untyped-call]
 
     def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
@@ -158,8 +158,8 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         """Return None: the index knows only which records are likely."""
         return None
 
-    def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
-        self.partitions.prepare(ticks, now_ticks, oldest_ms)
+    def ensure_partitions(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
+        self.partitions.ensure(ticks, now_ticks, oldest_ms)
 
     def count_expired(self, oldest_ms: int) -> int:
         return postgresql_purge.count_expired(self, self.partitions, oldest_ms * TICKS_PER_MS)

@@ -54,12 +54,12 @@ class SqliteDatabase(SqliteFile):
         """Return `column` such that no index is chosen for it: SQLite has no statistics to choose well by."""
         return f"+{column}"
 
-    def given(self, columns: Mapping[str, str]) -> str:
-        """Return the table of `:given`, a JSON array of rows."""
+    def param_table(self, columns: Mapping[str, str]) -> str:
+        """Return the table of `:param`, a JSON array of rows."""
         extracted = ", ".join(f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(columns))
-        return f"(SELECT {extracted} FROM json_each(:given)) AS given"
+        return f"(SELECT {extracted} FROM json_each(:param)) AS param"
 
-    def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+    def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
         return orjson.dumps(rows).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
@@ -69,14 +69,14 @@ class SqliteDatabase(SqliteFile):
         """
         conflict = f"ON CONFLICT ({', '.join(table.key)}) DO NOTHING"
         insert = f"{table.insert} VALUES ({', '.join('?' * len(table.columns))}) {conflict}"
-        places = [list(table.columns).index(name) for name in table.key]
+        key_indexes = [list(table.columns).index(name) for name in table.key]
         inserted = set()
         self.start_deadline()
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             cursor = self.cursor()  # type: ignore[no-untyped-call]
             for row in rows:
                 if cursor.execute(insert, row).rowcount > 0:
-                    inserted.add(tuple([row[n] for n in places]))
+                    inserted.add(tuple([row[n] for n in key_indexes]))
         return inserted
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -125,7 +125,7 @@ class SqliteDatabase(SqliteFile):
         count: int = self.execute_sql(counted, (phrase, low, low + (1 << _NUMBER_BITS) - 1)).fetchone()[0]
         return count
 
-    def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
+    def ensure_partitions(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Do nothing: there are no partitions."""
 
     def count_expired(self, oldest_ms: int) -> int:

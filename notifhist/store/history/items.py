@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from notifhist.errors import ApiError, BadRequest, ItemConflict
 from notifhist.schemas.document import Document
 from notifhist.schemas.history import ITEM
-from notifhist.schemas.item_ids import ItemKey, complete, id_of, key_of
+from notifhist.schemas.item_ids import ItemKey, complete_item, id_of, key_of
 from notifhist.schemas.query import CheckPath
-from notifhist.schemas.resources import ITEMS
+from notifhist.schemas.resources import ITEM_RESOURCE
 from notifhist.serializers import as_json, as_xml
 from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
 from notifhist.store.database import Database, Table
@@ -29,9 +29,9 @@ _MAX_XML_CHARACTERS = 64 * 1024 * 1024
 _MAX_XML_RATIO = 8
 """XML that is more times as long as its JSON is not stored, but rendered for each answer."""
 
-_FIND = """SELECT given.series_id, given.ticks, given.clock_and_node, document FROM {given}
-JOIN history_item AS item ON item.series_id = given.series_id AND item.ticks = given.ticks
-    AND item.clock_and_node = given.clock_and_node"""
+_FIND = """SELECT param.series_id, param.ticks, param.clock_and_node, document FROM {param}
+JOIN history_item AS item ON item.series_id = param.series_id AND item.ticks = param.ticks
+    AND item.clock_and_node = param.clock_and_node"""
 
 _READ_BATCH = 500
 _BEFORE_ALL = (-(2**63), -(2**63))
@@ -129,11 +129,11 @@ def _rendered(*values: Any) -> ItemDraft:
 class ItemRecorder:
     """Records items; see `store.recording.Recorder`."""
 
-    resource = ITEMS
+    resource = ITEM_RESOURCE
 
     def draft(self, owner: Any, document: Document, now_ticks: int, ordinal: int = 0) -> ItemDraft:
         """Return the item with its id and timestamp; `ordinal` keeps new items of one millisecond in order."""
-        return ItemDraft(owner, complete(document, now_ticks, ordinal))
+        return ItemDraft(owner, complete_item(document, now_ticks, ordinal))
 
     def conflict(self, draft: Any) -> ApiError:
         """Return the error of an item whose id exists with other content."""
@@ -141,7 +141,7 @@ class ItemRecorder:
 
     def prepare(self, db: Database, drafts: Sequence[ItemDraft], now_ticks: int, oldest_ms: int | None) -> None:
         """Make partitions, and render what is stored first: others wait for the transaction, not for this."""
-        db.prepare_times([draft.key.ticks for draft in drafts], now_ticks, oldest_ms)
+        db.ensure_partitions([draft.key.ticks for draft in drafts], now_ticks, oldest_ms)
         for draft in drafts[:_BATCH]:
             draft.render()
 
@@ -197,6 +197,5 @@ def _insert_or_find(db: Database, items: dict[RowKey, tuple[Any, ...]]) -> dict[
 def _find(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
     if not keys:
         return {}
-    given = db.given_value(KEY, list(keys))
-    found = rows(db, _FIND.format(given=db.given(KEY)), given=given)
+    found = rows(db, _FIND.format(param=db.param_table(KEY)), param=db.param_value(KEY, list(keys)))
     return {key: document for *key_values, document in found for key in [tuple(key_values)]}

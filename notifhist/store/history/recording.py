@@ -31,7 +31,7 @@ def replace_item(
 ) -> bool:
     """Create the item of the document's id or replace it; return whether it was created."""
     key, texts = key_of(document["id"]), texts_of(document)
-    db.prepare_times([key.ticks], now_ticks, oldest_ms)
+    db.ensure_partitions([key.ticks], now_ticks, oldest_ms)
     with db.writing():
         row = (ensure_series(db, {check})[check], *key, *texts)
         while not (created := bool(db.insert_missing(TABLE, [row]))):

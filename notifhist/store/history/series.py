@@ -19,9 +19,9 @@ _NUMBER_BITS = 32
 TENANT_ID = "(SELECT id FROM tenant WHERE name = :tenant)"
 _FIND = f"SELECT id FROM series WHERE tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest AND check_id = :check_id"
 SERIES_ID = f"({_FIND})"
-"""The id of the series of a check whose `check_values` are given."""
+"""The id of the series of a check whose `check_values` are the parameters."""
 
-_GIVEN = {"n": "bigint", "tenant": "text", "digest": "text", "check_id": "text"}
+_PARAM_COLUMNS = {"n": "bigint", "tenant": "text", "digest": "text", "check_id": "text"}
 _LAST = "SELECT id FROM series WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1"
 
 
@@ -45,10 +45,10 @@ def find_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, 
     values = [(n, *check_values(check).values()) for n, check in enumerate(numbered)]
     found_rows = rows(
         db,
-        f"""SELECT given.n, series.id FROM {db.given(_GIVEN)} JOIN tenant ON tenant.name = given.tenant
-        JOIN series ON series.tenant_id = tenant.id AND series.alarm_digest = given.digest
-            AND series.check_id = given.check_id""",
-        given=db.given_value(_GIVEN, values),
+        f"""SELECT param.n, series.id FROM {db.param_table(_PARAM_COLUMNS)} JOIN tenant ON tenant.name = param.tenant
+        JOIN series ON series.tenant_id = tenant.id AND series.alarm_digest = param.digest
+            AND series.check_id = param.check_id""",
+        param=db.param_value(_PARAM_COLUMNS, values),
     )
     return {numbered[n]: series_id for n, series_id in found_rows}
 
