@@ -26,7 +26,7 @@ _OBJECTS = "notificationObjects"
 
 
 def row_of(run: Loaded) -> CountedRow:
-    """Return what is stored of a run with all its members."""
+    """Return the row of a run that has all its members."""
     document = dump(RUN, run)
     return CountedRow(
         id=run["id"],

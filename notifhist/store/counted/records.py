@@ -31,7 +31,7 @@ Loaded = dict[str, Any]
 
 
 class CountedDraft:
-    """A record that is about to be stored. Without an id it gets the tenant's next number when it is."""
+    """A record that is about to be stored. Without an id it gets the tenant's next number when it is stored."""
 
     def __init__(self, recorder: "CountedRecorder", owner: Tenant, record: Loaded, now_ms: int, ordinal: int) -> None:
         self.recorder, self.owner, self._ordinal = recorder, owner, ordinal
@@ -41,7 +41,7 @@ class CountedDraft:
 
     @property
     def identity(self) -> tuple[str, bool, int]:
-        """See Draft; one without an id equals no other."""
+        """See Draft. A draft without an id equals no other."""
         return self.owner.tenant, self.id is None, self._ordinal if self.id is None else self.id
 
     @property
@@ -56,11 +56,11 @@ class CountedDraft:
 
     @cached_property
     def row(self) -> CountedRow:
-        """What is stored of the record, once it has an id."""
+        """The row of the record, once it has an id."""
         return self.recorder.row_of({**self._record, "id": self.id})
 
     def equals(self, stored: str) -> bool:
-        """See Draft. What the record leaves out was filled in when it was first stored, and makes no difference."""
+        """See Draft. Missing members make no difference: they were filled in when the record was first stored."""
         if stored == self.document:
             return True
         there, own = orjson.loads(stored), orjson.loads(self.document)
@@ -68,7 +68,7 @@ class CountedDraft:
         return equal_json(there, own | {name: there[name] for name in members})
 
     def render(self) -> None:
-        """Make the row now, instead of when it is stored, and let go of the record; not before it has an id."""
+        """Make the row now, if the record has an id, and not when it is stored; then drop the record."""
         if self.id is not None:
             _ = self.row
             self._record = {}
@@ -85,7 +85,7 @@ class CountedRecorder:
         conflict: type[ApiError],
         defaults: Mapping[str, Any],
     ) -> None:
-        """`defaults`: what a record without a member gets, beside `date_created` and `date_updated`."""
+        """`defaults`: the values of missing members, beside `date_created` and `date_updated`."""
         self.resource, self.table, self.row_of = resource, table, row_of
         self._conflict, self._defaults = conflict, defaults
         self.members = {name: field.data_key or name for name, field in resource.document.fields.items()}
@@ -96,13 +96,13 @@ class CountedRecorder:
         return recorder_of, (self.resource.name,)
 
     def filled(self, record: Loaded, now_ms: int) -> Loaded:
-        """Return the record with the members that are always there."""
+        """Return the record with all members of the schema; a missing one has its default, or None."""
         date_created = record.get("date_created", now_ms)
         dates = {"date_created": date_created, "date_updated": date_created}
         return {**dict.fromkeys(self.resource.document.fields), **self._defaults, **dates, **record}
 
     def draft(self, owner: Any, document: Loaded, now_ticks: int, ordinal: int = 0) -> CountedDraft:
-        """Return the record with what it leaves out filled in."""
+        """Return a draft of the record, with missing members filled in."""
         return CountedDraft(self, owner, document, now_ticks // TICKS_PER_MS, ordinal)
 
     def conflict(self, draft: Any) -> ApiError:
@@ -124,7 +124,7 @@ class CountedRecorder:
         return [found.get((draft.owner.tenant, draft.id)) for draft in drafts]
 
     def store(self, db: Database, drafts: Sequence[CountedDraft]) -> list[Stored]:
-        """Insert those that are not there, tenant by tenant; return what is there then."""
+        """Insert the new ones, tenant by tenant; return the stored document of each."""
         stored = []
         for tenant, some in groupby(drafts, key=lambda draft: draft.owner.tenant):
             db.lock_name(tenant)  # so that no number is given twice, and no count is added up twice

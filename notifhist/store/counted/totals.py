@@ -58,8 +58,8 @@ class Totals:
     ) -> None:
         """Read the first level, and all levels on the ways to `dates` (ms), whose `rank` will be asked for.
 
-        If `is_deep`, because a record of some position is to be found, the way to now is read too, and the bucket
-        before its last one: together they hold at least two years, and most records. So one query mostly does.
+        If `is_deep`, a record at some position is to be found: then the way to now is read too, and the bucket before
+        its last one. Together they hold at least two years, and most records, so one query is mostly enough.
         """
         self._db, self._table, self._tenant, self._terms = db, table, tenant, terms
         wanted = dict.fromkeys((0, root) for root in ROOTS)  # a set that keeps its order
@@ -104,8 +104,8 @@ class Totals:
     def _parts(self, level: int, bucket: int, fraction: float | None = None) -> Parts:
         """Return the counts of a bucket's parts.
 
-        If `fraction` of the bucket's records, from 0 to 1, are before the wanted one, that is likely to be at the same
-        fraction of its time: the two parts around it are read by the same query.
+        `fraction` (0 to 1) of the bucket's records are before the wanted one, which is then likely to be at the same
+        fraction of the bucket's time: the two parts around that are read by the same query.
         """
         if (level, bucket) not in self._known:
             wanted = [(level, bucket)]
@@ -165,10 +165,10 @@ def _names(name: str, count: int) -> str:
 
 @cache
 def _sums_sql(dialect: type[Database], table: CountedTable, buckets: int, firsts: int, seconds: int) -> str:
-    """Return the query that sums up so many terms, for each part of so many buckets.
+    """Return the query that sums up the counts of the terms, for each part of each bucket.
 
-    One row: for each bucket that has counts its index among those wanted, its split mask and the sums, all as one
-    text: to fetch many rows is the larger part of the cost (docs/adr/0013).
+    It returns one text: of each bucket that has counts the index among those wanted, the split mask and the sums.
+    To fetch a row for each would be the larger part of the cost (docs/adr/0013).
     """
     wanted = ", ".join(f"({n}, :shift{n}, :bucket{n})" for n in range(buckets))
     at = "{0}.tenant_id = (SELECT id FROM of) AND {0}.shift = wanted.shift AND {0}.bucket = wanted.bucket"
