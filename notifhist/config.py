@@ -1,4 +1,4 @@
-"""The settings: one table of names, defaults and helps, read once from `NOTIFHIST_*`."""
+"""The settings: one table of names, defaults and help texts, read once from `NOTIFHIST_*`."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -163,7 +163,7 @@ class Settings:
 
 
 def load_settings(environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Settings:
-    """Return the settings of `environ`, with those of `overrides` (names without the prefix) before them.
+    """Return the settings of `environ`; those in `overrides` (names without the prefix) replace them.
 
     Raises ConfigError for a value that does not parse and for an override that is no setting.
     """

@@ -20,7 +20,7 @@ TENANT = "123456"
 """The tenant of the published examples."""
 _KEY_NAME = "demo"
 _STARTED_MS, _LOADED = "demo_started_ms", "demo_loaded"
-"""What `meta` knows of a demo: when loading began, so that an interrupted start can go on, and that it is done."""
+"""Names in `meta`: the time when loading began, so that an interrupted start can go on, and the mark of its end."""
 _TIMES = frozenset({"timestamp", "date_created", "date_updated"})
 _PUBLISHED, _LIFELIKE = "published", "lifelike"
 
@@ -34,7 +34,7 @@ def fixtures_folder() -> Path:
 def set_up(db: Database, clock: Clock, report: Report) -> str:
     """Load the fixtures into a new database, once, and return a new key to it; earlier ones are revoked.
 
-    The lifelike set is moved so that it ends now. Raises ConfigError for a database that holds other data.
+    The times of the lifelike set are shifted so that it ends now. Raises ConfigError if there is other data.
     """
     if get_meta(db, _LOADED) is None:
         started = get_meta(db, _STARTED_MS)

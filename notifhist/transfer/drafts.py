@@ -1,4 +1,4 @@
-"""What the records of a file become before they are stored: drafts, with all texts rendered."""
+"""The drafts of a file's records, with all texts rendered."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Drafted(NamedTuple):
 
 
 def make_drafts(records: Iterable[Record | BadRecord], now_ticks: int) -> Drafted:
-    """Return what is to be stored of the records; a run without a date gets `now_ticks` (100 ns since the epoch)."""
+    """Return the drafts of the records; a run without a date gets `now_ticks` (100 ns since the epoch)."""
     drafted = Drafted([], [])
     for record in records:
         if isinstance(record, BadRecord):

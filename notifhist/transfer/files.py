@@ -30,14 +30,14 @@ _LINE_DEPTH = MAX_DEPTH + 5
 """An attempt may be nested as deeply as a body, and stands four levels deep in its item, five in its line."""
 SUFFIXES = (".json", ".xml", *NDJSON)
 CHUNK_BYTES = 256 * 1024
-"""A file of lines is read in pieces of so many bytes, and the rest of the last line."""
+"""A file of lines is read in chunks of this size, each continued to the end of its last line."""
 
 _DISCOVERY_PATH = re.compile(r"/notification_history[.](?:json|xml)$")
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Which resource the records of a file are, and whose."""
+    """The resource and the owner of the records of a file."""
 
     resource: Resource
     owner: Tenant
@@ -62,7 +62,7 @@ class BadRecord:
 
 
 class Chunk(NamedTuple):
-    """Some lines of a file: the number of the first, where it begins, and all bytes of them."""
+    """Some lines of a file: the number of the first line, its offset in bytes, and the bytes of all."""
 
     line: int
     offset: int
@@ -80,7 +80,7 @@ def _path_patterns() -> list[tuple[re.Pattern[str], Resource]]:
 
 
 def destination_of(path: Path) -> Destination | None:
-    """Return where the records of a file belong that lies in a tree like the URLs; None if it does not."""
+    """Return the destination that a file's path names, if it is in a tree like the URLs; else None."""
     text = path.absolute().as_posix()
     for pattern, resource in _path_patterns():
         if matched := pattern.search(text):
@@ -90,12 +90,12 @@ def destination_of(path: Path) -> Destination | None:
 
 
 def owner_problems(owner: Tenant) -> str:
-    """Return what is wrong with the ids of an owner; empty if nothing is."""
+    """Return the problems of an owner's ids; empty if there are none."""
     return name_problems({name: PATH_ID for name, value in vars(owner).items() if not is_path_id(value)})
 
 
 def read_records(path: Path, destination: Destination | None) -> Iterator[Record | BadRecord]:
-    """Yield the records of a file in their order; lines of NDJSON say themselves where they belong."""
+    """Yield the records of a file in their order; each line of NDJSON names its owner."""
     if path.suffix in NDJSON:
         for chunk in read_chunks(path):
             yield from read_lines(chunk)
@@ -112,10 +112,9 @@ def read_records(path: Path, destination: Destination | None) -> Iterator[Record
 
 
 def read_chunks(path: Path) -> Iterator[Chunk]:
-    """Yield a file of lines piece by piece."""
+    """Yield a file of lines chunk by chunk."""
     number, offset = 1, 0
     with path.open("rb") as file:
-        # The last line of a piece is read to its end.
         while data := file.read(CHUNK_BYTES) + file.readline():
             yield Chunk(number, offset, data)
             number += data.count(b"\n")
@@ -132,7 +131,7 @@ def read_lines(chunk: Chunk) -> Iterator[Record | BadRecord]:
 def _read_line(line: bytes, number: int) -> Record:
     try:
         value, problems = from_json.parse_value(line, max_depth=_LINE_DEPTH)
-    except Malformed as error:  # it counts lines from this one
+    except Malformed as error:  # its line is that within `line`, always 1
         raise BadRequest(error.message, f"{error.problem}: column {error.column}.") from None
     members = value if isinstance(value, dict) else {}
     recorders = (recorder for name, recorder in RECORDERS.items() if name in members)
@@ -182,9 +181,9 @@ def _read_one(parsed: Parsed, destination: Destination, line: int) -> Record:
 
 
 def _record(line: int, destination: Destination, document: Document) -> Record:
-    """Return the record. An item that has only its time gets an id, the same whenever it is loaded.
+    """Return the record. An item that has only its timestamp gets an id, the same whenever it is loaded.
 
-    Raises BadRequest where loading again could not tell that the record is there.
+    Raises BadRequest for a record that loading the file again would store twice.
     """
     resource, owner = destination.resource, destination.owner
     if "id" not in document:

@@ -28,7 +28,7 @@ class Report(Protocol):
 
 
 def _silent(done: int, expected: int = 0) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Loader:
     clock: Clock
     report: Report = _silent
     workers: Workers | None = None
-    """Check large files, if there are any; else it is done here."""
+    """The processes that check large files; None: this process checks them."""
     stored: int = 0
     present: int = 0
     bad: list[str] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Loader:
             yield make_drafts(some, now_ticks)
 
     def _check(self, drafted: Drafted, staging: Staging) -> Iterator[BadRecord]:
-        """Stage valid records; yield those that do not fit, or contradict what is stored or each other."""
+        """Stage valid records; yield bad ones, and those that conflict with a stored or an earlier record."""
         before = staging.count
         yield from drafted.bad
         by_recorder: dict[Recorder, list[Line]] = {}
@@ -116,7 +116,7 @@ class Loader:
             drafts = [draft for _, draft in lines]
             recorded = record(self.db, drafts, self.clock.now_ticks(), skip_conflicts=True)
         number_of = {id(draft): number for number, draft in lines}
-        for draft in recorded.conflicts:  # somebody has recorded it otherwise since it was checked
+        for draft in recorded.conflicts:  # recorded by others, with other content, since it was checked
             self._add_bad(source, number_of[id(draft)], _is_there(draft))
         done = len(lines) - len(recorded.conflicts)
         self.stored += recorded.created

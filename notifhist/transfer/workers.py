@@ -17,7 +17,7 @@ from notifhist.transfer.drafts import Drafted, make_drafts
 from notifhist.transfer.files import NDJSON, Chunk, read_chunks, read_lines
 
 _LARGE_BYTES = 1024 * 1024
-"""A smaller file is checked sooner than processes are started."""
+"""A smaller file is checked before the processes would have started."""
 _CHUNKS_AHEAD = 3
 """How many chunks each process is given in advance, so that none is idle until results are fetched."""
 
@@ -33,7 +33,7 @@ class Workers:
             self._pool.submit(int).result()
 
     def draft_file(self, path: Path, now_ticks: int) -> Iterator[Drafted]:
-        """Yield what is to be stored of a file, chunk by chunk in its order. Raises OSError, ChildProcessError."""
+        """Yield the drafts of a file, chunk by chunk in its order. Raises OSError, ChildProcessError."""
         pending: deque[Future[Drafted]] = deque()
         with _telling_of_killed():
             for chunk in read_chunks(path):
@@ -58,13 +58,13 @@ def _telling_of_killed() -> Iterator[None]:
 
 
 def is_large(path: Path) -> bool:
-    """Say whether a file is one of lines, and worth several processes."""
+    """Say whether a file has lines, and so many bytes that several processes are worth it."""
     return path.suffix in NDJSON and path.is_file() and path.stat().st_size >= _LARGE_BYTES
 
 
 @contextmanager
 def workers_for(paths: Sequence[Path], cpus: int) -> Iterator[Workers | None]:
-    """Yield workers if a file is worth it; to be entered before anything is opened or started."""
+    """Yield workers if a file is large, else None; enter it before a thread or a database connection exists."""
     if cpus < 2 or not any(map(is_large, paths)):
         yield None
         return
@@ -81,7 +81,7 @@ def workers_for(paths: Sequence[Path], cpus: int) -> Iterator[Workers | None]:
 
 def _start() -> None:
     """Prepare a process: it ends when its parent is killed."""
-    gc.freeze()  # collections skip what is shared with the parent
+    gc.freeze()  # garbage collections skip the objects that are shared with the parent
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -93,7 +93,7 @@ def _end_with(sentinel: int) -> None:
 
 
 def _draft_chunk(path: Path, line: int, offset: int, size: int, now_ticks: int) -> Drafted:
-    """Return what is to be stored of `size` bytes of a file from `offset` on; `line` is the number of the first."""
+    """Return the drafts of `size` bytes of a file from `offset` on; `line` is the number of the first line."""
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read(size)

@@ -15,7 +15,7 @@ Query = TypeVar("Query", bound=PageQuery)
 
 
 def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock) -> HistoryQuery:
-    """Return the page that a list of items asks for.
+    """Return the query of a list of items.
 
     Raises InvalidLimit, or BadRequest naming every other parameter that does not fit.
     """
@@ -36,7 +36,7 @@ def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock
 
 
 def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args) -> Query:
-    """Return the page by number that is asked for, of a `schema` whose fields are the attributes of `query_type`.
+    """Return the query of a page by number; the fields of `schema` are the attributes of `query_type`.
 
     Raises BadRequest naming all parameters that do not fit.
     """

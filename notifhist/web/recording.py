@@ -1,4 +1,4 @@
-"""What views of any resource do: record a body of documents, replace a record, answer a page by number."""
+"""The work that views of all resources share: record a body, replace a record, answer a page by number."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -42,7 +42,7 @@ def record_body(
 
 
 def answer_replaced(document: Document | StoredDocument, schema: DocumentSchema, created: bool, name: str) -> Response:
-    """Answer a document that was put in the place of its URL, and count it as the metric's `name`."""
+    """Answer a document that was stored by PUT; if it was created, count it in the metric under `name`."""
     current_service().metrics.recorded(name, int(created))
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     return respond(document, schema, status, location=url_here() if created else None, etag=True)
@@ -75,7 +75,7 @@ def replace_record(recorder: CountedRecorder, id_text: str) -> Response:
 
 
 def _id_of(id_text: str, name: str) -> int:
-    """Return the id that a URL names. Raises BadRequest for what is no int64."""
+    """Return the id that a URL names. Raises BadRequest if it is no int64."""
     try:
         url_id = parse_integer(id_text)
     except ValueError as error:
