@@ -7,7 +7,7 @@ from notifhist.store.database.partitions import OTHER, WEEK_TICKS, Partitions, n
 from notifhist.store.database.sql import changed, rows
 
 _FEW_ITEMS = 10_000
-"""Of a week that has not expired as a whole, up to this many expired items are deleted; more stay."""
+"""Up to this many expired items of a week that has not expired as a whole are deleted; more stay."""
 
 
 def count_expired(db: Database, partitions: Partitions, before: int) -> int:
