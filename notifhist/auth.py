@@ -1,4 +1,4 @@
-"""API keys: their form, what is stored of them, and what their roles allow; pure.
+"""API keys: their form, their stored parts, and the rights of their roles; pure.
 
 Source: docs/contract.md, "Who may ask" and "Notification runs".
 """
@@ -50,7 +50,7 @@ class ApiKey(NamedTuple):
         return any(role in GRANTS.get(own, ()) for own in self.roles)
 
     def has_secret(self, secret: str) -> bool:
-        """Say whether `secret` is this key's, in a time that does not depend on how much of it is right."""
+        """Say whether `secret` is this key's, by a comparison in constant time."""
         return hmac.compare_digest(self.secret_hash, hash_secret(secret))
 
 
@@ -67,7 +67,7 @@ def split_key(key: str) -> tuple[str, str] | None:
 
 
 def hide_secrets(text: str) -> str:
-    """Return `text` with the secret of each key in it blotted out: clients send keys in paths too."""
+    """Return `text` with `***` for the secret of each key in it: clients send keys in paths too."""
     return _SECRET.sub(r"\1***", text)
 
 

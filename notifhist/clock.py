@@ -8,7 +8,7 @@ from notifhist.schemas.fields import TICKS_PER_MS
 
 @dataclass(frozen=True)
 class Clock:
-    """Tells the time; stands still at `frozen_ms` (ms since the epoch, UTC) where that is given."""
+    """Tells the time; always `frozen_ms` (ms since the epoch, UTC) if that is set."""
 
     frozen_ms: int | None = None
 

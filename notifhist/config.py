@@ -1,4 +1,4 @@
-"""The settings: one table of names, defaults and helps, read once from `NOTIFHIST_*`."""
+"""The settings: one table of names, defaults and help texts, read once from `NOTIFHIST_*`."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -163,17 +163,17 @@ class Settings:
 
 
 def load_settings(environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Settings:
-    """Return the settings of `environ`, with those of `overrides` (names without the prefix) before them.
+    """Return the settings of `environ`; those in `overrides` (names without the prefix) replace them.
 
     Raises ConfigError for a value that does not parse and for an override that is no setting.
     """
-    given = {name: str(value) for name, value in (overrides or {}).items()}
-    unknown = given.keys() - {setting.name for setting in SETTINGS}
+    overridden = {name: str(value) for name, value in (overrides or {}).items()}
+    unknown = overridden.keys() - {setting.name for setting in SETTINGS}
     if unknown:
         raise ConfigError(f"no such setting: {', '.join(sorted(unknown))}")
     values = {}
     for setting in SETTINGS:
-        text = given.get(setting.name, environ.get(PREFIX + setting.name, setting.default)).strip()
+        text = overridden.get(setting.name, environ.get(PREFIX + setting.name, setting.default)).strip()
         try:
             values[setting.name.lower()] = setting.parse(text)
         except ValueError as error:

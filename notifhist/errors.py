@@ -15,8 +15,8 @@ class ApiError(Exception):
     """A request that fails.
 
     `status` is the HTTP status, `fault_type` the `type` of a fault of the history API, `run_error_type` the `type` of
-    an error of the runs API. `message` says what is wrong, `details` where; `headers` are added to the response.
-    `description` says in /openapi.json when it happens; empty: as `message` does.
+    an error of the runs API. `message` names the problem, `details` its place; `headers` are added to the response.
+    `description` explains the error in /openapi.json; if it is empty, `message` does.
     """
 
     status = 500
@@ -36,7 +36,7 @@ class ApiError(Exception):
 
 
 def name_problems(problems: Mapping[str, str]) -> str:
-    """Return the `details` that name each wrong member or parameter with what is wrong about it."""
+    """Return the `details` that name each wrong member or parameter with its problem."""
     named = [f"{name}: {problem.removesuffix('.')}" for name, problem in problems.items()]
     if len(named) > MAX_PROBLEMS_NAMED:
         named[MAX_PROBLEMS_NAMED:] = ["and more"]
@@ -68,14 +68,14 @@ class InvalidLimit(BadRequest):
 
 
 class ItemConflict(BadRequest):
-    """An item that is recorded differs from the one that the check has under its id."""
+    """An item to record differs from the item that the check has under this id."""
 
     fault_type = "indexCardinalityConstraintViolation"
     message = "An item of this id exists with other content."
 
 
 class RunConflict(ApiError):
-    """A run that is recorded differs from the one that the tenant has under its id."""
+    """A run to record differs from the run that the tenant has under this id."""
 
     status, fault_type, run_error_type = 409, "badRequest", "CONFLICT"
     message = "A run of this id exists with other content."

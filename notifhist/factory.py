@@ -1,4 +1,4 @@
-"""The application, wired together; nothing is opened and no file touched until the first request."""
+"""The application, put together from its parts; nothing is opened and no file touched until the first request."""
 
 import os
 import re
@@ -27,14 +27,14 @@ from notifhist.web.request_checks import check_request
 from notifhist.web.shortcuts import Flask
 
 _AUTHORITY = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
-"""What a request line in absolute form has before the path (RFC 9112, 3.2.2)."""
+"""Scheme and host, which precede the path in a request line of absolute form (RFC 9112, 3.2.2)."""
 
 
 class _Request(flask.Request):
     """A request whose body is never longer than `max_content_length`."""
 
     def get_data(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the body. Raises RequestEntityTooLarge where Werkzeug cuts off what comes in chunks."""
+        """Return the body. Raises RequestEntityTooLarge for a longer chunked body, which Werkzeug would cut off."""
         data = super().get_data(*args, **kwargs)
         is_full = len(data) == self.max_content_length and "wsgi.input_terminated" in self.environ
         if is_full and self.environ["wsgi.input"].read(1):
@@ -58,7 +58,7 @@ class App(Flask):
                 self.add_url_rule(prefix + view.path, endpoint, view.function, methods=[view.method])
 
     def add_url_rule(self, rule: str, endpoint: str | None = None, *args: Any, **options: Any) -> None:
-        """Add the route of a declared view. Raises TypeError for any other view, one of a blueprint too."""
+        """Add the route of a declared view. Raises TypeError for any other view, a blueprint's too."""
         if endpoint not in self.extensions["notifhist"].views:
             raise TypeError(f"The view at {rule} has no declaration; decorate it with web.declarations.View.")
         super().add_url_rule(rule, endpoint, *args, **options)
@@ -67,8 +67,7 @@ class App(Flask):
 def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api] = APIS) -> App:
     """Return the WSGI application, which serves `apis`.
 
-    It is configured by `NOTIFHIST_*` and, before them, by `overrides`. Raises ConfigError for settings that cannot be
-    used.
+    Its settings are those of `overrides`, else `NOTIFHIST_*`. Raises ConfigError for a bad setting.
     """
     settings = load_settings(os.environ, overrides)
     clock = Clock(settings.now)
@@ -111,7 +110,7 @@ def _open_replica(settings: Settings, primary: Database) -> Replica | None:
 
 
 def _keep_encoded_slashes(wsgi_app: WSGIApplication) -> WSGIApplication:
-    """Let `%2F` in a path arrive as a control character, so that an id with it is refused as such.
+    """Turn `%2F` in a path into a control character, so that an id with it is refused.
 
     WSGI decodes paths before they are routed: `chOne%2F<uuid>` would find the item of another check.
     """

@@ -18,14 +18,14 @@ _access = logging.getLogger("notifhist.access")
 ACCESS = "%(method)s %(path)s %(status)d"
 """The message of an answered request's record; `record.args` is the whole line, as a dict."""
 
-# What JSON leaves as it is and a reader of lines may trip over: DEL and C1 controls, the line separators of
-# Unicode, and lone surrogates, which UTF-8 cannot hold.
+# Characters that JSON does not escape and that may confuse a reader of lines: DEL and C1 controls, the line
+# separators of Unicode; and lone surrogates, which UTF-8 cannot hold.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def configure_logging() -> None:
-    """Send what the service and gunicorn log to standard output, from INFO up, as JSON lines. Repeatable."""
-    handler = JsonLines()  # one, and so one lock: lines of several threads do not mix
+    """Send the logs of the service and gunicorn to standard output, from INFO up, as JSON lines. Repeatable."""
+    handler = JsonLines()  # one handler has one lock, so lines of several threads do not mix
     for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
@@ -55,13 +55,13 @@ def log_request(
 
 
 class JsonLines(logging.Handler):
-    """Writes each record as one line to the standard output of the moment, in a single write.
+    """Writes each record as one line to the current `sys.stdout`, in a single write.
 
-    No StreamHandler: gunicorn hands the `stream` of those to the app as `wsgi.errors`, which is no JSON.
+    Not a StreamHandler: gunicorn hands the `stream` of such a handler to the app as `wsgi.errors`, which is not JSON.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record. A standard output that is gone costs the line, not the request."""
+        """Write a record. If standard output is closed, the line is lost and the request goes on."""
         try:
             sys.stdout.buffer.write(render(record) + b"\n")
             sys.stdout.flush()

@@ -22,7 +22,7 @@ KINDS = ("item", "run", "attempt")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram, in seconds."""
 
-# Else each counter has a second series, of its time of creation, but not where several processes count in files.
+# Otherwise each counter has a second series, its time of creation, except where several processes count in files.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -91,7 +91,7 @@ class Metrics:
         return families.requests.labels(method, route, str(status)), families.seconds.labels(route)
 
     def recorded(self, kind: str, count: int) -> None:
-        """Count what has been recorded: `kind` is item, run or attempt."""
+        """Count recorded items, runs or attempts, as `kind` says."""
         self._families.recorded.labels(kind).inc(count)
 
     def rate_limited(self, api: str) -> None:

@@ -1,1 +1,1 @@
-"""The wire contract: what clients may send and what they get, each document's members written once."""
+"""The wire contract: the documents and query strings of requests and answers, each member written once."""

@@ -1,4 +1,4 @@
-"""The bases of all document schemas: recorded order and unnamed members survive marshmallow, at every level."""
+"""The base classes of all document schemas; they keep the recorded order and unnamed members, at every level."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -32,7 +32,7 @@ class DocumentSchema(Schema):
     """A document with named members.
 
     `root` is its element where it stands alone in XML. `description` is published in OpenAPI and in the XML schema.
-    `levels_above` counts the maps and lists around a document within its item, if it is also recorded by itself.
+    `levels_above` is how many maps and lists of an item enclose a document that is also recorded by itself.
     """
 
     root: ClassVar[str] = ""
@@ -43,8 +43,8 @@ class DocumentSchema(Schema):
     def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
         """Return the problems of the document as a whole, by member.
 
-        `loaded` has the members that fit by themselves, as loaded. A schema that overrides this needs a
-        `validates_schema` hook beside it, which makes marshmallow call it.
+        `loaded` has the loaded values of the members that are valid one by one. A schema that overrides this needs a
+        `validates_schema` hook too, which makes marshmallow call it.
         """
         return {}
 
@@ -52,13 +52,12 @@ class DocumentSchema(Schema):
 class OpenDocumentSchema(DocumentSchema):
     """A document that may have unnamed members as well, and keeps the order in which it was recorded.
 
-    marshmallow goes through the fields in the schema's order and drops other members; both hooks below put its
-    results back at the places of the original's members.
+    marshmallow returns the members in the schema's order, without unnamed ones; the two hooks below restore the order
+    and the unnamed members from the original.
     """
 
     class Meta:
-        # Unnamed members are taken from the original: INCLUDE would let a member called like a field's
-        # Python name take that field's place.
+        # Not INCLUDE: with it a member with the Python name of a field would replace that field's value.
         unknown = EXCLUDE
 
     @post_load(pass_original=True)

@@ -1,4 +1,4 @@
-"""Field types that marshmallow lacks: they are as strict as JSON, and know the place of a member in XML."""
+"""Field types that marshmallow lacks: as strict as JSON, each with the place of its member in XML."""
 
 import datetime as dt
 import re
@@ -41,8 +41,8 @@ MAX_PROBLEMS_NAMED = 1000
 class Xml:
     """A member's place in XML, where it is not simply a child element of the member's name.
 
-    `name` is the element's name where it is not the JSON name. `item` is the element's name of each member of a
-    wrapped list; a list without it repeats its own name. `inside` is the element that holds a member of an envelope.
+    `name` is the element's name where it is not the JSON name. `item` is the name of the elements in a wrapped list;
+    a list without it repeats its own name. `inside` is the element that holds a member of an envelope.
     """
 
     attribute: bool = False
@@ -72,7 +72,7 @@ def parse_integer(text: str) -> int:
 def parse_instant(text: str) -> int:
     """Return ms since the epoch of an ISO date and time (no zone: UTC) or of a number of ms. Raises ValueError.
 
-    A blank before the zone counts as `+`: that is how a `+` arrives that was not escaped in a query string.
+    A space before the zone counts as `+`: a `+` that was not escaped in a query string arrives as a space.
     """
     if _INTEGER.fullmatch(text):
         instant = int(text)
@@ -98,7 +98,7 @@ def is_path_id(text: str) -> bool:
     """Say whether `text` can be an id in a URL's path: 1 to 255 characters, any but slash and controls."""
     if not 1 <= len(text) <= MAX_PATH_ID or "/" in text:
         return False
-    # Printable text has no controls; other text may only have rare blanks, so each character is looked at.
+    # Printable text has no control characters; other text may just have unusual spaces, so check each character.
     return text.isprintable() or not any(unicodedata.category(each) in ("Cc", "Cs") for each in text)
 
 
@@ -212,7 +212,7 @@ class Instant(fields.Field[int]):
 
 
 class QueryInteger(fields.Integer):
-    """An integer in a query string: ASCII digits, perhaps behind a minus, within `bounds`."""
+    """An integer in a query string: ASCII digits, perhaps after a minus, within `bounds`."""
 
     def __init__(self, *, bounds: tuple[int, int] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -241,8 +241,8 @@ class QueryChoices(fields.List[str]):
         self.choices = tuple(choices)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str | None]:
-        given = [part.strip() for text in value for part in text.split(",") if part.strip()]
-        for choice in given:
+        wanted = [part.strip() for text in value for part in text.split(",") if part.strip()]
+        for choice in wanted:
             if choice not in self.choices:
                 raise ValidationError(f"{choice!r} is none of {', '.join(self.choices)}.")
-        return given
+        return wanted

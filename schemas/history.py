@@ -101,7 +101,7 @@ class HistoryPageSchema(DocumentSchema):
 
 
 class HistoryContainerSchema(DocumentSchema):
-    """Items to be recorded together. A page that another service answered fits, whatever its metadata say."""
+    """Items to be recorded together. A page that another service answered is valid too, with any metadata."""
 
     root = "container"
     description = "Items to record together; a page of items is one too."

@@ -1,4 +1,4 @@
-"""Marker and sort key are one: an item's id, a version-1 UUID, orders its series by time, then by clock and node."""
+"""An item's id, a version-1 UUID, is marker and sort key: it orders a series by time, then by clock and node."""
 
 import hashlib
 import secrets
@@ -16,8 +16,8 @@ class ItemKey(NamedTuple):
     """The place of an item in its series: by the UUID's time, then by the id, as two integers.
 
     `ticks`: 100 ns since the Unix epoch, UTC. `clock_and_node`: the last 64 bits of the UUID (variant, clock
-    sequence, node), signed; among equal times it sorts as the id's text does, since all version-1 UUIDs
-    share their first two of these bits.
+    sequence, node), signed. Among equal times it sorts as the id's text does, since the first two of these bits
+    are the same in all version-1 UUIDs.
     """
 
     ticks: int
@@ -58,7 +58,7 @@ def derived_key(timestamp: int, content: bytes) -> ItemKey:
     return ItemKey(timestamp * TICKS_PER_MS, _clock_and_node(digest))
 
 
-def complete(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:
+def complete_item(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:
     """Return `document` with its id and timestamp; those that are filled in come first.
 
     Without either, its time is `now_ticks`, 100 ns since the epoch. `ordinal`: see `new_key`.
@@ -67,7 +67,7 @@ def complete(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Docume
         ticks = document["timestamp"] * TICKS_PER_MS if "timestamp" in document else now_ticks
         document = {"id": id_of(new_key(ticks, ordinal)), **document}
     if "timestamp" not in document:
-        # It comes right behind the id where that is first, else before all members.
+        # The timestamp directly follows the id if that is first; otherwise it precedes all members.
         timestamp = key_of(document["id"]).timestamp
         first = {"id": document["id"]} if next(iter(document)) == "id" else {}
         document = {**first, "timestamp": timestamp, **document}

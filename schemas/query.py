@@ -56,7 +56,7 @@ class PageQuery:
     tenant: str
     search_query: str = ""
     include_objects: bool = False
-    """Say whether the whole documents are wanted, or their brief form."""
+    """True: whole documents; False: their brief form."""
     from_ms: int | None = None
     until_ms: int | None = None
     page_size: int = 250

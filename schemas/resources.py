@@ -1,4 +1,4 @@
-"""The resources: what can be recorded, whose it is, and how files of it are laid out."""
+"""The resources: each kind of record with its documents, its owners and the path of its files."""
 
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -26,12 +26,12 @@ class Resource:
     """A kind of record: its documents and its owners."""
 
     name: str
-    """What lines of an export and metrics call it."""
+    """Its name in the lines of an export and in metrics."""
     document: DocumentSchema
     container: DocumentSchema
     owner: type[Tenant]
     path: str
-    """Where a file of them lies in a tree like the URLs, without its suffix; names in braces are the owner's ids."""
+    """The path of a file in a tree like the URLs, without suffix; names in braces are the owner's ids."""
 
     @cached_property
     def line(self) -> DocumentSchema:
@@ -42,11 +42,11 @@ class Resource:
         return line
 
 
-ITEMS = Resource(
+ITEM_RESOURCE = Resource(
     "item",
     ITEM,
     HISTORY_CONTAINER,
     CheckPath,
     "{tenant}/entities/{entity_id}/alarms/{alarm_id}/notification_history/{check_id}",
 )
-RUNS = Resource("run", RUN, RUNS_CONTAINER, Tenant, "{tenant}/api/v1/notifications/logs/run")
+RUN_RESOURCE = Resource("run", RUN, RUNS_CONTAINER, Tenant, "{tenant}/api/v1/notifications/logs/run")

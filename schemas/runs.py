@@ -58,10 +58,7 @@ class NotificationObjectSchema(ClosedDocumentSchema):
 
 
 class NotificationRunSchema(ClosedDocumentSchema):
-    """One run. As loaded it has the names of the columns, and `date_created` and `date_updated` are ms, UTC.
-
-    The store fills in the contract's defaults of members that every answer has.
-    """
+    """One run. As loaded it has the names of the columns, and `date_created` and `date_updated` are ms, UTC."""
 
     root = "notification_run"
     description = "One run of a notification."

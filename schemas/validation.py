@@ -1,8 +1,8 @@
-"""Documents are validated against their schemas, in a sixth of the time of `Schema.load` where they fit (ADR 14).
+"""Validate documents against their schemas: valid ones in a sixth of the time of `Schema.load` (docs/adr/0014).
 
-marshmallow prepares to collect every problem of a document, and a document that fits pays for that too. Here each
-field is asked once; at the first objection the document goes to marshmallow, whose result or messages count. The rules
-themselves stand in the fields and in `DocumentSchema.problems`, which both ways ask.
+marshmallow prepares to collect every problem, and that costs time for valid documents too. Here each field loads its
+value once; at the first problem the document goes to marshmallow, whose result or messages count. The rules are in the
+fields and in `DocumentSchema.problems`; both ways use them.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from notifhist.schemas.fields import Documents
 
 _Validate = Callable[[Any], Any]
 _Members = Mapping[str, tuple[str, _Validate]]
-"""By a member's JSON name: its name in the result of `Schema.load`, and what returns its value as loaded."""
+"""By a member's JSON name: its name in the result of `Schema.load`, and the function that loads its value."""
 
 _KNOWN_HOOKS = {"_restore_loaded", "_restore_dumped", "_validate_whole", "_drop_null", "_drop_absent"}
 """The hooks of our schemas whose effect is reproduced here; a schema with another goes to marshmallow."""

@@ -64,7 +64,7 @@ def fits_declaration(name: str, value: object, text: str | None) -> bool:
         case JsonInteger(bounds=(low, high)):
             return text is not None and _INTEGER.fullmatch(text) is not None and low <= int(text) <= high
         case fields.List() as field if place_in_xml(field).item is None:
-            # A list in a list is an element of `item` elements: read back, a map.
+            # A list in a list becomes an element with `item` elements, which is read back as a map.
             return isinstance(value, dict | list) or is_empty
         case _:
             return is_empty

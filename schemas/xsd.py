@@ -61,7 +61,7 @@ def _root(parent: etree._Element, name: str, documents: tuple[DocumentSchema, ..
     else:
         element = _xs(parent, "element", name=name)
         _document(element, documents[0].description)
-        # An `error` may be plain text as well: attempts like to have an unnamed member of that name.
+        # An `error` may be plain text as well: attempts often have an unnamed member of that name.
         _closed_type(element, documents[0], mixed=name == "error")
 
 
@@ -124,7 +124,7 @@ def _element(parent: etree._Element, name: str, field: fields.Field[Any]) -> Non
 
 
 def _element_of(element: etree._Element, field: fields.Field[Any]) -> None:
-    """Give `element` the type of what `field` holds."""
+    """Give `element` the type of the values of `field`."""
     if isinstance(field, fields.Nested):
         if _is_open(field.schema):
             element.set("type", _type_name(field.schema))

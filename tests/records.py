@@ -8,7 +8,7 @@ from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath, RunsQuery, Tenant
 from notifhist.store.counted.pages import RecordsPage, list_records
-from notifhist.store.counted.records import Record as Run
+from notifhist.store.counted.records import Loaded as Run
 from notifhist.store.database import Database
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.store.recording import Recorded, record

@@ -31,7 +31,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one line on standard error and exit code 1."""
+    """Run the command line; an error that the user can mend is one line on standard error and exit code 1."""
     try:
         cli()
     except (ConfigError, UnicodeError) as error:

@@ -20,16 +20,16 @@ _SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": MS_PER_DAY}
 
 @click.group("keys")
 def keys() -> None:
-    """Create, list and revoke the keys that clients ask with."""
+    """Create, list and revoke the API keys of clients."""
 
 
 @keys.command("create")
-@click.option("--tenant", required=True, help="Whose data the key opens: 1 to 255 characters.")
+@click.option("--tenant", required=True, help="The tenant whose data the key opens: 1 to 255 characters.")
 @click.option("--role", "roles", required=True, multiple=True, type=click.Choice(list(GRANTS)), help="May be repeated.")
-@click.option("--name", default="", help="To tell it from others, and to revoke it by.")
+@click.option("--name", default="", help="A name to tell the key from others, and to revoke it.")
 @click.option("--expires", default="", metavar="WHEN", help="An ISO date-time, or a span from now such as 30d or 12h.")
 def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> None:
-    """Create a key and print it, this once: only its hash is kept.
+    """Create a key and print it once: only its hash is stored.
 
     Each monitoring: role includes the one before it, notification-logs:edit includes view.
 

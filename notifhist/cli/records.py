@@ -10,7 +10,7 @@ from notifhist.cli.databases import database
 from notifhist.clock import Clock
 from notifhist.schemas.fields import format_instant
 from notifhist.schemas.query import CheckPath, Tenant
-from notifhist.schemas.resources import ITEMS, RUNS
+from notifhist.schemas.resources import ITEM_RESOURCE, RUN_RESOURCE
 from notifhist.server.settings import cpu_count
 from notifhist.transfer.export import count_lines, export_lines
 from notifhist.transfer.files import Destination, owner_problems
@@ -21,7 +21,7 @@ from notifhist.transfer.workers import workers_for
 
 @click.command("load")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--tenant", help="Where the records belong, for files that do not lie in a tree like the URLs.")
+@click.option("--tenant", help="The records' tenant, for files that are not in a tree like the URLs.")
 @click.option("--entity", help="The items' entity.")
 @click.option("--alarm", help="The items' alarm.")
 @click.option("--check", help="The items' check.")
@@ -37,10 +37,10 @@ def load(
     """Load files of records, or folders of such files.
 
     Reads documents as the APIs answer them (.json, .xml: an item, a container of items, a run, a page of
-    runs) and the lines of an export (.ndjson). Documents in a tree like the URLs,
-    TENANT/entities/E/alarms/A/notification_history/C.json or TENANT/api/v1/notifications/logs/run.json,
-    say themselves where they belong; for others the options do: all four of them for items, --tenant for
-    runs.
+    runs) and the lines of an export (.ndjson). The path of a document tells where it belongs, if it is like
+    the URLs: TENANT/entities/E/alarms/A/notification_history/C.json or
+    TENANT/api/v1/notifications/logs/run.json. For other paths the options tell it: all four of them for
+    items, --tenant for runs.
 
     A file is checked whole before anything of it is stored, then stored in batches. Loading a file again
     skips what is there; nothing that is stored is ever changed. So a run needs its id here, and an item
@@ -62,7 +62,7 @@ def load(
 
 
 def _load(sources: list[Source], *, skip_bad: bool) -> Loader:
-    """Load files, and print what is bad and how many records are stored."""
+    """Load files, and print the bad records and the number of stored ones."""
     files = [source.path for source in sources]
     with workers_for(files, cpu_count()) as workers, database(create=True) as (db, settings):
         loader = Loader(db, Clock(settings.now), workers=workers)
@@ -95,10 +95,10 @@ def export(output: BinaryIO) -> None:
 @click.command("purge")
 @click.option("--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Items deleted at once.")
 def purge(batch: int) -> None:
-    """Delete the items that have expired, in small batches that no reader or writer waits for long.
+    """Delete expired items, in batches so small that no reader or writer waits long, and give their space back.
 
-    They are not shown any more; this makes room, and gives it back. Once a day will do. On PostgreSQL, weeks
-    that have expired as a whole are dropped, and of the week in which the retention ends many items stay.
+    Expired items are no longer shown. Once a day is enough. On PostgreSQL, weeks that have expired as a whole are
+    dropped; of the week in which the retention ends, expired items stay if they are more than 10,000.
     """
     with database() as (db, settings):
         if settings.retention_ms is None:
@@ -114,15 +114,15 @@ def purge(batch: int) -> None:
 
 
 def _destination(tenant: str | None, entity: str | None, alarm: str | None, check: str | None) -> Destination | None:
-    """Return where the options say that records belong. Raises UsageError if they say half of it."""
+    """Return the destination that the options name. Raises UsageError if some of them are missing."""
     of_item = (entity, alarm, check)
     if tenant is None:
         if any(each is not None for each in of_item):
             raise click.UsageError("--entity, --alarm and --check need --tenant.")
         return None
-    destination = Destination(RUNS, Tenant(tenant))
+    destination = Destination(RUN_RESOURCE, Tenant(tenant))
     if entity is not None and alarm is not None and check is not None:
-        destination = Destination(ITEMS, CheckPath(tenant, entity, alarm, check))
+        destination = Destination(ITEM_RESOURCE, CheckPath(tenant, entity, alarm, check))
     elif any(each is not None for each in of_item):
         raise click.UsageError("Items need all of --tenant, --entity, --alarm and --check.")
     if problems := owner_problems(destination.owner):

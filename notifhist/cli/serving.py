@@ -38,12 +38,12 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
     if with_demo:
         for name, value in _DEMO_SETTINGS.items():
             os.environ.setdefault(PREFIX + name, value)
-    create_app()  # settings that cannot be used are told once, here, and not by each worker
+    create_app()  # so that a bad setting is reported once, here, and not by each worker
     with database(create=True) as (db, settings):
         if with_demo:
             clock = Clock(settings.now)
             with progress("Loading examples") as report:
-                key = demo.prepare(db, clock, report)
+                key = demo.set_up(db, clock, report)
             click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
             for command in demo.commands(key, bind):
                 click.echo(f"  {command}\n")

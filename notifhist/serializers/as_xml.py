@@ -1,7 +1,7 @@
 """A document as XML (docs/contract.md, "Formats"): element names and places come from its schema.
 
-Written as text, since a tree of elements costs many times as much. Texts pass `_text` or `_attribute`, names that no
-schema has pass `_unnamed`. A test compares the result with that of a tree.
+It is written as text, since a tree of elements costs three times as much (docs/adr/0010). `_text` and `_attribute`
+escape texts; `_unnamed` checks names that no schema has. A test compares the result with that of a tree.
 """
 
 import re
@@ -28,7 +28,7 @@ _NAME_START = (
     "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010000-\U000effff"
 )
 _NAME = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\u00b7\u0300-\u036f\u203f-\u2040]*")
-"""A name without a colon (Namespaces in XML 1.0, NCName) and without U+FFFD, which replaces other characters."""
+"""A name without a colon (Namespaces in XML 1.0, NCName) and without U+FFFD, which stands for forbidden characters."""
 _MAX_NAME_CHARS = 1000  # parsers refuse much longer names
 _NOT_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
 """The characters that are not allowed (XML 1.0, 2.2), and lone surrogates."""

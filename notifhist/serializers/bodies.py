@@ -1,4 +1,4 @@
-"""A request's body as a document that fits its schema, or one error that names everything that does not."""
+"""A request's body as a document that is valid by its schema, or one error that names every wrong member."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Body:
 
 
 def parse_body(data: bytes, content_type: str | None, expected: ExpectedBody) -> Body:
-    """Return the body `data`, which has the form that is expected.
+    """Return `data`, parsed and validated as `expected` says.
 
     Raises UnsupportedMediaType, RequestTooLarge, or BadRequest naming every wrong member by its path.
     """
@@ -61,7 +61,7 @@ def parse_body(data: bytes, content_type: str | None, expected: ExpectedBody) ->
     try:
         parsed = body_format.parse(data, expected.single, expected.container)
     except BadRequest:
-        if is_large:  # only a container may be, and this cannot be read as one
+        if is_large:  # only a container may be large, and this body cannot be read as one
             raise expected.too_large() from None
         raise
     if is_large and not parsed.is_container:

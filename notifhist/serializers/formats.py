@@ -1,4 +1,4 @@
-"""The formats of documents. A view offers some of them, and its body may come in some: no other code names one."""
+"""The formats of documents. A view declares which ones it offers and reads; no other code names one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,4 +59,4 @@ class Formats:
 JSON = Format("JSON", ("application/json",), as_json.parts, from_json.parse, shape="members")
 XML = Format("XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, shape="elements")
 JSON_AND_XML = Formats(JSON, XML)
-"""What most views offer and read, and what errors are written in."""
+"""The formats that most views offer and read, and in which errors are written."""

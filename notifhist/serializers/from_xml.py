@@ -184,7 +184,7 @@ class _Reader:
             return self.document(element, field.schema, path, depth + 1)
         self._attributes(element, {}, path)
         if len(element) or isinstance(field, FreeMap):
-            # An element where text should be becomes a map, and the schema will say so.
+            # An element where text should be becomes a map, which the schema then refuses.
             return self._free_map(element, path, depth)
         return _scalar(element.text or "", field)
 
@@ -212,9 +212,9 @@ def _is_empty(element: etree._Element) -> bool:
 
 
 def _scalar(text: str, field: fields.Field[Any]) -> Any:
-    """Return `text` as a value of the type of `field`; the text itself where it is none.
+    """Return `text` as a value of the type of `field`; the text itself if it is none.
 
-    An empty element is null where the field is no string.
+    An empty element of a number, boolean or date is null.
     """
     if not text and isinstance(field, JsonBoolean | JsonInteger | Instant):
         return None

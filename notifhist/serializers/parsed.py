@@ -1,4 +1,4 @@
-"""The result of parsing a body, and the checks of values that no format may hold."""
+"""The result of parsing a body, and the checks for values that are refused in any format."""
 
 import dataclasses
 import json
@@ -84,7 +84,7 @@ def few_wrong_values(value: Any, max_depth: int) -> dict[str, str]:
 def max_depth_of(schema: DocumentSchema, is_container: bool) -> int:
     """Return how deeply a body may be nested: a document MAX_DEPTH, a container of documents two levels more.
 
-    A document that becomes part of another one has fewer levels: that may have no more than MAX_DEPTH either.
+    A document that becomes part of another one has fewer levels, since the other may have no more than MAX_DEPTH.
     """
     return MAX_DEPTH + _CONTAINER_LEVELS if is_container else MAX_DEPTH - schema.levels_above
 

@@ -1,1 +1,1 @@
-"""All that knows a database: what is stored, and how it is recorded, counted and read."""
+"""All code that knows a database: the tables, and how records are stored, counted and read."""

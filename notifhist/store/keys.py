@@ -1,4 +1,4 @@
-"""The API keys: of a key's secret only the hash is stored."""
+"""The API keys; the store has only the hash of a key's secret."""
 
 from typing import Any
 

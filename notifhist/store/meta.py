@@ -1,4 +1,4 @@
-"""What is known of the whole database, by name."""
+"""Values about the whole database, by name."""
 
 from notifhist.store.database import Database
 from notifhist.store.models import MetaRow

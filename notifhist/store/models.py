@@ -1,12 +1,10 @@
-"""The tables, but for those of counts (`store.counted.table`). A model is bound to no database: each query is
-executed on the one that it is given.
-"""
+"""The tables, except counts (`store.counted.table`). Models are bound to no database: use `db.execute(query)`."""
 
 from peewee import BigIntegerField, CompositeKey, IntegerField, Model, SmallIntegerField, TextField
 
 
 class TenantRow(Model):
-    """A tenant and its number, which leads the keys of everything that is its own."""
+    """A tenant's name and number. All its rows have keys that begin with the number, `tenant_id` in SQL."""
 
     id = BigIntegerField(primary_key=True)
     name = TextField(unique=True)
@@ -33,7 +31,7 @@ class SeriesRow(Model):
 
 
 class HistoryItemRow(Model):
-    """An item of a series, under the two halves of its `ItemKey`; what is stored of it is in `store.history.items`.
+    """An item of a series, under the two halves of its `ItemKey`; `store.history.items` makes its other columns.
 
     The document is text, not the database's own JSON type: PostgreSQL's loses the recorded order of members.
     """
@@ -53,9 +51,9 @@ class HistoryItemRow(Model):
 
 
 class NotificationRunRow(Model):
-    """A notification run of a tenant: what it is filtered and sorted by, and the document as JSON text.
+    """A notification run of a tenant: the columns to filter and sort by, and the document as JSON text.
 
-    On SQLite there is one more column, `number`: the rowid, by which the index of searched texts knows the run.
+    On SQLite there is one more column, `number`: the rowid, by which the index of searched texts refers to the run.
     """
 
     tenant_id = BigIntegerField()
@@ -69,7 +67,7 @@ class NotificationRunRow(Model):
     failed_reason = SmallIntegerField(null=True)
     """These five are codes; see `store.counted.table.Filter`."""
     search_text = TextField()
-    """What `searchQuery` looks through, case-folded."""
+    """The case-folded text that `searchQuery` is looked for in."""
     brief = TextField(null=True)
     """The document without its objects; None if it has none."""
     document = TextField()
@@ -97,7 +95,7 @@ class ApiKeyRow(Model):
 
 
 class MetaRow(Model):
-    """What is known of the whole database, by name."""
+    """Values about the whole database, by name."""
 
     name = TextField(primary_key=True)
     value = TextField()

@@ -18,7 +18,7 @@ from notifhist.store.equality import equal_texts
 
 
 class Stored(NamedTuple):
-    """What is stored now under the identity of a draft, as JSON text, and whether the draft made it."""
+    """The document (JSON text) that is stored under a draft's identity now, and whether the draft created it."""
 
     document: str
     created: bool
@@ -33,11 +33,11 @@ class Draft(Protocol):
 
     @property
     def owner(self) -> Tenant:
-        """Whose it is: a tenant, or something of a tenant."""
+        """Its owner: a tenant, or something of a tenant."""
 
     @property
     def identity(self) -> Hashable:
-        """What tells it from other records of its resource: its owner and its id."""
+        """Its owner and its id, which tell it from other records of its resource."""
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class Draft(Protocol):
         """Say whether a stored document of its identity has the same content."""
 
     def render(self) -> None:
-        """Render now what is stored of it. Raises BadRequest where that would be too long."""
+        """Render its texts now. Raises BadRequest if one would be too long."""
 
 
 class Recorder(Protocol):
@@ -62,7 +62,7 @@ class Recorder(Protocol):
         """The resource."""
 
     def draft(self, owner: Any, document: Document, now_ticks: int, ordinal: int = 0) -> Any:
-        """Return a draft of a document as its schema loads it, with what it leaves out filled in.
+        """Return a draft of a document as its schema loads it, with missing members filled in.
 
         `now_ticks`: the time, 100 ns since the epoch; `ordinal`: the place among documents recorded together.
         """
@@ -83,7 +83,7 @@ class Recorder(Protocol):
         """Return how many records are stored."""
 
     def store(self, db: Database, drafts: Sequence[Any]) -> list[Stored]:
-        """Within a transaction that writes, insert those drafts that are not there; return what is there then.
+        """Within a transaction that writes, insert the drafts that are new; return the stored document of each.
 
         A tenant's name is locked before any row is inserted.
         """
@@ -100,7 +100,7 @@ def recorder_of(name: str) -> Recorder:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of the drafts: the stored documents (JSON text) in their order, how many are new, and conflicts."""
+    """The result of `record`: the stored document (JSON text) of each draft, how many are new, and the conflicts."""
 
     documents: Sequence[str]
     created: int
@@ -110,10 +110,10 @@ class Recorded:
 def record(
     db: Database, drafts: Sequence[Draft], now_ticks: int, oldest_ms: int | None = None, *, skip_conflicts: bool = False
 ) -> Recorded:
-    """Store all drafts durably, or none; one that is there with the same content stays as it is.
+    """Store all drafts durably, or none; a draft that is stored already with the same content changes nothing.
 
-    Items of before `oldest_ms` (ms since the epoch) have expired. Raises the recorder's `conflict` where an identity
-    is stored, or given before, with other content; with `skip_conflicts` such drafts are returned instead.
+    Items older than `oldest_ms` (ms since the epoch) have expired. A conflict is an identity that has other content in
+    the store or in an earlier draft: it raises the recorder's error, or with `skip_conflicts` it is returned.
     """
     identities = [(draft.recorder.resource.name, draft.identity) for draft in drafts]
     by_identity: dict[Hashable, int] = {}
@@ -134,7 +134,7 @@ def record(
         conflicts = [
             draft
             for draft, result in zip(drafts, results, strict=True)
-            # What a record leaves out is taken from the stored one, not from one that comes by the same request.
+            # Missing members equal those of a record that was stored before, not those of another in this call.
             if not equal_texts(result.document, draft.document)
             and ((result.created and not skip_conflicts) or not draft.equals(result.document))
         ]

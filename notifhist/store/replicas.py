@@ -1,7 +1,7 @@
 """Reads from a replica of a PostgreSQL, which lags: a tenant reads there only once it has all that the tenant wrote.
 
-With each write of a tenant the primary notes how far its log had come; a replica says how far it has replayed that
-log. So nobody reads less than they have recorded. Why: docs/adr/0012-reading-from-replicas.md.
+At each write of a tenant the primary stores the position in its log; a replica tells the position up to which it has
+replayed that log. So a tenant always reads its own writes. Why: docs/adr/0012-reading-from-replicas.md.
 """
 
 import logging
@@ -27,18 +27,18 @@ log = logging.getLogger(__name__)
 
 
 class Replica:
-    """A replica, and what is known of it."""
+    """A replica, and its state as last seen."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
         self._retry_at = 0.0
         self._known = threading.local()
-        """How far the server of this thread's connection has come: one name may stand for several servers."""
+        """The position of the server behind this thread's connection: one name may stand for several servers."""
 
     def has_all_of(self, primary: Database, tenant: str) -> bool:
         """Say whether it can be read from, and has all that the tenant wrote; connects this thread to it.
 
-        Asks the primary one question, and the replica one if it was not that far when last asked.
+        It costs a query on the primary, and one on the replica if its position as last seen is not enough.
         """
         if monotonic() < self._retry_at:
             return False
@@ -52,7 +52,7 @@ class Replica:
             return False
 
     def failed(self, error: Exception) -> None:
-        """Leave it alone for a while, unless a query only ran into a limit."""
+        """Do not read from it for `_RETRY_S`, unless a query only exceeded a limit."""
         discard_connection(self.db)
         if not exceeded_limits(error):
             self._retry_at = monotonic() + _RETRY_S
@@ -69,5 +69,5 @@ class Replica:
 
 
 def note_write(primary: Database, tenant: str) -> None:
-    """Note that the tenant has just written; to be called once that is committed."""
+    """Store the position of a tenant's write; call it after the commit."""
     changed(primary, _NOTE, tenant=tenant)

@@ -25,7 +25,7 @@ PRAGMAS = ("PRAGMA page_size = 1024", "PRAGMA journal_mode = wal", "PRAGMA synch
 TABLE = "CREATE TABLE IF NOT EXISTS windows (key TEXT PRIMARY KEY, used INTEGER, ends_ms INTEGER)"
 SWEEP = "DELETE FROM windows WHERE ends_ms <= now_ms()"
 # SQLite calls now_ms() once it holds the write lock, so no count is made with an older time than the one before it.
-# A window that ends later than one starting now is of another clock (a frozen one, say): it is over too.
+# A window that ends later than one that starts now was made by another clock (a frozen one): it counts as over.
 COUNT = """
 INSERT INTO windows VALUES (?1, 1, ?2 + now_ms())
 ON CONFLICT (key) DO UPDATE SET
@@ -153,7 +153,7 @@ def open_counter(url: str, database_url: str, clock: Clock) -> RequestCounter:
 
 
 def machine_directory(database_url: str) -> Path:
-    """Return the directory that every worker on this database finds, and no other service or user."""
+    """Return the directory that all workers on this database share, and no other service or user."""
     path = database_url.removeprefix("sqlite:///")
     database = database_url if path == database_url else os.path.abspath(path)
     name = hashlib.sha256(f"{os.geteuid()} {database}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""The recorders of all resources, by the resource's name: importing this makes files and requests find them."""
+"""The recorders of all resources, by the resource's name; importing this module registers them."""
 
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.store.recording import RECORDERS

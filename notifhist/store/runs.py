@@ -2,10 +2,10 @@
 
 from notifhist.errors import RunConflict
 from notifhist.schemas.document import Document, dump
-from notifhist.schemas.resources import RUNS
+from notifhist.schemas.resources import RUN_RESOURCE
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, RUN, STATUSES
 from notifhist.serializers import as_json
-from notifhist.store.counted.records import CountedRecorder, Record
+from notifhist.store.counted.records import CountedRecorder, Loaded
 from notifhist.store.counted.table import CountedRow, CountedTable, Filter
 
 TABLE = CountedTable(
@@ -25,8 +25,8 @@ _BETWEEN_TEXTS = "X"
 _OBJECTS = "notificationObjects"
 
 
-def row_of(run: Record) -> CountedRow:
-    """Return what is stored of a run with all its members."""
+def row_of(run: Loaded) -> CountedRow:
+    """Return the row of a run that has all its members."""
     document = dump(RUN, run)
     return CountedRow(
         id=run["id"],
@@ -45,11 +45,11 @@ def _brief(document: Document) -> str | None:
     return as_json.text({name: value for name, value in document.items() if name != _OBJECTS})
 
 
-def _search_text(run: Record) -> str:
+def _search_text(run: Loaded) -> str:
     texts = [run["error_message"], run["summary"]]
     for about in run["notification_objects"] or ():
         texts += [about["name"], about.get("tag")]
     return _BETWEEN_TEXTS.join(text.casefold() for text in texts if text)
 
 
-RUN_RECORDER = CountedRecorder(RUNS, TABLE, row_of, RunConflict, {"delivered_count": 0, "seq_no": 0})
+RUN_RECORDER = CountedRecorder(RUN_RESOURCE, TABLE, row_of, RunConflict, {"delivered_count": 0, "seq_no": 0})

@@ -11,7 +11,7 @@ from notifhist.store.recording import Draft
 BATCH_RECORDS = 2000
 """Records that are stored together at most."""
 _BATCH_BYTES = 4 * 1024 * 1024
-"""So many bytes make a batch too."""
+"""A batch ends at this size too."""
 
 _SCHEMA = """PRAGMA journal_mode = off; PRAGMA page_size = 32768; PRAGMA cache_size = -8000;
 CREATE TABLE record (n INTEGER PRIMARY KEY, line INTEGER, identity TEXT, draft BLOB);
@@ -35,9 +35,9 @@ class Staging:
         self._db.executescript(_SCHEMA)
 
     def add(self, lines: Sequence[Line]) -> list[tuple[Line, int]]:
-        """Add drafts, but for those that have other content than an earlier one of their identity.
+        """Add drafts; return those that have other content than an earlier draft of the same identity.
 
-        Those are returned, each with the line of the earlier one. An equal one is added again.
+        These are not added, and each comes with the line of the earlier one. An equal draft is added again.
         """
         start = self._next
         self._next += len(lines)
@@ -52,7 +52,7 @@ class Staging:
         return contradicting
 
     def batches(self) -> Iterator[list[Line]]:
-        """Yield the drafts, as many at once as are to be stored together."""
+        """Yield the drafts in the batches in which they are stored."""
         batch: list[Line] = []
         size = 0
         for line, draft in self._db.execute("SELECT line, draft FROM record ORDER BY n"):
@@ -65,7 +65,7 @@ class Staging:
             yield batch
 
     def close(self) -> None:
-        """Remove what was set aside."""
+        """Delete the drafts."""
         self._db.close()
 
 

@@ -1,4 +1,4 @@
-"""The numbers of the tenants, which lead the keys of everything that is theirs."""
+"""The numbers of the tenants: all rows of a tenant have keys that begin with its number, `tenant_id` in SQL."""
 
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first
@@ -16,10 +16,9 @@ def find_tenant(db: Database, name: str) -> int | None:
 
 
 def ensure_tenant(db: Database, name: str) -> int:
-    """Return a tenant's number, giving it one with its first record.
+    """Return a tenant's number; a new tenant gets the next one.
 
-    To be called after every lock of a tenant's name: the lock that it may take comes last, so that of two transactions
-    one waits for the other, and never both.
+    Call it after all locks of tenants' names: the lock that it may take comes last, so two transactions never deadlock.
     """
     if (number := find_tenant(db, name)) is not None:
         return number

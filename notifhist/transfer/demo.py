@@ -8,7 +8,7 @@ from notifhist.clock import Clock
 from notifhist.config import ConfigError
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of
-from notifhist.schemas.resources import ITEMS
+from notifhist.schemas.resources import ITEM_RESOURCE
 from notifhist.store import keys
 from notifhist.store.database import Database
 from notifhist.store.meta import get_meta, set_meta
@@ -20,7 +20,7 @@ TENANT = "123456"
 """The tenant of the published examples."""
 _KEY_NAME = "demo"
 _STARTED_MS, _LOADED = "demo_started_ms", "demo_loaded"
-"""What `meta` knows of a demo: when loading began, so that an interrupted start can go on, and that it is done."""
+"""Names in `meta`: the time when loading began, so that an interrupted start can go on, and the mark of its end."""
 _TIMES = frozenset({"timestamp", "date_created", "date_updated"})
 _PUBLISHED, _LIFELIKE = "published", "lifelike"
 
@@ -31,10 +31,10 @@ def fixtures_folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "fixtures"
 
 
-def prepare(db: Database, clock: Clock, report: Report) -> str:
+def set_up(db: Database, clock: Clock, report: Report) -> str:
     """Load the fixtures into a new database, once, and return a new key to it; earlier ones are revoked.
 
-    The lifelike set is moved so that it ends now. Raises ConfigError for a database that holds other data.
+    The times of the lifelike set are shifted so that it ends now. Raises ConfigError if there is other data.
     """
     if get_meta(db, _LOADED) is None:
         started = get_meta(db, _STARTED_MS)
@@ -100,7 +100,7 @@ def _moved(record: Record, shift_ms: int) -> Record:
     document = dict(record.document)
     for name in _TIMES & document.keys():
         document[name] += shift_ms
-    if record.resource is ITEMS:
+    if record.resource is ITEM_RESOURCE:
         key = key_of(document["id"])
         document["id"] = id_of(ItemKey(key.ticks + shift_ms * TICKS_PER_MS, key.clock_and_node))
     return replace(record, document=document)

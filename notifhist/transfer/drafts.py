@@ -1,4 +1,4 @@
-"""What the records of a file become before they are stored: drafts, with all texts rendered."""
+"""The drafts of a file's records, with all texts rendered."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,25 +9,25 @@ from notifhist.store.staging import Line
 from notifhist.transfer.files import BadRecord, Record
 
 
-class Prepared(NamedTuple):
+class Drafted(NamedTuple):
     """Drafts of the valid records with their lines, and the bad records; each in the order of the file."""
 
     lines: list[Line]
     bad: list[BadRecord]
 
 
-def prepare(records: Iterable[Record | BadRecord], now_ticks: int) -> Prepared:
-    """Return what is to be stored of the records; a run without a date gets `now_ticks` (100 ns since the epoch)."""
-    prepared = Prepared([], [])
+def make_drafts(records: Iterable[Record | BadRecord], now_ticks: int) -> Drafted:
+    """Return the drafts of the records; a run without a date gets `now_ticks` (100 ns since the epoch)."""
+    drafted = Drafted([], [])
     for record in records:
         if isinstance(record, BadRecord):
-            prepared.bad.append(record)
+            drafted.bad.append(record)
             continue
         draft = RECORDERS[record.resource.name].draft(record.owner, record.document, now_ticks)
         try:
             draft.render()
         except BadRequest as error:
-            prepared.bad.append(BadRecord(record.line, str(error)))
+            drafted.bad.append(BadRecord(record.line, str(error)))
         else:
-            prepared.lines.append((record.line, draft))
-    return prepared
+            drafted.lines.append((record.line, draft))
+    return drafted

@@ -18,7 +18,7 @@ from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.schemas.item_ids import derived_key, id_of
 from notifhist.schemas.query import Tenant
-from notifhist.schemas.resources import ITEMS, Resource
+from notifhist.schemas.resources import ITEM_RESOURCE, Resource
 from notifhist.serializers import from_json, from_xml
 from notifhist.serializers.bodies import validate_parsed
 from notifhist.serializers.parsed import MAX_DEPTH, Parsed, list_field
@@ -30,14 +30,14 @@ _LINE_DEPTH = MAX_DEPTH + 5
 """An attempt may be nested as deeply as a body, and stands four levels deep in its item, five in its line."""
 SUFFIXES = (".json", ".xml", *NDJSON)
 CHUNK_BYTES = 256 * 1024
-"""A file of lines is read in pieces of so many bytes, and the rest of the last line."""
+"""A file of lines is read in chunks of this size, each continued to the end of its last line."""
 
 _DISCOVERY_PATH = re.compile(r"/notification_history[.](?:json|xml)$")
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Which resource the records of a file are, and whose."""
+    """The resource and the owner of the records of a file."""
 
     resource: Resource
     owner: Tenant
@@ -62,7 +62,7 @@ class BadRecord:
 
 
 class Chunk(NamedTuple):
-    """Some lines of a file: the number of the first, where it begins, and all bytes of them."""
+    """Some lines of a file: the number of the first line, its offset in bytes, and the bytes of all."""
 
     line: int
     offset: int
@@ -70,32 +70,29 @@ class Chunk(NamedTuple):
 
 
 @cache
-def _path_patterns() -> list[tuple[re.Pattern[str], Resource]]:
-    """Return a pattern for each resource's files, the longest first: a path may begin like a shorter one."""
-    resources = [recorder.resource for recorder in RECORDERS.values()]
-    return [
-        (re.compile(re.sub("{(\\w+)}", "(?P<\\1>[^/]+?)", each.path) + "(?:/[^/]+)?[.](?:json|xml)$"), each)
-        for each in sorted(resources, key=lambda resource: -len(resource.path))
-    ]
+def _pattern(path: str) -> re.Pattern[str]:
+    """Return the pattern of a resource's files, by the path of its URLs."""
+    return re.compile(re.sub("{(\\w+)}", "(?P<\\1>[^/]+?)", path) + "(?:/[^/]+)?[.](?:json|xml)$")
 
 
 def destination_of(path: Path) -> Destination | None:
-    """Return where the records of a file belong that lies in a tree like the URLs; None if it does not."""
+    """Return the destination that a file's path names, if it is in a tree like the URLs; else None."""
     text = path.absolute().as_posix()
-    for pattern, resource in _path_patterns():
-        if matched := pattern.search(text):
+    resources = [recorder.resource for recorder in RECORDERS.values()]
+    for resource in sorted(resources, key=lambda each: -len(each.path)):  # a path may begin like a shorter one
+        if matched := _pattern(resource.path).search(text):
             ids = {name: unquote(part, errors="surrogateescape") for name, part in matched.groupdict().items()}
             return Destination(resource, resource.owner(**ids))
     return None
 
 
 def owner_problems(owner: Tenant) -> str:
-    """Return what is wrong with the ids of an owner; empty if nothing is."""
+    """Return the problems of an owner's ids; empty if there are none."""
     return name_problems({name: PATH_ID for name, value in vars(owner).items() if not is_path_id(value)})
 
 
 def read_records(path: Path, destination: Destination | None) -> Iterator[Record | BadRecord]:
-    """Yield the records of a file in their order; lines of NDJSON say themselves where they belong."""
+    """Yield the records of a file in their order; each line of NDJSON names its owner."""
     if path.suffix in NDJSON:
         for chunk in read_chunks(path):
             yield from read_lines(chunk)
@@ -112,10 +109,9 @@ def read_records(path: Path, destination: Destination | None) -> Iterator[Record
 
 
 def read_chunks(path: Path) -> Iterator[Chunk]:
-    """Yield a file of lines piece by piece."""
+    """Yield a file of lines chunk by chunk."""
     number, offset = 1, 0
     with path.open("rb") as file:
-        # The last line of a piece is read to its end.
         while data := file.read(CHUNK_BYTES) + file.readline():
             yield Chunk(number, offset, data)
             number += data.count(b"\n")
@@ -132,7 +128,7 @@ def read_lines(chunk: Chunk) -> Iterator[Record | BadRecord]:
 def _read_line(line: bytes, number: int) -> Record:
     try:
         value, problems = from_json.parse_value(line, max_depth=_LINE_DEPTH)
-    except Malformed as error:  # it counts lines from this one
+    except Malformed as error:  # its line is that within `line`, always 1
         raise BadRequest(error.message, f"{error.problem}: column {error.column}.") from None
     members = value if isinstance(value, dict) else {}
     recorders = (recorder for name, recorder in RECORDERS.items() if name in members)
@@ -149,16 +145,16 @@ def _read_document(path: Path, destination: Destination) -> Iterator[Record | Ba
     reader = from_xml if path.suffix == ".xml" else from_json
     try:
         parsed = reader.parse(body, single, container)
-        parts = _parts(parsed, single, container) if parsed.is_container else [parsed]
+        documents = _documents_of(parsed, single, container) if parsed.is_container else [parsed]
     except BadRequest as error:
         yield BadRecord(error.line if isinstance(error, Malformed) else 1, str(error))
         return
     lines = reader.record_lines(body, container) if parsed.is_container else [1]
-    for part, line in zip(parts, lines, strict=True):
-        yield _or_bad(line, partial(_read_part, part, destination, line))
+    for each, line in zip(documents, lines, strict=True):
+        yield _or_bad(line, partial(_read_one, each, destination, line))
 
 
-def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) -> list[Parsed]:
+def _documents_of(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) -> list[Parsed]:
     """Return the documents of a container, each with the problems of its own.
 
     Raises BadRequest if the container itself does not fit.
@@ -177,18 +173,18 @@ def _parts(parsed: Parsed, single: DocumentSchema, container: DocumentSchema) ->
     return [Parsed(member, False, of_members.get(n, {})) for n, member in enumerate(members)]
 
 
-def _read_part(parsed: Parsed, destination: Destination, line: int) -> Record:
+def _read_one(parsed: Parsed, destination: Destination, line: int) -> Record:
     return _record(line, destination, validate_parsed(parsed, destination.resource.document).document)
 
 
 def _record(line: int, destination: Destination, document: Document) -> Record:
-    """Return the record. An item that has only its time gets an id, the same whenever it is loaded.
+    """Return the record. An item that has only its timestamp gets an id, the same whenever it is loaded.
 
-    Raises BadRequest where loading again could not tell that the record is there.
+    Raises BadRequest for a record that loading the file again would store twice.
     """
     resource, owner = destination.resource, destination.owner
     if "id" not in document:
-        if resource is not ITEMS:
+        if resource is not ITEM_RESOURCE:
             raise BadRequest(f"The {resource.name} has no id.", "Loaded again, it would be there twice.")
         if "timestamp" not in document:
             raise BadRequest("The item has neither id nor timestamp.", "Loaded again, it would be there twice.")

@@ -12,7 +12,7 @@ from notifhist.clock import Clock
 from notifhist.store.database import Database
 from notifhist.store.recording import Draft, Recorder, record
 from notifhist.store.staging import BATCH_RECORDS, Line, Staging
-from notifhist.transfer.drafts import Prepared, prepare
+from notifhist.transfer.drafts import Drafted, make_drafts
 from notifhist.transfer.files import SUFFIXES, BadRecord, Destination, Record, destination_of, read_records
 from notifhist.transfer.workers import Workers, is_large
 
@@ -28,7 +28,7 @@ class Report(Protocol):
 
 
 def _silent(done: int, expected: int = 0) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Loader:
     clock: Clock
     report: Report = _silent
     workers: Workers | None = None
-    """Check large files, if there are any; else it is done here."""
+    """The processes that check large files; None: this process checks them."""
     stored: int = 0
     present: int = 0
     bad: list[str] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Loader:
     def load(self, source: Source, *, skip_bad: bool = False) -> None:
         """Check a file and store it, unless it has bad records and they are not to be skipped."""
         with closing(Staging()) as staging:
-            bad = [each for some in self._prepared(source) for each in self._check(some, staging)]
+            bad = [each for some in self._drafted(source) for each in self._check(some, staging)]
             for each in sorted(bad, key=attrgetter("line")):
                 self._add_bad(source, each.line, each.problem)
             if bad and not skip_bad:
@@ -81,23 +81,23 @@ class Loader:
         """Store records in batches; those that are there already stay as they are."""
         remaining = iter(records)
         while some := list(islice(remaining, BATCH_RECORDS)):
-            self._store(source, prepare(some, self.clock.now_ticks()).lines)
+            self._store(source, make_drafts(some, self.clock.now_ticks()).lines)
 
-    def _prepared(self, source: Source) -> Iterator[Prepared]:
+    def _drafted(self, source: Source) -> Iterator[Drafted]:
         now_ticks = self.clock.now_ticks()
         if self.workers is not None and is_large(source.path):
-            yield from self.workers.prepare_file(source.path, now_ticks)
+            yield from self.workers.draft_file(source.path, now_ticks)
             return
         records = read_records(source.path, source.destination)
         while some := list(islice(records, _CHECKED_TOGETHER)):
-            yield prepare(some, now_ticks)
+            yield make_drafts(some, now_ticks)
 
-    def _check(self, prepared: Prepared, staging: Staging) -> Iterator[BadRecord]:
-        """Stage valid records; yield those that do not fit, or contradict what is stored or each other."""
+    def _check(self, drafted: Drafted, staging: Staging) -> Iterator[BadRecord]:
+        """Stage valid records; yield bad ones, and those that conflict with a stored or an earlier record."""
         before = staging.count
-        yield from prepared.bad
+        yield from drafted.bad
         by_recorder: dict[Recorder, list[Line]] = {}
-        for line in prepared.lines:
+        for line in drafted.lines:
             by_recorder.setdefault(line[1].recorder, []).append(line)
         valid: list[Line] = []
         for recorder, lines in by_recorder.items():
@@ -116,7 +116,7 @@ class Loader:
             drafts = [draft for _, draft in lines]
             recorded = record(self.db, drafts, self.clock.now_ticks(), skip_conflicts=True)
         number_of = {id(draft): number for number, draft in lines}
-        for draft in recorded.conflicts:  # somebody has recorded it otherwise since it was checked
+        for draft in recorded.conflicts:  # recorded by others, with other content, since it was checked
             self._add_bad(source, number_of[id(draft)], _is_there(draft))
         done = len(lines) - len(recorded.conflicts)
         self.stored += recorded.created

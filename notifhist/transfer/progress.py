@@ -14,9 +14,9 @@ from notifhist.transfer.load import Report
 
 @contextmanager
 def progress(title: str, total: int = 0) -> Iterator[Report]:
-    """Show a bar, if standard error is a terminal; yields what moves it on.
+    """Show a bar, if standard error is a terminal; yield the function that advances it.
 
-    Ctrl-C takes effect there, so that what is said to be done is just what is done; twice, it does at once.
+    Ctrl-C takes effect when that function is called, so that the reported number is exact; a second one at once.
     """
     interrupted = False
 

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from notifhist.transfer.drafts import Prepared, prepare
+from notifhist.transfer.drafts import Drafted, make_drafts
 from notifhist.transfer.files import NDJSON, Chunk, read_chunks, read_lines
 
 _LARGE_BYTES = 1024 * 1024
-"""A smaller file is checked sooner than processes are started."""
+"""A smaller file is checked before the processes would have started."""
 _CHUNKS_AHEAD = 3
 """How many chunks each process is given in advance, so that none is idle until results are fetched."""
 
@@ -32,12 +32,12 @@ class Workers:
         with _telling_of_killed():
             self._pool.submit(int).result()
 
-    def prepare_file(self, path: Path, now_ticks: int) -> Iterator[Prepared]:
-        """Yield what is to be stored of a file, chunk by chunk in its order. Raises OSError, ChildProcessError."""
-        pending: deque[Future[Prepared]] = deque()
+    def draft_file(self, path: Path, now_ticks: int) -> Iterator[Drafted]:
+        """Yield the drafts of a file, chunk by chunk in its order. Raises OSError, ChildProcessError."""
+        pending: deque[Future[Drafted]] = deque()
         with _telling_of_killed():
             for chunk in read_chunks(path):
-                task = self._pool.submit(_prepare, path, chunk.line, chunk.offset, len(chunk.data), now_ticks)
+                task = self._pool.submit(_draft_chunk, path, chunk.line, chunk.offset, len(chunk.data), now_ticks)
                 pending.append(task)
                 if len(pending) > self._ahead:
                     yield pending.popleft().result()
@@ -58,13 +58,13 @@ def _telling_of_killed() -> Iterator[None]:
 
 
 def is_large(path: Path) -> bool:
-    """Say whether a file is one of lines, and worth several processes."""
+    """Say whether a file has lines, and so many bytes that several processes are worth it."""
     return path.suffix in NDJSON and path.is_file() and path.stat().st_size >= _LARGE_BYTES
 
 
 @contextmanager
 def workers_for(paths: Sequence[Path], cpus: int) -> Iterator[Workers | None]:
-    """Yield workers if a file is worth it; to be entered before anything is opened or started."""
+    """Yield workers if a file is large, else None; enter it before a thread or a database connection exists."""
     if cpus < 2 or not any(map(is_large, paths)):
         yield None
         return
@@ -81,7 +81,7 @@ def workers_for(paths: Sequence[Path], cpus: int) -> Iterator[Workers | None]:
 
 def _start() -> None:
     """Prepare a process: it ends when its parent is killed."""
-    gc.freeze()  # collections skip what is shared with the parent
+    gc.freeze()  # garbage collections skip the objects that are shared with the parent
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -92,9 +92,9 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _prepare(path: Path, line: int, offset: int, size: int, now_ticks: int) -> Prepared:
-    """Return what is to be stored of `size` bytes of a file from `offset` on; `line` is the number of the first."""
+def _draft_chunk(path: Path, line: int, offset: int, size: int, now_ticks: int) -> Drafted:
+    """Return the drafts of `size` bytes of a file from `offset` on; `line` is the number of the first line."""
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read(size)
-    return prepare(read_lines(Chunk(line, offset, data)), now_ticks)
+    return make_drafts(read_lines(Chunk(line, offset, data)), now_ticks)

@@ -1,1 +1,1 @@
-"""URL → view: a module per API, and what every request passes on its way in and out."""
+"""The way of a request: the checks before its view, the views in a module per API, the hooks after it."""

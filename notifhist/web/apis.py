@@ -1,4 +1,4 @@
-"""The APIs of the service side by side: what the views of each have in common, and in what the APIs differ."""
+"""The APIs of the service side by side, each with the properties that its views share."""
 
 from collections.abc import Iterable
 from operator import attrgetter
@@ -23,7 +23,7 @@ KEYED_ERRORS = (
     *(errors.BadRequest, errors.Forbidden, errors.NotAcceptable),
     *(errors.RateLimitReached, errors.InternalError, errors.Unavailable),
 )
-"""What any view that needs a key may answer."""
+"""The errors that any view that needs a key may answer."""
 
 HISTORY = Api(
     name="history",
@@ -50,7 +50,7 @@ APIS = (HISTORY, RUNS, OPERATIONS)
 
 
 def api_of(path: str, apis: Iterable[Api] = APIS) -> Api:
-    """Return the API that answers for a path that is no route: that with the longest root above the path."""
+    """Return the API that answers a path that is no route: the one with the longest root above the path."""
     roots = {api.root: api for api in apis if api.root is not None}
     above = [root for root in roots if not root or path == root or path.startswith(f"{root}/")]
     return roots[max(above, key=len)]

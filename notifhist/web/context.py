@@ -1,4 +1,4 @@
-"""What a view needs of the application and of the request it serves."""
+"""The parts of the application and of the current request that views use."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 @dataclass(frozen=True)
 class Service:
-    """The parts of an application, one for each that `create_app` makes. `views` are found by endpoint."""
+    """The parts of an application; `create_app` makes a Service for each. `views` are found by endpoint."""
 
     settings: Settings
     clock: Clock

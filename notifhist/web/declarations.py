@@ -1,4 +1,4 @@
-"""What an API and a view declare about themselves. The request checks, OpenAPI and the tests read it here."""
+"""The declarations of APIs and views; the request checks, OpenAPI and the tests read them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -36,7 +36,7 @@ class KeyHeader(NamedTuple):
 
 
 class Access(NamedTuple):
-    """Who may use an API, and how often.
+    """The keys that an API takes, and its rate limit.
 
     A key is read from the first header, and from the second only where the first is absent. `refusal` answers a caller
     without a valid key. Requests are counted for `account` against `rate_limit`, a name in `Service.rate_limiters`;
@@ -59,11 +59,11 @@ class ErrorForm(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Api:
-    """What the views of an API have in common.
+    """The properties that all views of an API share.
 
     `name` stands in metrics, `tag` in OpenAPI. `prefixes` are the URL prefixes of all its views, each with the suffix
-    of the operation ids below it. Below `root` a URL that is no route is answered by this API ("": everything that is
-    below no other root; None: nothing). Without `access` its views need no key. `errors` are those that any view may
+    of the operation ids below it. The API answers URLs below `root` that are no routes ("": all that are below no
+    other root; None: none). Without `access` its views need no key. `errors` are those that any view may
     answer, written in `error_form` unless `special_error_forms` has another.
     """
 
@@ -84,12 +84,12 @@ class Api:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a view declares; as a decorator it adds the function to the views of its API.
+    """The declaration of a view; as a decorator it adds the function to the views of its API.
 
     `path` follows the API's prefixes, in Flask's notation; an id is a whole part of it, `<name>`. `summary` and
-    `description` are published. Without `role` any key will do. `documents` are what 200 and 201 answer, one of them
-    at a time, in a format of `offers`. A view with `content` (JSON schemas by media type) answers that, whatever the
-    caller accepts. `answers` are the headers, beside those of every answer, by status. `read_body` returns `body`.
+    `description` are published. Without `role` any key will do. 200 and 201 answer one of `documents`, in a format of
+    `offers`. A view with `content` (JSON schemas by media type) answers that, whatever the caller accepts. `answers`
+    are, by status, the headers beside those of every answer. `read_body` returns the `body`.
     `errors` come beside those of the API. `links` names the functions of views that OpenAPI links to.
     """
 

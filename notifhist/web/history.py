@@ -9,7 +9,7 @@ from notifhist.errors import BadRequest, NotFound, name_problems
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import parse_time_uuid
 from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM, time_problems
-from notifhist.schemas.item_ids import complete
+from notifhist.schemas.item_ids import complete_item
 from notifhist.schemas.query import HISTORY_QUERY, AlarmPath, CheckPath
 from notifhist.serializers.bodies import ExpectedBody
 from notifhist.store.history import reading, recording
@@ -120,7 +120,7 @@ def _item_of(item: Document, uuid: str) -> Document:
     item = item if "id" in item else {"id": item_id, **item}
     if problems := time_problems(item):
         raise BadRequest("The body does not fit.", name_problems(problems))
-    return complete(item)
+    return complete_item(item)
 
 
 def _metadata(count: int, limit: int, marker: str | None = None, next_marker: str | None = None) -> Document:

@@ -20,9 +20,9 @@ from notifhist.web.declarations import Api, Json, View
 from notifhist.web.openapi_fields import Description
 
 _ABOUT = (
-    "What an alerting system sent, and every attempt to deliver it. HEAD works wherever GET does. Another "
-    "method answers 405, with `Allow` and the error document of its API. Unknown query parameters are "
-    "ignored. `Accept` chooses between JSON, the default, and XML."
+    "The notifications that an alerting system sent, with every attempt to deliver them. HEAD works wherever "
+    "GET does. Another method answers 405, with `Allow` and the error document of its API. Unknown query "
+    "parameters are ignored. `Accept` chooses between JSON, the default, and XML."
 )
 _ID = Text(
     validate=[validate.Length(1, MAX_PATH_ID), validate.Regexp(r"^[^/\x00-\x1f\x7f-\x9f]*$")],
@@ -32,14 +32,14 @@ _PATH_FIELDS: dict[str, fields.Field[Any]] = {"uuid": TimeUuid(), "run_id": Json
 
 _HEADERS: dict[str, tuple[str, Json]] = {
     "X-Response-Id": ("The id of this answer; errors repeat it.", {"type": "string"}),
-    "Vary": ("What else the answer depends on.", {"type": "string"}),
+    "Vary": ("The request headers on which the answer depends.", {"type": "string"}),
     "X-RateLimit-Limit": ("Requests in a window.", {"type": "integer"}),
     "X-RateLimit-Used": ("Requests used of this window.", {"type": "integer"}),
     "X-RateLimit-Window": ("How long a window is, in words.", {"type": "string"}),
-    "X-RateLimit-Type": ("Who shares the limit.", {"type": "string"}),
+    "X-RateLimit-Type": ("The scope of the limit.", {"type": "string"}),
     "Retry-After": ("Seconds to wait.", {"type": "integer"}),
     "Location": ("The absolute URL of what was recorded.", {"type": "string", "format": "uri"}),
-    "ETag": ("Tells the bytes of this answer from others.", {"type": "string"}),
+    "ETag": ("A tag of the bytes of this answer.", {"type": "string"}),
     "Allow": ("The methods that this URL knows.", {"type": "string"}),
 }
 _ALWAYS = ("X-Response-Id", "Vary")
@@ -104,7 +104,7 @@ def _operation(description: Description, api: Api, prefix: str, view: View) -> J
 def _parameters(description: Description, view: View) -> list[Json]:
     parameters = description.parameters(view.query) if view.query else []
     if HTTPStatus.NOT_MODIFIED in view.answers:
-        about = "the ETag of what the client has: 304 if that is still it"
+        about = "the ETag of the client's copy: 304 if that is still current"
         schema = {"type": "string"}
         parameters.append({"name": "If-None-Match", "in": "header", "description": about, "schema": schema})
     return parameters
@@ -141,7 +141,7 @@ def _answer(description: Description, api: Api, prefix: str, view: View, status:
 
 
 def _link(api: Api, prefix: str, view: View, name: str) -> Json:
-    """Return how to go on with the view `name`: under the same ids, the last of which may be a new one."""
+    """Return the link to the view `name`: with the ids of this path; a missing one is that of the answer."""
     target = next(each for each in api.views if each.name == name)
     known = _ids_in(prefix + view.path)
     parameters = {
@@ -152,7 +152,7 @@ def _link(api: Api, prefix: str, view: View, name: str) -> Json:
 
 
 def _error(description: Description, api: Api, kind: type[ApiError]) -> str:
-    """Return the name of the response that `api` answers errors of a kind with."""
+    """Return the name of the response by which `api` answers errors of a kind."""
     name = f"{api.error_form.schema.root}{kind.status}"
     responses = description.spec.components.responses
     if name not in responses:

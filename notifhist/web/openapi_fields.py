@@ -1,4 +1,4 @@
-"""The documents of `schemas` as JSON schema: what apispec cannot know of our field types, and their XML."""
+"""The documents of `schemas` as JSON schema, with our field types and their XML, which apispec does not know."""
 
 from typing import Any, cast
 
@@ -65,7 +65,7 @@ class Description:
         return self.spec.to_dict()
 
     def _in_xml(self, schema: DocumentSchema) -> Json:
-        """Return the schema of an envelope some of whose members XML puts inside another element."""
+        """Return the schema of an envelope as it stands in XML: some members are inside another element."""
         envelope = _object()
         for name, field in member_fields(schema).items():
             place = place_in_xml(field)
@@ -85,7 +85,7 @@ def _object() -> Json:
 
 
 def _describe_document(described: Json, schema: type[DocumentSchema]) -> None:
-    """Add what the class of a document declares: its description, its element, whether it has unnamed members."""
+    """Add the declarations of a document's class: its description, its element, whether it has unnamed members."""
     described["description"] = schema.description
     if schema.root:
         described["xml"] = {"name": schema.root}
@@ -93,7 +93,7 @@ def _describe_document(described: Json, schema: type[DocumentSchema]) -> None:
 
 
 def _describe_type(converter: OpenAPIConverter, field: fields.Field[Any], ret: Json) -> Json:
-    """Return what our own field types add to their JSON schema."""
+    """Return the properties that our own field types add to their JSON schema."""
     match field:
         case JsonInteger(bounds=bounds) | QueryInteger(bounds=(_, _) as bounds):
             size = "int32" if bounds[1] <= INT32[1] else "int64"
@@ -115,7 +115,7 @@ def _describe_type(converter: OpenAPIConverter, field: fields.Field[Any], ret: J
 
 def _describe_xml(converter: OpenAPIConverter, field: fields.Field[Any], ret: Json) -> Json:
     """Return the `xml` object of a member that is no plain child element of its own name."""
-    ret.pop("xml", None)  # apispec took our metadata of that name for one
+    ret.pop("xml", None)  # apispec copies our metadata of that name
     place = place_in_xml(field)
     xml: Json = {}
     if place.attribute:

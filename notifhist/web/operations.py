@@ -1,4 +1,4 @@
-"""What operators and tools ask: liveness, readiness, metrics, and the contract in machine-readable form."""
+"""The views for operators and tools: liveness, readiness, metrics, and the contract in machine-readable form."""
 
 from functools import lru_cache
 from importlib.resources import files

@@ -15,37 +15,37 @@ Query = TypeVar("Query", bound=PageQuery)
 
 
 def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock) -> HistoryQuery:
-    """Return the page that a list of items asks for.
+    """Return the query of a list of items.
 
     Raises InvalidLimit, or BadRequest naming every other parameter that does not fit.
     """
     try:
-        given = HISTORY_QUERY.load(_named(args, HISTORY_QUERY))
+        query = HISTORY_QUERY.load(_named(args, HISTORY_QUERY))
     except ValidationError as error:
         kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
         raise kind(details=_details(error)) from None
-    to_ms = given.get("to", clock.now_ms())
+    to_ms = query.get("to", clock.now_ms())
     return HistoryQuery(
         check,
-        from_ms=given.get("from_", to_ms - settings.query_window_ms),
+        from_ms=query.get("from_", to_ms - settings.query_window_ms),
         to_ms=to_ms,
-        limit=given.get("limit", settings.default_limit),
-        marker=given.get("marker"),
-        reverse=given.get("reverse", False),
+        limit=query.get("limit", settings.default_limit),
+        marker=query.get("marker"),
+        reverse=query.get("reverse", False),
     )
 
 
 def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args) -> Query:
-    """Return the page by number that is asked for, of a `schema` whose fields are the attributes of `query_type`.
+    """Return the query of a page by number; the fields of `schema` are the attributes of `query_type`.
 
     Raises BadRequest naming all parameters that do not fit.
     """
     try:
-        given = schema.load(_named(args, schema))
+        query = schema.load(_named(args, schema))
     except ValidationError as error:
         raise BadRequest(details=_details(error)) from None
-    descending = given.pop("order_by", "DESC") == "DESC"
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    descending = query.pop("order_by", "DESC") == "DESC"
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in query.items()}
     return query_type(tenant, **values | {"descending": descending})
 
 

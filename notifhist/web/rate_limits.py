@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Usage(NamedTuple):
-    """What an account has used of its limit, the request just counted included; `used` stops at `limit`."""
+    """The part of its limit that an account has used, this request included; `used` is at most `limit`."""
 
     limit: int
     used: int
@@ -37,9 +37,9 @@ class RateLimiter:
         self._warned_s = -math.inf
 
     def charge(self, account: str) -> Usage | None:
-        """Count one request of `account` and return its usage; None with the limit switched off.
+        """Count one request of `account` and return its usage; None if there is no limit or the counter fails.
 
-        None as well while the counter fails: the request goes on, and a warning is logged at most once a minute.
+        If the counter fails, the request goes on, and a warning is logged at most once a minute.
         """
         if self._item is None:
             return None

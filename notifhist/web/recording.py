@@ -1,4 +1,4 @@
-"""What views of any resource do: record a body of documents, replace a record, answer a page by number."""
+"""The work that views of all resources share: record a body, replace a record, answer a page by number."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -42,7 +42,7 @@ def record_body(
 
 
 def answer_replaced(document: Document | StoredDocument, schema: DocumentSchema, created: bool, name: str) -> Response:
-    """Answer a document that was put in the place of its URL, and count it as the metric's `name`."""
+    """Answer a document that was stored by PUT; if it was created, count it in the metric under `name`."""
     current_service().metrics.recorded(name, int(created))
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     return respond(document, schema, status, location=url_here() if created else None, etag=True)
@@ -59,7 +59,7 @@ def list_page(recorder: CountedRecorder, query: PageQuery, schema: DocumentSchem
 def get_record(recorder: CountedRecorder, id_text: str) -> Response:
     """Answer one record of a counted resource."""
     name = recorder.resource.name
-    stored = recorder.get(readable_db(), caller().tenant, _number(id_text, name))
+    stored = recorder.get(readable_db(), caller().tenant, _id_of(id_text, name))
     return respond(stored, recorder.resource.document, etag=True)
 
 
@@ -67,19 +67,19 @@ def replace_record(recorder: CountedRecorder, id_text: str) -> Response:
     """Create the record of a counted resource that the URL names, or replace it by the body."""
     service, name = current_service(), recorder.resource.name
     document: dict[str, Any] = read_body().document
-    number = _number(id_text, name)
-    if document.get("id", number) != number:
-        raise BadRequest("The body does not fit.", f"id: The URL says {number}.")
-    stored, created = recorder.replace(service.db, caller().tenant, {**document, "id": number}, service.clock.now_ms())
+    url_id = _id_of(id_text, name)
+    if document.get("id", url_id) != url_id:
+        raise BadRequest("The body does not fit.", f"id: The URL says {url_id}.")
+    stored, created = recorder.replace(service.db, caller().tenant, {**document, "id": url_id}, service.clock.now_ms())
     return answer_replaced(stored, recorder.resource.document, created, name)
 
 
-def _number(id_text: str, name: str) -> int:
-    """Return the id that a URL names. Raises BadRequest for what is no int64."""
+def _id_of(id_text: str, name: str) -> int:
+    """Return the id that a URL names. Raises BadRequest if it is no int64."""
     try:
-        number = parse_integer(id_text)
+        url_id = parse_integer(id_text)
     except ValueError as error:
         raise BadRequest(f"The URL names no {name}.", f"id: {error}") from None
-    if not INT64[0] <= number <= INT64[1]:
+    if not INT64[0] <= url_id <= INT64[1]:
         raise BadRequest(f"The URL names no {name}.", f"id: Must be from {INT64[0]} to {INT64[1]}.")
-    return number
+    return url_id

@@ -1,7 +1,7 @@
-"""What every request passes before its view: the key, the role, the rate limit, the URL, and the format of the answer.
+"""The checks before each view: the key, the role, the rate limit, the URL, and the format of the answer.
 
-The order is the contract's: the key is checked before anything that the request says, except that a URL that is no
-route answers 404 to everybody (docs/contract.md, "Who may ask" and "Rate limit").
+The contract gives the order: the key is checked before anything else in the request; only a URL that is no route is
+404 for everybody (docs/contract.md, "Who may ask" and "Rate limit").
 """
 
 import time
@@ -69,12 +69,12 @@ def _matched(request: Request) -> tuple[Rule | None, dict[str, Any]]:
 
 
 def _check_access(request: Request, context: Any, view: View | None, ids: dict[str, Any]) -> None:
-    """Raise the ApiError that refuses the caller; takes the tenant out of `ids`, for it is the key's."""
+    """Raise the ApiError that refuses the caller; remove the tenant from `ids`, since views take it from the key."""
     service, access = current_service(), context.api.access
     try:
         ensure_connected(service.db)
         context.key = key = _authenticate(request, service, access)
-        if view is not None:  # of another method, perhaps: that needs no role
+        if view is not None:  # if the URL does not have the method, no role is needed
             _authorize(key, None if request.url_rule is None else view.role, ids)
     except (access.refusal, errors.Forbidden, *ERRORS):
         if view is None:
@@ -91,9 +91,9 @@ def _authenticate(request: Request, service: Service, access: Access) -> ApiKey:
     if header.auth_scheme:
         scheme, _, token = token.partition(" ")
         token = token if scheme.lower() == header.auth_scheme else ""
-    parts = split_key(token.strip())
-    key = find_key(service.db, parts[0]) if parts else None
-    if parts and key and key.has_secret(parts[1]) and key.is_valid(service.clock.now_ms()):
+    id_and_secret = split_key(token.strip())
+    key = find_key(service.db, id_and_secret[0]) if id_and_secret else None
+    if id_and_secret and key and key.has_secret(id_and_secret[1]) and key.is_valid(service.clock.now_ms()):
         return key
     raise access.refusal(f"No valid key: send one that is neither expired nor revoked as {own.usage}.")
 
@@ -120,8 +120,8 @@ def _count(context: Any, service: Service, access: Access) -> None:
 
 
 def _check_url(request: Request, ids: dict[str, Any]) -> None:
-    """Raise BadRequest for a Host, an id in the path or a query string that cannot be one."""
-    host(request)  # before anything is recorded whose URL could not be told
+    """Raise BadRequest for a malformed Host, id in the path or query string."""
+    host(request)  # before a record is stored, since its answer has a URL with the host
     try:
         request.environ["PATH_INFO"].encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What every answer passes on its way out: errors become responses, headers are set, a line is logged."""
+"""The hooks after each view: errors become responses, headers are set, a line is logged."""
 
 import logging
 import time
@@ -22,19 +22,19 @@ from notifhist.web.shortcuts import unwrap
 logger = logging.getLogger("notifhist")
 
 _KINDS = {400: errors.BadRequest, 404: errors.NotFound, 413: errors.RequestTooLarge}
-"""The errors for what Flask refuses by itself, by status."""
+"""The errors for requests that Flask itself refuses, by status."""
 
 
 def register(app: Flask) -> None:
-    """Make `app` answer every error in the words of its API, and account for every answer."""
+    """Register the handlers that answer errors in the form of their API, and the hooks after each view."""
     app.register_error_handler(errors.ApiError, error_response)
     app.register_error_handler(HTTPException, _answer_http_exception)
     for kind in ERRORS:
         app.register_error_handler(kind, _answer_database_error)
     app.register_error_handler(Exception, _answer_unexpected)
-    app.after_request(complete)
+    app.after_request(finish_response)
     if app.extensions["notifhist"].replica is not None:
-        app.after_request(_note_write)  # Flask runs it before `complete`
+        app.after_request(_note_write)  # Flask runs it before `finish_response`
 
 
 def _note_write(response: Response) -> Response:
@@ -49,15 +49,15 @@ def _note_write(response: Response) -> Response:
     return response
 
 
-def complete(response: Response) -> Response:
-    """Set the headers that every answer bears; count and log the request."""
+def finish_response(response: Response) -> Response:
+    """Set the headers of every answer; count and log the request."""
     request, context = unwrap(flask.request), unwrap(flask.g)
     add = response.headers.add  # no response has one of these yet
     add("Vary", "Accept")
     add("X-Response-Id", context.request_id)
     key: ApiKey | None = context.get("key")
     if key is not None:
-        # Caches between us and the caller do not know that the token decides what is answered.
+        # Caches between us and the caller do not know that the answer depends on the key.
         add("Cache-Control", "private, no-cache")
     usage: Usage | None = context.get("usage")
     if usage is not None:
@@ -81,7 +81,7 @@ def complete(response: Response) -> Response:
 
 
 def _answer_http_exception(error: HTTPException) -> Response:
-    """Flask's own refusals, in the words of the API."""
+    """Answer a refusal by Flask itself in the form of the API."""
     if isinstance(error, MethodNotAllowed):
         allow = ", ".join(sorted(error.valid_methods or ()))
         return error_response(errors.MethodNotAllowed(headers={"Allow": allow}))
@@ -92,7 +92,7 @@ def _answer_http_exception(error: HTTPException) -> Response:
 
 
 def _answer_database_error(error: Exception) -> Response:
-    """503 for a database that is gone or asked for too much: that is no fault of the service's, and passes."""
+    """Answer 503 if the database is unreachable or a statement exceeded its limits, else 500."""
     replica: Replica | None = flask.g.get("read_from")
     if replica is not None:
         replica.failed(error)

@@ -16,7 +16,7 @@ from notifhist.schemas.resources import Resource
 from notifhist.schemas.runs import ClosedDocumentSchema
 from notifhist.serializers import as_json
 from notifhist.serializers.bodies import ExpectedBody
-from notifhist.store.counted.records import CountedRecorder, Record
+from notifhist.store.counted.records import CountedRecorder, Loaded
 from notifhist.store.counted.table import CountedRow, CountedTable, Filter
 from notifhist.store.database import Database, SqliteDatabase
 from notifhist.web.apis import KEYED_ERRORS, RUNS
@@ -88,7 +88,7 @@ TABLE = CountedTable(
 )
 
 
-def row_of(ticket: Record) -> CountedRow:
+def row_of(ticket: Loaded) -> CountedRow:
     return CountedRow(
         id=ticket["id"],
         date_created=ticket["date_created"],

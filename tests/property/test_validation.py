@@ -13,7 +13,7 @@ from notifhist.schemas import validation
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import Documents
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
-from notifhist.schemas.resources import ITEMS, RUNS
+from notifhist.schemas.resources import ITEM_RESOURCE, RUN_RESOURCE
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
 from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, MAPS, NAMES, VALUES, examples
 from tests.property.test_runs import GIVEN_RUNS
@@ -33,19 +33,21 @@ DOCUMENTS: dict[DocumentSchema, st.SearchStrategy[Document]] = {
     HISTORY_CONTAINER: st.fixed_dictionaries(
         {"values": st.lists(ANY_ITEM, max_size=2)}, optional={"metadata": MAPS, "next": VALUES}
     ),
-    ITEMS.line: st.fixed_dictionaries({**{name: st.just(each) for name, each in IDS.items()}, "item": ANY_ITEM}),
+    ITEM_RESOURCE.line: st.fixed_dictionaries(
+        {**{name: st.just(each) for name, each in IDS.items()}, "item": ANY_ITEM}
+    ),
     RUN: GIVEN_RUNS,
     RUNS_CONTAINER: st.fixed_dictionaries({"runs": st.lists(GIVEN_RUNS, max_size=2)}),
-    RUNS.line: st.fixed_dictionaries({"tenant": st.just("t"), "run": GIVEN_RUNS}),
+    RUN_RESOURCE.line: st.fixed_dictionaries({"tenant": st.just("t"), "run": GIVEN_RUNS}),
 }
 FITTING = [
     (ITEM, AWKWARD_ITEM),
     (ATTEMPT, {"message": "sent", "from": "ele", "on": 1}),
     (HISTORY_CONTAINER, {"metadata": {"limit": 1}, "values": [AWKWARD_ITEM]}),
-    (ITEMS.line, {**IDS, "item": AWKWARD_ITEM}),
+    (ITEM_RESOURCE.line, {**IDS, "item": AWKWARD_ITEM}),
     (RUN, RUN_OF_OBJECTS),
     (RUNS_CONTAINER, {"runs": [RUN_OF_OBJECTS], "total": 1}),
-    (RUNS.line, {"tenant": "t", "run": RUN_OF_OBJECTS}),
+    (RUN_RESOURCE.line, {"tenant": "t", "run": RUN_OF_OBJECTS}),
 ]
 
 

@@ -29,13 +29,13 @@ def test_an_interrupted_demo_goes_on_where_it_stopped(db: Database, sqlite_table
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        demo.prepare(db, Clock(NOW_MS), interrupt)
-    demo.prepare(db, Clock(LATER_MS), silent)
+        demo.set_up(db, Clock(NOW_MS), interrupt)
+    demo.set_up(db, Clock(LATER_MS), silent)
     resumed = sorted(item["id"] for _, item in all_items(db))
     assert len(resumed) == count_items(db)
 
     loaded = count_items(db), count_runs(db)
-    demo.prepare(db, Clock(LATER_MS), silent)
+    demo.set_up(db, Clock(LATER_MS), silent)
     assert (count_items(db), count_runs(db)) == loaded
     newest = max(item["timestamp"] for _, item in all_items(db))
     assert NOW_MS - 60_000 <= newest <= NOW_MS
@@ -48,7 +48,7 @@ def test_an_interrupted_demo_goes_on_where_it_stopped(db: Database, sqlite_table
 def _undisturbed(empty: Path) -> tuple[int, int]:
     db = open_database(f"sqlite:///{empty}")
     ensure_connected(db)
-    demo.prepare(db, Clock(NOW_MS), silent)
+    demo.set_up(db, Clock(NOW_MS), silent)
     loaded = count_items(db), count_runs(db)
     db.close()
     return loaded
@@ -57,7 +57,7 @@ def _undisturbed(empty: Path) -> tuple[int, int]:
 def test_a_database_with_other_data_is_refused(db: Database) -> None:
     record_runs(db, "t", [{"notification_type": "WEEKLY_REPORT", "medium": "EMAIL", "status": "CREATED"}], NOW_MS)
     with pytest.raises(ConfigError, match="wants a new database"):
-        demo.prepare(db, Clock(NOW_MS), silent)
+        demo.set_up(db, Clock(NOW_MS), silent)
     assert keys.list_keys(db) == []
 
 
@@ -68,4 +68,4 @@ def test_damaged_fixtures_are_named(db: Database, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "published").mkdir()
     monkeypatch.setattr(demo, "fixtures_folder", lambda: tmp_path)
     with pytest.raises(ConfigError, match=r"run\.json:1: "):
-        demo.prepare(db, Clock(NOW_MS), Loader(db, Clock(NOW_MS)).report)
+        demo.set_up(db, Clock(NOW_MS), Loader(db, Clock(NOW_MS)).report)

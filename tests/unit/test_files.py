@@ -10,7 +10,7 @@ from notifhist.schemas.history import HISTORY_PAGE
 from notifhist.schemas.history import ITEM as ITEM_SCHEMA
 from notifhist.schemas.item_ids import key_of
 from notifhist.schemas.query import CheckPath, Tenant
-from notifhist.schemas.resources import ITEMS, RUNS
+from notifhist.schemas.resources import ITEM_RESOURCE, RUN_RESOURCE
 from notifhist.serializers.as_xml import render
 from notifhist.transfer.files import BadRecord, Destination, Record, destination_of, owner_problems, read_records
 from notifhist.transfer.load import find_sources
@@ -18,8 +18,8 @@ from tests.http.helpers import item_at, run_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CHECK = CheckPath("123456", "enOne", "alOne", "chOne")
-OF_CHECK = Destination(ITEMS, CHECK)
-OF_TENANT = Destination(RUNS, Tenant("123456"))
+OF_CHECK = Destination(ITEM_RESOURCE, CHECK)
+OF_TENANT = Destination(RUN_RESOURCE, Tenant("123456"))
 HERE = {"tenant": "123456", "entity_id": "enOne", "alarm_id": "alOne", "check_id": "chOne"}
 ITEM = item_at(1_320_885_544_875)
 BAD_ITEM = {**ITEM, "state": 5}
@@ -27,7 +27,7 @@ RUN = run_of(id=1)
 
 
 def destination(owner: Tenant) -> Destination:
-    return Destination(ITEMS if isinstance(owner, CheckPath) else RUNS, owner)
+    return Destination(ITEM_RESOURCE if isinstance(owner, CheckPath) else RUN_RESOURCE, owner)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_relative_path_says_it_from_within_the_tree(monkeypatch: pytest.Monkey
     folder = tmp_path / "T/entities/E/alarms/A/notification_history"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
-    assert destination_of(Path("C.json")) == Destination(ITEMS, CheckPath("T", "E", "A", "C"))
+    assert destination_of(Path("C.json")) == Destination(ITEM_RESOURCE, CheckPath("T", "E", "A", "C"))
 
 
 @pytest.mark.parametrize("part", ["%2F", "%00", "%FF", "%0A", "a" * 256])
@@ -93,7 +93,7 @@ def test_the_fixtures_are_found_by_their_paths_alone() -> None:
     assert sources.keys() == documents - others
     assert len(others) == 4 + 2 + 2
     odd = "lifelike/654321/entities/en100%25/alarms/alLoadAvg1/notification_history/chLoad%252F1.json"
-    assert sources[odd] == Destination(ITEMS, CheckPath("654321", "en100%", "alLoadAvg1", "chLoad%2F1"))
+    assert sources[odd] == Destination(ITEM_RESOURCE, CheckPath("654321", "en100%", "alLoadAvg1", "chLoad%2F1"))
     assert None not in sources.values()
 
 
@@ -187,7 +187,7 @@ def test_a_line_of_ndjson_is_named_by_its_number(tmp_path: Path) -> None:
         (9, f"{wrong} the body: Must be an object"),
     ]
     owners = [(each.resource, each.owner) for each in records if isinstance(each, Record)]
-    assert owners == [(ITEMS, CHECK), (RUNS, Tenant("T"))]
+    assert owners == [(ITEM_RESOURCE, CHECK), (RUN_RESOURCE, Tenant("T"))]
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from notifhist.store.database.sql import rows
 from notifhist.store.tenants import find_tenant
 
 _SKIP_BY_COUNTS_ABOVE = 1000
-"""Records that are skipped one by one before a page; the way to a deeper one is looked up in the counts."""
+"""Up to this many records before a page are skipped one by one; a deeper page is found by the counts."""
 _SORT_BELOW = 2000
-"""Up to so many matches are fetched by a filter and sorted; for more, the index of dates is scanned."""
+"""Up to this many matches are fetched by a filter and sorted; for more, the index of dates is scanned."""
 _NONE = StoredPage(StoredForm.JSON, ())
 _SEARCH = "search"
 _FTS_CONFUSES = frozenset("\ufffd\ufffe\uffff")
@@ -35,8 +35,8 @@ class RecordsPage:
 def list_records(db: Database, table: CountedTable, query: PageQuery) -> RecordsPage:
     """Return one page of a tenant's records and the exact total, both of the same moment.
 
-    With up to two filters, and dates, the cost does not grow with the number of records. Others are counted, and
-    skipped, one by one.
+    With dates and up to two filters the cost does not grow with the number of records. The records of any other query
+    are counted and skipped one by one.
     """
     begin = _ALWAYS[0] if query.from_ms is None else query.from_ms
     end = _ALWAYS[1] if query.until_ms is None else query.until_ms + 1
@@ -52,12 +52,12 @@ def list_records(db: Database, table: CountedTable, query: PageQuery) -> Records
         else:
             total = wanted.count(begin, end)
         if skipped >= total:
-            return RecordsPage(_NONE, max(total, 0))  # none between a later and an earlier date
+            return RecordsPage(_NONE, max(total, 0))  # negative if the dates are in the wrong order
         limit = min(query.page_size, total - skipped)
         if is_deep and wanted.totals is not None:
             position = wanted.totals.find(first + (total - 1 - skipped if query.descending else skipped))
             if query.descending:
-                end, skipped = position.end, position.number - 1 - position.skipped
+                end, skipped = position.end, position.size - 1 - position.skipped
             else:
                 begin, skipped = position.begin, position.skipped
         are_few = wanted.are_few or total <= _SORT_BELOW
@@ -66,7 +66,7 @@ def list_records(db: Database, table: CountedTable, query: PageQuery) -> Records
 
 @dataclass(frozen=True)
 class _Shape:
-    """What decides how the SQL is written; the values are given when it runs."""
+    """The parts of a query that decide its SQL text; the values are parameters."""
 
     codes: tuple[tuple[str, int], ...]
     """The columns that are filtered by, each with the number of values."""
@@ -85,7 +85,7 @@ class _Selection:
         self._db, self._table, self._query = db, table, query
         terms = None if needle else table.wanted_terms(wanted)
         self.totals: Totals | None = None
-        """The totals of all dates; None if such records are not counted."""
+        """The totals of all dates; None if the combination has no counts."""
         if terms is not None:
             dates = [begin] if query.from_ms is not None else []
             dates += [end] if query.until_ms is not None else []
@@ -110,7 +110,7 @@ class _Selection:
         return before + (self.count(position.begin, at_ms) if position is not None else 0)
 
     def count(self, begin: int, end: int) -> int:
-        """Return how many there are, counting them."""
+        """Return how many there are, counted one by one."""
         if self._found is not None and not self._shape.codes and (begin, end) == _ALWAYS:
             return self._found
         text = _count_sql(type(self._db), self._table, self._shape, self.are_few)
@@ -126,7 +126,7 @@ class _Selection:
 
 
 def _has_trigrams(needle: str) -> bool:
-    """Say whether an index can find it."""
+    """Say whether an index can find the text."""
     return len(needle) >= TRIGRAM and not _FTS_CONFUSES & set(needle)
 
 
@@ -153,10 +153,10 @@ def _conditions(dialect: type[Database], table: CountedTable, shape: _Shape, are
         f"{tenant_id} = (SELECT id FROM tenant WHERE name = :tenant)",
         "date_created >= :begin AND date_created < :end",
     ]
-    for name, number in shape.codes:
+    for name, count in shape.codes:
         column = name if name == lead else dialect.unindexed(name)
-        values = ", ".join(f":{name}{n}" for n in range(number))
-        conditions.append(f"{column} = {values}" if number == 1 else f"{column} IN ({values})")
+        values = ", ".join(f":{name}{n}" for n in range(count))
+        conditions.append(f"{column} = {values}" if count == 1 else f"{column} IN ({values})")
     if shape.search_characters == TRIGRAM:
         conditions.append(dialect.found(table.name, ":needle", ":tenant_id"))
     elif shape.search_characters:
@@ -171,6 +171,6 @@ def _lead(table: CountedTable, shape: _Shape, are_few: bool) -> str | None:
     """
     if are_few and shape.search_characters == TRIGRAM:
         return _SEARCH
-    numbers = dict(shape.codes)
-    usable = (name for name in table.most_selective_first if name in numbers and (are_few or numbers[name] == 1))
+    counts = dict(shape.codes)
+    usable = (name for name in table.most_selective_first if name in counts and (are_few or counts[name] == 1))
     return next(usable, None)

@@ -26,14 +26,14 @@ _READ_BATCH = 500
 _KEY = {"tenant_id": "bigint", "id": "bigint"}
 _IS_IT = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant) AND id = :id"
 
-Record = dict[str, Any]
+Loaded = dict[str, Any]
 """A record as its schema loads it: by the schema's names, times in ms since the epoch, UTC."""
 
 
 class CountedDraft:
-    """A record that is about to be stored. Without an id it gets the tenant's next number when it is."""
+    """A record that is about to be stored. Without an id it gets the tenant's next number when it is stored."""
 
-    def __init__(self, recorder: "CountedRecorder", owner: Tenant, record: Record, now_ms: int, ordinal: int) -> None:
+    def __init__(self, recorder: "CountedRecorder", owner: Tenant, record: Loaded, now_ms: int, ordinal: int) -> None:
         self.recorder, self.owner, self._ordinal = recorder, owner, ordinal
         self._record = recorder.filled(record, now_ms)
         self._filled = [name for name, value in self._record.items() if name not in record and value is not None]
@@ -41,7 +41,7 @@ class CountedDraft:
 
     @property
     def identity(self) -> tuple[str, bool, int]:
-        """See Draft; one without an id equals no other."""
+        """See Draft. A draft without an id equals no other."""
         return self.owner.tenant, self.id is None, self._ordinal if self.id is None else self.id
 
     @property
@@ -56,11 +56,11 @@ class CountedDraft:
 
     @cached_property
     def row(self) -> CountedRow:
-        """What is stored of the record, once it has an id."""
+        """The row of the record, once it has an id."""
         return self.recorder.row_of({**self._record, "id": self.id})
 
     def equals(self, stored: str) -> bool:
-        """See Draft. What the record leaves out was filled in when it was first stored, and makes no difference."""
+        """See Draft. Missing members make no difference: they were filled in when the record was first stored."""
         if stored == self.document:
             return True
         there, own = orjson.loads(stored), orjson.loads(self.document)
@@ -68,7 +68,7 @@ class CountedDraft:
         return equal_json(there, own | {name: there[name] for name in members})
 
     def render(self) -> None:
-        """Make the row now, instead of when it is stored, and let go of the record; not before it has an id."""
+        """Make the row now, if the record has an id, and not when it is stored; then drop the record."""
         if self.id is not None:
             _ = self.row
             self._record = {}
@@ -81,11 +81,11 @@ class CountedRecorder:
         self,
         resource: Resource,
         table: CountedTable,
-        row_of: Callable[[Record], CountedRow],
+        row_of: Callable[[Loaded], CountedRow],
         conflict: type[ApiError],
         defaults: Mapping[str, Any],
     ) -> None:
-        """`defaults`: what a record without a member gets, beside `date_created` and `date_updated`."""
+        """`defaults`: the values of missing members, beside `date_created` and `date_updated`."""
         self.resource, self.table, self.row_of = resource, table, row_of
         self._conflict, self._defaults = conflict, defaults
         self.members = {name: field.data_key or name for name, field in resource.document.fields.items()}
@@ -95,14 +95,14 @@ class CountedRecorder:
         """Pickle a reference: there is one recorder of a resource in each process."""
         return recorder_of, (self.resource.name,)
 
-    def filled(self, record: Record, now_ms: int) -> Record:
-        """Return the record with the members that are always there."""
+    def filled(self, record: Loaded, now_ms: int) -> Loaded:
+        """Return the record with all members of the schema; a missing one has its default, or None."""
         date_created = record.get("date_created", now_ms)
         dates = {"date_created": date_created, "date_updated": date_created}
         return {**dict.fromkeys(self.resource.document.fields), **self._defaults, **dates, **record}
 
-    def draft(self, owner: Any, document: Record, now_ticks: int, ordinal: int = 0) -> CountedDraft:
-        """Return the record with what it leaves out filled in."""
+    def draft(self, owner: Any, document: Loaded, now_ticks: int, ordinal: int = 0) -> CountedDraft:
+        """Return a draft of the record, with missing members filled in."""
         return CountedDraft(self, owner, document, now_ticks // TICKS_PER_MS, ordinal)
 
     def conflict(self, draft: Any) -> ApiError:
@@ -124,7 +124,7 @@ class CountedRecorder:
         return [found.get((draft.owner.tenant, draft.id)) for draft in drafts]
 
     def store(self, db: Database, drafts: Sequence[CountedDraft]) -> list[Stored]:
-        """Insert those that are not there, tenant by tenant; return what is there then."""
+        """Insert the new ones, tenant by tenant; return the stored document of each."""
         stored = []
         for tenant, some in groupby(drafts, key=lambda draft: draft.owner.tenant):
             db.lock_name(tenant)  # so that no number is given twice, and no count is added up twice
@@ -132,12 +132,12 @@ class CountedRecorder:
         return stored
 
     def _store(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> list[Stored]:
-        self._number(db, tenant_id, drafts)
+        self._assign_ids(db, tenant_id, drafts)
         known = _find(db, self.table, tenant_id, [draft.row.id for draft in drafts])
         _insert(db, self.table, tenant_id, [draft.row for draft in drafts if draft.row.id not in known])
         return [Stored(known.get(draft.row.id, draft.document), draft.row.id not in known) for draft in drafts]
 
-    def _number(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> None:
+    def _assign_ids(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> None:
         """Give the next numbers to the drafts without an id."""
         new = [draft for draft in drafts if draft.id is None]
         if not new:
@@ -155,7 +155,7 @@ class CountedRecorder:
         for number, draft in enumerate(new, start=greatest + 1):
             draft.id = number
 
-    def replace(self, db: Database, tenant: str, record: Record, now_ms: int) -> tuple[StoredDocument, bool]:
+    def replace(self, db: Database, tenant: str, record: Loaded, now_ms: int) -> tuple[StoredDocument, bool]:
         """Create the record of this id or replace it; return the document, and whether it was created."""
         row = self.row_of(self.filled(record, now_ms))
         with db.writing():
@@ -203,10 +203,10 @@ def _find(db: Database, table: CountedTable, tenant_id: int, ids: Sequence[int])
     """Return the documents of a tenant's records that are there, by id."""
     if not ids:
         return {}
-    given = db.given_value(_KEY, [(tenant_id, record_id) for record_id in ids])
-    is_given = "record.tenant_id = given.tenant_id AND record.id = given.id"
-    select = f"SELECT record.id, record.document FROM {db.given(_KEY)} JOIN {table.name} AS record ON {is_given}"
-    return dict(rows(db, select, given=given))
+    param = db.param_value(_KEY, [(tenant_id, record_id) for record_id in ids])
+    is_it = "record.tenant_id = param.tenant_id AND record.id = param.id"
+    select = f"SELECT record.id, record.document FROM {db.param_table(_KEY)} JOIN {table.name} AS record ON {is_it}"
+    return dict(rows(db, select, param=param))
 
 
 def _insert(db: Database, table: CountedTable, tenant_id: int, new: Sequence[CountedRow]) -> None:

@@ -23,7 +23,7 @@ Terms = tuple[tuple[int, ...], tuple[int, ...]]
 class Filter:
     """A filter whose values are a published list.
 
-    The store has a code for each value: its place in the list, counted from 1. Later editions add values at the end.
+    The store has a code for each value: its place in the list, counted from 1. Later versions add values at the end.
     """
 
     column: str
@@ -38,7 +38,7 @@ class Filter:
 
 
 class CountedRow(NamedTuple):
-    """What is stored of a record, beside its tenant."""
+    """The columns of a record, beside its tenant."""
 
     id: int
     date_created: int
@@ -46,7 +46,7 @@ class CountedRow(NamedTuple):
     codes: Codes
     search_text: str
     brief: str | None
-    """The document without what a page leaves out by default; None where it is the whole document."""
+    """The document as pages have it by default; None where that is the whole document."""
     document: str
 
 
@@ -60,7 +60,7 @@ class CountedTable:
     name: str
     filters: tuple[Filter, ...]
     most_selective_first: tuple[str, ...]
-    """Columns of the filters that have an index, each with `date_created` and `id` behind it."""
+    """The filters' columns that have an index, in which `date_created` and `id` follow the column."""
 
     @cached_property
     def codes(self) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class CountedTable:
 
     @cached_property
     def counts(self) -> Table:
-        """The table of the counts, but for `split_mask`, which begins as 0."""
+        """The table of the counts, without `split_mask`, whose default is 0."""
         key = ("tenant_id", "shift", "bucket", "first_filter", "second_filter")
         types = dict.fromkeys((*key, *PARTS), "bigint") | {"shift": "integer"}
         return Table(f"{self.name}_count", types, key)
@@ -85,7 +85,7 @@ class CountedTable:
         return {"tenant_id": tenant_id, **values, **dict(zip(self.codes, codes, strict=True))}
 
     def wanted_codes(self, query: PageQuery) -> dict[str, tuple[int, ...]]:
-        """Return the codes that a query asks for, by column; of those filters that it has."""
+        """Return the codes that a query asks for, by column, for the filters that it has."""
         wanted = {}
         for each in self.filters:
             if values := getattr(query, each.parameter):
@@ -93,7 +93,7 @@ class CountedTable:
         return wanted
 
     def wanted_terms(self, wanted: Mapping[str, tuple[int, ...]]) -> Terms | None:
-        """Return the terms whose counts add up to what is asked for.
+        """Return the terms whose counts add up to the total of the wanted codes.
 
         None if more than two filters are combined: such combinations are not counted.
         """
@@ -119,6 +119,6 @@ def pairs_of(codes: Codes) -> Iterator[tuple[int, int]]:
     yield from combinations(terms, 2)
 
 
-def _term(number: int, code: int) -> int:
+def _term(filter_number: int, code: int) -> int:
     """Return the term of a value: the number of its filter, from 1 on, and its code."""
-    return number << 8 | code
+    return filter_number << 8 | code

@@ -20,7 +20,7 @@ _Bucket = tuple[int, int]
 class Parts(NamedTuple):
     """How many records there are in each part of a bucket, and which parts are split, a bit each."""
 
-    numbers: tuple[int, ...]
+    counts: tuple[int, ...]
     split_mask: int
 
     def is_split(self, index: int) -> bool:
@@ -32,7 +32,7 @@ _NONE = Parts((0,) * len(PARTS), 0)
 
 
 class Position(NamedTuple):
-    """Where a record stands: in the bucket from `begin` to before `end` (ms), which holds `number` records.
+    """Where a record stands: in the bucket from `begin` to before `end` (ms), which holds `size` records.
 
     `skipped` records of the bucket are before it.
     """
@@ -40,7 +40,7 @@ class Position(NamedTuple):
     begin: int
     end: int
     skipped: int
-    number: int
+    size: int
 
 
 class Totals:
@@ -58,8 +58,8 @@ class Totals:
     ) -> None:
         """Read the first level, and all levels on the ways to `dates` (ms), whose `rank` will be asked for.
 
-        If `is_deep`, because a record of some position is to be found, the way to now is read too, and the bucket
-        before its last one: together they hold at least two years, and most records. So one query mostly does.
+        If `is_deep`, a record at some position is to be found: then the way to now is read too, and the bucket before
+        its last one. Together they hold at least two years, and most records, so one query is mostly enough.
         """
         self._db, self._table, self._tenant, self._terms = db, table, tenant, terms
         wanted = dict.fromkeys((0, root) for root in ROOTS)  # a set that keeps its order
@@ -70,7 +70,7 @@ class Totals:
             wanted |= dict.fromkeys([*way, (level, bucket - 1), (level, bucket)])
         self._known: dict[_Bucket, Parts] = {}
         self._read(tuple(wanted))
-        self._of_roots = [sum(self._known[0, root].numbers) for root in ROOTS]
+        self._of_roots = [sum(self._known[0, root].counts) for root in ROOTS]
         self.total = sum(self._of_roots)
 
     def rank(self, at_ms: int) -> tuple[int, Position | None]:
@@ -82,30 +82,30 @@ class Totals:
         for level, shift in enumerate(SHIFTS):
             part = at_ms >> (shift - PART_BITS)
             parts, index = self._parts(level, part >> PART_BITS), index_of_part(part)
-            before += sum(parts.numbers[:index])
-            if not parts.numbers[index]:
+            before += sum(parts.counts[:index])
+            if not parts.counts[index]:
                 return before, None
             if not parts.is_split(index):
                 break
-        return before, _position(level, part, 0, parts.numbers[index])
+        return before, _position(level, part, 0, parts.counts[index])
 
     def find(self, rank: int) -> Position:
         """Return the position of the record with `rank` others before it, oldest first; there must be such a one."""
         index, rank = _find(self._of_roots, rank)
-        bucket, number = ROOTS[index], self._of_roots[index]
+        bucket, size = ROOTS[index], self._of_roots[index]
         for level in range(len(SHIFTS)):
-            parts = self._parts(level, bucket, rank / number)
-            index, rank = _find(parts.numbers, rank)
-            bucket, number = bucket << PART_BITS | index, parts.numbers[index]
+            parts = self._parts(level, bucket, rank / size)
+            index, rank = _find(parts.counts, rank)
+            bucket, size = bucket << PART_BITS | index, parts.counts[index]
             if not parts.is_split(index):
                 break
-        return _position(level, bucket, rank, number)
+        return _position(level, bucket, rank, size)
 
     def _parts(self, level: int, bucket: int, fraction: float | None = None) -> Parts:
         """Return the counts of a bucket's parts.
 
-        If `fraction` of the bucket's records, from 0 to 1, are before the wanted one, that is likely to be at the same
-        fraction of its time: the two parts around it are read by the same query.
+        `fraction` (0 to 1) of the bucket's records are before the wanted one, which is then likely to be at the same
+        fraction of the bucket's time: the two parts around that are read by the same query.
         """
         if (level, bucket) not in self._known:
             wanted = [(level, bucket)]
@@ -130,8 +130,8 @@ class Totals:
         )
         self._known |= dict.fromkeys(wanted, _NONE)
         words = encoded(found or "").split()
-        for n, split_mask, *numbers in zip(*[map(int, words)] * (2 + len(PARTS)), strict=True):
-            self._known[wanted[n]] = Parts(tuple(numbers), split_mask)
+        for n, split_mask, *counts in zip(*[map(int, words)] * (2 + len(PARTS)), strict=True):
+            self._known[wanted[n]] = Parts(tuple(counts), split_mask)
 
 
 def _way_to(at_ms: int, levels: int) -> Iterator[_Bucket]:
@@ -140,35 +140,35 @@ def _way_to(at_ms: int, levels: int) -> Iterator[_Bucket]:
         yield level, at_ms >> SHIFTS[level]
 
 
-def _find(numbers: Sequence[int], rank: int) -> tuple[int, int]:
+def _find(counts: Sequence[int], rank: int) -> tuple[int, int]:
     """Return the index of the part that holds the record of a rank, and the record's rank in that part."""
     index = 0
-    while rank >= numbers[index]:
-        rank -= numbers[index]
+    while rank >= counts[index]:
+        rank -= counts[index]
         index += 1
     return index, rank
 
 
-def _position(level: int, part: int, skipped: int, number: int) -> Position:
+def _position(level: int, part: int, skipped: int, size: int) -> Position:
     """Return a position in a part of a bucket of the level."""
     finer = SHIFTS[level] - PART_BITS
-    return Position(part << finer, (part + 1) << finer, skipped, number)
+    return Position(part << finer, (part + 1) << finer, skipped, size)
 
 
 def _numbered(name: str, values: Iterable[int]) -> dict[str, int]:
     return {f"{name}{n}": value for n, value in enumerate(values)}
 
 
-def _names(name: str, number: int) -> str:
-    return ", ".join(f":{name}{n}" for n in range(number))
+def _names(name: str, count: int) -> str:
+    return ", ".join(f":{name}{n}" for n in range(count))
 
 
 @cache
 def _sums_sql(dialect: type[Database], table: CountedTable, buckets: int, firsts: int, seconds: int) -> str:
-    """Return the query that sums up so many terms, for each part of so many buckets.
+    """Return the query that sums up the counts of the terms, for each part of each bucket.
 
-    One row: for each bucket that has counts its index among those wanted, its split mask and the sums, all as one
-    text: to fetch many rows is the larger part of the cost (docs/adr/0013).
+    It returns one text: of each bucket that has counts the index among those wanted, the split mask and the sums.
+    To fetch a row for each would be the larger part of the cost (docs/adr/0013).
     """
     wanted = ", ".join(f"({n}, :shift{n}, :bucket{n})" for n in range(buckets))
     at = "{0}.tenant_id = (SELECT id FROM of) AND {0}.shift = wanted.shift AND {0}.bucket = wanted.bucket"

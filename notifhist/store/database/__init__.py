@@ -1,4 +1,4 @@
-"""The databases: how to open one, and how its tables come to be."""
+"""The databases: how to open one, connect to it, and create or upgrade its tables."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,9 +43,8 @@ _OTHER_LAYOUT = (
 def open_database(url: str, *, create: bool = False, statement_timeout_s: float = 0) -> Database:
     """Return the database at `url` (see `NOTIFHIST_DATABASE_URL`), without connecting.
 
-    `create` makes a SQLite file that is missing; otherwise that is an error when it is connected to.
-    `statement_timeout_s`: after that a statement is ended (`exceeded_limits`); 0: never.
-    Raises ConfigError where the driver is missing.
+    `create` makes a missing SQLite file; without it, connecting to a missing file fails. `statement_timeout_s` ends
+    a statement (`exceeded_limits`); 0: never. Raises ConfigError if the driver is missing.
     """
     scheme = url.partition(":")[0]
     return _DIALECTS[scheme](url, create=create, statement_timeout_s=statement_timeout_s)
@@ -64,14 +63,11 @@ _DIALECTS: dict[str, Callable[..., Database]] = {
     "postgresql": _open_postgresql,
     "postgres": _open_postgresql,
 }
-"""What opens a database, by the scheme of its URL."""
+"""The functions that open a database, by the scheme of its URL."""
 
 
 def ensure_connected(db: Database) -> None:
-    """Make sure that this thread has a connection that works; it keeps it for the next request.
-
-    Raises what the database raises; see `is_unreachable`.
-    """
+    """Make sure that this thread has a working connection, which it keeps. Raises one of ERRORS."""
     if not db.is_closed():
         if db.is_current():
             return

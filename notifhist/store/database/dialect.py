@@ -1,7 +1,7 @@
-"""What the store asks of a database: the interface that each dialect implements.
+"""The interface to a database, which each dialect implements.
 
-A dialect is one class, made from peewee's class for that engine (which brings the first nine members), and holds all
-in which the engines differ. The members that return SQL return text for `sql.rows`.
+A dialect is one class, derived from peewee's class for its engine (which has the methods `connect` to `atomic`). It
+holds all differences between the engines. The members that return SQL return text for `sql.rows`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ TRIGRAM = 3
 
 @dataclass(frozen=True)
 class Table:
-    """A table that rows are inserted into by the thousand: its columns with their types, and its key."""
+    """A table with bulk inserts: its columns with their types, and its key."""
 
     name: str
     columns: Mapping[str, str]
@@ -40,9 +40,9 @@ class Database(Protocol):
     pieces_of: int
     """How many documents of a page one statement joins: fewer take less memory, and more statements."""
     has_replicas: bool
-    """Say whether a replica's progress can be compared with the primary's log (`store.replicas`)."""
+    """True if a replica's progress can be compared with the primary's log (`store.replicas`)."""
     runs_in_process: bool
-    """Say whether the engine runs in this process: then reading threads queue at the GIL."""
+    """True if the engine runs in this process: then reading threads queue at the GIL."""
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         """Connect this thread."""
@@ -109,17 +109,17 @@ class Database(Protocol):
     def locked(self, select: str) -> str:
         """Return a SELECT whose rows stay as they are until the transaction ends."""
 
-    def given(self, columns: Mapping[str, str]) -> str:
-        """Return a table `given` with these columns (and types) whose rows are the value `:given`."""
+    def param_table(self, columns: Mapping[str, str]) -> str:
+        """Return a table `param` with these columns (and types), whose rows are the value of `:param`."""
 
-    def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
-        """Return the value for `:given`: all rows as one text, which one parameter passes."""
+    def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+        """Return the value of `:param`: all rows as one text, which one parameter passes."""
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
-        """Insert those rows whose key is not there; return their keys. Rows have the table's columns."""
+        """Insert the rows whose key is new, and return their keys. Rows have the table's columns."""
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows; where the key is there, add their other columns to those that are there."""
+        """Insert rows; if a key is there already, add the row's other columns to the stored ones."""
 
     def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Insert records of one tenant into a counted table, and its index of `search_text`.
@@ -139,16 +139,16 @@ class Database(Protocol):
         """Return the condition that the tenant's record contains `text`, of TRIGRAM characters or more; by index."""
 
     def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
-        """Return how many of the tenant's records `found` finds, by its index alone; None if that does not know."""
+        """Return how many of the tenant's records `found` finds, by its index alone; None if the index cannot tell."""
 
-    def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
+    def ensure_partitions(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Make the partitions for items of these times (100 ns since the epoch); not within a transaction."""
 
     def count_expired(self, oldest_ms: int) -> int:
         """Return how many items `purge` will delete."""
 
     def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
-        """Delete the items of before `oldest_ms` (ms since the epoch) and give their space back, while others go on.
+        """Delete items older than `oldest_ms` (ms since the epoch) and give their space back, while others go on.
 
-        Yields how many, after each transaction. Raises OperationalError where a week is in use all the time.
+        Yields how many, after each transaction. Raises OperationalError if it cannot lock the partition of a week.
         """

@@ -1,4 +1,4 @@
-"""What a database raises, and what that tells."""
+"""The errors of the databases, and the conditions that they report."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _UNDEFINED_TABLE, _UNDEFINED_COLUMN = "42P01", "42703"
 _QUERY_CANCELED, _LIMIT_EXCEEDED = "57014", "54000"
 
 ERRORS = (peewee.PeeweeException, sqlite3.Error)
-"""What a database raises: peewee's errors, and SQLite's own while rows are fetched."""
+"""The errors of a database: peewee's, and SQLite's own while rows are fetched."""
 _UNREACHABLE = (
     *(peewee.OperationalError, peewee.InterfaceError, peewee.InternalError),
     *(sqlite3.OperationalError, sqlite3.InterfaceError, sqlite3.InternalError),
@@ -39,9 +39,9 @@ def sqlstate(error: Exception) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[Any]:
-    """Yield an error and what led to it.
+    """Yield an error and its causes.
 
-    SQLite ends a transaction by itself when it runs out of time, and then to roll back is an error of its own.
+    SQLite ends a transaction itself when a statement runs out of time; the rollback that follows is a second error.
     """
     cause: BaseException | None = error
     while cause is not None:

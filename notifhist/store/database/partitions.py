@@ -31,7 +31,7 @@ _LOCK_NOT_AVAILABLE, _QUERY_CANCELED = "55P03", "57014"
 _PAUSES_TO_MAKE_S = (0.05, 0.1)
 _PAUSES_TO_DROP_S = (0.5,) * 60
 _RETRY_S, _RETRY_MOVE_S = 60, 3600
-"""When to try again, usually, and where the default partition had too many items to move."""
+"""Seconds until the next attempt: usually, and if the default partition had too many items to move."""
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +42,13 @@ class Partitions:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._known_until: dict[int, float] = {}
-        """Until when a week need not be looked for, by the monotonic clock; for ever, once its partition is there."""
+        """By week, the monotonic time until which its partition is not looked for; infinite once it is there."""
 
-    def prepare(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
+    def ensure(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Make the partitions for items of these times, unless they are there; not within a transaction.
 
-        Only for weeks from that of `oldest_ms` on (at most a year back, as if nothing expires) to some weeks after
-        `now_ticks`, so that nobody makes thousands of them by odd times. It never fails because a partition is missing:
+        Only for weeks from that of `oldest_ms` (53 weeks back at most, or if nothing expires) to 4 weeks after
+        `now_ticks`, so that nobody makes thousands of tables by odd times. A partition that cannot be made is no error:
         the default partition takes every item.
         """
         for week in sorted({each // WEEK_TICKS for each in ticks}):
@@ -75,8 +75,8 @@ class Partitions:
     def drop(self, week: int) -> None:
         """Drop the partition of a week with all its items.
 
-        That needs an exclusive lock for a moment, and all later queries queue behind a waiting lock request. So
-        each wait is short, and there are many. Raises OperationalError if the lock is not had within half a minute.
+        That needs an exclusive lock for a moment, and all later queries queue behind a waiting lock request. So it
+        waits 50 ms at a time, 61 times at most. Raises OperationalError if it does not get the lock in half a minute.
         """
 
         def drop_now() -> None:
@@ -86,7 +86,7 @@ class Partitions:
         _try_often(drop_now, _PAUSES_TO_DROP_S)
 
     def _find_or_make(self, week: int) -> float:
-        """Return until when the week need not be looked for, by the monotonic clock."""
+        """Find or make the partition of a week; return its time for `_known_until`."""
         try:
             if not self.exists(week):
                 _try_often(lambda: self._make(week), _PAUSES_TO_MAKE_S)
@@ -101,8 +101,8 @@ class Partitions:
     def _make(self, week: int) -> None:
         """Make a partition, and move the items of its week there from the default partition.
 
-        Writers wait, so that none is amid inserting an item of that week into the default partition. Readers wait
-        while items move: a reader that has looked up the partitions before would find them in neither.
+        Writers wait, so that none is inserting an item of that week into the default partition meanwhile. Readers wait
+        while items move: a reader that looked up the partitions before would find the items in neither.
         """
         name, begin, end = name_of(week), week * WEEK_TICKS, (week + 1) * WEEK_TICKS
         with self._db.atomic():
@@ -142,7 +142,7 @@ def _lock_timeout(value: str) -> str:
 
 
 def _try_often(change: Callable[[], None], pauses_s: Iterable[float]) -> None:
-    """Make a change that needs a lock; where the lock is not available, again after each of the pauses."""
+    """Make a change that needs a lock; retry after each of the pauses while the lock is not available."""
     for pause_s in pauses_s:
         try:
             return change()

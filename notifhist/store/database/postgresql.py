@@ -19,7 +19,7 @@ from notifhist.store.database.partitions import Partitions
 _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
 _TRUSTED_IDLE_S = 1.0
 _COPY_FROM_ROWS = 500
-"""From so many rows on, COPY into a temporary table is cheaper than JSON."""
+"""From this many rows on, COPY into a temporary table is cheaper than JSON."""
 
 
 class PostgresqlDatabase(peewee.PostgresqlDatabase):
@@ -30,7 +30,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     runs_in_process = False
 
     def __init__(self, url: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
-        """`create` is of no meaning here: the server has made the database."""
+        """`create` has no effect: the database exists on the server."""
         self._timeout_s = statement_timeout_s
         super().__init__(
             url.replace("postgres://", "postgresql://", 1),
@@ -49,7 +49,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         return connection
 
     def is_current(self) -> bool:
-        """Say whether this thread's connection still works; one that did a moment ago is trusted."""
+        """Say whether this thread's connection still works; one that was used in the last second is trusted."""
         last, self._used.at = getattr(self._used, "at", 0.0), time.monotonic()
         if self._used.at - last < _TRUSTED_IDLE_S:
             return self.is_connection_usable()
@@ -100,27 +100,27 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         """Return `column`: the planner has statistics."""
         return column
 
-    def given(self, columns: Mapping[str, str]) -> str:
-        """Return the table of `:given`, a JSON array of objects: psycopg writes arrays more slowly than that."""
-        return f"json_to_recordset(:given ::json) AS given ({_typed(columns)})"
+    def param_table(self, columns: Mapping[str, str]) -> str:
+        """Return the table of `:param`, a JSON array of objects: psycopg writes arrays more slowly than that."""
+        return f"json_to_recordset(:param ::json) AS param ({_typed(columns)})"
 
-    def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+    def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
         return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
-        """Insert rows by one statement, which returns the keys; many are copied into a temporary table before."""
+        """Insert rows by one statement, which returns the keys; many rows go through a temporary table."""
         key = ", ".join(table.key)
         unless_there = f"ON CONFLICT ({key}) DO NOTHING RETURNING {key}"
         if len(rows) < _COPY_FROM_ROWS:
-            insert = f"{table.insert} SELECT * FROM {self.given(table.columns)} {unless_there}"
-            values = {"given": self.given_value(table.columns, rows)}
+            insert = f"{table.insert} SELECT * FROM {self.param_table(table.columns)} {unless_there}"
+            values = {"param": self.param_value(table.columns, rows)}
             return set(self.execute_sql(_named(insert), values).fetchall())  # type: ignore[no-untyped-call]
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             cursor = self.cursor()  # type: ignore[no-untyped-call]
             copied = f"copied_{table.name}"
             create = f"CREATE TEMPORARY TABLE IF NOT EXISTS {copied} (LIKE {table.name}) ON COMMIT DROP"
             cursor.execute(f"{create}; TRUNCATE {copied}")
-            with cursor.copy(f"COPY {copied} FROM STDIN (FORMAT BINARY)") as copy:  # which knows no conflict itself
+            with cursor.copy(f"COPY {copied} FROM STDIN (FORMAT BINARY)") as copy:  # COPY itself cannot skip conflicts
                 copy.set_types(list(table.columns.values()))
                 for row in rows:
                     copy.write_row(row)
@@ -128,12 +128,12 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             return set(cursor.fetchall())
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        insert = f"{table.insert} SELECT * FROM {self.given(table.columns)} {or_add(table)}"
-        values = {"given": self.given_value(table.columns, rows)}
+        insert = f"{table.insert} SELECT * FROM {self.param_table(table.columns)} {or_add(table)}"
+        values = {"param": self.param_value(table.columns, rows)}
         self.execute_sql(_named(insert), values)  # type: ignore[no-untyped-call]
 
     def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Insert records; the index is one of the table's own."""
+        """Insert records; PostgreSQL maintains the index itself."""
         if rows:
             names = list(rows[0])
             values = ", ".join(f":{name}" for name in names)
@@ -158,8 +158,8 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         """Return None: the index knows only which records are likely."""
         return None
 
-    def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
-        self.partitions.prepare(ticks, now_ticks, oldest_ms)
+    def ensure_partitions(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
+        self.partitions.ensure(ticks, now_ticks, oldest_ms)
 
     def count_expired(self, oldest_ms: int) -> int:
         return postgresql_purge.count_expired(self, self.partitions, oldest_ms * TICKS_PER_MS)

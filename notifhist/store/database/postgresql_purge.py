@@ -1,4 +1,4 @@
-"""How PostgreSQL gets rid of expired items: it drops weeks, and deletes what lies in no expired week."""
+"""How PostgreSQL deletes expired items: it drops the weeks that have expired as a whole, and deletes other items."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from notifhist.store.database.partitions import OTHER, WEEK_TICKS, Partitions, n
 from notifhist.store.database.sql import changed, rows
 
 _FEW_ITEMS = 10_000
-"""Expired items of a week that has not expired as a whole are deleted if they are at most so many."""
+"""Up to this many expired items of a week that has not expired as a whole are deleted; more stay."""
 
 
 def count_expired(db: Database, partitions: Partitions, before: int) -> int:
@@ -19,7 +19,7 @@ def count_expired(db: Database, partitions: Partitions, before: int) -> int:
 
 
 def purge(db: Database, partitions: Partitions, before: int, batch: int) -> Iterator[int]:
-    """See Database. Raises OperationalError where a week is in use all the time."""
+    """See Database."""
     for week in _expired_weeks(partitions, before):
         items = _count(db, f"SELECT count(*) FROM {name_of(week)}")
         partitions.drop(week)
@@ -41,7 +41,7 @@ def _expired_weeks(partitions: Partitions, before: int) -> list[int]:
 
 
 def _count_few(db: Database, partitions: Partitions, before: int) -> int:
-    """Return how many items have expired of the week that `before` lies in, if they are few; else 0."""
+    """Return how many items of the week of `before` have expired; 0 if more than _FEW_ITEMS."""
     week = before // WEEK_TICKS
     if not partitions.exists(week):
         return 0

@@ -14,7 +14,7 @@ from notifhist.store.database.dialect import Table, or_add
 from notifhist.store.database.sqlite_file import SqliteFile
 
 _NUMBER_BITS = 40
-"""A record's rowid is its tenant's number and then a number of so many bits."""
+"""A record's rowid is its tenant's number, followed by this many bits for the record's own number."""
 
 
 class SqliteDatabase(SqliteFile):
@@ -54,29 +54,26 @@ class SqliteDatabase(SqliteFile):
         """Return `column` such that no index is chosen for it: SQLite has no statistics to choose well by."""
         return f"+{column}"
 
-    def given(self, columns: Mapping[str, str]) -> str:
-        """Return the table of `:given`, a JSON array of rows."""
+    def param_table(self, columns: Mapping[str, str]) -> str:
+        """Return the table of `:param`, a JSON array of rows."""
         extracted = ", ".join(f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(columns))
-        return f"(SELECT {extracted} FROM json_each(:given)) AS given"
+        return f"(SELECT {extracted} FROM json_each(:param)) AS param"
 
-    def given_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+    def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
         return orjson.dumps(rows).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
-        """Insert row by row, and take those that changed the table.
-
-        Not by RETURNING, for which SQLite writes a temporary file at each statement.
-        """
+        """Insert row by row: for RETURNING, SQLite would write a temporary file at each statement."""
         conflict = f"ON CONFLICT ({', '.join(table.key)}) DO NOTHING"
         insert = f"{table.insert} VALUES ({', '.join('?' * len(table.columns))}) {conflict}"
-        places = [list(table.columns).index(name) for name in table.key]
+        key_indexes = [list(table.columns).index(name) for name in table.key]
         inserted = set()
         self.start_deadline()
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             cursor = self.cursor()  # type: ignore[no-untyped-call]
             for row in rows:
                 if cursor.execute(insert, row).rowcount > 0:
-                    inserted.add(tuple([row[n] for n in places]))
+                    inserted.add(tuple([row[n] for n in key_indexes]))
         return inserted
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -84,7 +81,7 @@ class SqliteDatabase(SqliteFile):
         self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table)}", rows)
 
     def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Number the records within their tenant's numbers, for the index knows them by rowid."""
+        """Number the records within their tenant's numbers, since the index refers to them by rowid."""
         if not rows:
             return
         low = int(str(rows[0]["tenant_id"])) << _NUMBER_BITS
@@ -98,7 +95,7 @@ class SqliteDatabase(SqliteFile):
         self.execute_many(f"INSERT INTO {table}_search (rowid, text) VALUES (:number, :search_text)", numbered)
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
-        """Replace the record; its old text must be given to take it out of the index."""
+        """Replace the record; to remove its old text from the index, the index needs that text."""
         is_it = "WHERE tenant_id = :tenant_id AND id = :id"
         forget = f"INSERT INTO {table}_search ({table}_search, rowid, text) SELECT 'delete', number, search_text"
         self.execute_sql(f"{forget} FROM {table} {is_it}", row)
@@ -125,7 +122,7 @@ class SqliteDatabase(SqliteFile):
         count: int = self.execute_sql(counted, (phrase, low, low + (1 << _NUMBER_BITS) - 1)).fetchone()[0]
         return count
 
-    def prepare_times(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
+    def ensure_partitions(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Do nothing: there are no partitions."""
 
     def count_expired(self, oldest_ms: int) -> int:

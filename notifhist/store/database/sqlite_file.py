@@ -16,7 +16,7 @@ _BUSY_TIMEOUT_S = 20
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.0001, 0.001
 _READING = "DEFERRED"
 _CHECK_EVERY_INSTRUCTIONS = 500_000
-"""SQLite's virtual machine runs so many in some tens of ms, then the deadline of the statement is checked."""
+"""Instructions of SQLite's virtual machine, some tens of ms, after which a statement's deadline is checked."""
 _PRAGMAS_OF_NEW_FILES = (
     ("page_size", 32_768),  # a page holds several whole items
     ("auto_vacuum", "incremental"),  # the space of deleted rows can be given back
@@ -29,7 +29,7 @@ _PRAGMAS = {
 
 
 class _Deadline:
-    """Tells a connection to interrupt its statement after a time, by the monotonic clock."""
+    """Tells a connection to interrupt its statement once `at` is past, by the monotonic clock."""
 
     def __init__(self) -> None:
         self.at = math.inf
@@ -99,7 +99,7 @@ class SqliteFile(peewee.SqliteDatabase):
         return self.atomic("IMMEDIATE")
 
     def begin(self, lock_type: str | None = None) -> None:
-        """Begin a transaction; one that writes waits for other processes, retrying every millisecond at last.
+        """Begin a transaction; one that writes waits for other processes: it retries after 0.1 ms, later each ms.
 
         SQLite's own busy handler ends up retrying every 0.1 s, and the disk is idle meanwhile. The threads of this
         process wait for a lock instead, which wakes one of them.
@@ -178,7 +178,7 @@ class SqliteFile(peewee.SqliteDatabase):
 
 
 def _is_busy(error: BaseException | None) -> bool:
-    """Say whether somebody else has the lock, for whatever reason, which the upper bits would tell."""
+    """Say whether another connection has the lock; the upper bits of the code, its reason, are ignored."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 

@@ -59,7 +59,7 @@ def _delete_batch(db: Database, series: deque[int], before: int, batch: int) -> 
 
 
 def _shrink(db: Database) -> None:
-    """Give unused pages back to the file system, if the file was made so that it can."""
+    """Give unused pages back to the file system, if the file was made with auto_vacuum."""
     connection: sqlite3.Connection = db.connection()
     unused = _pragma(db, "freelist_count") if _pragma(db, "auto_vacuum") else 0
     for _ in range(0, unused, _PAGES_MOVED):

@@ -1,4 +1,4 @@
-"""What is stored of an item, and how items of many checks are recorded together."""
+"""The stored columns of an item, and how items of many checks are recorded together."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from notifhist.errors import ApiError, BadRequest, ItemConflict
 from notifhist.schemas.document import Document
 from notifhist.schemas.history import ITEM
-from notifhist.schemas.item_ids import ItemKey, complete, id_of, key_of
+from notifhist.schemas.item_ids import ItemKey, complete_item, id_of, key_of
 from notifhist.schemas.query import CheckPath
-from notifhist.schemas.resources import ITEMS
+from notifhist.schemas.resources import ITEM_RESOURCE
 from notifhist.serializers import as_json, as_xml
 from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
 from notifhist.store.database import Database, Table
@@ -24,14 +24,14 @@ TABLE = Table("history_item", KEY | TEXTS, tuple(KEY))
 _BATCH = 1000
 """Items whose texts are rendered and inserted at once: the texts of all might take hundreds of megabytes."""
 _SHORT_CHARACTERS = 16 * 1024
-"""XML is at most 1003 times as long as its JSON, so that of a shorter JSON text can always be answered."""
+"""XML is at most 1003 times as long as its JSON, so the XML of a shorter JSON text is never too long."""
 _MAX_XML_CHARACTERS = 64 * 1024 * 1024
 _MAX_XML_RATIO = 8
-"""XML that is more times as long as its JSON is not stored, but rendered for each answer."""
+"""XML that exceeds its JSON by more than this factor is not stored, but rendered for each answer."""
 
-_FIND = """SELECT given.series_id, given.ticks, given.clock_and_node, document FROM {given}
-JOIN history_item AS item ON item.series_id = given.series_id AND item.ticks = given.ticks
-    AND item.clock_and_node = given.clock_and_node"""
+_FIND = """SELECT param.series_id, param.ticks, param.clock_and_node, document FROM {param}
+JOIN history_item AS item ON item.series_id = param.series_id AND item.ticks = param.ticks
+    AND item.clock_and_node = param.clock_and_node"""
 
 _READ_BATCH = 500
 _BEFORE_ALL = (-(2**63), -(2**63))
@@ -46,7 +46,7 @@ RowKey = tuple[Any, ...]
 
 
 class Texts(NamedTuple):
-    """What is stored of an item beside its key; the attributes are the columns TEXTS."""
+    """The values of an item's columns TEXTS, which are all columns beside its key."""
 
     document: str
     xml: str | None
@@ -54,9 +54,9 @@ class Texts(NamedTuple):
 
 
 def texts_of(document: Document, json: str | None = None) -> Texts:
-    """Return what is stored of an item; `json` is its JSON text where that is rendered already.
+    """Return the texts of an item; `json` is its JSON text if that is rendered already.
 
-    Raises BadRequest where its XML would be longer than anybody could be answered.
+    Raises BadRequest if its XML might have more than _MAX_XML_CHARACTERS.
     """
     if json is None:
         json = as_json.text(document)
@@ -84,7 +84,7 @@ class ItemDraft:
         self._texts: Texts | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle plain values where it is rendered: loading does so twice, and objects would cost 9 µs more in all."""
+        """Pickle a rendered draft as plain values: `load` pickles it twice, and objects would cost 9 µs more in all."""
         if self._texts is None:
             return ItemDraft, (self.owner, self._item)
         return _rendered, (*vars(self.owner).values(), *self.key, *self._texts)
@@ -114,7 +114,7 @@ class ItemDraft:
         self._item = None
 
     def texts(self) -> Texts:
-        """Return what is stored of the item. Raises as `texts_of`."""
+        """Return the texts of the item. Raises as `texts_of`."""
         return self._texts or texts_of(self._item or {}, self.document)
 
 
@@ -129,19 +129,19 @@ def _rendered(*values: Any) -> ItemDraft:
 class ItemRecorder:
     """Records items; see `store.recording.Recorder`."""
 
-    resource = ITEMS
+    resource = ITEM_RESOURCE
 
     def draft(self, owner: Any, document: Document, now_ticks: int, ordinal: int = 0) -> ItemDraft:
         """Return the item with its id and timestamp; `ordinal` keeps new items of one millisecond in order."""
-        return ItemDraft(owner, complete(document, now_ticks, ordinal))
+        return ItemDraft(owner, complete_item(document, now_ticks, ordinal))
 
     def conflict(self, draft: Any) -> ApiError:
         """Return the error of an item whose id exists with other content."""
         return ItemConflict(details=f"{draft.name} is there already; PUT replaces it.")
 
     def prepare(self, db: Database, drafts: Sequence[ItemDraft], now_ticks: int, oldest_ms: int | None) -> None:
-        """Make partitions, and render what is stored first: others wait for the transaction, not for this."""
-        db.prepare_times([draft.key.ticks for draft in drafts], now_ticks, oldest_ms)
+        """Make partitions, and render the first batch: other writers wait for the transaction, not for this."""
+        db.ensure_partitions([draft.key.ticks for draft in drafts], now_ticks, oldest_ms)
         for draft in drafts[:_BATCH]:
             draft.render()
 
@@ -167,7 +167,7 @@ class ItemRecorder:
         return int(rows(db, "SELECT count(*) FROM history_item")[0][0])
 
     def store(self, db: Database, drafts: Sequence[ItemDraft]) -> list[Stored]:
-        """Insert those that are not there; return what is there then."""
+        """Insert the new ones; return the stored document of each."""
         series = ensure_series(db, {draft.owner for draft in drafts})
         keys = [(series[draft.owner], *draft.key) for draft in drafts]
         known: dict[RowKey, str] = {}
@@ -197,6 +197,5 @@ def _insert_or_find(db: Database, items: dict[RowKey, tuple[Any, ...]]) -> dict[
 def _find(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
     if not keys:
         return {}
-    given = db.given_value(KEY, list(keys))
-    found = rows(db, _FIND.format(given=db.given(KEY)), given=given)
+    found = rows(db, _FIND.format(param=db.param_table(KEY)), param=db.param_value(KEY, list(keys)))
     return {key: document for *key_values, document in found for key in [tuple(key_values)]}

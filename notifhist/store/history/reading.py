@@ -72,7 +72,7 @@ def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: S
 def _read(db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: StoredForm) -> tuple[HistoryPage, int]:
     """Return the page of the items from `low` to `high`, and how many of them are stored in `form`.
 
-    Read in pieces: a database holds a text several times while it joins it.
+    It is read in pieces, because a database has a text in memory several times while it joins it.
     """
     pieces: list[bytes] = []
     count, texts, is_end = 0, 0, False
@@ -102,7 +102,7 @@ def _read(db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: 
 def _page_sql(dialect: type[Database], reverse: bool, form: StoredForm) -> str:
     """Return the query for a piece of a page: its text, how many items and texts it has, and the key after it.
 
-    One row, however many items: to fetch each as a row costs more than to find it (docs/adr/0013).
+    It returns one row for any number of items: to fetch each as a row costs more than to find it (docs/adr/0013).
     """
     # PostgreSQL knows by `ticks` alone which partitions to look into.
     where = f"""WHERE series_id = {SERIES_ID} AND ticks >= :low_ticks AND ticks <= :high_ticks
@@ -133,7 +133,7 @@ def get_item(
 
 
 def key_or_not_found(item_id: str) -> ItemKey:
-    """Return the key of an id. Raises NotFound if it is none that an item may have."""
+    """Return the key of an id. Raises NotFound if no item can have that id."""
     try:
         return key_of(item_id)
     except ValueError as error:
@@ -141,10 +141,10 @@ def key_or_not_found(item_id: str) -> ItemKey:
 
 
 def low_ticks(ms: int | None) -> int:
-    """Return the first tick of the millisecond `ms`, within what the column holds."""
+    """Return the first tick of the millisecond `ms`, within the range of the column."""
     return _MIN_BIGINT if ms is None else min(max(ms * TICKS_PER_MS, _MIN_BIGINT), _MAX_BIGINT)
 
 
 def _high_ticks(ms: int) -> int:
-    """Return the last tick of the millisecond `ms`, within what the column holds."""
+    """Return the last tick of the millisecond `ms`, within the range of the column."""
     return min(max(ms * TICKS_PER_MS + TICKS_PER_MS - 1, _MIN_BIGINT), _MAX_BIGINT)

@@ -1,4 +1,4 @@
-"""Replacing, completing and deleting items; each change is durable with all that is stored of the item.
+"""Replace and delete items, and add attempts; each change is durable, in all texts of the item.
 
 `oldest_ms`: the time before which everything has expired, ms since the epoch; None if nothing ever does. New items
 are recorded by `store.recording.record`. Contract: docs/contract.md, "Items" and "Recording".
@@ -31,7 +31,7 @@ def replace_item(
 ) -> bool:
     """Create the item of the document's id or replace it; return whether it was created."""
     key, texts = key_of(document["id"]), texts_of(document)
-    db.prepare_times([key.ticks], now_ticks, oldest_ms)
+    db.ensure_partitions([key.ticks], now_ticks, oldest_ms)
     with db.writing():
         row = (ensure_series(db, {check})[check], *key, *texts)
         while not (created := bool(db.insert_missing(TABLE, [row]))):
@@ -80,7 +80,7 @@ def _result_of(item: Document, notification_id: str) -> Document:
 
 
 def _update(db: Database, check: CheckPath, key: ItemKey, texts: Texts) -> int:
-    """Replace what is stored of an item; return whether it is there, as 0 or 1."""
+    """Replace the texts of an item; return whether it is there, as 0 or 1."""
     return changed(db, _UPDATE, **check_values(check), **key._asdict(), **texts._asdict())
 
 

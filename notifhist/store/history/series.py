@@ -1,4 +1,4 @@
-"""The series: which items are a check's. A series is found by its alarm and its check, and has a number."""
+"""The series: all items of a check. A series is found by its alarm and its check, and has a number as its id."""
 
 import hashlib
 from collections.abc import Collection
@@ -14,14 +14,14 @@ from notifhist.store.models import SeriesRow
 from notifhist.store.tenants import ensure_tenant
 
 _NUMBER_BITS = 32
-"""A series' id is its tenant's number and then a number of so many bits."""
+"""A series' id is its tenant's number, followed by this many bits for the series' own number."""
 
 TENANT_ID = "(SELECT id FROM tenant WHERE name = :tenant)"
 _FIND = f"SELECT id FROM series WHERE tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest AND check_id = :check_id"
 SERIES_ID = f"({_FIND})"
-"""The id of the series of a check whose `check_values` are given."""
+"""The id of the series of a check whose `check_values` are the parameters."""
 
-_GIVEN = {"n": "bigint", "tenant": "text", "digest": "text", "check_id": "text"}
+_PARAM_COLUMNS = {"n": "bigint", "tenant": "text", "digest": "text", "check_id": "text"}
 _LAST = "SELECT id FROM series WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1"
 
 
@@ -31,12 +31,12 @@ def check_values(check: CheckPath) -> dict[str, str]:
 
 
 def alarm_digest(alarm: AlarmPath) -> str:
-    """Return what stands for the ids of an entity and an alarm."""
+    """Return a digest of the ids of an entity and an alarm."""
     return hashlib.sha256(orjson.dumps([alarm.entity_id, alarm.alarm_id])).hexdigest()
 
 
 def find_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, int]:
-    """Return the id of each check's series, of those that there are."""
+    """Return the ids of the series that exist, by check."""
     if len(checks) == 1:
         (check,) = checks
         found = first(db, _FIND, **check_values(check))
@@ -45,10 +45,10 @@ def find_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, 
     values = [(n, *check_values(check).values()) for n, check in enumerate(numbered)]
     found_rows = rows(
         db,
-        f"""SELECT given.n, series.id FROM {db.given(_GIVEN)} JOIN tenant ON tenant.name = given.tenant
-        JOIN series ON series.tenant_id = tenant.id AND series.alarm_digest = given.digest
-            AND series.check_id = given.check_id""",
-        given=db.given_value(_GIVEN, values),
+        f"""SELECT param.n, series.id FROM {db.param_table(_PARAM_COLUMNS)} JOIN tenant ON tenant.name = param.tenant
+        JOIN series ON series.tenant_id = tenant.id AND series.alarm_digest = param.digest
+            AND series.check_id = param.check_id""",
+        param=db.param_value(_PARAM_COLUMNS, values),
     )
     return {numbered[n]: series_id for n, series_id in found_rows}
 

@@ -55,7 +55,7 @@ COMMON = (
         expires BIGINT,
         revoked BIGINT)""",
     "CREATE UNIQUE INDEX series_check ON series (tenant_id, alarm_digest, check_id)",
-    # Each has all filters, so that a run which one of them leaves out need not be looked up.
+    # Each index has all filters, so that a run that one of them excludes need not be fetched.
     f"CREATE INDEX run_date ON notification_run (tenant_id, date_created, id, {', '.join(FILTERS)})",
     *(
         f"CREATE INDEX run_{name} ON notification_run (tenant_id, {name}, date_created, id, "
@@ -74,19 +74,19 @@ SQLITE = (
 POSTGRESQL = (
     SERIES,
     f"{ITEM} PARTITION BY RANGE (ticks)",
-    # An item's texts stay in its row, and the longer one is compressed if else two rows do not fit into a page.
+    # An item's texts stay in its row; the longer one is compressed if otherwise two rows do not fit into a page.
     "CREATE TABLE history_item_other PARTITION OF history_item DEFAULT WITH (toast_tuple_target = 4080)",
     "CREATE INDEX history_item_other_ticks ON history_item_other (ticks)",
     f"{COUNT} WITH (fillfactor = 50)",
     f"CREATE TABLE notification_run ({RUN}, PRIMARY KEY (tenant_id, id)) WITH (toast_tuple_target = 8160)",
-    # Not by substr for each place, which counts the characters before it each time.
+    # Not by substr for each place: it would count the characters before the place each time.
     """CREATE FUNCTION notifhist_trigrams(text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
     'SELECT array(SELECT DISTINCT trigram FROM (
         SELECT one || lead(one) OVER places || lead(one, 2) OVER places AS trigram
         FROM unnest(string_to_array($1, NULL)) WITH ORDINALITY AS characters (one, place)
         WINDOW places AS (ORDER BY place)) AS trigrams WHERE trigram IS NOT NULL)'""",
     "CREATE INDEX run_search ON notification_run USING gin (notifhist_trigrams(search_text))",
-    # How far the log had come when a tenant last wrote; unlogged, so that it costs no wait for a disk.
+    # The position in the log of each tenant's last write; unlogged, so that it costs no wait for a disk.
     "CREATE UNLOGGED TABLE last_write (tenant TEXT PRIMARY KEY, lsn PG_LSN NOT NULL)",
 )
 
