@@ -220,5 +220,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection, whatever it waits for."""
+        if self.request is not None and self.state is not State.ANSWER:
+            self._body.close()
         with suppress(OSError):
             self.sock.close()

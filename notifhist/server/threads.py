@@ -15,7 +15,7 @@ from notifhist.server.connection import Connection
 HEALTH_PATHS = ("/healthz", "/readyz")
 BURST_S = 1.0
 """For so long a queue may be busy without a break before anybody is refused."""
-REFUSE_NEW_S, REFUSE_S = 0.2, 0.4
+REFUSE_NEW_S, REFUSE_S = 0.1, 0.25
 """In a queue that is busy for longer, the first may have waited so long before a new request is refused at once, and so
 long before it is refused itself."""
 

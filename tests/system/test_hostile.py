@@ -1,6 +1,7 @@
 """Nobody who can reach the service can stop it: others are answered while an attack goes on."""
 
 import json
+import resource
 import signal
 import socket
 import sqlite3
@@ -9,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 
@@ -30,13 +32,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_others_are_answered_while_an_attack_goes_on(service: Service, name: str) -> None:
-    key = service.create_key()
+    key, check = service.create_key(), f"{CHECK}-{quote(name)}"
     with attacked(service.url, ATTACKS[name]):
         for number in range(PROBES):
             assert service.ask("/healthz").status_code == 200
             assert service.ask("/readyz").status_code == 200
             assert service.ask(RUNS, key).status_code == 200
-            assert service.ask(f"{CHECK}-{number}", key, "POST", json=item_at(NOW_MS, number)).status_code == 201
+            assert service.ask(check, key, "POST", json=item_at(NOW_MS, number)).status_code == 201
     assert service.ask("/healthz").status_code == 200
 
 
@@ -44,8 +46,6 @@ def test_more_connections_than_files_leave_room_for_new_ones(sqlite_database: st
     service = make_service(sqlite_database, workers=1)
     service.start()
     (worker,) = service.workers()
-    import resource
-
     resource.prlimit(worker, resource.RLIMIT_NOFILE, (100, 100))
     with attacked(service.url, ATTACKS["silent connections"]):
         for _ in range(PROBES):
@@ -146,7 +146,8 @@ def test_links_follow_the_host_of_an_absolute_target(service: Service) -> None:
     key = service.create_key()
     body = json.dumps(item_at(NOW_MS, 7)).encode()
     head = (
-        f"POST http://history.example.com{CHECK}-absolute HTTP/1.1\r\nHost: other.example.com\r\nX-Auth-Token: {key}\r\n"
+        f"POST http://history.example.com{CHECK}-absolute HTTP/1.1\r\nHost: other.example.com\r\n"
+        f"X-Auth-Token: {key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     host, port = service.url.removeprefix("http://").split(":")

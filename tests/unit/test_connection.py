@@ -1,0 +1,135 @@
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.http.errors import ParseException
+
+from notifhist.server import connection
+from notifhist.server.connection import IN_MEMORY_BYTES, LARGEST_BODY_BYTES, Connection, State
+from notifhist.server.incoming import HEAD_BYTES, end_of_head
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, Connection]]:
+    """A client's socket, and the server's connection with it."""
+    client, server = socket.socketpair()
+    client.settimeout(10)
+    with client, server:
+        conn = Connection(server, ("127.0.0.1", 1), ("127.0.0.1", 2), Config())
+        yield client, conn
+        conn.close()
+
+
+def sent(pair: tuple[socket.socket, Connection], data: bytes) -> bool:
+    """Return whether a request is complete once the client has sent `data`."""
+    client, conn = pair
+    client.sendall(data)
+    assert conn.receive()
+    return conn.take_request()
+
+
+@pytest.mark.parametrize("cut", range(1, len(GET)))
+def test_a_head_is_found_wherever_it_is_cut(pair: tuple[socket.socket, Connection], cut: int) -> None:
+    assert not sent(pair, GET[:cut])
+    assert pair[1].state is State.HEAD
+    assert sent(pair, GET[cut:])
+
+
+@pytest.mark.parametrize("size", [1, IN_MEMORY_BYTES, IN_MEMORY_BYTES + 1, 3 * IN_MEMORY_BYTES])
+def test_a_body_is_taken_in_whole(pair: tuple[socket.socket, Connection], size: int) -> None:
+    body = bytes(range(256)) * (size // 256 + 1)
+    wire = POST + b"Content-Length: %d\r\n\r\n" % size + body[:size]
+    pieces = [wire[start : start + 50_000] for start in range(0, len(wire), 50_000)]
+    assert [sent(pair, piece) for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+    assert read_body(pair[1]) == body[:size]
+    assert not pair[1].closes
+
+
+def read_body(conn: Connection) -> bytes:
+    assert conn.request is not None
+    data: bytes = conn.request.body.read()
+    return data
+
+
+def test_the_next_request_begins_where_a_body_ends(pair: tuple[socket.socket, Connection]) -> None:
+    for body in (b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"):
+        assert sent(pair, POST + body + GET)
+        assert read_body(pair[1]) == b"abc"
+        pair[1].reply([b"done"], closes=False)
+        assert pair[1].state is State.IDLE
+        assert pair[1].take_request()
+        assert read_body(pair[1]) == b""
+        pair[1].reply([b"done"], closes=False)
+        assert pair[0].recv(100) == b"donedone"
+
+
+def test_a_body_that_is_announced_too_long_goes_to_the_app_at_once(pair: tuple[socket.socket, Connection]) -> None:
+    assert sent(pair, POST + b"Content-Length: %d\r\n\r\n" % (LARGEST_BODY_BYTES + 1))
+    assert pair[1].closes
+    pair[1].reply([b"refused"], closes=False)
+    assert pair[1].state is State.DRAINING
+    pair[0].sendall(b"x" * 1000)
+    assert pair[1].receive()
+    assert pair[0].recv(100) == b"refused"
+
+
+def test_a_body_that_is_expected_is_invited_unless_it_is_too_long(pair: tuple[socket.socket, Connection]) -> None:
+    assert not sent(pair, POST + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+    assert pair[0].recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert sent(pair, b"abc")
+
+
+def test_what_a_client_does_not_take_waits_and_arrives(pair: tuple[socket.socket, Connection]) -> None:
+    client, conn = pair
+    assert sent(pair, GET)
+    parts = [bytes([n % 256]) * 10_000 for n in range(1000)]
+    conn.reply(parts, closes=True)
+    received = b""
+    assert conn.state is State.SENDING
+    while len(received) < 10_000_000:
+        received += client.recv(1 << 20)
+        if conn.state is State.SENDING:
+            conn.flush()
+    assert received == b"".join(parts)
+    assert conn.state is State.LINGERING
+
+
+def test_a_body_and_an_answer_have_as_long_as_their_bytes_need(
+    pair: tuple[socket.socket, Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conn = pair[1]
+    monkeypatch.setattr(connection, "LEAST_BYTES_PER_S", 10)
+    assert not sent(pair, POST + b"Content-Length: 1000\r\n\r\n")
+    assert conn.deadline == conn.since + connection.READ_TIMEOUT_S
+    sent(pair, b"x" * 50)
+    assert conn.deadline == conn.since + connection.READ_TIMEOUT_S + 5
+    sent(pair, b"x" * 950)
+    conn.enter(State.ANSWER)
+    assert conn.deadline == float("inf")
+    conn.reply([b"x" * 10_000_000], closes=False)
+    assert conn.deadline == conn.since + connection.SEND_TIMEOUT_S + conn.passed / 10
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"GET / HTTP/1.1\nHost: a\n\n", b"a" * 40_000, b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * (HEAD_BYTES // 6 + 1)],
+    ids=["bare line feeds", "an endless request line", "an endless head"],
+)
+def test_a_head_that_can_only_be_wrong_is_not_waited_for(head: bytes) -> None:
+    assert end_of_head(bytearray(head), 0)
+
+
+@pytest.mark.parametrize("data", [b"BAD\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", POST + b"Content-Length: -1\r\n\r\n"])
+def test_what_is_not_http_raises(pair: tuple[socket.socket, Connection], data: bytes) -> None:
+    with pytest.raises(ParseException):
+        sent(pair, data)
+
+
+def test_a_client_that_has_gone_is_noticed(pair: tuple[socket.socket, Any]) -> None:
+    pair[0].close()
+    assert not pair[1].receive()

@@ -1,0 +1,127 @@
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from notifhist.server import threads
+from notifhist.server.threads import Threads
+
+
+def request(method: str = "GET", path: str = "/") -> Any:
+    """Return what `Threads` needs of a connection."""
+    return SimpleNamespace(path=path, is_read=method == "GET", since=time.monotonic(), answered=threading.Event())
+
+
+class Blocking:
+    """Answers requests, each once it is told to."""
+
+    def __init__(self, number: int) -> None:
+        self.started: list[Any] = []
+        self.go = threading.Event()
+        self._lock = threading.Condition()
+        self.threads = Threads(number, self._answer)
+
+    def _answer(self, connection: Any) -> None:
+        with self._lock:
+            self.started.append(connection)
+            self._lock.notify_all()
+        self.go.wait(20)
+        connection.answered.set()
+
+    def put(self, *connections: Any) -> list[bool]:
+        return [self.threads.put(each, however_late=False) for each in connections]
+
+    def wait_for(self, number: int) -> None:
+        with self._lock:
+            assert self._lock.wait_for(lambda: len(self.started) >= number, 20)
+
+    def close(self) -> None:
+        self.go.set()
+        self.threads.end(20)
+
+
+@contextmanager
+def blocking(number: int = 2) -> Iterator[Blocking]:
+    with closing(Blocking(number)) as each:
+        yield each
+
+
+def test_requests_are_answered_in_the_order_in_which_they_came() -> None:
+    with blocking(1) as server:
+        first, *others = [request() for _ in range(5)]
+        server.put(first)
+        server.wait_for(1)
+        server.put(*others)
+        server.go.set()
+        server.wait_for(5)
+        assert server.started == [first, *others]
+
+
+def test_a_read_is_answered_while_all_threads_write() -> None:
+    with blocking() as server:
+        server.put(*(request("POST") for _ in range(5)))
+        server.wait_for(2)
+        reads = [request(), request()]
+        server.put(*reads)
+        server.wait_for(3)
+        assert server.started[2] is reads[0]
+        server.go.set()
+        for each in reads:
+            assert each.answered.wait(20)
+
+
+def test_a_read_that_waits_is_taken_as_the_last_thread_begins_to_write() -> None:
+    with blocking() as server:
+        server.put(request())
+        server.put(request("POST"))
+        server.wait_for(2)
+        server.put(request("POST"))
+        waiting = request()
+        server.put(waiting)
+        server.go.set()
+        assert waiting.answered.wait(20)
+
+
+def test_health_is_answered_while_all_threads_are_busy() -> None:
+    with blocking() as server:
+        server.put(*(request() for _ in range(5)), *(request("POST") for _ in range(5)))
+        server.wait_for(2)
+        health = [request(path=path) for path in threads.HEALTH_PATHS]
+        server.put(*health)
+        server.wait_for(4)
+        assert server.started[2:4] == health
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nobody_is_refused_in_a_short_burst_and_the_late_are_in_a_long_one(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "REFUSE_NEW_S", 0.05)
+    monkeypatch.setattr(threads, "REFUSE_S", 0.1)
+    monkeypatch.setattr(threads, "BURST_S", 1000.0)
+    with blocking(1) as server:
+        server.put(request(method))
+        server.wait_for(1)
+        waiting = [request(method) for _ in range(3)]
+        assert all(server.put(*waiting))
+        time.sleep(0.2)
+        assert server.put(request(method)) == [True]
+        assert list(server.threads.take_late()) == []
+        monkeypatch.setattr(threads, "BURST_S", 0.1)
+        assert server.put(request(method)) == [False]
+        assert server.threads.put(request(method), however_late=True)
+        assert list(server.threads.take_late())[:3] == waiting
+        other = "POST" if method == "GET" else "GET"
+        assert server.put(request(other)) == [True]
+
+
+def test_threads_end_with_what_they_answer() -> None:
+    server = Blocking(2)
+    server.put(request(), request("POST"))
+    server.wait_for(2)
+    server.close()
+    assert not any(each.is_alive() for each in server.threads._threads)
