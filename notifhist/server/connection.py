@@ -218,6 +218,14 @@ class Connection:
             return False
         return not self._chunks.done if self._chunks is not None else bool(self._left)
 
+    def held_bytes(self) -> int:
+        """Return how much memory its client makes it hold."""
+        return len(self.buffer) + sum(map(len, self.unsent))
+
+    def spooled_bytes(self) -> int:
+        """Return how much of a body is in a temporary file."""
+        return self.passed if self.state is State.BODY and self.passed > IN_MEMORY_BYTES else 0
+
     def close(self) -> None:
         """Close the connection, whatever it waits for."""
         if self.request is not None and self.state is not State.ANSWER:

@@ -64,7 +64,6 @@ def serve(create_app: Callable[[], Flask], bind: str, workers: int, threads: int
         queues_at_gil = threads > THREADS and app.extensions["notifhist"].db.runs_in_process
         return throttle_reads(app) if queues_at_gil else app
 
-    os.register_at_fork(before=_block_signals, after_in_parent=_unblock_signals)
     Server(load, options(workers, threads) | {"bind": bind}).run()
 
 
@@ -112,6 +111,7 @@ def _memory_dir() -> str | None:
 
 def _on_starting(server: Any) -> None:
     """Make the directory in which the workers keep their metrics; the process that makes it removes it."""
+    os.register_at_fork(before=_block_signals, after_in_parent=_unblock_signals)
     _remove_left_behind()
     directory = tempfile.mkdtemp(prefix=f"{_METRICS}{os.getpid()}-", dir=_memory_dir())
     os.chown(directory, server.cfg.uid, server.cfg.gid)

@@ -30,8 +30,9 @@ STOP_TIMEOUT_S = 2.0
 """How long a stopping worker listens to clients that send nothing; gunicorn's own value."""
 SWEEP_EVERY_S = 0.2
 """How often the poller looks for what is overdue."""
-UNSENT_BYTES = 256 * 2**20
-"""So much of answers that clients do not take may wait; then the connection that has waited for longest is closed."""
+HELD_BYTES, SPOOLED_BYTES = 256 * 2**20, 2**30
+"""So much of unfinished requests and untaken answers may be in memory, and in temporary files; beyond that the connection
+that has waited for longest is closed."""
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -59,7 +60,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         super().init_process()
 
     def init_signals(self) -> None:
-        """Hear signals; one that came since this process was forked is heard now (`settings.serve` blocks them)."""
+        """Hear signals; one that came since this process was forked is heard now (the master blocks them)."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self.SIGNALS)
 
@@ -236,13 +237,13 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
                 self._refuse(connection, LateRequest(), is_registered=True)
             else:
                 self._close(connection)
-        sending = [each for each in self._connections if each.state is State.SENDING]
-        unsent = sum(len(part) for each in sending for part in tuple(each.unsent))
-        for connection in sorted(sending, key=lambda each: each.since):
-            if unsent <= UNSENT_BYTES:
-                break
-            unsent -= sum(map(len, connection.unsent))
-            self._close(connection)
+        waiting = [each for each in self._connections if each.state is not State.ANSWER]
+        for held_by, most in ((Connection.held_bytes, HELD_BYTES), (Connection.spooled_bytes, SPOOLED_BYTES)):
+            held = sum(map(held_by, waiting))
+            for connection in sorted(filter(held_by, waiting), key=lambda each: each.since):
+                if held > most:
+                    held -= held_by(connection)
+                    self._close(connection)
 
     def _close_all(self, *states: State) -> None:
         for connection in [each for each in self._connections if each.state in states]:

@@ -73,6 +73,16 @@ def unread_answers(target: Target) -> None:
     target.over.wait()
 
 
+def long_heads(target: Target) -> None:
+    """Send heads as long as they may be, and no end."""
+    fields = b"".join(b"X-%d: %s\r\n" % (n, b"a" * 8000) for n in range(99))
+    clients = [target.connect() for _ in range(CLIENTS)]
+    for sock in clients:
+        with suppress(OSError):
+            sock.sendall(b"GET / HTTP/1.1\r\n" + fields)
+    _trickle(target, clients, b"a")
+
+
 def silent_connections(target: Target) -> None:
     """Connect as often as can be, and send nothing."""
     while not target.over.is_set():
@@ -93,6 +103,7 @@ def _trickle(target: Target, clients: list[socket.socket], data: bytes) -> None:
 
 ATTACKS: dict[str, Callable[[Target], None]] = {
     "half a head": half_heads,
+    "a long head": long_heads,
     "a trickled body": trickled_bodies,
     "trickled chunks": trickled_chunks,
     "a refused body": refused_bodies,

@@ -1,6 +1,7 @@
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -21,12 +22,13 @@ ROOT = Path(__file__).parents[2]
 APP = """
 import os, sys, time
 from flask import Flask, request
-from notifhist.server import connection, settings
+from notifhist.server import connection, settings, worker
 from notifhist.errors import ApiError
 from notifhist.metrics import Metrics
 from notifhist.web.responses import render_error
 
 connection.READ_TIMEOUT_S = 2.0
+worker.HELD_BYTES = 1_000_000
 
 def load():
     app, metrics = Flask("tiny"), Metrics()
@@ -70,7 +72,7 @@ def load():
 
     return broken_outside
 
-settings.Server(load, settings.options(2, 2) | {"bind": "127.0.0.1:0"}).run()
+settings.Server(load, settings.options(int(sys.argv[1]), 2) | {"bind": "127.0.0.1:0"}).run()
 """
 
 
@@ -123,16 +125,16 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
 
 
 @contextmanager
-def started(directory: Path) -> Iterator[Running]:
+def started(directory: Path, workers: int = 2) -> Iterator[Running]:
     """Run the tiny app as the service is run, on a port of the kernel's choice."""
     log, script = directory / "log", directory / "tiny.py"
     script.write_text(APP)
     environ = os.environ | {"PYTHONPATH": str(ROOT), "FORWARDED_ALLOW_IPS": "*"}
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, str(script)], stdout=out, stderr=out, env=environ)
+        process = subprocess.Popen([sys.executable, str(script), str(workers)], stdout=out, stderr=out, env=environ)
     running = Running(process, log, 0)
     try:
-        wait_until(lambda: len(running.booted()) == 2)
+        wait_until(lambda: len(running.booted()) == workers)
         running.port = int(running.messages("Listening at")[0].split()[2].rpartition(":")[2])
         yield running
     finally:
@@ -353,3 +355,17 @@ def test_reloading_loses_no_request_and_no_count(tmp_path: Path) -> None:
             asked = sum(future.result() for future in asking)
         assert asked > 50
         assert counted(server) == asked + 1
+
+
+def test_clients_that_make_it_hold_too_much_are_closed_the_oldest_first(tmp_path: Path) -> None:
+    with started(tmp_path, workers=1) as server:
+        held = [server.connect() for _ in range(4)]
+        for sock in held:
+            sock.sendall(b"GET / HTTP/1.1\r\nX: " + b"a" * 300_000)
+            time.sleep(0.1)
+        ended = wait_until(lambda: select.select(held, [], [], 0)[0], 1.5)
+        assert held[0] in ended
+        assert held[3] not in ended
+        assert server.get("/a")[0] == 200
+        for sock in held:
+            sock.close()
