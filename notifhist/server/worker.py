@@ -31,8 +31,8 @@ STOP_TIMEOUT_S = 2.0
 SWEEP_EVERY_S = 0.2
 """How often the poller looks for what is overdue."""
 HELD_BYTES, SPOOLED_BYTES = 256 * 2**20, 2**30
-"""So much of unfinished requests and untaken answers may be in memory, and in temporary files; beyond that the connection
-that has waited for longest is closed."""
+"""So much of unfinished requests and untaken answers may be in memory, and in temporary files; beyond that, the oldest
+connection is closed."""
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
