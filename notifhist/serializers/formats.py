@@ -50,13 +50,19 @@ class Formats:
         """Return the media type that an Accept header prefers; None if it accepts none (`negotiation.choose`)."""
         return negotiation.choose(accept, self.media_types)
 
+    def content_type(self, media_type: str) -> str:
+        """Return the Content-Type of an answer in the format of a media type on offer."""
+        return media_type + self[media_type].parameters
+
     def named_by(self, content_type: str | None) -> Format | None:
         """Return the format that a Content-Type header names; None if it names none of these."""
         media_type = negotiation.media_type_of(content_type, self.media_types)
         return None if media_type is None else self[media_type]
 
 
+CHARSET = "; charset=utf-8"
+"""Parameter of a media type of text. Clients guess Latin-1 for XML that does not name its charset."""
 JSON = Format("JSON", ("application/json",), as_json.parts, from_json.parse, shape="members")
-XML = Format("XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, shape="elements")
+XML = Format("XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, CHARSET, "elements")
 JSON_AND_XML = Formats(JSON, XML)
 """What most views offer and read, and what errors are written in."""
