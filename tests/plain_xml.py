@@ -102,7 +102,7 @@ def _add_unnamed(parent: etree._Element, name: str, value: Any, declared: bool) 
 
 
 def _is_name(name: str) -> bool:
-    """Return whether a name is one by the fifth edition of XML 1.0, and by the fourth, the only one that expat knows."""
+    """Say whether a name is one by the fifth edition of XML 1.0, and by the fourth, which alone expat knows."""
     if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
         return False
     try:

@@ -15,9 +15,9 @@ from notifhist.store.request_counts import machine_directory
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.http.helpers import (
     CHECK,
+    IN_XML,
     JSON,
     RUNS,
-    IN_XML,
     XML,
     assert_fault,
     assert_run_error,
