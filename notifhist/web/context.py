@@ -14,6 +14,7 @@ from notifhist.config import Settings
 from notifhist.errors import BadRequest
 from notifhist.metrics import Metrics
 from notifhist.serializers.bodies import Body, ExpectedBody, parse_body
+from notifhist.serializers.codings import unpack
 from notifhist.store.database import Database
 from notifhist.store.replicas import Replica
 from notifhist.web.declarations import Api, View
@@ -63,9 +64,11 @@ def readable_db() -> Database:
 
 
 def read_body() -> Body:
-    """Return the body that the view declares; see `parse_body` for the errors it raises."""
+    """Return the body that the view declares; see `unpack` and `parse_body` for the errors they raise."""
     expected = cast("ExpectedBody", unwrap(g).view.body)
-    return parse_body(request.get_data(cache=False), request.headers.get("Content-Type"), expected)
+    headers = request.headers
+    data = unpack(request.get_data(cache=False), headers.get("Content-Encoding"), expected)
+    return parse_body(data, headers.get("Content-Type"), expected)
 
 
 def host(request: Request) -> str:
