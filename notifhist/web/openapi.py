@@ -35,6 +35,8 @@ _PATH_FIELDS: dict[str, fields.Field[Any]] = {"uuid": TimeUuid(), "run_id": Json
 _HEADERS: dict[str, tuple[str, Json]] = {
     "X-Response-Id": ("The id of this answer; errors repeat it.", {"type": "string"}),
     "Vary": ("What else the answer depends on.", {"type": "string"}),
+    "X-Content-Type-Options": ("`nosniff`: the answer is what Content-Type says.", {"type": "string"}),
+    "WWW-Authenticate": ("How a key is sent.", {"type": "string"}),
     "X-RateLimit-Limit": ("Requests in a window.", {"type": "integer"}),
     "X-RateLimit-Used": ("Requests used of this window.", {"type": "integer"}),
     "X-RateLimit-Window": ("How long a window is, in words.", {"type": "string"}),
@@ -45,11 +47,16 @@ _HEADERS: dict[str, tuple[str, Json]] = {
     "Accept-Encoding": ("The content codings that are read here, after another one.", {"type": "string"}),
     "Allow": ("The methods that this URL knows.", {"type": "string"}),
 }
+_WITH: dict[type[ApiError], tuple[str, ...]] = {
+    errors.RateLimitReached: ("Retry-After",),
+    errors.MethodNotAllowed: ("Allow",),
+    errors.Unauthorized: ("WWW-Authenticate",),
+}
 _SOMETIMES: dict[type[ApiError], tuple[str, ...]] = {
     errors.Unavailable: ("Retry-After",),
     errors.UnsupportedMediaType: ("Accept-Encoding",),
 }
-_ALWAYS = ("X-Response-Id", "Vary")
+_ALWAYS = ("X-Response-Id", "Vary", "X-Content-Type-Options")
 _WHERE_LIMITED = tuple(name for name in _HEADERS if name.startswith("X-RateLimit"))
 
 
@@ -167,7 +174,7 @@ def _error(description: Description, api: Api, kind: type[ApiError]) -> str:
         content = _content(description, form.offers, [form.schema])
         if kind is errors.NotAcceptable:
             content = {form.offers.media_types[0]: content[form.offers.media_types[0]]}
-        more = {errors.RateLimitReached: ("Retry-After",), errors.MethodNotAllowed: ("Allow",)}.get(kind, ())
+        more = _WITH.get(kind, ())
         # A refused caller is not counted.
         limits = () if kind in (errors.Unauthorized, errors.Forbidden) else _limits(api)
         sometimes = (*_SOMETIMES.get(kind, ()), *limits)
