@@ -1,7 +1,7 @@
 """The charset of a body, where Content-Type names one.
 
-Of XML (RFC 7303, 3.2) a byte order mark comes first, then Content-Type, then the declaration. JSON is UTF-8 whatever is
-named (RFC 8259, 8.1), so the name counts only where the body is not UTF-8: old clients do write Latin-1.
+For XML (RFC 7303, 3.2) a byte order mark comes first, then Content-Type, then the declaration. JSON is UTF-8 whatever
+is named (RFC 8259, 8.1), so the name counts only where the body is not UTF-8: old clients do write Latin-1.
 """
 
 import codecs
@@ -11,11 +11,10 @@ from notifhist.errors import BadRequest, UnsupportedMediaType
 
 _PARAMETER = re.compile(r""";[ \t]*charset[ \t]*=[ \t]*["']?([\w.:-]{1,40})""", re.ASCII | re.IGNORECASE)
 _UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")  # ASCII is a part of UTF-8
-_WIDE = re.compile("utf-?(16|32)")
+_WIDE = re.compile("utf-?(16|32)-?(le|be)?")
 # Python would import a module for each name, keep it in mind for ever, and knows codecs that are no charsets.
 _KNOWN = re.compile(
-    rf"{_WIDE.pattern}-?(le|be)?|iso-?8859-?\d{{1,2}}|latin-?\d|(windows-|cp)125\d|koi8-[ru]"
-    "|big5|gb2312|gbk|gb18030|euc-(jp|kr)|shift-jis"
+    r"iso-?8859-\d{1,2}|latin-?\d|(windows-|cp)125\d|koi8-[ru]|big5|gb2312|gbk|gb18030|euc-(jp|kr)|shift-jis"
 )
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 """Byte order marks; that of UTF-32-LE begins like that of UTF-16-LE."""
@@ -53,11 +52,10 @@ def _is_utf8(body: bytes) -> bool:
 def _as_utf8(body: bytes, charset: str) -> bytes:
     if charset in _UTF_8:
         return body
-    if not _KNOWN.fullmatch(charset):
-        raise UnsupportedMediaType("The body's charset is none that is read here: send UTF-8.")
-    codec = charset
-    if _WIDE.fullmatch(charset) and not body.startswith(_MARKS):  # both formats begin with a character of ASCII
-        codec += "be" if body.startswith(b"\0") else "le"
+    codec = charset if _KNOWN.fullmatch(charset) else "unknown"  # no codec has this name
+    if wide := _WIDE.fullmatch(charset):  # both formats begin with a character of ASCII, perhaps behind a mark
+        order = "be" if body.startswith((b"\0", b"\xfe")) else "le"
+        codec = f"utf-{wide[1]}-{wide[2] or order}"
     try:
         return body.decode(codec).encode()
     except LookupError:
