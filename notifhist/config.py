@@ -11,6 +11,8 @@ from notifhist.schemas.fields import parse_instant
 
 PREFIX = "NOTIFHIST_"
 MS_PER_DAY = 86_400_000
+HOST = r"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?"
+"""Pattern of a host as the header of that name has it: name or address, and perhaps a port."""
 _PASSWORD = re.compile(r"(://[^:@\s]*:)\S+(?=@)|(password=)[^&\s]*")
 
 
@@ -26,6 +28,27 @@ class Setting:
     default: str
     parse: Callable[[str], Any]
     help: str
+
+
+def _one_like(pattern: str, message: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(message)
+        return text
+
+    return parse
+
+
+def _list_of(parse: Callable[[str], str]) -> Callable[[str], frozenset[str]]:
+    """Return what parses several values with commas between them. They are compared without regard to case."""
+    return lambda text: frozenset(parse(each.strip().lower()) for each in text.split(",") if each.strip())
+
+
+def _public_url(text: str) -> str:
+    url = text.rstrip("/")
+    return url and _one_like(
+        rf"https?://{HOST}(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)*", "give https://name/path, without a query, or nothing"
+    )(url)
 
 
 def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
@@ -132,6 +155,19 @@ SETTINGS = (
         _integer(0, 100),
         "how many proxies stand in front, whose X-Forwarded-* headers are believed; 0: none",
     ),
+    Setting("PUBLIC_URL", "", _public_url, "what all links begin with; empty: with the host that was asked"),
+    Setting(
+        "ALLOWED_HOSTS",
+        "",
+        _list_of(_one_like(HOST, "give names or addresses with commas between them, each perhaps with a port")),
+        "hosts, with commas between them, that may be asked: another Host is answered 400; empty: any host",
+    ),
+    Setting(
+        "CORS_ORIGINS",
+        "",
+        _list_of(_one_like(rf"[a-z][a-z0-9+.-]*://{HOST}", "give origins such as https://name or http://name:8080")),
+        "origins, with commas between them, whose pages may ask from a browser; empty: none",
+    ),
 )
 
 
@@ -150,6 +186,9 @@ class Settings:
     runs_rate_limit: limits.RateLimitItem | None
     rate_limit_storage: str
     trusted_proxies: int
+    public_url: str
+    allowed_hosts: frozenset[str]
+    cors_origins: frozenset[str]
 
     @property
     def retention_ms(self) -> int | None:

@@ -9,6 +9,8 @@ from notifhist.auth import hide_secrets
 from notifhist.schemas.fields import MAX_PROBLEMS_NAMED
 
 RETRY_AFTER_S = "5"
+CHALLENGE = 'Bearer realm="notifhist"'
+"""What a 401 must have (RFC 9110, 15.5.2): without it some clients throw the document away."""
 
 
 class ApiError(Exception):
@@ -87,6 +89,9 @@ class Unauthorized(ApiError):
     status, fault_type, run_error_type = 401, "unauthorizedError", "FORBIDDEN"
     message = "No valid key."
     description = "There is no key, or it is unknown, expired or revoked."
+
+    def __init__(self, message: str | None = None, details: str = "") -> None:
+        super().__init__(message, details, {"WWW-Authenticate": CHALLENGE})
 
 
 class Forbidden(ApiError):

@@ -18,7 +18,7 @@ from notifhist.serializers.bodies import MAX_BODY_BYTES
 from notifhist.store.database import Database, open_database
 from notifhist.store.replicas import Replica
 from notifhist.store.request_counts import open_counter
-from notifhist.web import history, operations, response_hooks, runs  # noqa: F401 - their views declare themselves
+from notifhist.web import cors, history, operations, response_hooks, runs  # noqa: F401 - their views declare themselves
 from notifhist.web.apis import APIS
 from notifhist.web.context import Service
 from notifhist.web.declarations import Api
@@ -69,7 +69,7 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
 
     Its settings are those of `overrides`, else `NOTIFHIST_*`. Raises ConfigError for a bad setting.
     """
-    settings = load_settings(os.environ, overrides)
+    settings, apis = load_settings(os.environ, overrides), tuple(apis)
     clock = Clock(settings.now)
     counter = open_counter(settings.rate_limit_storage, settings.database_url, clock)
     db = open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s)
@@ -86,11 +86,12 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
             "history": RateLimiter(settings.history_rate_limit, counter, "history"),
             "runs": RateLimiter(settings.runs_rate_limit, counter, "runs"),
         },
-        metrics=Metrics(),
-        apis=tuple(apis),
+        metrics=Metrics(api.name for api in apis if api.access is not None),
+        apis=apis,
     )
     app.before_request(check_request)
     response_hooks.register(app)
+    cors.register(app, settings.cors_origins)
     for api in service.apis:
         app.register_api(api)
     app.wsgi_app = _keep_encoded_slashes(app.wsgi_app)  # type: ignore[assignment]

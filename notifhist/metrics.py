@@ -47,6 +47,12 @@ class _Families:
         self.rate_limited = Counter(
             "notifhist_rate_limited_total", "Requests refused with 429.", ["api"], registry=self.registry
         )
+        self.refused_keys = Counter(
+            "notifhist_refused_keys_total",
+            "Keys refused: malformed, unknown, expired or revoked.",
+            ["api"],
+            registry=self.registry,
+        )
         for kind in KINDS:
             self.recorded.labels(kind)  # there from the start, at 0
 
@@ -71,13 +77,16 @@ class Metrics:
     """The metrics of one app.
 
     With PROMETHEUS_MULTIPROC_DIR set, as the server does, every process counts in files of that directory and
-    `render` adds them all up, those of ended workers too. Otherwise each Metrics stands for itself.
+    `render` adds them all up, those of ended workers too. Otherwise each Metrics stands for itself. Refused keys are
+    counted from 0 for each of `keyed_apis`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keyed_apis: Iterable[str] = ()) -> None:
         self._directory = os.environ.get(MULTIPROCESS_DIR)
         self._families = _families_of_process() if self._directory else _Families()
         self._answered = cache(self._children)
+        for api in keyed_apis:
+            self._families.refused_keys.labels(api)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request. `route` is the URL rule, never the URL; empty where none matched."""
@@ -97,6 +106,10 @@ class Metrics:
     def rate_limited(self, api: str) -> None:
         """Count a request that was refused with 429. `api` is the API's name."""
         self._families.rate_limited.labels(api).inc()
+
+    def refused_key(self, api: str) -> None:
+        """Count a key that was refused, a guessed one perhaps. `api` is the API's name."""
+        self._families.refused_keys.labels(api).inc()
 
     def render(self) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""

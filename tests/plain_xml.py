@@ -7,6 +7,7 @@ docs/contract.md, "Formats".
 import re
 from decimal import Decimal
 from typing import Any
+from xml.parsers import expat
 
 from lxml import etree
 from marshmallow import Schema, fields
@@ -21,7 +22,7 @@ _NAME_START = (
     "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010000-\U000effff"
 )
 _NAME = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\u00b7\u0300-\u036f\u203f-\u2040]*")
-"""A name without a colon (Namespaces in XML 1.0, NCName); without U+FFFD, which stands for what is no XML."""
+"""A name without a colon (Namespaces in XML 1.0, NCName), by the fifth edition of XML 1.0."""
 _LONGEST_NAME = 1000  # parsers refuse much longer ones
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0, section 2.2, leaves out; lone surrogates too."""
@@ -93,11 +94,22 @@ def _add_unnamed(parent: etree._Element, name: str, value: Any, declared: bool) 
     members = value if isinstance(value, list) and value else [value]
     fits = not declared or all(fits_declaration(name, member, _scalar_text(member)) for member in members)
     for member in members:
-        if fits and len(name) <= _LONGEST_NAME and _NAME.fullmatch(name):
+        if fits and _is_name(name):
             element = etree.SubElement(parent, name)
         else:
             element = etree.SubElement(parent, "entry", key=_NOT_XML.sub("\ufffd", name))
         _fill_unnamed(element, member, declared)
+
+
+def _is_name(name: str) -> bool:
+    """Say whether a name is one by the fifth edition of XML 1.0, and by the fourth, which alone expat knows."""
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        return False
+    try:
+        expat.ParserCreate().Parse(f"<{name}/>".encode(), True)
+    except expat.ExpatError:
+        return False
+    return True
 
 
 def _fill_unnamed(element: etree._Element, value: Any, declared: bool) -> None:

@@ -18,17 +18,12 @@ from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import FreeMap, place_in_xml
 from notifhist.schemas.xml_names import fits_declaration
 from notifhist.serializers.stored import HERE, StoredDocument, StoredForm, StoredPage, documents_of, insert
+from notifhist.serializers.xml_characters import NAME
 
-MAPPING_VERSION = 1
+MAPPING_VERSION = 2
 """The version of the mapping from documents to XML. XML that was stored with an older version is not answered."""
 
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
-_NAME_START = (
-    "A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f"
-    "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010000-\U000effff"
-)
-_NAME = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\u00b7\u0300-\u036f\u203f-\u2040]*")
-"""A name without a colon (Namespaces in XML 1.0, NCName) and without U+FFFD, which stands for forbidden characters."""
 _MAX_NAME_CHARS = 1000  # parsers refuse much longer names
 _NOT_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
 """The characters that are not allowed (XML 1.0, 2.2), and lone surrogates."""
@@ -68,7 +63,7 @@ def longest(document: Document) -> int:
 
 def _longest(name: str, value: Any) -> int:
     members = value if isinstance(value, list) and value else [value]
-    tags = 2 * len(name) + _MAX_ESCAPE_CHARS if _NAME.fullmatch(name) else _MAX_ESCAPE_CHARS * (len(name) + 5)
+    tags = 2 * len(name) + _MAX_ESCAPE_CHARS if NAME.fullmatch(name) else _MAX_ESCAPE_CHARS * (len(name) + 5)
     return len(members) * tags + sum(map(_longest_content, members))
 
 
@@ -166,7 +161,7 @@ def _unnamed(name: str, value: Any, declared: bool) -> str:
     members = value if isinstance(value, list) and value else [value]
     fits = not declared or all(fits_declaration(name, member, _scalar_text(member)) for member in members)
     attributes = ""
-    if not fits or len(name) > _MAX_NAME_CHARS or not _NAME.fullmatch(name):
+    if not fits or len(name) > _MAX_NAME_CHARS or not NAME.fullmatch(name):
         name, attributes = "entry", f' key="{_attribute(name)}"'
     return "".join([_tagged(name, _unnamed_content(member, declared), attributes) for member in members])
 

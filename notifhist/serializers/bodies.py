@@ -9,6 +9,7 @@ from marshmallow import ValidationError
 from notifhist.errors import BadRequest, RequestTooLarge, UnsupportedMediaType, name_problems
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.validation import validate
+from notifhist.serializers.charsets import charset_of
 from notifhist.serializers.formats import JSON_AND_XML, Formats
 from notifhist.serializers.parsed import Parsed, Path, path_text
 
@@ -58,6 +59,9 @@ def parse_body(data: bytes, content_type: str | None, expected: ExpectedBody) ->
     if body_format is None or body_format.parse is None:
         raise UnsupportedMediaType(f"Send the body as {expected.formats}, and say so in Content-Type.")
     is_large = len(data) > expected.max_bytes
+    charset = charset_of(content_type)
+    if charset is not None and body_format.as_utf8 is not None:
+        data = body_format.as_utf8(data, charset)
     try:
         parsed = body_format.parse(data, expected.single, expected.container)
     except BadRequest:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from notifhist.schemas.document import Document, DocumentSchema
-from notifhist.serializers import as_json, as_xml, from_json, from_xml, negotiation
+from notifhist.serializers import as_json, as_xml, charsets, from_json, from_xml, negotiation
 from notifhist.serializers.parsed import Parsed
 from notifhist.serializers.stored import StoredDocument, StoredForm
 
@@ -16,6 +16,7 @@ class Format:
 
     `media_types`: the default first. `parameters` follow the media type in an answer's Content-Type, such as
     "; charset=utf-8". `render` returns the body in parts; `parse` reads one, see `Parsed`; None: it is only written.
+    `as_utf8` brings a body to what `parse` reads, if Content-Type names a charset.
     `stored_form` is the form in which `render` wants documents from the store. `shape` says how OpenAPI describes one:
     by its members, by its XML elements, or as mere text.
     """
@@ -27,6 +28,7 @@ class Format:
     stored_form: StoredForm = StoredForm.JSON
     parameters: str = ""
     shape: Literal["members", "elements", "text"] = "text"
+    as_utf8: Callable[[bytes, str], bytes] | None = None
 
 
 class Formats:
@@ -50,13 +52,24 @@ class Formats:
         """Return the media type that an Accept header prefers; None if it accepts none (`negotiation.choose`)."""
         return negotiation.choose(accept, self.media_types)
 
+    def content_type(self, media_type: str) -> str:
+        """Return the Content-Type of an answer in the format of a media type on offer."""
+        return media_type + self[media_type].parameters
+
     def named_by(self, content_type: str | None) -> Format | None:
         """Return the format that a Content-Type header names; None if it names none of these."""
         media_type = negotiation.media_type_of(content_type, self.media_types)
         return None if media_type is None else self[media_type]
 
 
-JSON = Format("JSON", ("application/json",), as_json.parts, from_json.parse, shape="members")
-XML = Format("XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, shape="elements")
+CHARSET = "; charset=utf-8"
+"""Parameter of a media type of text. Clients guess Latin-1 for XML that does not name its charset."""
+JSON = Format(
+    *("JSON", ("application/json",), as_json.parts, from_json.parse), shape="members", as_utf8=charsets.json_as_utf8
+)
+XML = Format(
+    *("XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, CHARSET, "elements"),
+    as_utf8=charsets.xml_as_utf8,
+)
 JSON_AND_XML = Formats(JSON, XML)
 """The formats that most views offer and read, and in which errors are written."""

@@ -12,7 +12,7 @@ from gunicorn.http import errors as http_errors
 from notifhist.errors import ApiError, BadRequest, InternalError, Unavailable
 from notifhist.logs import log_request
 from notifhist.server.incoming import REQUEST_LINE_BYTES, method_path_accept
-from notifhist.web.responses import render_error
+from notifhist.web.responses import HEADERS_OF_ALL, render_error
 
 
 class UnknownTransferCoding(ApiError):
@@ -57,7 +57,7 @@ def refusal(exc: BaseException, head: bytes, started: float, log: Any) -> list[b
         "Connection": "close",
         "Content-Type": content_type,
         "Content-Length": len(body),
-        "Vary": "Accept",
+        **dict(HEADERS_OF_ALL),
         "X-Response-Id": request_id,
         **error.headers,
     }

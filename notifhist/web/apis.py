@@ -1,5 +1,6 @@
 """The APIs of the service side by side, each with the properties that its views share."""
 
+from base64 import b64decode
 from collections.abc import Iterable
 from operator import attrgetter
 
@@ -9,6 +10,15 @@ from notifhist.serializers import as_json
 from notifhist.serializers.formats import Format, Formats
 from notifhist.web.declarations import Access, Api, ErrorForm, KeyHeader
 
+
+def _password_of(credentials: str) -> str:
+    """Return the password of Basic credentials (RFC 7617), "" if they are none."""
+    try:
+        return b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
 X_AUTH_TOKEN = KeyHeader(
     *("X-Auth-Token", "HTTP_X_AUTH_TOKEN", "X-Auth-Token"),
     security_scheme={"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
@@ -17,6 +27,12 @@ BEARER = KeyHeader(
     *("Bearer", "HTTP_AUTHORIZATION", "Authorization: Bearer …"),
     security_scheme={"type": "http", "scheme": "bearer"},
     auth_scheme="bearer",
+)
+BASIC = KeyHeader(
+    *("Basic", "HTTP_AUTHORIZATION", "Authorization: Basic …"),
+    security_scheme={"type": "http", "scheme": "basic", "description": "the key as the password, any user name"},
+    auth_scheme="basic",
+    read=_password_of,
 )
 PROBLEM_JSON = Format("problem", ("application/problem+json",), as_json.parts, shape="members")
 KEYED_ERRORS = (
@@ -33,7 +49,9 @@ HISTORY = Api(
     root="",
     error_form=ErrorForm(FAULT),
     errors=(*KEYED_ERRORS, errors.Unauthorized),
-    access=Access((X_AUTH_TOKEN, BEARER), errors.Unauthorized, "history", attrgetter("tenant"), shows_usage=True),
+    access=Access(
+        (X_AUTH_TOKEN, BEARER, BASIC), errors.Unauthorized, "history", attrgetter("tenant"), shows_usage=True
+    ),
 )
 RUNS = Api(
     name="runs",
@@ -42,7 +60,7 @@ RUNS = Api(
     root="/api",
     error_form=ErrorForm(RUN_ERROR),
     errors=KEYED_ERRORS,
-    access=Access((BEARER, X_AUTH_TOKEN), errors.Forbidden, "runs", attrgetter("id")),
+    access=Access((BEARER, BASIC, X_AUTH_TOKEN), errors.Forbidden, "runs", attrgetter("id")),
     special_error_forms={errors.RateLimitReached: ErrorForm(PROBLEM, Formats(PROBLEM_JSON))},
 )
 OPERATIONS = Api("operations", "Operations", {"": ""}, None, ErrorForm(FAULT), (errors.InternalError,))

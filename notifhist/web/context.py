@@ -10,17 +10,18 @@ from flask import Request, current_app, g, request
 
 from notifhist.auth import ApiKey
 from notifhist.clock import Clock
-from notifhist.config import Settings
+from notifhist.config import HOST, Settings
 from notifhist.errors import BadRequest
 from notifhist.metrics import Metrics
 from notifhist.serializers.bodies import Body, ExpectedBody, parse_body
+from notifhist.serializers.codings import unpack
 from notifhist.store.database import Database
 from notifhist.store.replicas import Replica
 from notifhist.web.declarations import Api, View
 from notifhist.web.rate_limits import RateLimiter
 from notifhist.web.shortcuts import unwrap
 
-_HOST = re.compile(r"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+_HOST = re.compile(HOST)
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 
@@ -63,30 +64,36 @@ def readable_db() -> Database:
 
 
 def read_body() -> Body:
-    """Return the body that the view declares; see `parse_body` for the errors it raises."""
+    """Return the body that the view declares; see `unpack` and `parse_body` for the errors they raise."""
     expected = cast("ExpectedBody", unwrap(g).view.body)
-    return parse_body(request.get_data(cache=False), request.headers.get("Content-Type"), expected)
+    headers = request.headers
+    data = unpack(request.get_data(cache=False), headers.get("Content-Encoding"), expected)
+    return parse_body(data, headers.get("Content-Type"), expected)
 
 
 def host(request: Request) -> str:
-    """Return the host, perhaps with a port, that the request was sent to. Raises BadRequest if it is none.
+    """Return the host, perhaps with a port, that the request was sent to.
 
+    Raises BadRequest if it is none, or none that may be asked (NOTIFHIST_ALLOWED_HOSTS, with or without the port).
     Werkzeug's own check refuses underscores, which are common in the names of services in a network.
     """
     environ = request.environ
     name: str = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-    if not _HOST.fullmatch(name):
+    matched, allowed = _HOST.fullmatch(name), current_service().settings.allowed_hosts
+    if not matched or (allowed and allowed.isdisjoint((name.lower(), matched[1].lower()))):
         raise BadRequest("The Host header does not fit.", "Send the name, and perhaps the port, of the service.")
     return name.removesuffix(_DEFAULT_PORT.get(request.scheme, ""))
 
 
 def url_here(*more: str, **replaced: str) -> str:
-    """Return the absolute URL of the request's path and `more` parts.
+    """Return the absolute URL of the request's path and `more` parts, below NOTIFHIST_PUBLIC_URL, if there is one.
 
     With `replaced` parameters the request's query is kept, with the replaced ones at its end.
     """
-    path = "/".join([quote(request.root_path + request.path, safe="/"), *(quote(part, safe="") for part in more)])
-    url = f"{request.scheme}://{host(request)}{path}"
+    base = current_service().settings.public_url
+    if not base:
+        base = f"{request.scheme}://{host(request)}{quote(request.root_path, safe='/')}"
+    url = "/".join([base + quote(request.path, safe="/"), *(quote(part, safe="") for part in more)])
     if not replaced:
         return url
     query = parse_qsl(request.query_string.decode(), keep_blank_values=True, errors="surrogateescape")

@@ -25,7 +25,8 @@ REPLACED = {200: ("ETag",), 201: ("ETag", "Location")}
 class KeyHeader(NamedTuple):
     """A header in which a key may come: its name in OpenAPI and in WSGI, and how to use it, in words.
 
-    `auth_scheme` is the word before the key, in lower case, if there is one.
+    `auth_scheme` is the word before the key, in lower case, if there is one; `read` returns the key from what follows,
+    "" if there is none.
     """
 
     name: str
@@ -33,17 +34,27 @@ class KeyHeader(NamedTuple):
     usage: str
     security_scheme: Json
     auth_scheme: str = ""
+    read: Callable[[str], str] = str.strip
+
+    def key_in(self, value: str) -> str:
+        """Return the key in the header's value, "" if there is none."""
+        if self.auth_scheme:
+            scheme, _, value = value.partition(" ")
+            if scheme.lower() != self.auth_scheme:
+                return ""
+        return self.read(value)
 
 
 class Access(NamedTuple):
     """The keys that an API takes, and its rate limit.
 
-    A key is read from the first header, and from the second only where the first is absent. `refusal` answers a caller
+    A key is read from the first header that is there, though it has none: `headers` may name one several times, with
+    different schemes. `refusal` answers a caller
     without a valid key. Requests are counted for `account` against `rate_limit`, a name in `Service.rate_limiters`;
     None: they are not counted. `shows_usage` adds the X-RateLimit headers.
     """
 
-    headers: tuple[KeyHeader, KeyHeader]
+    headers: tuple[KeyHeader, ...]
     refusal: type[ApiError]
     rate_limit: str | None
     account: Callable[[ApiKey], str]

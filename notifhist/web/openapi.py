@@ -15,6 +15,7 @@ from notifhist import errors
 from notifhist.errors import ApiError
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import MAX_PATH_ID, JsonInteger, Text, TimeUuid
+from notifhist.serializers.codings import ACCEPT_ENCODING
 from notifhist.serializers.formats import Format, Formats
 from notifhist.web.declarations import Api, Json, View
 from notifhist.web.openapi_fields import Description
@@ -24,6 +25,7 @@ _ABOUT = (
     "GET does. Another method answers 405, with `Allow` and the error document of its API. Unknown query "
     "parameters are ignored. `Accept` chooses between JSON, the default, and XML."
 )
+_BODY = f"It may be packed, as `Content-Encoding` then says: {ACCEPT_ENCODING}. Limits count what it unpacks to."
 _ID = Text(
     validate=[validate.Length(1, MAX_PATH_ID), validate.Regexp(r"^[^/\x00-\x1f\x7f-\x9f]*$")],
     metadata={"description": "any characters but a slash and controls, percent-encoded UTF-8"},
@@ -33,6 +35,8 @@ _PATH_FIELDS: dict[str, fields.Field[Any]] = {"uuid": TimeUuid(), "run_id": Json
 _HEADERS: dict[str, tuple[str, Json]] = {
     "X-Response-Id": ("The id of this answer; errors repeat it.", {"type": "string"}),
     "Vary": ("The request headers on which the answer depends.", {"type": "string"}),
+    "X-Content-Type-Options": ("`nosniff`: the answer is what Content-Type says.", {"type": "string"}),
+    "WWW-Authenticate": ("How a key is sent.", {"type": "string"}),
     "X-RateLimit-Limit": ("Requests in a window.", {"type": "integer"}),
     "X-RateLimit-Used": ("Requests used of this window.", {"type": "integer"}),
     "X-RateLimit-Window": ("How long a window is, in words.", {"type": "string"}),
@@ -40,9 +44,19 @@ _HEADERS: dict[str, tuple[str, Json]] = {
     "Retry-After": ("Seconds to wait.", {"type": "integer"}),
     "Location": ("The absolute URL of what was recorded.", {"type": "string", "format": "uri"}),
     "ETag": ("A tag of the bytes of this answer.", {"type": "string"}),
+    "Accept-Encoding": ("The content codings that are read here, after another one.", {"type": "string"}),
     "Allow": ("The methods that this URL knows.", {"type": "string"}),
 }
-_ALWAYS = ("X-Response-Id", "Vary")
+_WITH: dict[type[ApiError], tuple[str, ...]] = {
+    errors.RateLimitReached: ("Retry-After",),
+    errors.MethodNotAllowed: ("Allow",),
+    errors.Unauthorized: ("WWW-Authenticate",),
+}
+_SOMETIMES: dict[type[ApiError], tuple[str, ...]] = {
+    errors.Unavailable: ("Retry-After",),
+    errors.UnsupportedMediaType: ("Accept-Encoding",),
+}
+_ALWAYS = ("X-Response-Id", "Vary", "X-Content-Type-Options")
 _WHERE_LIMITED = tuple(name for name in _HEADERS if name.startswith("X-RateLimit"))
 
 
@@ -93,7 +107,7 @@ def _operation(description: Description, api: Api, prefix: str, view: View) -> J
     if body := view.body:
         documents = [each for each in (body.single, body.container) if each is not None]
         content = _content(description, body.formats, documents)
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"description": _BODY, "required": True, "content": content}
         kinds = (*kinds, errors.RequestTooLarge, errors.UnsupportedMediaType)
     answers: Json = {str(status): _answer(description, api, prefix, view, status) for status in view.answers}
     answers |= {str(kind.status): _error(description, api, kind) for kind in kinds}
@@ -160,10 +174,10 @@ def _error(description: Description, api: Api, kind: type[ApiError]) -> str:
         content = _content(description, form.offers, [form.schema])
         if kind is errors.NotAcceptable:
             content = {form.offers.media_types[0]: content[form.offers.media_types[0]]}
-        more = {errors.RateLimitReached: ("Retry-After",), errors.MethodNotAllowed: ("Allow",)}.get(kind, ())
+        more = _WITH.get(kind, ())
         # A refused caller is not counted.
         limits = () if kind in (errors.Unauthorized, errors.Forbidden) else _limits(api)
-        sometimes = ("Retry-After", *limits) if kind is errors.Unavailable else limits
+        sometimes = (*_SOMETIMES.get(kind, ()), *limits)
         # An API may refuse a caller without a valid key as it refuses one whose key lacks the role.
         is_refusal = api.access is not None and kind is api.access.refusal
         told: list[type[ApiError]] = [errors.Unauthorized, kind] if is_refusal else [kind]

@@ -7,6 +7,7 @@ import orjson
 
 from notifhist.config import ConfigError
 from notifhist.errors import Unavailable
+from notifhist.serializers.formats import CHARSET, XML
 from notifhist.store.database import ensure_connected, pending_migrations
 from notifhist.web.apis import OPERATIONS
 from notifhist.web.context import current_service
@@ -58,7 +59,7 @@ def openapi() -> Response:
 )
 def xsd() -> Response:
     """Answer the XML schema of all documents."""
-    return Response(_xsd(), content_type="application/xml")
+    return Response(_xsd(), content_type=XML.media_types[0] + CHARSET)
 
 
 @lru_cache(maxsize=8)

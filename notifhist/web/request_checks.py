@@ -9,7 +9,7 @@ from random import getrandbits
 from typing import Any
 
 import flask
-from flask import Request, current_app
+from flask import Request, Response, current_app
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import Rule
 
@@ -18,14 +18,15 @@ from notifhist.auth import ApiKey, split_key
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.store.database import ERRORS, ensure_connected
 from notifhist.store.keys import find_key
+from notifhist.web import cors
 from notifhist.web.apis import api_of
 from notifhist.web.context import Service, current_service, host
-from notifhist.web.declarations import Access, View
+from notifhist.web.declarations import Access, Api, View
 from notifhist.web.shortcuts import unwrap
 
 
-def check_request() -> None:
-    """Let the request through to its view, or raise the ApiError that refuses it.
+def check_request() -> Response | None:
+    """Let the request through to its view, or raise the ApiError that refuses it; return the answer to a preflight.
 
     Sets in Flask's `g`: `started`, `request_id` and `api`, and for a request that is let through `view`, `key` and
     `usage` (if its API has keys), `format` and `media_type` (if its view negotiates).
@@ -36,22 +37,25 @@ def check_request() -> None:
     rule, ids = _matched(request)
     view = service.views[rule.endpoint] if rule is not None else None
     context.api = api = view.api if view is not None else api_of(request.path, service.apis)
+    if view is not None and (answer := cors.preflight_answer(request, service.settings.cors_origins)):
+        return answer
     if api.access is not None:
         _check_access(request, context, view, ids)
     if view is None:
         raise errors.NotFound
     if request.routing_exception is not None:
-        return  # Flask raises it: 405
+        return None  # Flask raises it: 405
     context.view = view
     if view.body is not None:
         request.max_content_length = view.body.largest_bytes
     if view.content:
-        return  # nothing that the request says changes such an answer
+        return None  # nothing that the request says changes such an answer
     _check_url(request, ids)
     context.media_type = media_type = view.offers.accepted_by(request.environ.get("HTTP_ACCEPT"))
     if media_type is None:
         raise errors.NotAcceptable(f"Nothing acceptable can be answered; accept {view.offers}.")
     context.format = view.offers[media_type]
+    return None
 
 
 def _matched(request: Request) -> tuple[Rule | None, dict[str, Any]]:
@@ -73,7 +77,7 @@ def _check_access(request: Request, context: Any, view: View | None, ids: dict[s
     service, access = current_service(), context.api.access
     try:
         ensure_connected(service.db)
-        context.key = key = _authenticate(request, service, access)
+        context.key = key = _authenticate(request, service, context.api, access)
         if view is not None:  # if the URL does not have the method, no role is needed
             _authorize(key, None if request.url_rule is None else view.role, ids)
     except (access.refusal, errors.Forbidden, *ERRORS):
@@ -83,19 +87,25 @@ def _check_access(request: Request, context: Any, view: View | None, ids: dict[s
     _count(context, service, access)
 
 
-def _authenticate(request: Request, service: Service, access: Access) -> ApiKey:
-    """Return the caller's key. Raises the refusal of the API."""
-    own, other = access.headers
-    header = own if own.environ_name in request.environ else other
-    token: str = request.environ.get(header.environ_name, "")
-    if header.auth_scheme:
-        scheme, _, token = token.partition(" ")
-        token = token if scheme.lower() == header.auth_scheme else ""
-    id_and_secret = split_key(token.strip())
+def _authenticate(request: Request, service: Service, api: Api, access: Access) -> ApiKey:
+    """Return the caller's key. Raises the refusal of the API, and counts a key that is refused."""
+    token = _key_of(request, access)
+    id_and_secret = split_key(token)
     key = find_key(service.db, id_and_secret[0]) if id_and_secret else None
     if id_and_secret and key and key.has_secret(id_and_secret[1]) and key.is_valid(service.clock.now_ms()):
         return key
-    raise access.refusal(f"No valid key: send one that is neither expired nor revoked as {own.usage}.")
+    if token:
+        service.metrics.refused_key(api.name)
+    usage = access.headers[0].usage
+    raise access.refusal(f"No valid key: send one that is neither expired nor revoked as {usage}.")
+
+
+def _key_of(request: Request, access: Access) -> str:
+    """Return the key that the request brings, "" if none: only the first header that is there is read."""
+    environ = request.environ
+    name = next((each.environ_name for each in access.headers if each.environ_name in environ), "")
+    keys = (each.key_in(environ[name]) for each in access.headers if each.environ_name == name)
+    return next(filter(None, keys), "")
 
 
 def _authorize(key: ApiKey, role: str | None, ids: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from notifhist.store.database import ERRORS, discard_connection, exceeded_limits
 from notifhist.store.replicas import Replica, note_write
 from notifhist.web.context import current_service
 from notifhist.web.rate_limits import Usage
-from notifhist.web.responses import error_response
+from notifhist.web.responses import HEADERS_OF_ALL, error_response
 from notifhist.web.shortcuts import unwrap
 
 logger = logging.getLogger("notifhist")
@@ -53,10 +53,13 @@ def finish_response(response: Response) -> Response:
     """Set the headers of every answer; count and log the request."""
     request, context = unwrap(flask.request), unwrap(flask.g)
     add = response.headers.add  # no response has one of these yet
-    add("Vary", "Accept")
+    for name, value in HEADERS_OF_ALL:
+        add(name, value)
     add("X-Response-Id", context.request_id)
     key: ApiKey | None = context.get("key")
-    if key is not None:
+    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        add("Cache-Control", "no-store")
+    elif key is not None:
         # Caches between us and the caller do not know that the answer depends on the key.
         add("Cache-Control", "private, no-cache")
     usage: Usage | None = context.get("usage")

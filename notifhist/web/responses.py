@@ -19,6 +19,9 @@ JOIN_BELOW_BYTES = 512 * 1024
 HASH_SLICE_BYTES = 2047
 """From 2048 bytes on hashlib releases the GIL, and waiting to re-acquire it costs more than hashing them."""
 
+HEADERS_OF_ALL = (("Vary", "Accept"), ("X-Content-Type-Options", "nosniff"))
+"""What every answer bears. `nosniff`: a browser would take a text with tags in it for HTML."""
+
 
 def stored_form() -> StoredForm:
     """Return the form in which the answer's format wants stored documents."""
@@ -90,4 +93,4 @@ def _write(api: Api, error: ApiError, path: str, accept: str | None, request_id:
     form = api.form_of(type(error))
     media_type = form.offers.accepted_by(accept) or form.offers.media_types[0]
     document = dump(form.schema, ErrorReport(error, hide_secrets(path), request_id))
-    return b"".join(form.offers[media_type].render(document, form.schema)), media_type
+    return b"".join(form.offers[media_type].render(document, form.schema)), form.offers.content_type(media_type)

@@ -16,6 +16,8 @@ CHECK = f"{ALARM}/chOne"
 RUNS = "/api/v1/notifications/logs/run"
 JSON = "application/json"
 XML = "application/xml"
+IN_XML = f"{XML}; charset=utf-8"
+"""The Content-Type of an answer in XML."""
 FAULT_MEMBERS = ["type", "code", "message", "details", "request_id"]
 RUN_ERROR_MEMBERS = ["details", "gatewayHttpStatus", "httpStatus", "message", "requestId", "type"]
 
@@ -67,7 +69,7 @@ def get_xml(client: FlaskClient, url: str, status: int = 200) -> etree._Element:
 def read_xml(response: TestResponse, status: int = 200, content_type: str = XML) -> etree._Element:
     """Return the XML of an answer, once its status is the expected one and it is valid."""
     assert response.status_code == status, response.text
-    assert response.content_type == content_type
+    assert response.content_type == f"{content_type}; charset=utf-8"
     assert response.data.startswith(b'<?xml version="1.0" encoding="utf-8"?>\n<')
     return validated(response.data)
 

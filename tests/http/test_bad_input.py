@@ -28,7 +28,7 @@ from tests.conftest import NOW, TENANT, authorized, every_row
 from tests.http.bad_input_cases import ATTEMPTS, ITEM_ID, RUN_ID, Case, header_cases, json_item, path_cases, query_cases
 from tests.http.bad_json_cases import conflict_cases, json_cases
 from tests.http.bad_xml_cases import xml_cases, xml_item
-from tests.http.helpers import CHECK, FAULT_MEMBERS, JSON, RUN_ERROR_MEMBERS, RUNS, XML, post, run_of, validated
+from tests.http.helpers import CHECK, FAULT_MEMBERS, IN_XML, JSON, RUN_ERROR_MEMBERS, RUNS, XML, post, run_of, validated
 
 CASES = [*query_cases(), *path_cases(), *header_cases(), *json_cases(), *xml_cases(), *conflict_cases()]
 FORMATS = (JSON, XML)
@@ -107,7 +107,7 @@ def error_of(response: TestResponse, is_of_runs: bool) -> dict[str, Any]:
     if response.content_type == JSON:
         error: dict[str, Any] = json.loads(response.data)
     else:
-        assert response.content_type == XML
+        assert response.content_type == IN_XML
         root = validated(response.data)
         assert root.tag == ("error" if is_of_runs else "fault")
         error = {str(child.tag): child.text or "" for child in root}
@@ -232,7 +232,7 @@ def assert_no_failure(response: TestResponse) -> None:
     if response.content_type == JSON:
         json.loads(response.data)
     else:
-        assert response.content_type == XML
+        assert response.content_type == IN_XML
         etree.fromstring(response.data)
 
 

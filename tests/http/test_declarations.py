@@ -70,7 +70,7 @@ def test_errors_are_json_or_xml_whatever_a_view_offers(client: FlaskClient) -> N
             status, content_type, body = accepting(client, url, accept)
             assert (status, content_type) == (406, "application/json")
     assert json.loads(body)["message"].endswith("application/json or application/xml or text/csv.")
-    assert accepting(client, "/toys/page", "application/xml")[:2] == (406, "application/xml")
+    assert accepting(client, "/toys/page", "application/xml")[:2] == (406, "application/xml; charset=utf-8")
     assert accepting(client, "/toys/checks/a/b/c?limit=0", "text/csv")[:2] == (400, "application/json")
 
 

@@ -6,7 +6,21 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.conftest import NOW_MS, MakeApp, authorized
-from tests.http.helpers import ALARM, CHECK, RUNS, assert_fault, get_json, id_at, item_at, post, run_of
+from tests.http.helpers import (
+    ALARM,
+    CHECK,
+    JSON,
+    RUNS,
+    XML,
+    assert_fault,
+    assert_run_error,
+    get_json,
+    id_at,
+    item_at,
+    post,
+    read_xml,
+    run_of,
+)
 
 NEXT = id_at(NOW_MS, 1)
 
@@ -144,3 +158,68 @@ def test_text_of_a_query_that_is_not_escaped_is_kept(three: FlaskClient) -> None
     assert pairs(href)[1] == (b"u", "ü".encode())
     no_text = three.get(CHECK, environ_overrides={"QUERY_STRING": "limit=1&u=\xff\xc3"})
     assert_fault(no_text, 400, "badRequest")
+
+
+# NOTIFHIST_PUBLIC_URL and NOTIFHIST_ALLOWED_HOSTS
+
+
+@pytest.mark.parametrize("public", ["https://history.example.com", "http://h:8080/monitoring/"])
+@pytest.mark.parametrize("media_type", [JSON, XML])
+def test_links_begin_with_the_public_url(public: str, media_type: str, make_app: MakeApp, key: str) -> None:
+    client, base = authorized(make_app(PUBLIC_URL=public, TRUSTED_PROXIES=1), key), public.rstrip("/")
+    for number, headers in enumerate(({}, {"Host": "evil.example.com"}, FORWARDED)):
+        asked = {"Accept": media_type, **headers}
+        created = client.post(CHECK, json=item_at(NOW_MS, number), headers=asked)
+        assert created.headers["Location"] == f"{base}{CHECK}/{id_at(NOW_MS, number)}"
+        run = client.post(RUNS, json=run_of(), headers=asked)
+        assert run.headers["Location"].startswith(f"{base}{RUNS}/")
+        container = client.post(f"{CHECK}%20b", json={"values": [item_at(NOW_MS, number)]}, headers=asked)
+        assert container.headers["Location"] == f"{base}{CHECK}%20b"
+    page = client.get(f"{CHECK}?limit=1&x=y", headers={"Accept": media_type, "Host": "evil.example.com"}).text
+    assert f"{base}{CHECK}?limit=1&{'' if media_type == JSON else 'amp;'}x=y" in page
+    assert "evil" not in page
+
+
+HOSTS = "history.example.com, Other.example.com:8443, 127.0.0.1, [::1]"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_allowed"),
+    [
+        ("history.example.com", True),
+        ("HISTORY.example.com", True),
+        ("history.example.com:8000", True),
+        ("other.example.com:8443", True),
+        ("127.0.0.1:8000", True),
+        ("[::1]:8000", True),
+        ("other.example.com", False),
+        ("evil.example.com", False),
+        ("history.example.com.evil.com", False),
+        ("evil.history.example.com", False),
+        ("history.example.com:x", False),
+        ("localhost", False),
+    ],
+)
+def test_only_a_listed_host_may_be_asked(name: str, is_allowed: bool, make_app: MakeApp, key: str) -> None:
+    app = make_app(ALLOWED_HOSTS=HOSTS)
+    client, headers = authorized(app, key), {"Host": name}
+    for url in (ALARM, CHECK, RUNS):
+        assert (url, client.get(url, headers=headers).status_code) == (url, 200 if is_allowed else 400)
+    created = client.post(CHECK, json=item_at(NOW_MS), headers=headers)
+    assert created.status_code == (201 if is_allowed else 400)
+    assert app.test_client().get(CHECK, headers=headers).status_code == 401
+    assert app.test_client().get("/healthz", headers=headers).status_code == 200
+    assert get_json(client, f"http://127.0.0.1{CHECK}")["metadata"]["count"] == int(is_allowed)
+
+
+def test_of_a_trusted_proxy_the_host_that_the_client_asked_is_compared(make_app: MakeApp, key: str) -> None:
+    client = authorized(make_app(ALLOWED_HOSTS="public.example.com", TRUSTED_PROXIES=1), key)
+    assert client.get(CHECK, headers=FORWARDED | {"Host": "10.0.0.7"}).status_code == 200
+    assert client.get(CHECK, headers=FORWARDED | {"X-Forwarded-Host": "evil.example.com"}).status_code == 400
+
+
+def test_another_host_is_refused_in_the_words_of_each_api(make_app: MakeApp, key: str) -> None:
+    client = authorized(make_app(ALLOWED_HOSTS="public.example.com"), key)
+    assert_fault(client.get(CHECK), 400, "badRequest")
+    assert_run_error(client.get(RUNS), 400, "BAD_REQUEST")
+    assert read_xml(client.get(CHECK, headers={"Accept": XML}), 400).tag == "fault"

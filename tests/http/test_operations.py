@@ -15,6 +15,7 @@ from notifhist.store.request_counts import machine_directory
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.http.helpers import (
     CHECK,
+    IN_XML,
     JSON,
     RUNS,
     XML,
@@ -64,7 +65,7 @@ def test_it_lives_and_is_ready(app: Flask) -> None:
 
 def test_the_published_schema_is_served(app: Flask) -> None:
     response = app.test_client().get("/schemas/notification_history.xsd")
-    assert response.content_type == XML
+    assert response.content_type == IN_XML
     assert response.data == files("notifhist.schemas").joinpath("notification_history.xsd").read_bytes()
     etree.XMLSchema(etree.fromstring(response.data))
 

@@ -9,7 +9,7 @@ import requests
 from lxml import etree
 
 from tests.conftest import MIGRATIONS
-from tests.http.helpers import CHECK, FAULT_MEMBERS, RUN_ERROR_MEMBERS, RUNS, XML, item_at, run_of
+from tests.http.helpers import CHECK, FAULT_MEMBERS, IN_XML, RUN_ERROR_MEMBERS, RUNS, XML, item_at, run_of
 from tests.system.conftest import FragileDatabase, MakeService
 from tests.system.service import GUNICORN, NOTIFHIST, ROOT, Client, Service, environment
 
@@ -29,7 +29,7 @@ def refuse(client: Client) -> None:
     assert (error["type"], error["httpStatus"]) == ("UNHANDLED_EXCEPTION", 503)
     for path, members in ((CHECK, FAULT_MEMBERS), (RUNS, RUN_ERROR_MEMBERS)):
         answer = assert_unavailable(client.get(path, Accept=XML))
-        assert answer.headers["Content-Type"] == XML
+        assert answer.headers["Content-Type"] == IN_XML
         assert [str(member.tag) for member in etree.fromstring(answer.content)] == members
     assert_unavailable(client.post(CHECK, SECOND))
     assert_unavailable(client.post(RUNS, run_of()))

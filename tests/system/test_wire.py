@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from tests.http.helpers import CHECK, FAULT_MEMBERS, JSON, RUN_ERROR_MEMBERS, RUNS, XML, item_at, run_of
+from tests.http.helpers import CHECK, FAULT_MEMBERS, IN_XML, JSON, RUN_ERROR_MEMBERS, RUNS, XML, item_at, run_of
 from tests.system.conftest import MakeService
 from tests.system.service import PATIENCE_S, Service, running
 
@@ -59,7 +59,7 @@ BAD_HEADER = b" HTTP/1.1\r\nHost: a\r\ns3cret\r\n"
 UNREADABLE = {
     "no request line": (400, JSON, FAULT_MEMBERS, b"s3cret\r\n\r\n"),
     "a bad header": (400, JSON, FAULT_MEMBERS, b"GET /?s3cret" + BAD_HEADER + b"\r\n"),
-    "a bad header, XML": (400, XML, FAULT_MEMBERS, b"GET /" + BAD_HEADER + b"Accept: " + XML.encode() + b"\r\n\r\n"),
+    "a bad header, XML": (400, IN_XML, FAULT_MEMBERS, b"GET /" + BAD_HEADER + b"Accept: " + XML.encode() + b"\r\n\r\n"),
     "a bad header, runs": (400, JSON, RUN_ERROR_MEMBERS, b"GET " + RUNS.encode() + BAD_HEADER + b"\r\n"),
     "a long line": (414, JSON, FAULT_MEMBERS, b"GET /?" + b"s3cret" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"),
     "a long header": (431, JSON, FAULT_MEMBERS, b"GET / HTTP/1.1\r\nX: " + b"s3cret" * 2000 + b"\r\n\r\n"),

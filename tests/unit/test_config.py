@@ -15,6 +15,9 @@ DEFAULTS = {
     "RUNS_RATE_LIMIT": limits.parse("1000/minute"),
     "RATE_LIMIT_STORAGE": "memory://",
     "TRUSTED_PROXIES": 0,
+    "PUBLIC_URL": "",
+    "ALLOWED_HOSTS": frozenset(),
+    "CORS_ORIGINS": frozenset(),
 }
 
 GOOD = [
@@ -40,6 +43,13 @@ GOOD = [
     ("RATE_LIMIT_STORAGE", "redis://h:1/0", "redis://h:1/0"),
     ("RATE_LIMIT_STORAGE", "rediss://h", "rediss://h"),
     ("TRUSTED_PROXIES", "100", 100),
+    ("PUBLIC_URL", "https://history.example.com", "https://history.example.com"),
+    ("PUBLIC_URL", "http://h:8080/monitoring/v2/", "http://h:8080/monitoring/v2"),
+    ("PUBLIC_URL", " ", ""),
+    ("ALLOWED_HOSTS", "A.example.com, 127.0.0.1:8000,[::1],", {"a.example.com", "127.0.0.1:8000", "[::1]"}),
+    ("ALLOWED_HOSTS", "", frozenset()),
+    ("CORS_ORIGINS", "https://A.example.com , http://b:8080", {"https://a.example.com", "http://b:8080"}),
+    ("CORS_ORIGINS", "capacitor://localhost", {"capacitor://localhost"}),
 ]
 
 BAD = [
@@ -78,6 +88,16 @@ BAD = [
     ("TRUSTED_PROXIES", "-1"),
     ("TRUSTED_PROXIES", "101"),
     ("TRUSTED_PROXIES", "*"),
+    ("PUBLIC_URL", "history.example.com"),
+    ("PUBLIC_URL", "ftp://history.example.com"),
+    ("PUBLIC_URL", "https://history.example.com/?a=b"),
+    ("ALLOWED_HOSTS", "https://a.example.com"),
+    ("ALLOWED_HOSTS", "a.example.com b.example.com"),
+    ("ALLOWED_HOSTS", "*"),
+    ("CORS_ORIGINS", "*"),
+    ("CORS_ORIGINS", "a.example.com"),
+    ("CORS_ORIGINS", "https://a.example.com/"),
+    ("CORS_ORIGINS", "https://a.example.com https://b.example.com"),
 ]
 
 

@@ -223,7 +223,7 @@ def test_errors_are_of_the_api_and_in_the_format_asked_for(server: Running) -> N
     body = parts(server.send(broken + b"bad\r\n\r\n"))[2]
     assert json.loads(body)["httpStatus"] == 400
     status, headers, body = parts(server.send(broken + b"accept: application/xml\r\nbad\r\n\r\n"))
-    assert (status, headers["Content-Type"]) == (400, "application/xml")
+    assert (status, headers["Content-Type"]) == (400, "application/xml; charset=utf-8")
     assert b"<error>" in body
     assert b"<fault>" in parts(server.send(b"GET / HTTP/1.1\r\nAccept: application/xml\r\nbad\r\n\r\n"))[2]
     assert json.loads(parts(server.send(b"GET /api/" + b"a" * 40_000))[2])["httpStatus"] == 414

@@ -1,0 +1,55 @@
+"""What browsers ask before a page of another origin may read an answer (the Fetch standard, "CORS protocol").
+
+Only origins in NOTIFHIST_CORS_ORIGINS are answered. Keys come in headers that the page sets, never as what the standard
+calls credentials, so `Access-Control-Allow-Credentials` is left out.
+"""
+
+import flask
+from flask import Flask, Request, Response
+from werkzeug.exceptions import MethodNotAllowed
+
+from notifhist.web.responses import no_content
+from notifhist.web.shortcuts import unwrap
+
+_ALLOWED_HEADERS = (
+    *("Accept", "Authorization", "Content-Encoding", "Content-Type"),
+    *("If-Match", "If-None-Match", "X-Auth-Token"),
+)
+_EXPOSED_HEADERS = (
+    *("ETag", "Location", "Retry-After", "X-Response-Id"),
+    *("X-RateLimit-Limit", "X-RateLimit-Type", "X-RateLimit-Used", "X-RateLimit-Window"),
+)
+_MAX_AGE_S = 600
+"""How long a browser keeps the answer to a preflight."""
+
+
+def register(app: Flask, origins: frozenset[str]) -> None:
+    """Let pages of `origins` read the answers of `app`; without any, no header is added."""
+
+    def allow_origin(response: Response) -> Response:
+        response.headers.add("Vary", "Origin")
+        origin = unwrap(flask.request).environ.get("HTTP_ORIGIN")
+        if origin in origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = ", ".join(_EXPOSED_HEADERS)
+        return response
+
+    if origins:
+        app.after_request(allow_origin)
+
+
+def preflight_answer(request: Request, origins: frozenset[str]) -> Response | None:
+    """Return the answer to a browser that asks, for a page of one of `origins`, which requests may be sent.
+
+    None for any other request, one for a URL that is no route too.
+    """
+    refused, environ = request.routing_exception, request.environ
+    if not isinstance(refused, MethodNotAllowed) or request.method != "OPTIONS":
+        return None
+    if environ.get("HTTP_ORIGIN") not in origins or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
+        return None
+    response = no_content()
+    response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(refused.valid_methods or ()))
+    response.headers["Access-Control-Allow-Headers"] = ", ".join(_ALLOWED_HEADERS)
+    response.headers["Access-Control-Max-Age"] = str(_MAX_AGE_S)
+    return response
