@@ -152,7 +152,7 @@ class SqliteFile(peewee.SqliteDatabase):
         SQLite itself undoes a transaction that a full disk or a time limit ends.
         """
         try:
-            if self.connection().in_transaction:
+            if self.connection().in_transaction:  # type: ignore[no-untyped-call]  # by peewee's stubs
                 super().rollback()
         except (peewee.PeeweeException, sqlite3.Error):
             with suppress(peewee.PeeweeException, sqlite3.Error):
