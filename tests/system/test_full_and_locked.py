@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,17 +15,19 @@ from tests.full_disk import FullDisk
 from tests.http.helpers import CHECK, RUNS, item_at
 from tests.system.commands import finish, run, start, write_lines
 from tests.system.conftest import FragileDatabase, MakeService
-from tests.system.postgres import Postgres
 from tests.system.service import ROOT, SERVE, Service
 from tests.system.test_operations import samples
 from tests.system.test_outages import NOW_MS, assert_unavailable
+
+if TYPE_CHECKING:
+    from tests.system.postgres import Postgres
 
 SMALL_SHARED_MEMORY = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=2m none /dev/shm && exec "$@"', "sh")
 """Runs a command that has a /dev/shm of its own, of 2 MB."""
 COUNTED = ("notifhist_requests_total", f"GET {RUNS} 200")
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def may_mount() -> None:
     tried = subprocess.run([*SMALL_SHARED_MEMORY, "true"], capture_output=True, text=True)
     if tried.returncode:
@@ -40,6 +43,7 @@ def warnings_of(service: Service, part: str) -> list[str]:
     return [str(line["message"]) for line in service.lines() if part in str(line.get("message"))]
 
 
+@pytest.mark.usefixtures("may_mount")
 def test_a_full_shared_memory_costs_counts_and_no_worker(
     fragile_database: FragileDatabase, make_service: MakeService
 ) -> None:
@@ -59,6 +63,7 @@ def test_a_full_shared_memory_costs_counts_and_no_worker(
     assert warnings_of(service, "requests are let through uncounted")
 
 
+@pytest.mark.usefixtures("may_mount")
 def test_a_service_starts_with_a_full_shared_memory(make_service: MakeService, tmp_path: Path) -> None:
     filling = 'head -c 2m /dev/zero > /dev/shm/filler; exec "$@"'
     command = (*SMALL_SHARED_MEMORY, "sh", "-c", filling, "sh", *SERVE)
@@ -75,6 +80,7 @@ def test_a_service_starts_with_a_full_shared_memory(make_service: MakeService, t
     assert samples(clients[0])[COUNTED] == 2  # what was counted meanwhile has not been lost
 
 
+@pytest.mark.usefixtures("may_mount")
 def test_large_files_are_loaded_with_a_full_shared_memory(tmp_path: Path) -> None:
     # Processes that check files need semaphores, which lie there.
     place = {"tenant": "123456", "entity_id": "en", "alarm_id": "al", "check_id": "ch"}
@@ -206,7 +212,7 @@ def test_a_backup_of_sqlite_is_made_and_restored_as_documented(
 
 
 def test_a_backup_of_postgresql_is_made_and_restored_as_documented(
-    own_postgres: Postgres, make_service: MakeService, tmp_path: Path
+    own_postgres: "Postgres", make_service: MakeService, tmp_path: Path
 ) -> None:
     url, other = own_postgres.create_database(), own_postgres.create_database()
     service = make_service(url).start()
