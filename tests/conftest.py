@@ -24,6 +24,7 @@ from notifhist.store.keys import add_key
 from notifhist.store.request_counts import machine_directory
 from notifhist.web.apis import APIS
 from notifhist.web.declarations import Api
+from tests.full_disk import FullDisk, mounted
 
 NOW = "2011-11-10T01:00:00Z"
 """The published example lies half an hour before."""
@@ -158,6 +159,15 @@ def make_app(database_url: str) -> Iterator[MakeApp]:
 def app(make_app: MakeApp) -> Flask:
     """An application whose clock stands at NOW."""
     return make_app()
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[FullDisk]:
+    """A file system of 4 MB that the test may fill."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with mounted(folder, megabytes=4) as disk:
+        yield disk
 
 
 MakeKey = Callable[..., str]

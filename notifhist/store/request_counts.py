@@ -6,9 +6,10 @@ import os
 import sqlite3
 import tempfile
 import threading
+import time
 import weakref
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from limits.errors import ConfigurationError
 from limits.storage import RedisStorage
@@ -19,6 +20,8 @@ from notifhist.config import PREFIX, ConfigError
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - what we put there is in a private directory
 REDIS_TIMEOUT_S = 1
 SWEEP_EVERY_REQUESTS = 1000  # then a process deletes the windows that are over
+PATIENCE_S = 1.0
+"""How long a request waits to be counted: for a thread, for a process, for the file. Some µs are usual."""
 
 # A count changes one page: pages of 1 KiB cost 9 % less CPU a count than SQLite's own 4 KiB.
 PRAGMAS = ("PRAGMA page_size = 1024", "PRAGMA journal_mode = wal", "PRAGMA synchronous = off")
@@ -102,12 +105,15 @@ class MachineCounter:
         return count, ends_ms / 1000
 
     def _run(self, sql: str, *values: object) -> list[tuple[int, ...]]:
-        with _lock:
-            try:
-                return self._connected().execute(sql, values).fetchall()  # to the end, which commits
-            except sqlite3.Error:
-                self._disconnect()  # whatever is wrong, the next call opens the file anew
-                raise
+        if not _lock.acquire(timeout=PATIENCE_S):
+            raise TimeoutError("another thread still waits to count")
+        try:
+            return self._connected().execute(sql, values).fetchall()  # to the end, which commits
+        except (sqlite3.Error, OSError):
+            self._disconnect()  # whatever is wrong, the next call opens the file anew
+            raise
+        finally:
+            _lock.release()
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -116,9 +122,11 @@ class MachineCounter:
             if found.st_uid != os.geteuid() or found.st_mode & 0o077:  # as every symlink has
                 raise PermissionError(f"{self.directory} must be a directory of our own, closed to others")
             with open(self.directory / "lock", "w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # SQLite itself does not wait for a change to WAL
+                _wait_for(lock)  # SQLite itself does not wait for a change to WAL
                 file = self.directory / "limits.db"
-                self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+                self._connection = sqlite3.connect(
+                    file, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False
+                )
                 self._connection.create_function("now_ms", 0, self.clock.now_ms)
                 for sql in (*PRAGMAS, TABLE, SWEEP):
                     self._connection.execute(sql)
@@ -130,6 +138,18 @@ class MachineCounter:
             self._connection = None
 
     __del__ = _disconnect
+
+
+def _wait_for(lock: IO[str]) -> None:
+    """Lock a file. Raises BlockingIOError after PATIENCE_S: a process that stands still may hold it for ever."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.005)
 
 
 def _before_fork() -> None:

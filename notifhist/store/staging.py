@@ -1,8 +1,11 @@
 """The valid records of a file, set aside on disk until all are checked: memory stays flat however large the file."""
 
+import os
 import pickle
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import orjson
 
@@ -32,13 +35,19 @@ class Staging:
         self.count = 0
         self._next = 0
         self._db = sqlite3.connect("")  # a temporary file
-        self._db.executescript(_SCHEMA)
+        with _naming_the_folder():
+            self._db.executescript(_SCHEMA)
 
     def add(self, lines: Sequence[Line]) -> list[tuple[Line, int]]:
         """Add drafts; return those that have other content than an earlier draft of the same identity.
 
-        These are not added, and each comes with the line of the earlier one. An equal draft is added again.
+        These are not added, and each comes with the line of the earlier one. An equal draft is added again. Raises
+        OSError, which names the temporary folder, where that is full.
         """
+        with _naming_the_folder():
+            return self._add(lines)
+
+    def _add(self, lines: Sequence[Line]) -> list[tuple[Line, int]]:
         start = self._next
         self._next += len(lines)
         values = [(n, line, _identity(draft), pickle.dumps(draft)) for n, (line, draft) in enumerate(lines, start)]
@@ -67,6 +76,20 @@ class Staging:
     def close(self) -> None:
         """Delete the drafts."""
         self._db.close()
+
+
+@contextmanager
+def _naming_the_folder() -> Iterator[None]:
+    """Raise OSError for what SQLite raises: the command line would else blame the database of the service."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        # As SQLite looks for it: https://www.sqlite.org/tempfiles.html#temporary_file_storage_locations
+        folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
+        raise OSError(
+            f"The temporary folder {folder}, where records are set aside until all are checked, failed: {error}. "
+            "Make room there, or name another in SQLITE_TMPDIR."
+        ) from error
 
 
 def _identity(draft: Draft) -> str:

@@ -64,15 +64,20 @@ def is_large(path: Path) -> bool:
 
 @contextmanager
 def workers_for(paths: Sequence[Path], cpus: int) -> Iterator[Workers | None]:
-    """Yield workers if a file is large, else None; enter it before a thread or a database connection exists."""
+    """Yield workers if a file is large and they can be had; enter it before a thread or a database connection exists."""
     if cpus < 2 or not any(map(is_large, paths)):
         yield None
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         workers = Workers(cpus)  # SIGINT stays blocked in them: this process decides what Ctrl-C ends
+    except (OSError, ImportError):  # no room for semaphores, which lie in shared memory, or no such thing
+        workers = None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if workers is None:
+        yield None
+        return
     try:
         yield workers
     finally:

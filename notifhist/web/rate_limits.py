@@ -13,6 +13,8 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.request_counts import RequestCounter
 
 WARN_EVERY_S = 60
+RETRY_S = 5.0
+"""How long a counter that fails is left alone. To ask it may cost seconds, and else every request would pay them."""
 
 log = logging.getLogger(__name__)
 
@@ -35,25 +37,37 @@ class RateLimiter:
         self._counter = counter
         self._namespace = namespace
         self._warned_s = -math.inf
+        self._is_failing, self._retry_s = False, -math.inf
 
     def charge(self, account: str) -> Usage | None:
         """Count one request of `account` and return its usage; None if there is no limit or the counter fails.
 
-        If the counter fails, the request goes on, and a warning is logged at most once a minute.
+        If the counter fails, the request goes on, and a warning is logged at most once a minute; then one request in
+        RETRY_S tries again.
         """
-        if self._item is None:
+        if self._item is None or (self._is_failing and not self._may_retry()):
             return None
         limit, window_s = self._item.amount, self._item.get_expiry()
         try:
             count, ends_s = self._counter.hit(_counted_name(self._item, self._namespace, account), window_s)
         except self._counter.errors as error:
+            self._is_failing, self._retry_s = True, monotonic() + RETRY_S
             if monotonic() >= self._warned_s + WARN_EVERY_S:
                 self._warned_s = monotonic()
                 log.warning("requests are let through uncounted, %r fails: %s", self._counter, error)
             return None
+        self._is_failing = False
         left_s = ends_s - self._counter.clock.now_ticks() / TICKS_PER_MS / 1000
         retry_after = max(1, math.ceil(round(left_s, 3)))
         return Usage(limit, min(count, limit), _in_words(window_s), retry_after, count > limit)
+
+    def _may_retry(self) -> bool:
+        """Say whether this request is to try a counter that has failed; the others of the time do not."""
+        now = monotonic()
+        if now < self._retry_s:
+            return False
+        self._retry_s = now + RETRY_S
+        return True
 
 
 @lru_cache(maxsize=4096)

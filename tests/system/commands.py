@@ -2,9 +2,10 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from flask import Flask
@@ -22,12 +23,21 @@ FIXTURES_COUNTS = "Stored 954, there already 3, bad 0."
 """What loading the fixtures says: of the published ones, three show again what others hold."""
 
 
-def start(database_url: str, *arguments: str | Path, **settings: str) -> subprocess.Popen[str]:
-    """Start a command with its clock at NOW; its output goes into pipes."""
+def start(
+    database_url: str,
+    *arguments: str | Path,
+    wrapper: Sequence[str] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.Popen[str]:
+    """Start a command with its clock at NOW; its output goes into pipes.
+
+    `wrapper`: a command that runs it; `variables` of the environment that are no settings of ours.
+    """
     ours = {"DATABASE_URL": database_url, "NOW": NOW, **settings}
     return subprocess.Popen(
-        [*NOTIFHIST, *map(str, arguments)],
-        env=environment(ours) | {"COLUMNS": "100"},  # help does not depend on who runs the tests
+        [*wrapper, *NOTIFHIST, *map(str, arguments)],
+        env=environment(ours) | {"COLUMNS": "100"} | dict(variables),  # help does not depend on who runs the tests
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -49,7 +59,7 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> subprocess.Complete
 
 def run(database_url: str, *arguments: str | Path, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command; see `finish`."""
-    return finish(start(database_url, *arguments, **settings), code)
+    return finish(start(database_url, *arguments, settings=settings), code)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ class Postgres:
         self._directory = tempfile.mkdtemp(prefix="notifhist-postgres-")  # it runs as another user than root
         self._server = get_server(f"{self._directory}/data", cleanup_mode="stop")
         self._url = str(self._server.get_uri())
+        self.programs = self._server.bin_path
         # What a killed server has written is there without it; only a crash of the machine would lose it.
         self.execute("ALTER SYSTEM SET fsync = off")
         self.execute("SELECT pg_reload_conf()")

@@ -1,6 +1,10 @@
+import math
+import shutil
 import sqlite3
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
@@ -10,6 +14,8 @@ from typing import Any
 import peewee
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from notifhist.config import ConfigError
 from notifhist.store.database import (
@@ -23,7 +29,10 @@ from notifhist.store.database import (
     open_database,
 )
 from notifhist.store.database.sql import rows
+from notifhist.store.database.sqlite_wal import has_foreign_log
+from notifhist.store.database.writers import OTHERS_WAIT_S, WriteTurn
 from notifhist.store.models import TenantRow
+from tests.full_disk import FullDisk
 
 
 def connection_of(db: Database) -> Any:
@@ -330,6 +339,135 @@ def test_a_thread_that_fails_to_write_keeps_no_other_from_it(
     write_elsewhere(database).result(timeout=10)
     assert count(database) == 1
     database.close()
+
+
+def test_of_the_threads_that_wait_for_a_lock_one_is_patient(sqlite_database: str) -> None:
+    database = open_database(sqlite_database, statement_timeout_s=10)
+    ensure_connected(database)
+    with closing(sqlite3.connect(sqlite_database.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        patient = write_elsewhere(database)
+        others = [write_elsewhere(database) for _ in range(3)]
+        for each in others:
+            assert isinstance(error := each.exception(timeout=10), peewee.OperationalError)
+            assert is_unreachable(error)
+        late = write_elsewhere(database).exception(timeout=10)
+        assert late is not None
+        assert "another thread waits" in str(late)
+        assert count(database) == 0  # readers wait for nobody
+        assert not patient.done()
+        other.execute("ROLLBACK")
+        patient.result(timeout=10)
+    assert count(database) == 1
+    database.close()
+
+
+def test_the_turn_to_write_that_was_given_up_is_not_waited_for_a_second_time() -> None:
+    turn = WriteTurn()
+    assert turn.take(math.inf)
+    assert not turn.take(math.inf)
+    turn.give_up()
+    assert turn.take(math.inf)
+    assert not turn.take(time.monotonic() + OTHERS_WAIT_S / 2)
+    turn.start()
+    began = Future[bool]()
+    threading.Thread(target=lambda: began.set_result(turn.take(math.inf))).start()
+    turn.end()
+    assert began.result(timeout=10)
+    turn.end()
+
+
+def test_a_full_disk_is_told_by_its_own_name(full_disk: FullDisk) -> None:
+    database = open_database(f"sqlite:///{full_disk.folder}/n.db", create=True, statement_timeout_s=10)
+    ensure_connected(database)
+    migrate(database)
+    full_disk.fill()
+    with pytest.raises(peewee.OperationalError, match="full"):
+        fill_table(database)
+    full_disk.free()
+    ensure_connected(database)
+    with database.writing():
+        insert(database)
+    assert count(database) == 1
+    database.close()
+
+
+def fill_table(database: Database) -> None:
+    with database.writing():
+        for number in range(2, 2000):
+            database.execute(TenantRow.insert(id=number, name=f"{number}" * 5000))
+
+
+def test_an_error_is_not_hidden_by_the_loss_of_the_connection(db: Database) -> None:
+    def fail_midway() -> None:
+        with db.writing():
+            insert(db)
+            connection_of(db).close()
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        fail_midway()
+    ensure_connected(db)
+    assert count(db) == 0
+
+
+def copied(path: Path, how: str) -> Path:
+    """Return a copy of a SQLite database beside it."""
+    copy = path.with_name(f"{how}.db")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        if how == "vacuum":
+            source.execute("VACUUM INTO ?", (str(copy),))
+        else:
+            source.backup(target)
+    return copy
+
+
+@pytest.mark.parametrize("how", ["vacuum", "backup"])
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_log_that_was_written_for_another_file_is_refused(how: str, restarted: bool, sqlite_database: str) -> None:
+    path = Path(sqlite_database.removeprefix("sqlite:///"))
+    database = open_database(sqlite_database)
+    ensure_connected(database)
+    copy = copied(path, how)
+    for number in range(50):
+        with database.writing():  # as two processes that take turns
+            database.execute(TenantRow.insert(id=number, name=f"{number}" * 5000))
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("INSERT INTO tenant VALUES (?, ?)", (1000 + number, f"{number}" * 5001))
+    copy.replace(path)
+    for _ in range(2):
+        with pytest.raises(peewee.OperationalError, match=r"remove [a-z.]*-wal and [a-z.]*-shm") as raised:
+            ensure_connected(open_database(sqlite_database) if restarted else database)
+        assert is_unreachable(raised.value)
+    for companion in ("-wal", "-shm"):
+        Path(f"{path}{companion}").unlink()
+    ensure_connected(database)
+    assert count(database) == 0
+    assert rows(database, "PRAGMA integrity_check") == [("ok",)]
+    database.close()
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.sampled_from(["a", "b", "checkpoint", "passive", "crash", "vacuum"]), max_size=40))
+def test_a_file_is_never_refused_for_its_own_log(steps: list[str], sqlite_tables: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(shutil.copy(sqlite_tables, folder))
+        writers = {name: sqlite3.connect(path, isolation_level=None) for name in "ab"}
+        for number, step in enumerate(steps):
+            if step in writers:
+                writers[step].execute("INSERT INTO tenant VALUES (?, ?)", (number, f"{number}" + step * 40_000))
+            elif step == "crash":  # what is on the disk now is what is found
+                crashed = Path(folder) / f"crash{number}"
+                crashed.mkdir()
+                for each in path.parent.glob(f"{path.name}*"):
+                    shutil.copy(each, crashed)
+                assert not has_foreign_log(crashed / path.name)
+            else:
+                statement = {"checkpoint": "PRAGMA wal_checkpoint(TRUNCATE)", "passive": "PRAGMA wal_checkpoint"}
+                writers["a"].execute(statement.get(step, "VACUUM"))
+            assert not has_foreign_log(path)
+        for writer in writers.values():
+            writer.close()
 
 
 def test_without_a_connection_nothing_is_written(sqlite_database: str) -> None:

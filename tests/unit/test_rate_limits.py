@@ -141,7 +141,7 @@ def test_a_counter_that_fails_lets_requests_through_and_says_so_once_a_minute(
     file.write_text("no database, but text that is longer than the header of one " * 20)
     with pytest.raises(sqlite3.DatabaseError):
         counter.hit("a", 60)
-    for now in (1000.0, 1001.0, 1059.0, 1060.0, 1061.0):
+    for now in (1000.0, 1001.0, 1055.0, 1060.0, 1065.0):
         seconds[0] = now
         assert limiter.charge("account") is None
     assert [(record.name, record.levelno) for record in caplog.records] == [
@@ -149,4 +149,24 @@ def test_a_counter_that_fails_lets_requests_through_and_says_so_once_a_minute(
     ] * 2
     assert str(counter.directory) in caplog.text
     file.unlink()
+    seconds[0] += 5
     assert charge(limiter).used == 1
+    assert charge(limiter).exceeded
+
+
+def test_a_counter_that_fails_is_asked_by_one_request_in_five_seconds(
+    counter: MachineCounter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds, asked = [1000.0], list[float]()
+    monkeypatch.setattr("notifhist.web.rate_limits.monotonic", lambda: seconds[0])
+
+    def fail(name: str, window_s: int) -> tuple[int, float]:
+        asked.append(seconds[0])
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(counter, "hit", fail)
+    limiter = RateLimiter(limits.parse("1/minute"), counter, "runs")
+    for now in (1000.0, 1000.1, 1004.9, 1005.0, 1005.1, 1009.9, 1010.0):
+        seconds[0] = now
+        assert limiter.charge("account") is None
+    assert asked == [1000.0, 1005.0, 1010.0]

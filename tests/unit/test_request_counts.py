@@ -1,3 +1,4 @@
+import fcntl
 import sqlite3
 import stat
 import subprocess
@@ -5,6 +6,8 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -185,3 +188,40 @@ def test_without_shared_memory_the_directory_for_temporary_files_serves(
     counter = open_counter("memory://", SQLITE_URL, clock)
     assert isinstance(counter, MachineCounter)
     assert counter.directory.parent == Path(tempfile.gettempdir())
+
+
+def test_a_process_that_stands_still_with_the_lock_holds_nobody_up_for_long(counter: MachineCounter) -> None:
+    counter.directory.mkdir(mode=0o700)
+    with open(counter.directory / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            counter.hit("a", 60)
+    assert counter.hit("a", 60)[0] == 1
+
+
+def test_a_file_that_stays_locked_fails_and_is_counted_in_again(counter: MachineCounter) -> None:
+    counter.hit("a", 60)
+    with closing(sqlite3.connect(counter.directory / "limits.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            counter.hit("a", 60)
+        other.execute("ROLLBACK")
+    assert counter.hit("a", 60)[0] == 2
+
+
+def test_threads_do_not_wait_one_after_the_other_for_a_file_that_stays_locked(counter: MachineCounter) -> None:
+    counter.hit("a", 60)
+    with closing(sqlite3.connect(counter.directory / "limits.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(6) as pool:
+            failed = list(pool.map(lambda _: failure(counter), range(6)))
+        other.execute("ROLLBACK")
+    assert {type(error) for error in failed} == {sqlite3.OperationalError, TimeoutError}
+
+
+def failure(counter: MachineCounter) -> Exception | None:
+    try:
+        counter.hit("a", 60)
+    except counter.errors as error:
+        return error
+    return None

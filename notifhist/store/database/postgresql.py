@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from typing import Any
 
@@ -71,6 +71,14 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def reading(self) -> Any:
         return self.atomic(isolation_level="REPEATABLE READ")
+
+    def rollback(self) -> None:
+        """Undo the transaction. It never fails: peewee calls it amid an error, and a second one would hide that."""
+        try:
+            super().rollback()
+        except peewee.PeeweeException:
+            with suppress(peewee.PeeweeException):
+                self.close()
 
     def locked(self, select: str) -> str:
         return f"{select} FOR UPDATE"

@@ -6,13 +6,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import peewee
 
+from notifhist.store.database.sqlite_wal import has_foreign_log, log_of
+from notifhist.store.database.writers import OTHERS_WAIT_S, WriteTurn
+
 _BUSY_TIMEOUT_S = 20
+"""How long a command waits for a lock. A request waits as long as a statement may take, if that is less."""
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.0001, 0.001
 _READING = "DEFERRED"
 _CHECK_EVERY_INSTRUCTIONS = 500_000
@@ -43,22 +48,30 @@ class SqliteFile(peewee.SqliteDatabase):
 
     def __init__(self, url: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
         self._timeout_s = statement_timeout_s
+        self._write_wait_s = min(statement_timeout_s or _BUSY_TIMEOUT_S, _BUSY_TIMEOUT_S)
+        # Readers wait only where somebody has the whole file for himself, and then all threads do.
+        self._busy_timeout_s = OTHERS_WAIT_S if statement_timeout_s else _BUSY_TIMEOUT_S
         self.path = Path(url.removeprefix("sqlite:///")).absolute()
         mode = "rwc" if create else "rw"
         super().__init__(
             # An ordinary open would make an empty database in the place of one that is gone.
             f"file:{quote(str(self.path))}?mode={mode}",
             uri=True,
-            timeout=_BUSY_TIMEOUT_S,
+            timeout=self._busy_timeout_s,
             autoconnect=False,
             returning_clause=True,
             pragmas=_PRAGMAS,
         )
         self._opened = threading.local()
-        self._writer = threading.Lock()
+        self._turn = WriteTurn()
 
     def _connect(self) -> Any:
-        until = time.monotonic() + _BUSY_TIMEOUT_S
+        if has_foreign_log(self.path):
+            raise peewee.OperationalError(
+                f"{log_of(self.path)} was written for another file than {self.path}: was a copy put in its place? "
+                f"Stop the service, remove {self.path.name}-wal and {self.path.name}-shm, start it again"
+            )
+        until = time.monotonic() + self._busy_timeout_s
         while True:
             try:
                 connection = super()._connect()  # type: ignore[misc]  # peewee's stubs leave it out
@@ -102,20 +115,21 @@ class SqliteFile(peewee.SqliteDatabase):
         """Begin a transaction; one that writes waits for other processes: it retries after 0.1 ms, later each ms.
 
         SQLite's own busy handler ends up retrying every 0.1 s, and the disk is idle meanwhile. The threads of this
-        process wait for a lock instead, which wakes one of them.
+        process wait for their turn instead, at which one of them wakes.
         """
         if lock_type == _READING:
             super().begin(lock_type)  # a reader waits for nobody in WAL mode
             return
-        until = time.monotonic() + _BUSY_TIMEOUT_S
-        if not self._writer.acquire(timeout=_BUSY_TIMEOUT_S):
-            raise peewee.OperationalError("database is locked")
-        self._opened.writes = True
+        until = time.monotonic() + self._write_wait_s
+        if not self._turn.take(until):
+            raise peewee.OperationalError("database is locked, and another thread waits for it already")
         try:
             self._wait_for_others(lock_type, until)
         except BaseException:
-            self._release_writer()
+            self._turn.give_up()
             raise
+        self._opened.writes = True
+        self._turn.start()
 
     def _wait_for_others(self, lock_type: str | None, until: float) -> None:
         pause_s = _FIRST_RETRY_S
@@ -125,7 +139,7 @@ class SqliteFile(peewee.SqliteDatabase):
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LAST_RETRY_S)
         finally:
-            self._set_busy_timeout(_BUSY_TIMEOUT_S)
+            self._set_busy_timeout(self._busy_timeout_s)
 
     def commit(self) -> Any:
         """Commit. If that fails, peewee rolls back next."""
@@ -133,9 +147,16 @@ class SqliteFile(peewee.SqliteDatabase):
         self._release_writer()
 
     def rollback(self) -> Any:
-        """Undo the transaction."""
+        """Undo the transaction. It never fails: peewee calls it amid an error, and a second one would hide that.
+
+        SQLite itself undoes a transaction that a full disk or a time limit ends.
+        """
         try:
-            super().rollback()
+            if self.connection().in_transaction:  # type: ignore[no-untyped-call]  # by peewee's stubs
+                super().rollback()
+        except (peewee.PeeweeException, sqlite3.Error):
+            with suppress(peewee.PeeweeException, sqlite3.Error):
+                self.close()  # that undoes it too
         finally:
             self._release_writer()
 
@@ -148,7 +169,7 @@ class SqliteFile(peewee.SqliteDatabase):
     def _release_writer(self) -> None:
         if getattr(self._opened, "writes", False):
             self._opened.writes = False
-            self._writer.release()
+            self._turn.end()
 
     def _has_begun(self, lock_type: str | None, final: bool) -> bool:
         try:
@@ -159,8 +180,8 @@ class SqliteFile(peewee.SqliteDatabase):
             return False
         return True
 
-    def _set_busy_timeout(self, seconds: int) -> None:
-        self.execute_sql(f"PRAGMA busy_timeout = {seconds * 1000}")
+    def _set_busy_timeout(self, seconds: float) -> None:
+        self.execute_sql(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     def reading(self) -> Any:
         """Return a transaction whose reads all see the same state."""

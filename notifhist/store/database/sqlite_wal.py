@@ -1,0 +1,51 @@
+"""Whether a write-ahead log belongs to the SQLite file beside it.
+
+SQLite applies whatever log lies there. The log of a former file turns a backup that was put in its place into a mixture
+of two databases, without an error. Format: https://www.sqlite.org/fileformat2.html, 1.3.6 and 4.1.
+"""
+
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+_LOG_HEADER = struct.Struct(">IIIIII8x")
+"""Magic number, version, page size, checkpoint, and the two salts that its frames repeat."""
+_FRAME_HEADER = struct.Struct(">IIII8x")
+"""Page number, pages of the database after a commit, and the two salts."""
+_CHANGES = struct.Struct(">24xI")
+"""The first page of a database: its counter of changes."""
+
+
+def log_of(path: Path) -> Path:
+    """Return where SQLite keeps the log of the file at `path`."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def has_foreign_log(path: Path) -> bool:
+    """Say whether the log beside the file was certainly written for another one.
+
+    A transaction that writes the first page takes its counter one further at most, and a log begins where the file
+    ends. So the first copy of that page in the log is at most one ahead of the file. The log is read first: meanwhile
+    the file's counter can only grow. A log without that page, which each growth of the database writes, tells nothing.
+    """
+    with suppress(OSError, struct.error):  # neither is there, or one is empty
+        logged = _first_logged_changes(log_of(path))
+        if logged is not None:
+            with path.open("rb") as file:
+                return bool(logged > _CHANGES.unpack(file.read(_CHANGES.size))[0] + 1)
+    return False
+
+
+def _first_logged_changes(log: Path) -> int | None:
+    """Return the counter of changes in the log's first copy of the first page; None if it has none."""
+    with log.open("rb") as file:
+        _, _, page_size, _, *salts = _LOG_HEADER.unpack(file.read(_LOG_HEADER.size))
+        while frame := file.read(_FRAME_HEADER.size):
+            page, _, *own_salts = _FRAME_HEADER.unpack(frame)
+            if own_salts != salts:  # left there from before the log began anew
+                return None
+            if page == 1:
+                return int(_CHANGES.unpack(file.read(_CHANGES.size))[0])
+            file.seek(page_size, os.SEEK_CUR)
+    return None
