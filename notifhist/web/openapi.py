@@ -42,6 +42,11 @@ _HEADERS: dict[str, tuple[str, Json]] = {
     "ETag": ("Tells the bytes of this answer from others.", {"type": "string"}),
     "Allow": ("The methods that this URL knows.", {"type": "string"}),
 }
+_READ_CONDITIONS = {"If-None-Match": "the ETag of what the client has: 304 if that is still it"}
+_WRITE_CONDITIONS = {
+    "If-Match": "an ETag, of any format, of what is to be changed, or `*`: 412 if nothing of that tag is there now",
+    "If-None-Match": "`*`: 412 if something is there already; an ETag: 412 if that is still it",
+}
 _ALWAYS = ("X-Response-Id", "Vary")
 _WHERE_LIMITED = tuple(name for name in _HEADERS if name.startswith("X-RateLimit"))
 
@@ -103,11 +108,12 @@ def _operation(description: Description, api: Api, prefix: str, view: View) -> J
 
 def _parameters(description: Description, view: View) -> list[Json]:
     parameters = description.parameters(view.query) if view.query else []
-    if HTTPStatus.NOT_MODIFIED in view.answers:
-        about = "the ETag of what the client has: 304 if that is still it"
-        schema = {"type": "string"}
-        parameters.append({"name": "If-None-Match", "in": "header", "description": about, "schema": schema})
-    return parameters
+    is_read = HTTPStatus.NOT_MODIFIED in view.answers
+    conditions = _READ_CONDITIONS if is_read else _WRITE_CONDITIONS if errors.PreconditionFailed in view.errors else {}
+    return parameters + [
+        {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
+        for name, about in conditions.items()
+    ]
 
 
 def _content(description: Description, formats: Formats, documents: Sequence[DocumentSchema]) -> Json:

@@ -15,6 +15,7 @@ from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage,
 from notifhist.store.counted.pages import list_records
 from notifhist.store.counted.records import CountedRecorder
 from notifhist.store.recording import Recorder, record
+from notifhist.web.conditions import precondition
 from notifhist.web.context import caller, current_service, read_body, readable_db, url_here
 from notifhist.web.responses import respond
 
@@ -70,8 +71,11 @@ def replace_record(recorder: CountedRecorder, id_text: str) -> Response:
     number = _number(id_text, name)
     if document.get("id", number) != number:
         raise BadRequest("The body does not fit.", f"id: The URL says {number}.")
-    stored, created = recorder.replace(service.db, caller().tenant, {**document, "id": number}, service.clock.now_ms())
-    return answer_replaced(stored, recorder.resource.document, created, name)
+    record, schema = {**document, "id": number}, recorder.resource.document
+    stored, created = recorder.replace(
+        service.db, caller().tenant, record, service.clock.now_ms(), precondition(schema)
+    )
+    return answer_replaced(stored, schema, created, name)
 
 
 def _number(id_text: str, name: str) -> int:

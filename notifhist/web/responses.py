@@ -1,6 +1,5 @@
 """Documents and errors as responses: format, status, Location, ETag."""
 
-import hashlib
 from http import HTTPStatus
 
 from flask import g, request
@@ -11,13 +10,12 @@ from notifhist.schemas.document import Document, DocumentSchema, dump
 from notifhist.schemas.error import ErrorReport
 from notifhist.serializers.stored import StoredDocument, StoredForm
 from notifhist.web.apis import api_of
+from notifhist.web.conditions import has_already, tag_of
 from notifhist.web.declarations import Api
 from notifhist.web.shortcuts import Response, unwrap
 
 JOIN_BELOW_BYTES = 512 * 1024
 """A body below this size is sent as one piece: a system call for each of its parts costs more than the copy."""
-HASH_SLICE_BYTES = 2047
-"""From 2048 bytes on hashlib releases the GIL, and waiting to re-acquire it costs more than hashing them."""
 
 
 def stored_form() -> StoredForm:
@@ -44,23 +42,13 @@ def respond(
     if location is not None:
         response.headers["Location"] = location
     if etag:
-        tag = _digest(parts)
+        tag = tag_of(parts)
         response.set_etag(tag)
-        environ = request.environ
-        is_asked = "HTTP_IF_NONE_MATCH" in environ and environ["REQUEST_METHOD"] in ("GET", "HEAD")
-        if is_asked and request.if_none_match.contains_weak(tag):
+        if has_already(tag):
             response.status_code = HTTPStatus.NOT_MODIFIED
             response.response = []
             del response.headers["Content-Type"], response.headers["Content-Length"]
     return response
-
-
-def _digest(parts: list[bytes]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        for start in range(0, len(part), HASH_SLICE_BYTES):
-            digest.update(part[start : start + HASH_SLICE_BYTES])
-    return digest.hexdigest()
 
 
 def no_content() -> Response:

@@ -19,7 +19,7 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
 from notifhist.store.equality import equal_json
 from notifhist.store.models import TenantRow
-from notifhist.store.recording import Stored, recorder_of
+from notifhist.store.recording import Precondition, Stored, recorder_of
 from notifhist.store.tenants import ensure_tenant, find_tenant
 
 _READ_BATCH = 500
@@ -155,12 +155,20 @@ class CountedRecorder:
         for number, draft in enumerate(new, start=greatest + 1):
             draft.id = number
 
-    def replace(self, db: Database, tenant: str, record: Record, now_ms: int) -> tuple[StoredDocument, bool]:
-        """Create the record of this id or replace it; return the document, and whether it was created."""
+    def replace(
+        self, db: Database, tenant: str, record: Record, now_ms: int, precondition: Precondition | None = None
+    ) -> tuple[StoredDocument, bool]:
+        """Create the record of this id or replace it; return the document, and whether it was created.
+
+        Raises what `precondition` raises.
+        """
         row = self.row_of(self.filled(record, now_ms))
         with db.writing():
             db.lock_name(tenant)
             tenant_id = ensure_tenant(db, tenant)
+            if precondition is not None:
+                current = _find(db, self.table, tenant_id, [row.id]).get(row.id)
+                precondition(None if current is None else StoredDocument(StoredForm.JSON, encoded(current)))
             counted = f"SELECT date_created, {', '.join(self.table.codes)} FROM {self.table.name}"
             known = first(db, f"{counted} WHERE tenant_id = :tenant_id AND id = :id", tenant_id=tenant_id, id=row.id)
             if known is None:
