@@ -266,10 +266,3 @@ def conflict_cases() -> Iterator[Case]:
             409,
             "CONFLICT",
         )
-    yield post_body(
-        "run: no id left",
-        RUNS,
-        json.dumps({"runs": [run_of(id=2**63 - 1), run_of()]}).encode(),
-        "id: No number is left behind the greatest; give one.",
-        "The run needs an id.",
-    )

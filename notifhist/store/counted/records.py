@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from notifhist.errors import ApiError, BadRequest, NotFound
+from notifhist.errors import ApiError, NotFound
 from notifhist.schemas.fields import INT64, TICKS_PER_MS
 from notifhist.schemas.query import Tenant
 from notifhist.schemas.resources import Resource
@@ -132,28 +132,32 @@ class CountedRecorder:
         return stored
 
     def _store(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> list[Stored]:
-        self._number(db, tenant_id, drafts)
-        known = _find(db, self.table, tenant_id, [draft.row.id for draft in drafts])
-        _insert(db, self.table, tenant_id, [draft.row for draft in drafts if draft.row.id not in known])
+        given = [draft for draft in drafts if draft.id is not None]
+        known = _find(db, self.table, tenant_id, [draft.row.id for draft in given])
+        _insert(db, self.table, tenant_id, [draft.row for draft in given if draft.row.id not in known])
+        # Numbers follow on what is stored, so what has an id is stored first.
+        new = [draft for draft in drafts if draft.id is None]
+        for number, draft in enumerate(new, start=self._last_number(db, tenant_id, len(new)) + 1):
+            draft.id = number
+        _insert(db, self.table, tenant_id, [draft.row for draft in new])
         return [Stored(known.get(draft.row.id, draft.document), draft.row.id not in known) for draft in drafts]
 
-    def _number(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> None:
-        """Give the next numbers to the drafts without an id."""
-        new = [draft for draft in drafts if draft.id is None]
-        if not new:
-            return
-        last = first(
-            db,
-            f"SELECT id FROM {self.table.name} WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1",
-            tenant_id=tenant_id,
-        )
-        greatest = max([draft.id for draft in drafts if draft.id is not None] + [last[0] if last else 0, 0])
-        if greatest + len(new) > INT64[1]:
-            raise BadRequest(
-                f"The {self.resource.name} needs an id.", "id: No number is left behind the greatest; give one."
+    def _last_number(self, db: Database, tenant_id: int, count: int) -> int:
+        """Return the number behind which `count` numbers are free: the greatest id, or 0 if all ids are below.
+
+        Where the greatest id is too near the end of the column, it is the greatest id that has a gap behind it.
+        """
+        if not count:
+            return 0
+        ids = f"FROM {self.table.name} AS record WHERE tenant_id = :tenant_id AND id > 0"
+        last = first(db, f"SELECT id {ids} ORDER BY id DESC LIMIT 1", tenant_id=tenant_id)
+        if last is not None and last[0] > INT64[1] - count:
+            following = f"SELECT id FROM {self.table.name} WHERE tenant_id = :tenant_id AND id > record.id"
+            has_gap = f"({following} ORDER BY id LIMIT 1) - id > :count"
+            last = first(
+                db, f"SELECT id {ids} AND {has_gap} ORDER BY id DESC LIMIT 1", tenant_id=tenant_id, count=count
             )
-        for number, draft in enumerate(new, start=greatest + 1):
-            draft.id = number
+        return last[0] if last else 0
 
     def replace(
         self, db: Database, tenant: str, record: Record, now_ms: int, precondition: Precondition | None = None
