@@ -9,15 +9,8 @@ from marshmallow import Schema, fields
 
 from notifhist.errors import BadRequest, Malformed
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
-from notifhist.schemas.fields import (
-    MAX_PROBLEMS_NAMED,
-    FreeMap,
-    Instant,
-    JsonBoolean,
-    JsonInteger,
-    parse_integer,
-    place_in_xml,
-)
+from notifhist.schemas.fields import MAX_PROBLEMS_NAMED, FreeMap, Instant, JsonBoolean, JsonInteger, place_in_xml
+from notifhist.schemas.numbers import parse_integer
 from notifhist.serializers.parsed import Parsed, Path, few_wrong_values, list_field, max_depth_of, path_text
 
 MAX_ELEMENT_DEPTH = 150

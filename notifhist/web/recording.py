@@ -8,7 +8,8 @@ from flask import Response
 
 from notifhist.errors import BadRequest
 from notifhist.schemas.document import Document, DocumentSchema
-from notifhist.schemas.fields import INT64, parse_integer
+from notifhist.schemas.fields import INT64
+from notifhist.schemas.numbers import parse_integer
 from notifhist.schemas.query import PageQuery, Tenant
 from notifhist.serializers.parsed import list_field
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
