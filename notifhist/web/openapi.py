@@ -22,7 +22,8 @@ from notifhist.web.openapi_fields import Description
 _ABOUT = (
     "What an alerting system sent, and every attempt to deliver it. HEAD works wherever GET does. Another "
     "method answers 405, with `Allow` and the error document of its API. Unknown query parameters are "
-    "ignored. `Accept` chooses between JSON, the default, and XML."
+    "ignored; a list may be repeated, separated by commas, or written with brackets (`statuses[]`). `Accept` "
+    "chooses between JSON, the default, and XML."
 )
 _ID = Text(
     validate=[validate.Length(1, MAX_PATH_ID), validate.Regexp(r"^[^/\x00-\x1f\x7f-\x9f]*$")],
