@@ -25,6 +25,7 @@ MAX_TICKS = 2**60 - 1 - UUID_EPOCH_TICKS
 MAX_TIMESTAMP = MAX_TICKS // TICKS_PER_MS
 """The last millisecond, since the epoch, that a version-1 UUID holds."""
 
+_FLOATS_ROUND_FROM = 2**53
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 MAX_PATH_ID = 255
@@ -102,13 +103,20 @@ class PathId(Text):
 
 
 class JsonInteger(fields.Integer):
-    """An integer of JSON within `bounds`, both inclusive; no string, no boolean, no fraction."""
+    """An integer of JSON within `bounds`, both inclusive; no string, no boolean, no fraction.
+
+    A number without fraction counts (`1.795727e12`) below 2^53; from there on a float may have been rounded.
+    """
 
     def __init__(self, *, bounds: tuple[int, int] = INT64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.bounds = bounds
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        if type(value) is float and value.is_integer():
+            if abs(value) >= _FLOATS_ROUND_FROM:
+                raise ValidationError("Write it in digits alone: with a point or an exponent it may have been rounded.")
+            value = int(value)
         if type(value) is not int:
             raise self.make_error("invalid")
         if not self.bounds[0] <= value <= self.bounds[1]:

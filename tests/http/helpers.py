@@ -16,6 +16,7 @@ CHECK = f"{ALARM}/chOne"
 RUNS = "/api/v1/notifications/logs/run"
 JSON = "application/json"
 XML = "application/xml"
+NIL = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"'
 FAULT_MEMBERS = ["type", "code", "message", "details", "request_id"]
 RUN_ERROR_MEMBERS = ["details", "gatewayHttpStatus", "httpStatus", "message", "requestId", "type"]
 
