@@ -53,6 +53,9 @@ class Draft(Protocol):
     def document(self) -> str:
         """Its JSON text."""
 
+    def has_expired(self, oldest_ms: int | None) -> bool:
+        """Say whether it is of before `oldest_ms`, and therefore never shown."""
+
     def equals(self, stored: str) -> bool:
         """Say whether a stored document of its identity has the same content."""
 

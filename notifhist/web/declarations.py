@@ -89,8 +89,9 @@ class View:
     `path` follows the API's prefixes, in Flask's notation; an id is a whole part of it, `<name>`. `summary` and
     `description` are published. Without `role` any key will do. `documents` are what 200 and 201 answer, one of them
     at a time, in a format of `offers`. A view with `content` (JSON schemas by media type) answers that, whatever the
-    caller accepts. `answers` are the headers, beside those of every answer, by status. `read_body` returns `body`.
-    `errors` come beside those of the API. `links` names the functions of views that OpenAPI links to.
+    caller accepts. `answers` are the headers, beside those of every answer, by status; `may_bear` those that some
+    have. `read_body` returns `body`. `errors` come beside those of the API. `links` names the functions of views that
+    OpenAPI links to.
     """
 
     api: Api
@@ -106,6 +107,7 @@ class View:
     content: Mapping[str, Json] = field(default_factory=dict)
     query: Schema | None = None
     body: ExpectedBody | None = None
+    may_bear: tuple[str, ...] = ()
     errors: tuple[type[ApiError], ...] = ()
     links: tuple[str, ...] = ()
     function: Any = None

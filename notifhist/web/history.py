@@ -20,7 +20,7 @@ from notifhist.web.context import caller, current_service, read_body, readable_d
 from notifhist.web.declarations import READ, RECORDED, REPLACED, View
 from notifhist.web.params import history_query
 from notifhist.web.recording import answer_replaced, record_body
-from notifhist.web.responses import no_content, respond, stored_form
+from notifhist.web.responses import no_content, note_expired, respond, stored_form
 
 _ALARM = "/entities/<entity_id>/alarms/<alarm_id>/notification_history"
 _CHECK = f"{_ALARM}/<check_id>"
@@ -58,6 +58,7 @@ def get_item(uuid: str, **ids: str) -> Response:
     documents=(ITEM, HISTORY_PAGE),
     answers=RECORDED,
     body=ExpectedBody(ITEM, HISTORY_CONTAINER),
+    may_bear=("X-Notifhist-Note",),
     links=("get_item", "delete_item"),
 )
 def record_items(**ids: str) -> Response:
@@ -73,6 +74,7 @@ def record_items(**ids: str) -> Response:
     documents=(ITEM,),
     answers=REPLACED,
     body=ExpectedBody(ITEM),
+    may_bear=("X-Notifhist-Note",),
     errors=(PreconditionFailed,),
     links=("get_item", "delete_item"),
 )
@@ -81,7 +83,8 @@ def replace_item(uuid: str, **ids: str) -> Response:
     service, item = current_service(), _item_of(read_body().document, uuid)
     now_ticks, oldest_ms = service.clock.now_ticks(), service.oldest_ms()
     created = recording.replace_item(service.db, _check(ids), item, now_ticks, oldest_ms, precondition(ITEM))
-    return answer_replaced(item, ITEM, created, "item")
+    has_expired = oldest_ms is not None and item["timestamp"] < oldest_ms
+    return note_expired(answer_replaced(item, ITEM, created, "item"), has_expired)
 
 
 @View(

@@ -41,6 +41,7 @@ _HEADERS: dict[str, tuple[str, Json]] = {
     "Retry-After": ("Seconds to wait.", {"type": "integer"}),
     "Location": ("The absolute URL of what was recorded.", {"type": "string", "format": "uri"}),
     "ETag": ("Tells the bytes of this answer from others.", {"type": "string"}),
+    "X-Notifhist-Note": ("`expired`: some of it is older than the retention, and never shown.", {"type": "string"}),
     "Allow": ("The methods that this URL knows.", {"type": "string"}),
 }
 _READ_CONDITIONS = {"If-None-Match": "the ETag of what the client has: 304 if that is still it"}
@@ -141,7 +142,7 @@ def _answer(description: Description, api: Api, prefix: str, view: View, status:
     # One item or run has an ETag, a container of them none.
     sometimes = ("ETag",) if len(view.documents) > 1 else ()
     always = (*_ALWAYS, *view.answers[status])
-    response = _response(HTTPStatus(status).phrase, content, always, (*sometimes, *_limits(api)))
+    response = _response(HTTPStatus(status).phrase, content, always, (*sometimes, *view.may_bear, *_limits(api)))
     if view.links:
         response["links"] = {name: _link(api, prefix, view, name) for name in view.links}
     return response

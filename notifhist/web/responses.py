@@ -51,6 +51,13 @@ def respond(
     return response
 
 
+def note_expired(response: Response, has_expired: bool) -> Response:
+    """Return the answer to what was recorded, with a note if some of it has expired already and is never shown."""
+    if has_expired:
+        response.headers["X-Notifhist-Note"] = "expired"
+    return response
+
+
 def no_content() -> Response:
     """Return the answer without a body, 204."""
     response = Response(status=HTTPStatus.NO_CONTENT)

@@ -59,6 +59,10 @@ class CountedDraft:
         """What is stored of the record, once it has an id."""
         return self.recorder.row_of({**self._record, "id": self.id})
 
+    def has_expired(self, oldest_ms: int | None) -> bool:
+        """See Draft. Counted records do not expire."""
+        return False
+
     def equals(self, stored: str) -> bool:
         """See Draft. What the record leaves out was filled in when it was first stored, and makes no difference."""
         if stored == self.document:
