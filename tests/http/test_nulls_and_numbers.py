@@ -11,7 +11,7 @@ from tests.http.helpers import CHECK, NIL, RUNS, XML, get_json, id_at, item_at, 
 
 ITEM = f"{CHECK}/{id_at(NOW_MS)}"
 ATTEMPTS = f"{ITEM}/notification_results/nt/attempts"
-NULLS = dict.fromkeys(("notification_plan_id", "transaction_id", "status", "previous_state"))
+NULLS: dict[str, Any] = dict.fromkeys(("notification_plan_id", "transaction_id", "status", "previous_state"))
 
 
 def xml_item(inner: str, results: str = "<notification_results/>") -> str:
