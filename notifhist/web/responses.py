@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+import flask
 from flask import g, request
 
 from notifhist.auth import hide_secrets
@@ -51,7 +52,7 @@ def respond(
     return response
 
 
-def note_expired(response: Response, has_expired: bool) -> Response:
+def note_expired(response: flask.Response, has_expired: bool) -> flask.Response:
     """Return the answer to what was recorded, with a note if some of it has expired already and is never shown."""
     if has_expired:
         response.headers["X-Notifhist-Note"] = "expired"
