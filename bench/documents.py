@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from notifhist.schemas.document import Document
-from notifhist.schemas.fields import format_instant
+from notifhist.schemas.instants import format_instant
 from notifhist.schemas.item_ids import id_of, new_key
 from notifhist.schemas.runs import MEDIUMS, NOTIFICATION_TYPES, OBJECT_TYPES
 

@@ -10,7 +10,7 @@ import orjson
 from bench.data import BIG_ALARM, HISTORY_DAYS, MS_PER_DAY, RUN_DAYS, Stored, alarm_uri
 from bench.documents import WORDS, Items
 from bench.load_generator import Request, Server
-from notifhist.schemas.fields import format_instant
+from notifhist.schemas.instants import format_instant
 from notifhist.schemas.runs import MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
 JSON, XML = "application/json", "application/xml"

@@ -7,7 +7,7 @@ from typing import Any
 
 import limits
 
-from notifhist.schemas.fields import parse_instant
+from notifhist.schemas.instants import parse_instant
 
 PREFIX = "NOTIFHIST_"
 MS_PER_DAY = 86_400_000

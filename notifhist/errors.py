@@ -130,6 +130,13 @@ class NotAcceptable(ApiError):
     message = "None of the formats of the answer is accepted."
 
 
+class PreconditionFailed(ApiError):
+    """`If-Match` or `If-None-Match` of a request that writes does not hold (RFC 9110, 13.1); nothing has changed."""
+
+    status, fault_type, run_error_type = 412, "preconditionFailed", "CONFLICT"
+    message = "What is here is not what If-Match or If-None-Match says; nothing has changed."
+
+
 class RequestTooLarge(ApiError):
     """The body is larger than the view reads."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar
 
-from marshmallow import EXCLUDE, Schema, fields, post_dump, post_load
+from marshmallow import EXCLUDE, Schema, fields, post_dump, post_load, pre_load
 
 Document = dict[str, Any]
 """A document: a JSON object, in the order in which it was recorded."""
@@ -29,7 +29,7 @@ def _loaded_names(schema: Schema) -> dict[str, str]:
 
 
 class DocumentSchema(Schema):
-    """A document with named members.
+    """A document with named members. When it is loaded, a member that is null counts as absent.
 
     `root` is its element where it stands alone in XML. `description` is published in OpenAPI and in the XML schema.
     `levels_above` is how many maps and lists of an item enclose a document that is also recorded by itself.
@@ -39,6 +39,16 @@ class DocumentSchema(Schema):
     description: ClassVar[str] = ""
     levels_above: ClassVar[int] = 0
     error_messages = {"type": "Must be an object."}  # noqa: RUF012 - so marshmallow declares it
+
+    @pre_load
+    def _drop_null(self, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {name: value for name, value in data.items() if value is not None or self.keeps_null(name)}
+
+    def keeps_null(self, name: str) -> bool:
+        """Say whether the member `name` may be null."""
+        return False
 
     def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
         """Return the problems of the document as a whole, by member.
@@ -60,10 +70,18 @@ class OpenDocumentSchema(DocumentSchema):
         # Not INCLUDE: with it a member with the Python name of a field would replace that field's value.
         unknown = EXCLUDE
 
+    def keeps_null(self, name: str) -> bool:
+        """Say whether the member `name` may be null: an unnamed one is kept as it is."""
+        return name not in _loaded_names(self)
+
     @post_load(pass_original=True)
     def _restore_loaded(self, data: Document, original: Mapping[str, Any], **kwargs: Any) -> Document:
         named = _loaded_names(self)
-        return {name: data[named[name]] if name in named else original[name] for name in original}
+        return {
+            name: data[named[name]] if name in named else value
+            for name, value in original.items()
+            if value is not None or name not in named
+        }
 
     @post_dump(pass_original=True)
     def _restore_dumped(self, data: Document, original: Mapping[str, Any], **kwargs: Any) -> Document:

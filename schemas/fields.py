@@ -1,6 +1,5 @@
 """Field types that marshmallow lacks: as strict as JSON, each with the place of its member in XML."""
 
-import datetime as dt
 import re
 import unicodedata
 import uuid
@@ -9,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import ValidationError, fields
+
+from notifhist.schemas.instants import NO_INSTANT, format_instant, parse_instant
+from notifhist.schemas.numbers import is_integer
 
 INT32 = (-(2**31), 2**31 - 1)
 INT64 = (-(2**63), 2**63 - 1)
@@ -23,13 +25,8 @@ MAX_TICKS = 2**60 - 1 - UUID_EPOCH_TICKS
 MAX_TIMESTAMP = MAX_TICKS // TICKS_PER_MS
 """The last millisecond, since the epoch, that a version-1 UUID holds."""
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MS = dt.timedelta(milliseconds=1)
-MIN_INSTANT = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
-MAX_INSTANT = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
-_INTEGER = re.compile(r"-?[0-9]{1,4000}")
+_FLOATS_ROUND_FROM = 2**53
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_UNESCAPED_PLUS = re.compile(r"(?<=\d) (\d\d:?\d\d)$")
 
 MAX_PATH_ID = 255
 PATH_ID = f"Must be 1 to {MAX_PATH_ID} characters, no slash and no control character among them."
@@ -60,38 +57,6 @@ def place_in_xml(field: fields.Field[Any]) -> Xml:
     """Return the place in XML of the member of `field`."""
     place: Xml = field.metadata.get("xml", Xml())
     return place
-
-
-def parse_integer(text: str) -> int:
-    """Return the integer that `text` writes in ASCII digits. Raises ValueError for any other text."""
-    if not _INTEGER.fullmatch(text):
-        raise ValueError("Not a valid integer.")
-    return int(text)
-
-
-def parse_instant(text: str) -> int:
-    """Return ms since the epoch of an ISO date and time (no zone: UTC) or of a number of ms. Raises ValueError.
-
-    A space before the zone counts as `+`: a `+` that was not escaped in a query string arrives as a space.
-    """
-    if _INTEGER.fullmatch(text):
-        instant = int(text)
-    else:
-        try:
-            moment = dt.datetime.fromisoformat(_UNESCAPED_PLUS.sub(r"+\1", text))
-        except ValueError:
-            raise ValueError("Not an ISO date and time such as 2024-07-29T15:51:28.071Z.") from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=dt.UTC)
-        instant = (moment - _EPOCH) // _MS
-    if not MIN_INSTANT <= instant <= MAX_INSTANT:
-        raise ValueError("Not within the years 1 to 9999.")
-    return instant
-
-
-def format_instant(instant: int) -> str:
-    """Return `instant` (ms since the epoch, UTC) as ISO with milliseconds and `Z`."""
-    return (_EPOCH + instant * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def is_path_id(text: str) -> bool:
@@ -138,13 +103,20 @@ class PathId(Text):
 
 
 class JsonInteger(fields.Integer):
-    """An integer of JSON within `bounds`, both inclusive; no string, no boolean, no fraction."""
+    """An integer of JSON within `bounds`, both inclusive; no string, no boolean, no fraction.
+
+    A number without fraction counts (`1.795727e12`) below 2^53; from there on a float may have been rounded.
+    """
 
     def __init__(self, *, bounds: tuple[int, int] = INT64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.bounds = bounds
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        if type(value) is float and value.is_integer():
+            if abs(value) >= _FLOATS_ROUND_FROM:
+                raise ValidationError("Write it in digits alone: with a point or an exponent it may have been rounded.")
+            value = int(value)
         if type(value) is not int:
             raise self.make_error("invalid")
         if not self.bounds[0] <= value <= self.bounds[1]:
@@ -197,40 +169,50 @@ class TimeUuid(fields.String):
 
 
 class Instant(fields.Field[int]):
-    """An ISO date and time on the wire; ms since the epoch, UTC, inside."""
+    """An ISO date and time on the wire (`parse_instant`); ms since the epoch, UTC, inside.
+
+    `ends_day`: a date alone is the last millisecond of its day, not the first.
+    """
+
+    def __init__(self, *, ends_day: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ends_day = ends_day
 
     def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         return None if value is None else format_instant(value)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
-        if not isinstance(value, str) or _INTEGER.fullmatch(value):
-            raise ValidationError("Not an ISO date and time such as 2024-07-29T15:51:28.071Z.")
+        if not isinstance(value, str) or is_integer(value):
+            raise ValidationError(NO_INSTANT)
         try:
-            return parse_instant(value)
+            return parse_instant(value, ends_day=self.ends_day)
         except ValueError as error:
             raise ValidationError(str(error)) from None
+
+
+class QueryInstant(Instant):
+    """A time in a query string: as `Instant`, or an integer, ms since the epoch, however far from today."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        if is_integer(value):
+            return int(value)
+        try:
+            return super()._deserialize(value, *args, **kwargs)
+        except ValidationError as error:
+            raise ValidationError(f"{error.messages[0]} Or give milliseconds since the epoch.") from None
 
 
 class QueryInteger(fields.Integer):
     """An integer in a query string: ASCII digits, perhaps after a minus, within `bounds`."""
 
-    def __init__(self, *, bounds: tuple[int, int] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, bounds: tuple[int, int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.bounds = bounds
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
-        try:
-            number = parse_integer(value)
-        except ValueError:
-            raise ValidationError(self._wanted()) from None
-        if self.bounds and not self.bounds[0] <= number <= self.bounds[1]:
-            raise ValidationError(self._wanted())
-        return number
-
-    def _wanted(self) -> str:
-        if self.bounds:
-            return f"Must be an integer from {self.bounds[0]} to {self.bounds[1]}."
-        return "Must be an integer: milliseconds since the epoch."
+        if is_integer(value) and self.bounds[0] <= (number := int(value)) <= self.bounds[1]:
+            return number
+        raise ValidationError(f"Must be an integer from {self.bounds[0]} to {self.bounds[1]}.")
 
 
 class QueryChoices(fields.List[str]):

@@ -5,13 +5,14 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from notifhist.schemas.fields import INT32, Instant, QueryChoices, QueryInteger, Text, TimeUuid
+from notifhist.schemas.fields import INT32, Instant, QueryChoices, QueryInstant, QueryInteger, Text, TimeUuid
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
 LIMIT = (1, 1000)
 """How many items a page may have."""
 PAGE_SIZE = (1, 1000)
 """How many runs a page may have."""
+_TIME = "ms since the epoch, or an ISO date and time, inclusive; a date alone"
 _BOOLEAN: dict[str, Any] = {"invalid": "Must be true or false."}
 
 
@@ -85,8 +86,8 @@ class QuerySchema(Schema):
 class HistoryQuerySchema(QuerySchema):
     """The query string of a list of items."""
 
-    from_ = QueryInteger(data_key="from", metadata={"description": "ms since the epoch, inclusive"})
-    to = QueryInteger(metadata={"description": "ms since the epoch, inclusive; now, if not given"})
+    from_ = QueryInstant(data_key="from", metadata={"description": f"{_TIME} begins its day"})
+    to = QueryInstant(ends_day=True, metadata={"description": f"{_TIME} ends its day; now, if not given"})
     limit = QueryInteger(bounds=LIMIT)
     marker = TimeUuid(metadata={"description": "the id of the first item of the page, from `next_marker`"})
     reverse = fields.Boolean(error_messages=_BOOLEAN, metadata={"description": "true: newest first"})
@@ -106,8 +107,10 @@ class RunsQuerySchema(QuerySchema):
         metadata={"description": "part of the error message, the summary, or an object's name or tag"},
     )
     include_objects = fields.Boolean(data_key="includeObjects", error_messages=_BOOLEAN)
-    from_ms = Instant(data_key="fromDate")
-    until_ms = Instant(data_key="untilDate")
+    from_ms = Instant(data_key="fromDate", metadata={"description": "inclusive; a date alone begins its day"})
+    until_ms = Instant(
+        data_key="untilDate", ends_day=True, metadata={"description": "inclusive; a date alone ends its day"}
+    )
     page_size = QueryInteger(data_key="pageSize", bounds=PAGE_SIZE)
     page = QueryInteger(bounds=(0, INT32[1]))
     order_by = fields.String(data_key="orderBy", validate=validate.OneOf(("ASC", "DESC")))

@@ -1,9 +1,8 @@
 """Notification runs: the documents of the runs API (docs/contract.md, "Notification runs")."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import EXCLUDE, RAISE, fields, post_dump, pre_load, validate
+from marshmallow import EXCLUDE, RAISE, fields, post_dump, validate
 
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import INT32, Documents, Instant, JsonInteger, Text, in_xml
@@ -27,16 +26,10 @@ OBJECT_TYPES = ("ENTITY", "SCORECARD", "INITIATIVE")
 
 
 class ClosedDocumentSchema(DocumentSchema):
-    """A document without unnamed members, where null counts as absent and is never answered."""
+    """A document without unnamed members, whose absent members are never answered as null."""
 
     class Meta:
         unknown = RAISE
-
-    @pre_load
-    def _drop_null(self, data: Any, **kwargs: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        return {name: value for name, value in data.items() if value is not None}
 
     @post_dump
     def _drop_absent(self, data: Document, **kwargs: Any) -> Document:

@@ -43,17 +43,18 @@ def _validator(schema: DocumentSchema) -> _Validate:
         name: (field.attribute or str(field.name), _value_validator(field))
         for name, field in member_fields(schema).items()
     }
-    required = {name for name, field in member_fields(schema).items() if field.required}
-    validate_members = _all_members if isinstance(schema, OpenDocumentSchema) else _named_members
-    may_have_others = validate_members is _all_members or schema.unknown == EXCLUDE
+    is_open = isinstance(schema, OpenDocumentSchema)
+    validate_members = _all_members if is_open else _named_members
+    required = {
+        name if is_open else members[name][0] for name, field in member_fields(schema).items() if field.required
+    }
+    may_have_others = is_open or schema.unknown == EXCLUDE
 
     def validate_document(document: Any) -> Any:
-        if type(document) is not dict or not required <= document.keys():
-            raise _Objection
-        if not may_have_others and not document.keys() <= members.keys():
+        if type(document) is not dict or not (may_have_others or document.keys() <= members.keys()):
             raise _Objection
         loaded = validate_members(members, document)
-        if schema.problems(loaded, document):
+        if not required <= loaded.keys() or schema.problems(loaded, document):
             raise _Objection
         return loaded
 
@@ -69,13 +70,16 @@ def _all_members(members: _Members, document: Document) -> Document:
     loaded = {}
     for name, value in document.items():
         member = members.get(name)
-        loaded[name] = value if member is None else member[1](value)
+        if member is None:
+            loaded[name] = value
+        elif value is not None:
+            loaded[name] = member[1](value)
     return loaded
 
 
 def _named_members(members: _Members, document: Document) -> dict[str, Any]:
     """Return a closed document as loaded: the named members alone, in the order of the schema."""
-    return {key: load(document[name]) for name, (key, load) in members.items() if name in document}
+    return {key: load(document[name]) for name, (key, load) in members.items() if document.get(name) is not None}
 
 
 def _is_known(schema: DocumentSchema) -> bool:
@@ -100,7 +104,7 @@ def _is_bare(field: fields.Field[Any]) -> bool:
 
 
 def _value_validator(field: fields.Field[Any]) -> _Validate:
-    """Return a function that returns a field's value as loaded. It objects to null, which may mean absent."""
+    """Return a function that returns a field's value as loaded. It objects to null, which only a list can have here."""
     if isinstance(field, fields.Nested):
         return _validator(field.schema)
     if isinstance(field, fields.List):

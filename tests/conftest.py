@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.factory import create_app
 from notifhist.logs import LOGGERS, configure_logging
-from notifhist.schemas.fields import parse_instant
+from notifhist.schemas.instants import parse_instant
 from notifhist.store import migrations
 from notifhist.store.database import Database, ensure_connected, migrate, open_database
 from notifhist.store.keys import add_key

@@ -11,7 +11,8 @@ from notifhist.auth import GRANTS, ApiKey, new_key
 from notifhist.cli.databases import database
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY
-from notifhist.schemas.fields import PATH_ID, format_instant, is_path_id, parse_instant
+from notifhist.schemas.fields import PATH_ID, is_path_id
+from notifhist.schemas.instants import format_instant, parse_instant
 from notifhist.store import keys as stored_keys
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])")

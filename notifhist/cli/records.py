@@ -8,7 +8,7 @@ import click
 
 from notifhist.cli.databases import database
 from notifhist.clock import Clock
-from notifhist.schemas.fields import format_instant
+from notifhist.schemas.instants import format_instant
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.resources import ITEM_RESOURCE, RUN_RESOURCE
 from notifhist.server.settings import cpu_count

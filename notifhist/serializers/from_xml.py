@@ -9,21 +9,15 @@ from marshmallow import Schema, fields
 
 from notifhist.errors import BadRequest, Malformed
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
-from notifhist.schemas.fields import (
-    MAX_PROBLEMS_NAMED,
-    FreeMap,
-    Instant,
-    JsonBoolean,
-    JsonInteger,
-    parse_integer,
-    place_in_xml,
-)
+from notifhist.schemas.fields import MAX_PROBLEMS_NAMED, FreeMap, Instant, JsonBoolean, JsonInteger, place_in_xml
+from notifhist.schemas.numbers import parse_whole
 from notifhist.serializers.parsed import Parsed, Path, few_wrong_values, list_field, max_depth_of, path_text
 
 MAX_ELEMENT_DEPTH = 150
 """Enough for any document of MAX_DEPTH; fewer than Python's stack allows."""
 
 _Named = dict[str, fields.Field[Any]]
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _CLEARER = {"xmlParseEntityRef: no name": "An ampersand stands alone, write &amp;"}
 """Clearer words for messages of the parser."""
@@ -161,6 +155,8 @@ class _Reader:
 
     def _named(self, elements: list[etree._Element], field: fields.Field[Any], path: Path, depth: int) -> Any:
         place = place_in_xml(field)
+        if len(elements) == 1 and self._is_nil(elements[0], path):
+            return None
         if isinstance(field, fields.List) and place.item is None:
             if len(elements) == 1 and _is_empty(elements[0]):
                 return []
@@ -179,7 +175,17 @@ class _Reader:
         members = children.get(item or "", [])
         return [self._one(each, field.inner, (path, n), depth + 1) for n, each in enumerate(members)]
 
+    def _is_nil(self, element: etree._Element, path: Path) -> bool:
+        """Say whether an element stands for null (XML Schema Part 1, 2.6.2)."""
+        if (element.get(_NIL) or "").strip() not in ("true", "1"):
+            return False
+        if not _is_empty(element):
+            self._note(path, "Is nil, but not empty.")
+        return True
+
     def _one(self, element: etree._Element, field: fields.Field[Any], path: Path, depth: int) -> Any:
+        if self._is_nil(element, path):
+            return None
         if isinstance(field, fields.Nested):
             return self.document(element, field.schema, path, depth + 1)
         self._attributes(element, {}, path)
@@ -193,6 +199,8 @@ class _Reader:
         return values if len(values) > 1 else values[0]
 
     def _free(self, element: etree._Element, path: Path, depth: int) -> Any:
+        if self._is_nil(element, path):
+            return None
         self._attributes(element, {}, path)
         return self._free_map(element, path, depth) if len(element) else element.text or ""
 
@@ -222,7 +230,7 @@ def _scalar(text: str, field: fields.Field[Any]) -> Any:
         return _BOOLEANS.get(text.strip(), text)
     if isinstance(field, JsonInteger) and len(text) <= _MAX_INTEGER_CHARS:
         try:
-            return parse_integer(text.strip())
+            return parse_whole(text.strip())
         except ValueError:
             return text
     return text

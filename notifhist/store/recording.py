@@ -4,7 +4,7 @@ A record is a resource (`schemas.resources`), an owner and a document. Each reso
 of documents and stores them. Contract: docs/contract.md, "Recording".
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -15,6 +15,12 @@ from notifhist.schemas.resources import Resource
 from notifhist.serializers.stored import StoredDocument
 from notifhist.store.database import Database
 from notifhist.store.equality import equal_texts
+
+Precondition = Callable[[StoredDocument | None], None]
+"""Called with the document that a change would replace or delete (None: there is none); raises what forbids the change.
+
+It is called under the lock of the transaction that changes, so nobody changes the document in between.
+"""
 
 
 class Stored(NamedTuple):
@@ -46,6 +52,9 @@ class Draft(Protocol):
     @property
     def document(self) -> str:
         """Its JSON text."""
+
+    def has_expired(self, oldest_ms: int | None) -> bool:
+        """Say whether it is of before `oldest_ms`, and therefore never shown."""
 
     def equals(self, stored: str) -> bool:
         """Say whether a stored document of its identity has the same content."""

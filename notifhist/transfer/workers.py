@@ -64,7 +64,7 @@ def is_large(path: Path) -> bool:
 
 @contextmanager
 def workers_for(paths: Sequence[Path], cpus: int) -> Iterator[Workers | None]:
-    """Yield workers if a file is large and they can be had; enter it before a thread or a database connection exists."""
+    """Yield workers if a file is large and they can be had. Enter it before a thread or a connection exists."""
     if cpus < 2 or not any(map(is_large, paths)):
         yield None
         return

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from flask import Response, request
 
 from notifhist.auth import ADMIN, CREATOR, OBSERVER
-from notifhist.errors import BadRequest, NotFound, name_problems
+from notifhist.errors import BadRequest, NotFound, PreconditionFailed, name_problems
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import parse_time_uuid
 from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM, time_problems
@@ -15,11 +15,12 @@ from notifhist.serializers.bodies import ExpectedBody
 from notifhist.store.history import reading, recording
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.web.apis import HISTORY
+from notifhist.web.conditions import precondition
 from notifhist.web.context import caller, current_service, read_body, readable_db, url_here
 from notifhist.web.declarations import READ, RECORDED, REPLACED, View
 from notifhist.web.params import history_query
 from notifhist.web.recording import answer_replaced, record_body
-from notifhist.web.responses import no_content, respond, stored_form
+from notifhist.web.responses import no_content, note_expired, respond, stored_form
 
 _ALARM = "/entities/<entity_id>/alarms/<alarm_id>/notification_history"
 _CHECK = f"{_ALARM}/<check_id>"
@@ -57,6 +58,7 @@ def get_item(uuid: str, **ids: str) -> Response:
     documents=(ITEM, HISTORY_PAGE),
     answers=RECORDED,
     body=ExpectedBody(ITEM, HISTORY_CONTAINER),
+    may_bear=("X-Notifhist-Note",),
     links=("get_item", "delete_item"),
 )
 def record_items(**ids: str) -> Response:
@@ -72,20 +74,29 @@ def record_items(**ids: str) -> Response:
     documents=(ITEM,),
     answers=REPLACED,
     body=ExpectedBody(ITEM),
+    may_bear=("X-Notifhist-Note",),
+    errors=(PreconditionFailed,),
     links=("get_item", "delete_item"),
 )
 def replace_item(uuid: str, **ids: str) -> Response:
     """Create an item or replace it."""
     service, item = current_service(), _item_of(read_body().document, uuid)
-    created = recording.replace_item(service.db, _check(ids), item, service.clock.now_ticks(), service.oldest_ms())
-    return answer_replaced(item, ITEM, created, "item")
+    now_ticks, oldest_ms = service.clock.now_ticks(), service.oldest_ms()
+    created = recording.replace_item(service.db, _check(ids), item, now_ticks, oldest_ms, precondition(ITEM))
+    has_expired = oldest_ms is not None and item["timestamp"] < oldest_ms
+    return note_expired(answer_replaced(item, ITEM, created, "item"), has_expired)
 
 
-@View(HISTORY, "DELETE", _ITEM, "Delete an item", ADMIN, answers={204: ()}, errors=(NotFound,), links=("get_item",))
+@View(
+    *(HISTORY, "DELETE", _ITEM, "Delete an item", ADMIN),
+    answers={204: ()},
+    errors=(NotFound, PreconditionFailed),
+    links=("get_item",),
+)
 def delete_item(uuid: str, **ids: str) -> Response:
     """Delete an item."""
     service = current_service()
-    recording.delete_item(service.db, _check(ids), uuid, service.oldest_ms())
+    recording.delete_item(service.db, _check(ids), uuid, service.oldest_ms(), precondition(ITEM))
     return no_content()
 
 
@@ -94,13 +105,14 @@ def delete_item(uuid: str, **ids: str) -> Response:
     documents=(ITEM,),
     answers={201: ("ETag",)},
     body=ExpectedBody(ATTEMPT),
-    errors=(NotFound,),
+    errors=(NotFound, PreconditionFailed),
     links=("get_item",),
 )
 def add_attempt(uuid: str, notification_id: str, **ids: str) -> Response:
     """Add one attempt to a result of an item."""
     service, attempt = current_service(), read_body().document
-    item = recording.add_attempt(service.db, _check(ids), uuid, notification_id, attempt, service.oldest_ms())
+    check, oldest_ms = _check(ids), service.oldest_ms()
+    item = recording.add_attempt(service.db, check, uuid, notification_id, attempt, oldest_ms, precondition(ITEM))
     service.metrics.recorded("attempt", 1)
     return respond(item, ITEM, HTTPStatus.CREATED, etag=True)
 

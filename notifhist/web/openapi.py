@@ -23,7 +23,8 @@ from notifhist.web.openapi_fields import Description
 _ABOUT = (
     "The notifications that an alerting system sent, with every attempt to deliver them. HEAD works wherever "
     "GET does. Another method answers 405, with `Allow` and the error document of its API. Unknown query "
-    "parameters are ignored. `Accept` chooses between JSON, the default, and XML."
+    "parameters are ignored; a list may be repeated, separated by commas, or written with brackets (`statuses[]`). "
+    "`Accept` chooses between JSON, the default, and XML."
 )
 _BODY = f"It may be packed, as `Content-Encoding` then says: {ACCEPT_ENCODING}. Limits count what it unpacks to."
 _ID = Text(
@@ -44,6 +45,7 @@ _HEADERS: dict[str, tuple[str, Json]] = {
     "Retry-After": ("Seconds to wait.", {"type": "integer"}),
     "Location": ("The absolute URL of what was recorded.", {"type": "string", "format": "uri"}),
     "ETag": ("A tag of the bytes of this answer.", {"type": "string"}),
+    "X-Notifhist-Note": ("`expired`: some of it is older than the retention, and never shown.", {"type": "string"}),
     "Accept-Encoding": ("The content codings that are read here, after another one.", {"type": "string"}),
     "Allow": ("The methods that this URL knows.", {"type": "string"}),
 }
@@ -55,6 +57,11 @@ _WITH: dict[type[ApiError], tuple[str, ...]] = {
 _SOMETIMES: dict[type[ApiError], tuple[str, ...]] = {
     errors.Unavailable: ("Retry-After",),
     errors.UnsupportedMediaType: ("Accept-Encoding",),
+}
+_READ_CONDITIONS = {"If-None-Match": "the ETag of the client's copy: 304 if that is still current"}
+_WRITE_CONDITIONS = {
+    "If-Match": "an ETag, of any format, of what is to be changed, or `*`: 412 if nothing of that tag is there now",
+    "If-None-Match": "`*`: 412 if something is there already; an ETag: 412 if that is still it",
 }
 _ALWAYS = ("X-Response-Id", "Vary", "X-Content-Type-Options")
 _WHERE_LIMITED = tuple(name for name in _HEADERS if name.startswith("X-RateLimit"))
@@ -117,11 +124,12 @@ def _operation(description: Description, api: Api, prefix: str, view: View) -> J
 
 def _parameters(description: Description, view: View) -> list[Json]:
     parameters = description.parameters(view.query) if view.query else []
-    if HTTPStatus.NOT_MODIFIED in view.answers:
-        about = "the ETag of the client's copy: 304 if that is still current"
-        schema = {"type": "string"}
-        parameters.append({"name": "If-None-Match", "in": "header", "description": about, "schema": schema})
-    return parameters
+    is_read = HTTPStatus.NOT_MODIFIED in view.answers
+    conditions = _READ_CONDITIONS if is_read else _WRITE_CONDITIONS if errors.PreconditionFailed in view.errors else {}
+    return parameters + [
+        {"name": name, "in": "header", "description": about, "schema": {"type": "string"}}
+        for name, about in conditions.items()
+    ]
 
 
 def _content(description: Description, formats: Formats, documents: Sequence[DocumentSchema]) -> Json:
@@ -148,7 +156,7 @@ def _answer(description: Description, api: Api, prefix: str, view: View, status:
     # One item or run has an ETag, a container of them none.
     sometimes = ("ETag",) if len(view.documents) > 1 else ()
     always = (*_ALWAYS, *view.answers[status])
-    response = _response(HTTPStatus(status).phrase, content, always, (*sometimes, *_limits(api)))
+    response = _response(HTTPStatus(status).phrase, content, always, (*sometimes, *view.may_bear, *_limits(api)))
     if view.links:
         response["links"] = {name: _link(api, prefix, view, name) for name in view.links}
     return response

@@ -14,6 +14,7 @@ from notifhist.schemas.fields import (
     Instant,
     JsonInteger,
     QueryChoices,
+    QueryInstant,
     QueryInteger,
     Text,
     TimeUuid,
@@ -95,11 +96,11 @@ def _describe_document(described: Json, schema: type[DocumentSchema]) -> None:
 def _describe_type(converter: OpenAPIConverter, field: fields.Field[Any], ret: Json) -> Json:
     """Return the properties that our own field types add to their JSON schema."""
     match field:
-        case JsonInteger(bounds=bounds) | QueryInteger(bounds=(_, _) as bounds):
+        case JsonInteger(bounds=bounds) | QueryInteger(bounds=bounds):
             size = "int32" if bounds[1] <= INT32[1] else "int64"
             return {"format": size, "minimum": bounds[0], "maximum": bounds[1]}
-        case QueryInteger():
-            return {"format": "int64"}
+        case QueryInstant():
+            return {"type": "integer", "format": "int64"}  # so generated clients take a number; ISO is for people
         case QueryChoices():
             return {"items": {"type": "string", "enum": list(field.choices)}}
         case TimeUuid():

@@ -8,6 +8,7 @@ from werkzeug.datastructures import MultiDict
 from notifhist.clock import Clock
 from notifhist.config import Settings
 from notifhist.errors import BadRequest, InvalidLimit, name_problems
+from notifhist.schemas.document import member_fields
 from notifhist.schemas.query import HISTORY_QUERY, CheckPath, HistoryQuery, PageQuery
 
 Args = MultiDict[str, str]
@@ -50,13 +51,19 @@ def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args)
 
 
 def _named(args: Args, schema: Schema) -> dict[str, Any]:
-    """Return the parameters that `schema` names: lists of all values for lists, else the first value."""
+    """Return the parameters that `schema` names: lists of all values for lists, else the first value.
+
+    `statuses[]` and `statuses[0]` are the list `statuses`.
+    """
+    parameters = member_fields(schema)
     named: dict[str, Any] = {}
-    for name, field in schema.fields.items():
-        parameter = field.data_key or name
-        if parameter in args:
-            is_list = isinstance(field, fields.List)
-            named[parameter] = args.getlist(parameter) if is_list else args[parameter]
+    for parameter, values in args.lists():
+        name, bracket, _ = parameter.partition("[")
+        field = parameters.get(name)
+        if isinstance(field, fields.List):
+            named.setdefault(name, []).extend(values)
+        elif field is not None and not bracket:
+            named[name] = values[0]
     return named
 
 

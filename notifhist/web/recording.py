@@ -8,15 +8,17 @@ from flask import Response
 
 from notifhist.errors import BadRequest
 from notifhist.schemas.document import Document, DocumentSchema
-from notifhist.schemas.fields import INT64, parse_integer
+from notifhist.schemas.fields import INT64
+from notifhist.schemas.numbers import parse_integer
 from notifhist.schemas.query import PageQuery, Tenant
 from notifhist.serializers.parsed import list_field
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.counted.pages import list_records
 from notifhist.store.counted.records import CountedRecorder
 from notifhist.store.recording import Recorder, record
+from notifhist.web.conditions import precondition
 from notifhist.web.context import caller, current_service, read_body, readable_db, url_here
-from notifhist.web.responses import respond
+from notifhist.web.responses import note_expired, respond
 
 
 def record_body(
@@ -28,17 +30,19 @@ def record_body(
     """
     body, service, resource = read_body(), current_service(), recorder.resource
     documents = body.document[list_field(resource.container)[0]] if body.is_container else [body.document]
-    now_ticks = service.clock.now_ticks()
+    now_ticks, oldest_ms = service.clock.now_ticks(), service.oldest_ms()
     drafts = [recorder.draft(owner, document, now_ticks, n) for n, document in enumerate(documents)]
-    recorded = record(service.db, drafts, now_ticks, service.oldest_ms())
+    recorded = record(service.db, drafts, now_ticks, oldest_ms)
     service.metrics.recorded(resource.name, recorded.created)
     status = HTTPStatus.OK if drafts and not recorded.created else HTTPStatus.CREATED
     stored = [encoded(document) for document in recorded.documents]
     if not body.is_container:
         single = StoredDocument(StoredForm.JSON, stored[0])
-        return respond(single, resource.document, status, location=url_here(drafts[0].name), etag=True)
-    page = page_of(StoredPage(StoredForm.JSON, stored), len(stored))
-    return respond(page, page_schema, status, location=url_here())
+        response = respond(single, resource.document, status, location=url_here(drafts[0].name), etag=True)
+    else:
+        page = page_of(StoredPage(StoredForm.JSON, stored), len(stored))
+        response = respond(page, page_schema, status, location=url_here())
+    return note_expired(response, any(draft.has_expired(oldest_ms) for draft in drafts))
 
 
 def answer_replaced(document: Document | StoredDocument, schema: DocumentSchema, created: bool, name: str) -> Response:
@@ -67,11 +71,13 @@ def replace_record(recorder: CountedRecorder, id_text: str) -> Response:
     """Create the record of a counted resource that the URL names, or replace it by the body."""
     service, name = current_service(), recorder.resource.name
     document: dict[str, Any] = read_body().document
-    url_id = _id_of(id_text, name)
+    url_id, schema = _id_of(id_text, name), recorder.resource.document
     if document.get("id", url_id) != url_id:
         raise BadRequest("The body does not fit.", f"id: The URL says {url_id}.")
-    stored, created = recorder.replace(service.db, caller().tenant, {**document, "id": url_id}, service.clock.now_ms())
-    return answer_replaced(stored, recorder.resource.document, created, name)
+    stored, created = recorder.replace(
+        service.db, caller().tenant, {**document, "id": url_id}, service.clock.now_ms(), precondition(schema)
+    )
+    return answer_replaced(stored, schema, created, name)
 
 
 def _id_of(id_text: str, name: str) -> int:

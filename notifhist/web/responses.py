@@ -1,8 +1,8 @@
 """Documents and errors as responses: format, status, Location, ETag."""
 
-import hashlib
 from http import HTTPStatus
 
+import flask
 from flask import g, request
 
 from notifhist.auth import hide_secrets
@@ -11,13 +11,12 @@ from notifhist.schemas.document import Document, DocumentSchema, dump
 from notifhist.schemas.error import ErrorReport
 from notifhist.serializers.stored import StoredDocument, StoredForm
 from notifhist.web.apis import api_of
+from notifhist.web.conditions import has_already, tag_of
 from notifhist.web.declarations import Api
 from notifhist.web.shortcuts import Response, unwrap
 
 JOIN_BELOW_BYTES = 512 * 1024
 """A body below this size is sent as one piece: a system call for each of its parts costs more than the copy."""
-HASH_SLICE_BYTES = 2047
-"""From 2048 bytes on hashlib releases the GIL, and waiting to re-acquire it costs more than hashing them."""
 
 HEADERS_OF_ALL = (("Vary", "Accept"), ("X-Content-Type-Options", "nosniff"))
 """What every answer bears. `nosniff`: a browser would take a text with tags in it for HTML."""
@@ -47,23 +46,20 @@ def respond(
     if location is not None:
         response.headers["Location"] = location
     if etag:
-        tag = _digest(parts)
+        tag = tag_of(parts)
         response.set_etag(tag)
-        environ = request.environ
-        is_asked = "HTTP_IF_NONE_MATCH" in environ and environ["REQUEST_METHOD"] in ("GET", "HEAD")
-        if is_asked and request.if_none_match.contains_weak(tag):
+        if has_already(tag):
             response.status_code = HTTPStatus.NOT_MODIFIED
             response.response = []
             del response.headers["Content-Type"], response.headers["Content-Length"]
     return response
 
 
-def _digest(parts: list[bytes]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        for start in range(0, len(part), HASH_SLICE_BYTES):
-            digest.update(part[start : start + HASH_SLICE_BYTES])
-    return digest.hexdigest()
+def note_expired(response: flask.Response, has_expired: bool) -> flask.Response:
+    """Return the answer to what was recorded, with a note if some of it has expired already and is never shown."""
+    if has_expired:
+        response.headers["X-Notifhist-Note"] = "expired"
+    return response
 
 
 def no_content() -> Response:

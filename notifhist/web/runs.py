@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from notifhist.auth import RUNS_EDIT, RUNS_VIEW
-from notifhist.errors import NotFound, RunConflict
+from notifhist.errors import NotFound, PreconditionFailed, RunConflict
 from notifhist.schemas.query import RUNS_QUERY, RunsQuery, Tenant
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
 from notifhist.serializers.bodies import ExpectedBody
@@ -48,6 +48,7 @@ def record_runs() -> Response:
     documents=(RUN,),
     answers=REPLACED,
     body=ExpectedBody(RUN),
+    errors=(PreconditionFailed,),
     links=("get_run",),
 )
 def replace_run(run_id: str) -> Response:

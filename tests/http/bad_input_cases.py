@@ -60,7 +60,7 @@ REQUIRED = "Missing data for required field"
 TEXT, INTEGER = "Not a valid string", "Not a valid integer"
 UNFIT, DEEP, LEVELS = "The body does not fit.", "The body is nested too deeply.", "More than 64 levels."
 _LIMIT = "limit: Must be an integer from 1 to 1000"
-_MS = "Must be an integer: milliseconds since the epoch"
+_MS = "Not an ISO date and time such as 2024-07-29T15:51:28.071Z. Or give milliseconds since the epoch"
 _BOOLEAN = "Must be true or false"
 FORM = "Not a UUID of the form 8-4-4-4-12"
 DATE = "Not an ISO date and time such as 2024-07-29T15:51:28.071Z"
@@ -112,7 +112,8 @@ def query_cases() -> Iterator[Case]:
     for query, details in (
         ("from=", f"from: {_MS}"),
         ("from=1.5", f"from: {_MS}"),
-        ("from=2011-11-10", f"from: {_MS}"),
+        ("from=2011-11-31", f"from: {_MS}"),
+        ("to=2011-11-10T01:00:00%2B2", f"to: {_MS}"),
         ("from=%D9%A1", f"from: {_MS}"),
         ("to=NaN", f"to: {_MS}"),
         ("to=" + "9" * 5000, f"to: {_MS}"),

@@ -92,12 +92,9 @@ def json_cases() -> Iterator[Case]:
     yield post_body("byte order mark", CHECK, b"\xef\xbb\xbf{}", f"state: {REQUIRED}; notification_results: {REQUIRED}")
     yield post_body("everything wrong", CHECK, json.dumps(_WRONG_ITEM).encode(), "; ".join(_WRONG_ITEM_DETAILS))
     yield post_body(
-        "results null",
-        CHECK,
-        b'{"state":"","notification_results":null}',
-        "notification_results: Field may not be null",
+        "results null", CHECK, b'{"state":"","notification_results":null}', f"notification_results: {REQUIRED}"
     )
-    yield post_body("attempt", ATTEMPTS, b'{"message":1,"from":null}', f"message: {TEXT}; from: Field may not be null")
+    yield post_body("attempt", ATTEMPTS, b'{"message":1,"from":null}', f"message: {TEXT}")
     yield post_body(
         "container",
         CHECK,
@@ -105,7 +102,7 @@ def json_cases() -> Iterator[Case]:
         f"values[1].state: {REQUIRED}; values[1].notification_results: {REQUIRED}; "
         f"values[2]: Must be an object; values[3].state: {TEXT}",
     )
-    yield post_body("container null", CHECK, b'{"values":null}', "values: Field may not be null")
+    yield post_body("container null", CHECK, b'{"values":null}', f"values: {REQUIRED}")
     yield post_body("container of a map", CHECK, b'{"values":{}}', "values: Not a valid list")
     yield post_body(
         "container in a container",
@@ -117,7 +114,7 @@ def json_cases() -> Iterator[Case]:
         "run missing all", RUNS, b"{}", f"medium: {REQUIRED}; notificationType: {REQUIRED}; status: {REQUIRED}"
     )
     yield post_body("run everything wrong", RUNS, json.dumps(_WRONG_RUN).encode(), "; ".join(_WRONG_RUN_DETAILS))
-    yield post_body("runs null", RUNS, b'{"runs":null}', "runs: Field may not be null")
+    yield post_body("runs null", RUNS, b'{"runs":null}', f"runs: {REQUIRED}")
     yield post_body(
         "runs",
         RUNS,
@@ -128,7 +125,8 @@ def json_cases() -> Iterator[Case]:
         ("id 2^63", {"id": 2**63}, f"id: {INT64}"),
         ("seqNo 2^31", {"seqNo": 2**31}, "seqNo: Must be from -2147483648 to 2147483647"),
         ("boolean as number", {"deliveredCount": True}, f"deliveredCount: {INTEGER}"),
-        ("1.0 as integer", {"seqNo": 1.0}, f"seqNo: {INTEGER}"),
+        ("1.5 as integer", {"seqNo": 1.5}, f"seqNo: {INTEGER}"),
+        ("2^31 as 2147483648.0", {"seqNo": 2.0**31}, "seqNo: Must be from -2147483648 to 2147483647"),
         ("unnamed member", {"foo": 1}, "foo: Unknown field"),
         ("Python's name", {"seq_no": 1}, "seq_no: Unknown field"),
         ("U+0000", {"summary": "a\0b"}, "summary: U+0000 is not allowed"),
@@ -165,11 +163,9 @@ _WRONG_ITEM_DETAILS = (
     "timestamp: Not a valid integer",
     "notification_plan_id: Not a valid string",
     "transaction_id: Not a valid string",
-    "status: Field may not be null",
     "state: Not a valid string",
     "previous_state: Not a valid string",
     "notification_results[0].notification_id: Not a valid string",
-    "notification_results[0].notification_type: Field may not be null",
     "notification_results[0].notification_details: Not a valid mapping type",
     "notification_results[0].in_progress: Not a valid boolean",
     "notification_results[1].message: Not a valid string",
@@ -218,9 +214,10 @@ def conflict_cases() -> Iterator[Case]:
         ("id and timestamp disagree", f',"id":"{OTHER_ID}","timestamp":5', "timestamp: The id's time is 1320885544875"),
         ("timestamp negative", ',"timestamp":-1', "timestamp: Must be from 0 to 103072857660684"),
         ("timestamp too late", ',"timestamp":103072857660685', "timestamp: Must be from 0 to 103072857660684"),
-        ("timestamp 1.0", ',"timestamp":1.0', f"timestamp: {INTEGER}"),
+        ("timestamp 1.5", ',"timestamp":1.5', f"timestamp: {INTEGER}"),
+        ("timestamp 1e-1", ',"timestamp":1e-1', f"timestamp: {INTEGER}"),
+        ("timestamp 1e15", ',"timestamp":1e15', "timestamp: Must be from 0 to 103072857660684"),
         ("timestamp true", ',"timestamp":true', f"timestamp: {INTEGER}"),
-        ("timestamp null", ',"timestamp":null', "timestamp: Field may not be null"),
     ):
         yield post_body(name, CHECK, json_item(more), details)
     again = json_item(f',"id":"{ITEM_ID}"')
@@ -266,10 +263,3 @@ def conflict_cases() -> Iterator[Case]:
             409,
             "CONFLICT",
         )
-    yield post_body(
-        "run: no id left",
-        RUNS,
-        json.dumps({"runs": [run_of(id=2**63 - 1), run_of()]}).encode(),
-        "id: No number is left behind the greatest; give one.",
-        "The run needs an id.",
-    )

@@ -18,6 +18,7 @@ JSON = "application/json"
 XML = "application/xml"
 IN_XML = f"{XML}; charset=utf-8"
 """The Content-Type of an answer in XML."""
+NIL = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"'
 FAULT_MEMBERS = ["type", "code", "message", "details", "request_id"]
 RUN_ERROR_MEMBERS = ["details", "gatewayHttpStatus", "httpStatus", "message", "requestId", "type"]
 

@@ -67,7 +67,7 @@ def test_an_attempt_at_what_is_unknown_is_not_found(
 
 
 @pytest.mark.parametrize(
-    ("attempt", "path"), [({"message": 1}, "message"), ({"from": None}, "from"), ([], "the body"), (1, "the body")]
+    ("attempt", "path"), [({"message": 1}, "message"), ({"from": 2}, "from"), ([], "the body"), (1, "the body")]
 )
 def test_an_attempt_that_does_not_fit_is_named(attempt: Any, path: str, client: FlaskClient) -> None:
     item = item_at(NOW_MS, notification_results=[{"notification_id": "ntOne"}])

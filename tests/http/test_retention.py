@@ -4,7 +4,20 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.conftest import NOW_MS, MakeApp, authorized
-from tests.http.helpers import ALARM, CHECK, assert_fault, get_json, get_xml, id_at, item_at, post, send
+from tests.http.helpers import (
+    ALARM,
+    CHECK,
+    RUNS,
+    XML,
+    assert_fault,
+    get_json,
+    get_xml,
+    id_at,
+    item_at,
+    post,
+    run_of,
+    send,
+)
 
 DAY = 86_400_000
 LATER = NOW_MS + 100 * DAY
@@ -201,3 +214,36 @@ def test_a_new_item_is_of_the_time_of_the_clock(at: Any) -> None:
     assert item is not None
     assert item["timestamp"] == LATER
     assert shown(at(LATER)) == [LATER]
+
+
+NOTE = "X-Notifhist-Note"
+MONTH_AGO = NOW_MS - 30 * 24 * 3600 * 1000
+
+
+@pytest.mark.parametrize(
+    ("ms", "note"), [(MONTH_AGO - 1, "expired"), (MONTH_AGO, None), (0, "expired"), (NOW_MS, None)]
+)
+def test_recording_what_has_expired_is_told(ms: int, note: str | None, client: FlaskClient) -> None:
+    item = item_at(ms)
+    url = f"{CHECK}/{item['id']}"
+    assert post(client, CHECK, item).headers.get(NOTE) == note
+    assert post(client, CHECK, item, status=200).headers.get(NOTE) == note
+    for status in ("one", "another"):
+        assert send(client, "PUT", url, {**item, "status": status}).headers.get(NOTE) == note
+    root = "alarm_notification_history_item"
+    xml = f"<{root}><state>OK</state><notification_results/></{root}>"
+    answered = client.put(url, data=xml, content_type=XML, headers={"Accept": XML})
+    assert answered.headers.get(NOTE) == note
+
+
+def test_a_container_tells_if_any_of_its_items_has_expired(client: FlaskClient) -> None:
+    current, expired = item_at(NOW_MS), item_at(MONTH_AGO - 1)
+    assert NOTE not in post(client, CHECK, {"values": [current]}).headers
+    assert NOTE not in post(client, CHECK, {"values": []}).headers
+    assert post(client, CHECK, {"values": [current, expired]}).headers[NOTE] == "expired"
+
+
+def test_nothing_is_told_where_nothing_expires(make_app: MakeApp, key: str) -> None:
+    client = authorized(make_app(RETENTION_DAYS=0), key)
+    assert NOTE not in post(client, CHECK, item_at(0)).headers
+    assert NOTE not in post(client, RUNS, run_of(dateCreated="1970-01-01")).headers

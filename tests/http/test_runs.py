@@ -163,6 +163,22 @@ def test_a_list_parameter_chooses(parameter: str, member: str, values: tuple[str
         assert error["details"].startswith(f"{parameter}: ")
 
 
+@pytest.mark.parametrize(("parameter", "member", "values"), filter_cases())
+def test_a_list_parameter_in_brackets_chooses_too(
+    parameter: str, member: str, values: tuple[str, ...], client: FlaskClient
+) -> None:
+    record(client, *[{member: value} for value in values])
+    one, other = values[0], values[-1]
+    for query in ("{}[]={}&{}[]={}", "{}[0]={}&{}[1]={}", "{}%5B%5D={}&{}%5B%5D={}", "{}={}&{}[]={}"):
+        query = query.format(parameter, one, parameter, other)
+        assert sorted(run["id"] for run in get_json(client, f"{RUNS}?{query}")["runs"]) == [1, len(values)]
+        root = get_xml(client, f"{RUNS}?{query}")
+        assert (len(root.findall("values/*")), root.findtext("metadata/total")) == (2, "2")
+    for bracket in ("[]", "[0]"):
+        error = assert_run_error(client.get(f"{RUNS}?{parameter}{bracket}=NONE"), 400, "BAD_REQUEST")
+        assert error["details"].startswith(f"{parameter}: ")
+
+
 def test_parameters_are_combined(client: FlaskClient) -> None:
     record(
         client,
@@ -245,7 +261,8 @@ def test_a_search_does_not_need_the_objects_to_be_included(client: FlaskClient) 
         ({"fromDate": "2024-07-29T17:51:03+02:00"}, [5, 4, 3]),
         ({"fromDate": "2024-07-29T11:51:03-0400"}, [5, 4, 3]),
         ({"fromDate": "2024-07-29"}, [5, 4, 3, 2, 1]),
-        ({"untilDate": "2024-07-29"}, []),
+        ({"untilDate": "2024-07-29"}, [5, 4, 3, 2, 1]),
+        ({"untilDate": "2024-07-28"}, []),
         ({"fromDate": "0001-01-01", "untilDate": "9999-12-31T23:59:59Z"}, [5, 4, 3, 2, 1]),
     ],
 )

@@ -13,6 +13,7 @@ HOST = "http://localhost"
 NOW_ISO = NOW.replace("Z", ".000Z")
 EARLIER = "2011-11-09T01:00:00.123Z"
 THING = {"id": 5, "name": "n", "type": "ENTITY"}
+LAST_ID = 2**63 - 1
 
 
 def loaded(response: Any) -> Any:
@@ -66,11 +67,32 @@ def test_ids_are_the_next_numbers_of_the_tenant(app: Flask, client: FlaskClient,
     assert [run["id"] for run in many["runs"]] == [201, 200, 202, 150]
 
 
-def test_without_a_next_number_an_id_is_asked_for(client: FlaskClient) -> None:
-    post(client, RUNS, run_of(id=2**63 - 1))
-    error = assert_run_error(send(client, "POST", RUNS, run_of()), 400, "BAD_REQUEST")
-    assert error["details"].startswith("id: ")
-    post(client, RUNS, run_of(id=-(2**63)))
+def test_the_last_id_does_not_end_the_numbers(client: FlaskClient) -> None:
+    post(client, RUNS, run_of(id=5))
+    post(client, RUNS, run_of(id=LAST_ID))
+    assert [loaded(post(client, RUNS, run_of()))["id"] for _ in range(2)] == [6, 7]
+    many = loaded(post(client, RUNS, {"runs": [run_of(), run_of()]}))
+    assert [run["id"] for run in many["runs"]] == [8, 9]
+    assert get_json(client, RUNS)["total"] == 6
+
+
+def test_the_last_id_in_the_same_container_does_not_end_the_numbers(client: FlaskClient) -> None:
+    many = loaded(post(client, RUNS, {"runs": [run_of(), run_of(id=LAST_ID), run_of()]}))
+    assert [run["id"] for run in many["runs"]] == [1, LAST_ID, 2]
+
+
+def test_the_last_id_that_was_put_does_not_end_the_numbers(client: FlaskClient) -> None:
+    send(client, "PUT", f"{RUNS}/{LAST_ID - 1}", run_of())
+    many = loaded(post(client, RUNS, {"runs": [run_of(), run_of()]}))
+    assert [run["id"] for run in many["runs"]] == [1, 2]
+
+
+def test_the_last_id_in_xml_does_not_end_the_numbers(client: FlaskClient) -> None:
+    members = "<medium>SLACK</medium><status>FAILED</status><notificationType>WEEKLY_REPORT</notificationType>"
+    for attributes, number in ((f' id="{LAST_ID}"', LAST_ID), ("", 1)):
+        xml = f"<notification_run{attributes}>{members}</notification_run>"
+        root = read_xml(client.post(RUNS, data=xml, content_type=XML, headers={"Accept": XML}), 201)
+        assert root.get("id") == str(number)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from notifhist.errors import RunConflict
-from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
+from notifhist.schemas.instants import MAX_INSTANT, MIN_INSTANT
 from notifhist.schemas.query import RunsQuery
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 from notifhist.store.counted import counts, pages

@@ -13,7 +13,8 @@ from hypothesis import example, given, note
 from hypothesis import strategies as st
 
 from notifhist.schemas.document import Document, member_fields
-from notifhist.schemas.fields import INT32, INT64, format_instant, parse_instant
+from notifhist.schemas.fields import INT32, INT64
+from notifhist.schemas.instants import format_instant, parse_instant
 from notifhist.schemas.runs import (
     FAILED_REASONS,
     IGNORED_REASONS,

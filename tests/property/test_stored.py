@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from notifhist.clock import Clock
 from notifhist.schemas.document import Document, DocumentSchema, dump
-from notifhist.schemas.fields import MAX_TIMESTAMP, parse_instant
+from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, HISTORY_PAGE, ITEM
+from notifhist.schemas.instants import parse_instant
 from notifhist.schemas.item_ids import key_of
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
 from notifhist.serializers import from_xml

@@ -48,7 +48,7 @@ def named(error: BadRequest) -> dict[str, str]:
         ({"timestamp": -1}, ["timestamp"]),
         ({"timestamp": 103_072_857_660_685}, ["timestamp"]),
         ({"timestamp": True}, ["timestamp"]),
-        ({"timestamp": 1.0}, ["timestamp"]),
+        ({"timestamp": 1.5}, ["timestamp"]),
         ({"id": "00000000-0000-1000-8000-000000000000"}, ["id"]),
         ({"previous_state": [], "status": {}}, ["previous_state", "status"]),
         ({"notification_results": {}}, ["notification_results"]),
@@ -57,7 +57,7 @@ def named(error: BadRequest) -> dict[str, str]:
         ({"notification_results": [{}, {"success": "true"}]}, ["notification_results[1].success"]),
         ({"notification_results": [{"notification_details": []}]}, ["notification_results[0].notification_details"]),
         (
-            {"notification_results": [{"attempts": [{}, {}, {"message": 1, "from": None}]}]},
+            {"notification_results": [{"attempts": [{}, {}, {"message": 1, "from": 2}]}]},
             ["notification_results[0].attempts[2].from", "notification_results[0].attempts[2].message"],
         ),
         ({"notification_results": [{"attempts": {}}]}, ["notification_results[0].attempts"]),
@@ -106,7 +106,7 @@ def test_values_are_reserved_where_no_container_is_taken() -> None:
         ({"id": 2**63}, ["id"]),
         ({"seqNo": 2**31}, ["seqNo"]),
         ({"deliveredCount": True}, ["deliveredCount"]),
-        ({"originalRunId": 1.0}, ["originalRunId"]),
+        ({"originalRunId": 1.5}, ["originalRunId"]),
         ({"dateCreated": 1}, ["dateCreated"]),
         ({"dateCreated": "soon", "dateUpdated": ""}, ["dateCreated", "dateUpdated"]),
         ({"errorMessage": "a\0"}, ["errorMessage"]),
@@ -143,6 +143,41 @@ def test_a_page_fetched_elsewhere_is_a_container() -> None:
     body = item_body({"values": [SHORT, SHORT], "metadata": {"count": "two", "any": []}, "links": 1})
     assert body.is_container
     assert body.document["values"] == [SHORT, SHORT]
+
+
+def test_null_members_of_an_item_count_as_absent_at_every_level() -> None:
+    attempt, result = {"message": None, "x": None}, {"success": None, "attempts": None, "notification_details": None}
+    body = item_body(
+        {
+            **SHORT,
+            "id": None,
+            "timestamp": None,
+            "status": None,
+            "x": None,
+            "notification_results": [{**result, "attempts": [attempt]}, result],
+        }
+    )
+    assert body.document == {**SHORT, "x": None, "notification_results": [{"attempts": [{"x": None}]}, {}]}
+    details = {"notification_details": {"a": None}}
+    assert item_body({**SHORT, "notification_results": [details]}).document["notification_results"] == [details]
+
+
+def test_null_members_of_a_container_count_as_absent() -> None:
+    assert item_body({"values": [{**SHORT, "status": None}], "metadata": None}).document == {"values": [SHORT]}
+
+
+@pytest.mark.parametrize("text", ["5.0", "5e0", "0.5e1", "50E-1", "5.000000000000000000000000000000"])
+def test_an_integer_may_be_written_as_a_number_without_fraction(text: str) -> None:
+    body = json.dumps({**RUN_SHORT, "seqNo": "?"}).replace('"?"', text).encode()
+    seq_no = parse_body(body, JSON, RUN_BODY).document["seq_no"]
+    assert (seq_no, type(seq_no)) == (5, int)
+
+
+@pytest.mark.parametrize("text", ["9007199254740993.0", "9.007199254740993e15", "9.223372036854775807e18"])
+def test_an_integer_that_may_have_been_rounded_is_refused(text: str) -> None:
+    body = json.dumps({**RUN_SHORT, "id": "?"}).replace('"?"', text).encode()
+    with pytest.raises(BadRequest, match="digits alone"):
+        parse_body(body, JSON, RUN_BODY)
 
 
 def test_null_members_of_a_run_count_as_absent() -> None:

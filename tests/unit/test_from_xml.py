@@ -7,6 +7,7 @@ from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
 from notifhist.serializers import as_xml
 from notifhist.serializers.from_xml import MAX_ELEMENT_DEPTH, parse
+from tests.http.helpers import NIL
 
 
 def read(inner: str) -> Any:
@@ -66,7 +67,18 @@ def test_elements_become_members(inner: str, document: dict[str, Any]) -> None:
         ("<timestamp>five</timestamp>", {"timestamp": "five"}),
         ("<timestamp/>", {"timestamp": None}),
         ("<timestamp>٥</timestamp>", {"timestamp": "٥"}),
-        ("<timestamp>5.0</timestamp>", {"timestamp": "5.0"}),
+        ("<timestamp>5.0</timestamp>", {"timestamp": 5}),
+        ("<timestamp>1.795727e12</timestamp>", {"timestamp": 1_795_727_000_000}),
+        ("<timestamp>5.5</timestamp>", {"timestamp": "5.5"}),
+        ("<timestamp>1e999</timestamp>", {"timestamp": "1e999"}),
+        (f"<timestamp {NIL}/>", {"timestamp": None}),
+        (f"<state {NIL}/>", {"state": None}),
+        (f"<notification_results {NIL}/>", {"notification_results": None}),
+        (f"<x {NIL}/>", {"x": None}),
+        (f"<x><y {NIL}/></x>", {"x": {"y": None}}),
+        (f"<x {NIL}/><x>1</x>", {"x": [None, "1"]}),
+        (f"<state {NIL.replace('true', ' 1 ')}> </state>", {"state": None}),
+        (f"<state {NIL.replace('true', 'false')}/>", {"state": ""}),
         ("<timestamp><a>5</a></timestamp>", {"timestamp": {"a": "5"}}),
         ("<state/>", {"state": ""}),
         ("<state><a/></state>", {"state": {"a": ""}}),

@@ -64,7 +64,7 @@ def test_a_bad_limit_has_an_error_of_its_own(limit: str) -> None:
     [
         ("from", ""),
         ("from", "yesterday"),
-        ("from", "2011-11-10T01:00:00Z"),
+        ("from", "2011-11-31"),
         ("to", "1.5"),
         ("to", "9" * 5000),
         ("marker", ""),
@@ -100,6 +100,14 @@ def test_all_parameters_that_do_not_fit_are_named() -> None:
             RunsQuery("t", statuses=("FAILED", "CREATED", "IGNORED")),
         ),
         ([("statuses", "")], RunsQuery("t")),
+        ([("statuses[]", "FAILED")], RunsQuery("t", statuses=("FAILED",))),
+        ([("statuses[0]", "FAILED"), ("statuses[1]", "CREATED")], RunsQuery("t", statuses=("FAILED", "CREATED"))),
+        (
+            [("statuses[]", "FAILED,CREATED"), ("statuses", "IGNORED"), ("statuses[]", "COMPLETED")],
+            RunsQuery("t", statuses=("FAILED", "CREATED", "COMPLETED", "IGNORED")),
+        ),
+        ([("statuses[first]", "FAILED"), ("statuses[", "CREATED")], RunsQuery("t", statuses=("FAILED", "CREATED"))),
+        ([("[]", "FAILED"), ("status[]", "FAILED"), ("page[]", "7")], RunsQuery("t")),
         (
             [("notificationTypes", "WEEKLY_REPORT,ONBOARDING_WIZARD_STATE_COMPLETED")],
             RunsQuery("t", notification_types=("WEEKLY_REPORT", "ONBOARDING_WIZARD_STATE_COMPLETED")),
@@ -151,6 +159,13 @@ def test_a_parameter_of_the_runs_that_does_not_fit_is_named(pair: tuple[str, str
     with pytest.raises(BadRequest) as raised:
         page_query(RUNS_QUERY, RunsQuery, "t", MultiDict([pair]))
     assert raised.value.details.startswith(f"{pair[0]}: ")
+
+
+@pytest.mark.parametrize("parameter", ["statuses[]", "statuses[0]", "mediums[]", "failedReasons[]"])
+def test_a_list_in_brackets_that_does_not_fit_is_named(parameter: str) -> None:
+    with pytest.raises(BadRequest) as raised:
+        page_query(RUNS_QUERY, RunsQuery, "t", MultiDict([(parameter, "NONE")]))
+    assert raised.value.details.startswith(f"{parameter.partition('[')[0]}: ")
 
 
 def test_a_value_that_is_unknown_is_told_with_those_that_are_known() -> None:

@@ -175,13 +175,31 @@ def test_runs_without_an_id_get_consecutive_numbers_in_their_order(db: Database)
     assert [draft.name for draft in drafts] == [str(number) for number in ids_of(recorded.documents)]
 
 
-def test_where_no_number_is_left_nothing_is_recorded(db: Database) -> None:
-    record_now(db, [run(INT64[1] - 1)])
-    before = every_row(db)
-    with pytest.raises(ApiError, match="needs an id"):
-        record_now(db, [item(), run(ordinal=0), run(ordinal=1)])
-    assert every_row(db) == before
-    assert ids_of(record_now(db, [run()]).documents) == [INT64[1]]
+@pytest.mark.parametrize(
+    ("stored", "together", "numbers"),
+    [
+        ([INT64[1]], [None], [1]),
+        ([INT64[1]], [None, None], [1, 2]),
+        ([INT64[1] - 1], [None], [INT64[1]]),
+        ([INT64[1] - 1], [None, None], [1, 2]),
+        ([INT64[1] - 2, INT64[1]], [None], [INT64[1] - 1]),
+        ([INT64[1] - 3, INT64[1]], [None, None], [INT64[1] - 2, INT64[1] - 1]),
+        ([7, 9, INT64[1] - 1, INT64[1]], [None, None], [10, 11]),
+        ([-5, INT64[0], INT64[1]], [None], [1]),
+        ([], [None, INT64[1], None], [1, 2]),
+        ([6], [INT64[1], None, None], [7, 8]),
+        ([6], [INT64[1], 8, None], [9]),
+        ([INT64[1]], [INT64[1], None], [1]),
+    ],
+)
+def test_an_id_at_the_end_of_the_numbers_does_not_end_them(
+    db: Database, stored: list[int], together: list[int | None], numbers: list[int]
+) -> None:
+    record_now(db, [run(number, "z") for number in range(1, 4)])
+    if stored:
+        record_now(db, [run(number) for number in stored])
+    recorded = record_now(db, [run(number, ordinal=n) for n, number in enumerate(together)])
+    assert [new for new, given in zip(ids_of(recorded.documents), together, strict=True) if given is None] == numbers
 
 
 def test_nothing_is_recorded_of_nothing(db: Database) -> None:

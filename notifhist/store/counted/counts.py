@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import groupby
 
-from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
+from notifhist.schemas.instants import MAX_INSTANT, MIN_INSTANT
 from notifhist.store.counted.table import PART_BITS, PARTS, Codes, CountedTable, pairs_of
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from notifhist.schemas.fields import MAX_INSTANT, MIN_INSTANT
+from notifhist.schemas.instants import MAX_INSTANT, MIN_INSTANT
 from notifhist.schemas.query import PageQuery
 from notifhist.serializers.stored import StoredForm, StoredPage, encoded
 from notifhist.store.counted.table import CountedTable

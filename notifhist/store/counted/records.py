@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from notifhist.errors import ApiError, BadRequest, NotFound
+from notifhist.errors import ApiError, NotFound
 from notifhist.schemas.fields import INT64, TICKS_PER_MS
 from notifhist.schemas.query import Tenant
 from notifhist.schemas.resources import Resource
@@ -19,7 +19,7 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
 from notifhist.store.equality import equal_json
 from notifhist.store.models import TenantRow
-from notifhist.store.recording import Stored, recorder_of
+from notifhist.store.recording import Precondition, Stored, recorder_of
 from notifhist.store.tenants import ensure_tenant, find_tenant
 
 _READ_BATCH = 500
@@ -58,6 +58,10 @@ class CountedDraft:
     def row(self) -> CountedRow:
         """The row of the record, once it has an id."""
         return self.recorder.row_of({**self._record, "id": self.id})
+
+    def has_expired(self, oldest_ms: int | None) -> bool:
+        """See Draft. Counted records do not expire."""
+        return False
 
     def equals(self, stored: str) -> bool:
         """See Draft. Missing members make no difference: they were filled in when the record was first stored."""
@@ -132,35 +136,47 @@ class CountedRecorder:
         return stored
 
     def _store(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> list[Stored]:
-        self._assign_ids(db, tenant_id, drafts)
-        known = _find(db, self.table, tenant_id, [draft.row.id for draft in drafts])
-        _insert(db, self.table, tenant_id, [draft.row for draft in drafts if draft.row.id not in known])
+        with_id = [draft for draft in drafts if draft.id is not None]
+        known = _find(db, self.table, tenant_id, [draft.row.id for draft in with_id])
+        _insert(db, self.table, tenant_id, [draft.row for draft in with_id if draft.row.id not in known])
+        # Numbers follow on what is stored, so what has an id is stored first.
+        new = [draft for draft in drafts if draft.id is None]
+        for number, draft in enumerate(new, start=self._last_number(db, tenant_id, len(new)) + 1):
+            draft.id = number
+        _insert(db, self.table, tenant_id, [draft.row for draft in new])
         return [Stored(known.get(draft.row.id, draft.document), draft.row.id not in known) for draft in drafts]
 
-    def _assign_ids(self, db: Database, tenant_id: int, drafts: Sequence[CountedDraft]) -> None:
-        """Give the next numbers to the drafts without an id."""
-        new = [draft for draft in drafts if draft.id is None]
-        if not new:
-            return
-        last = first(
-            db,
-            f"SELECT id FROM {self.table.name} WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1",
-            tenant_id=tenant_id,
-        )
-        greatest = max([draft.id for draft in drafts if draft.id is not None] + [last[0] if last else 0, 0])
-        if greatest + len(new) > INT64[1]:
-            raise BadRequest(
-                f"The {self.resource.name} needs an id.", "id: No number is left behind the greatest; give one."
-            )
-        for number, draft in enumerate(new, start=greatest + 1):
-            draft.id = number
+    def _last_number(self, db: Database, tenant_id: int, count: int) -> int:
+        """Return the number behind which `count` numbers are free: the greatest id, or 0 if all ids are below.
 
-    def replace(self, db: Database, tenant: str, record: Loaded, now_ms: int) -> tuple[StoredDocument, bool]:
-        """Create the record of this id or replace it; return the document, and whether it was created."""
+        Where the greatest id is too near the end of the column, it is the greatest id that has a gap behind it.
+        """
+        if not count:
+            return 0
+        ids = f"FROM {self.table.name} AS record WHERE tenant_id = :tenant_id AND id > 0"
+        last = first(db, f"SELECT id {ids} ORDER BY id DESC LIMIT 1", tenant_id=tenant_id)
+        if last is not None and last[0] > INT64[1] - count:
+            following = f"SELECT id FROM {self.table.name} WHERE tenant_id = :tenant_id AND id > record.id"
+            has_gap = f"({following} ORDER BY id LIMIT 1) - id > :count"
+            last = first(
+                db, f"SELECT id {ids} AND {has_gap} ORDER BY id DESC LIMIT 1", tenant_id=tenant_id, count=count
+            )
+        return last[0] if last else 0
+
+    def replace(
+        self, db: Database, tenant: str, record: Loaded, now_ms: int, precondition: Precondition | None = None
+    ) -> tuple[StoredDocument, bool]:
+        """Create the record of this id or replace it; return the document, and whether it was created.
+
+        Raises what `precondition` raises.
+        """
         row = self.row_of(self.filled(record, now_ms))
         with db.writing():
             db.lock_name(tenant)
             tenant_id = ensure_tenant(db, tenant)
+            if precondition is not None:
+                current = _find(db, self.table, tenant_id, [row.id]).get(row.id)
+                precondition(None if current is None else StoredDocument(StoredForm.JSON, encoded(current)))
             counted = f"SELECT date_created, {', '.join(self.table.codes)} FROM {self.table.name}"
             known = first(db, f"{counted} WHERE tenant_id = :tenant_id AND id = :id", tenant_id=tenant_id, id=row.id)
             if known is None:

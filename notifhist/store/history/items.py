@@ -104,6 +104,10 @@ class ItemDraft:
         """See Draft."""
         return id_of(self.key)
 
+    def has_expired(self, oldest_ms: int | None) -> bool:
+        """See Draft."""
+        return oldest_ms is not None and self.key.timestamp < oldest_ms
+
     def equals(self, stored: str) -> bool:
         """See Draft."""
         return equal_texts(stored, self.document)

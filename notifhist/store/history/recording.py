@@ -1,7 +1,8 @@
 """Replace and delete items, and add attempts; each change is durable, in all texts of the item.
 
-`oldest_ms`: the time before which everything has expired, ms since the epoch; None if nothing ever does. New items
-are recorded by `store.recording.record`. Contract: docs/contract.md, "Items" and "Recording".
+`oldest_ms`: the time before which everything has expired, ms since the epoch; None if nothing ever does. Each change
+raises what its `precondition` raises, and then changes nothing. New items are recorded by `store.recording.record`.
+Contract: docs/contract.md, "Items" and "Recording".
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,13 @@ from notifhist.errors import NotFound, ParentNotFound
 from notifhist.schemas.document import Document
 from notifhist.schemas.item_ids import ItemKey, key_of
 from notifhist.schemas.query import CheckPath
+from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
 from notifhist.store.database import Database
-from notifhist.store.database.sql import changed, first
+from notifhist.store.database.sql import Row, changed, first
 from notifhist.store.history.items import TABLE, TEXTS, Texts, texts_of
 from notifhist.store.history.reading import key_or_not_found, low_ticks
 from notifhist.store.history.series import SERIES_ID, check_values, ensure_series
+from notifhist.store.recording import Precondition
 
 _IS_ITEM = f"series_id = {SERIES_ID} AND ticks = :ticks AND clock_and_node = :clock_and_node"
 _IS_SHOWN = f"{_IS_ITEM} AND ticks >= :low"
@@ -27,7 +30,12 @@ _DELETE = f"DELETE FROM history_item WHERE {_IS_SHOWN}"
 
 
 def replace_item(
-    db: Database, check: CheckPath, document: Document, now_ticks: int, oldest_ms: int | None = None
+    db: Database,
+    check: CheckPath,
+    document: Document,
+    now_ticks: int,
+    oldest_ms: int | None = None,
+    precondition: Precondition | None = None,
 ) -> bool:
     """Create the item of the document's id or replace it; return whether it was created."""
     key, texts = key_of(document["id"]), texts_of(document)
@@ -35,13 +43,21 @@ def replace_item(
     with db.writing():
         row = (ensure_series(db, {check})[check], *key, *texts)
         while not (created := bool(db.insert_missing(TABLE, [row]))):
-            if _update(db, check, key, texts):
+            if _is_allowed(db, check, key, precondition, oldest_ms) and _update(db, check, key, texts):
                 break  # else somebody has deleted it in between
+        if created and precondition is not None:
+            precondition(None)
     return created
 
 
 def add_attempt(
-    db: Database, check: CheckPath, item_id: str, notification_id: str, attempt: Document, oldest_ms: int | None
+    db: Database,
+    check: CheckPath,
+    item_id: str,
+    notification_id: str,
+    attempt: Document,
+    oldest_ms: int | None,
+    precondition: Precondition | None = None,
 ) -> Document:
     """Add an attempt to the first result of `notification_id` and return the whole item.
 
@@ -56,18 +72,41 @@ def add_attempt(
         if found is None:
             raise ParentNotFound("No such item.", f"{item_id} is not in this check's history.")
         document: Document = orjson.loads(found[0])
-        _result_of(document, notification_id).setdefault("attempts", []).append(attempt)
+        result = _result_of(document, notification_id)
+        if precondition is not None:
+            precondition(_stored(found))
+        result.setdefault("attempts", []).append(attempt)
         _update(db, check, key, texts_of(document))
     return document
 
 
-def delete_item(db: Database, check: CheckPath, item_id: str, oldest_ms: int | None) -> None:
+def delete_item(
+    db: Database, check: CheckPath, item_id: str, oldest_ms: int | None, precondition: Precondition | None = None
+) -> None:
     """Delete an item. Raises NotFound."""
     key = key_or_not_found(item_id)
     with db.writing():
-        deleted = changed(db, _DELETE, **_values(check, key, oldest_ms))
+        # An item that has expired is not found, whatever the precondition is (RFC 9110, 13.2.1).
+        allowed = key.ticks < low_ticks(oldest_ms) or _is_allowed(db, check, key, precondition, oldest_ms)
+        deleted = allowed and changed(db, _DELETE, **_values(check, key, oldest_ms))
     if not deleted:
         raise NotFound("No such item.", f"{item_id} is not in this check's history.")
+
+
+def _is_allowed(
+    db: Database, check: CheckPath, key: ItemKey, precondition: Precondition | None, oldest_ms: int | None
+) -> bool:
+    """Say whether the item is there to be changed: it is locked for that, if there is a precondition to ask."""
+    if precondition is None:
+        return True
+    found = first(db, db.locked(_SELECT), **_values(check, key, None))
+    if found is not None:
+        precondition(_stored(found) if key.ticks >= low_ticks(oldest_ms) else None)
+    return found is not None
+
+
+def _stored(row: Row) -> StoredDocument:
+    return StoredDocument(StoredForm.JSON, encoded(row[0]))
 
 
 def _result_of(item: Document, notification_id: str) -> Document:
