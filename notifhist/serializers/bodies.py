@@ -10,12 +10,15 @@ from notifhist.errors import BadRequest, RequestTooLarge, UnsupportedMediaType, 
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.validation import validate
 from notifhist.serializers.formats import JSON_AND_XML, Formats
-from notifhist.serializers.parsed import Parsed, Path, path_text
+from notifhist.serializers.from_xml import OtherRoot
+from notifhist.serializers.parsed import Limits, Parsed, Path, path_text
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """The largest body that is no container, unless its view declares another size."""
 MAX_CONTAINER_BYTES = 16 * 1024 * 1024
 """The largest container of items or runs."""
+LIMITS = Limits(records=10_000, values=1_000_000)
+"""What a body may hold at most. A body of 16 MiB of usual records has 700,000 values, and takes 2 s."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,9 @@ def parse_body(data: bytes, content_type: str | None, expected: ExpectedBody) ->
         raise UnsupportedMediaType(f"Send the body as {expected.formats}, and say so in Content-Type.")
     is_large = len(data) > expected.max_bytes
     try:
-        parsed = body_format.parse(data, expected.single, expected.container)
-    except BadRequest:
-        if is_large:  # only a container may be, and this cannot be read as one
+        parsed = body_format.parse(data, expected.single, expected.container, LIMITS)
+    except OtherRoot:
+        if is_large:  # only a container may be
             raise expected.too_large() from None
         raise
     if is_large and not parsed.is_container:
