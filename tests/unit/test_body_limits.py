@@ -143,7 +143,7 @@ def test_no_entity_is_expanded_behind_what_common_parsers_refuse() -> None:
     ("content_type", "body"),
     [
         (JSON, json_items(f',"x":[0{",0" * 1_000_000}]')),
-        (JSON, json_items(f',"x":{{{",".join(f'"{n}":0' for n in range(1_000_000))}}}')),
+        (JSON, json_items(',"x":{%s}' % ",".join([f'"{n}":0' for n in range(1_000_000)]))),
         (XML, xml_items("<x/>" * 1_000_000)),
     ],
     ids=["list", "map", "elements"],
