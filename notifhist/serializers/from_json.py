@@ -46,7 +46,7 @@ def parse(
     name = None if container is None else list_field(container)[0]
     is_container = isinstance(document, dict) and name in document
     if is_container and isinstance(document[name], list):
-        limits.check_records(len(document[name]))
+        limits.check("records", len(document[name]))
     problems = few_wrong_values(document, max_depth_of(single, is_container), limits)
     if repeats:
         raise _repeated_member(text)
@@ -76,7 +76,7 @@ def _read(body: bytes, limits: Limits) -> tuple[str, Any, bool]:
         members = dict(pairs)
         maps += 1
         members_seen += len(pairs)
-        limits.check_values(max(maps, members_seen))  # neither is counted again where a member replaces another
+        limits.check("values", max(maps, members_seen))  # neither is counted again where a member replaces another
         if len(members) != len(pairs):
             repeats = True
         return members

@@ -59,7 +59,7 @@ def parse(
     another root.
     """
     root = _parse_tree(body)
-    limits.check_values(root.xpath("count(//*)"))
+    limits.check("elements", root.xpath("count(//*)"))
     _check_attributes(root)
     schemas = {schema.root: schema for schema in (single, container) if schema is not None}
     schema = schemas.get(str(root.tag))
@@ -67,7 +67,7 @@ def parse(
         raise OtherRoot(details=f"{shortened(str(root.tag))} is none of {', '.join(sorted(schemas))}.")
     is_container = schema is container
     if is_container:
-        limits.check_records(root.xpath(f"count({_holder(schema)}/*)"))
+        limits.check("records", root.xpath(f"count({_holder(schema)}/*)"))
     reader = _Reader()
     document = reader.document(root, schema, ())
     problems = few_wrong_values(document, max_depth_of(single, is_container)) | reader.problems

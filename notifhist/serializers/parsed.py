@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from marshmallow import fields
 
@@ -29,23 +29,20 @@ _MAX_NAMED_CHARS = 200  # an error names a thousand members, and the name of eac
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a body may hold, so that no body takes long: records of a container, and values in all.
+    """How much a body may hold, so that none takes long.
 
-    A value is a member of a map or of a list; in XML, an element.
+    `records`: of a container. `values`: the members of all maps and lists of a body in JSON. `elements`: of one in XML,
+    where each costs twice as much.
     """
 
     records: float = math.inf
     values: float = math.inf
+    elements: float = math.inf
 
-    def check_records(self, number: float) -> None:
-        """Raise BadRequest if a container has more records."""
-        if number > self.records:
-            raise BadRequest("The container has too many records.", f"{number:.0f}, where {self.records} are taken.")
-
-    def check_values(self, number: float) -> None:
-        """Raise BadRequest if a body has more values."""
-        if number > self.values:
-            raise BadRequest("The body has too many values.", f"More than {self.values} members and elements.")
+    def check(self, of: Literal["records", "values", "elements"], number: float) -> None:
+        """Raise BadRequest where there are more."""
+        if number > (most := getattr(self, of)):
+            raise BadRequest(f"The body has too many {of}.", f"{most} are taken.")
 
 
 NO_LIMITS = Limits()
@@ -113,7 +110,7 @@ class _Check:
         if depth > self._max_depth:
             raise BadRequest("The body is nested too deeply.", f"More than {self._max_depth} levels.")
         self._values += len(members)
-        self._limits.check_values(self._values)
+        self._limits.check("values", self._values)
         if isinstance(members, dict):
             self._names(members, path)
         for key, member in members.items() if isinstance(members, dict) else enumerate(members):
