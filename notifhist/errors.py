@@ -180,3 +180,12 @@ class QueryTooExpensive(Unavailable):
     def __init__(self, is_read: bool) -> None:
         less = "a smaller page, a shorter time, at most two filters, or a searchQuery of three characters or more"
         super().__init__(details=f"Ask for less: {less}." if is_read else "Try again later, or send less at once.")
+
+
+class AnswerTooLong(Unavailable):
+    """A page would be longer in the format that is asked for than it may be."""
+
+    message = "The page is too long to be answered in this format."
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(details=f"It may have {max_bytes} bytes. Ask for less, by limit or pageSize, or for JSON.")

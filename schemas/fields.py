@@ -133,25 +133,6 @@ class JsonBoolean(fields.Boolean):
         return value
 
 
-class Documents(fields.List[Any]):
-    """A list of documents; validation stops after MAX_PROBLEMS_NAMED wrong ones."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.make_error("invalid")
-        loaded, problems = [], {}
-        for n, each in enumerate(value):
-            try:
-                loaded.append(self.inner.deserialize(each, **kwargs))
-            except ValidationError as error:
-                problems[n] = error.messages
-                if len(problems) > MAX_PROBLEMS_NAMED:
-                    break
-        if problems:
-            raise ValidationError(problems)
-        return loaded
-
-
 class FreeMap(fields.Dict):
     """A map whose members have no names in the contract."""
 

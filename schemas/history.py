@@ -6,8 +6,9 @@ from typing import Any
 from marshmallow import EXCLUDE, ValidationError, fields, validates_schema
 
 from notifhist.schemas.document import DocumentSchema, OpenDocumentSchema
-from notifhist.schemas.fields import MAX_TIMESTAMP, Documents, FreeMap, JsonBoolean, JsonInteger, Text, TimeUuid, in_xml
+from notifhist.schemas.fields import MAX_TIMESTAMP, FreeMap, JsonBoolean, JsonInteger, Text, TimeUuid, in_xml
 from notifhist.schemas.item_ids import key_of
+from notifhist.schemas.validation import Documents
 
 
 def time_problems(item: Mapping[str, Any]) -> dict[str, str]:

@@ -5,7 +5,8 @@ from typing import Any
 from marshmallow import EXCLUDE, RAISE, fields, post_dump, validate
 
 from notifhist.schemas.document import Document, DocumentSchema
-from notifhist.schemas.fields import INT32, Documents, Instant, JsonInteger, Text, in_xml
+from notifhist.schemas.fields import INT32, Instant, JsonInteger, Text, in_xml
+from notifhist.schemas.validation import Documents
 
 NOTIFICATION_TYPES = (
     "INITIATIVE_CREATION", "INITIATIVE_CUSTOM_SCHEDULE", "INITIATIVE_N_DAYS_LEFT", "SERVICE_REEVALUATED",

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from marshmallow import Schema, fields
 
+from notifhist.errors import AnswerTooLong
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import FreeMap, place_in_xml
 from notifhist.schemas.xml_names import fits_declaration
@@ -22,6 +23,12 @@ from notifhist.serializers.xml_characters import NAME
 
 MAPPING_VERSION = 2
 """The version of the mapping from documents to XML. XML that was stored with an older version is not answered."""
+
+MAX_RENDERED_BYTES = 64 * 1024 * 1024
+"""How long a page may be whose records are rendered when it is read; a page of one record is always answered.
+
+To render one takes up to twice its memory, and XML may be a thousand times as long as its JSON.
+"""
 
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 _MAX_NAME_CHARS = 1000  # parsers refuse much longer names
@@ -47,10 +54,30 @@ def parts(document: Document | StoredDocument, schema: DocumentSchema) -> list[b
     if isinstance(document, StoredDocument):
         if document.form is StoredForm.XML:
             return [_DECLARATION.encode(), document.text]
-        return parts(orjson.loads(document.text), schema)
-    pages = [each for each in document.values() if isinstance(each, StoredPage)]
-    texts = [piece for page in pages if page.form is StoredForm.XML for piece in page.pieces]
-    return insert(texts, (_DECLARATION + element(document, schema, schema.root)).encode())
+        return [_DECLARATION.encode(), element(orjson.loads(document.text), schema, schema.root).encode()]
+    pages = {name: each for name, each in document.items() if isinstance(each, StoredPage)}
+    rendered = {name: _rendered(page, name, schema) for name, page in pages.items()}
+    texts = [piece for page in rendered.values() for piece in page.pieces]
+    return insert(texts, (_DECLARATION + element(document | rendered, schema, schema.root)).encode())
+
+
+def _rendered(page: StoredPage, name: str, schema: DocumentSchema) -> StoredPage:
+    """Return a page, which is the member `name` of a document, with each record as a piece of XML.
+
+    Raises AnswerTooLong. Records are rendered one by one, so that the memory of one is free before the next.
+    """
+    if page.form is StoredForm.XML:
+        return page
+    field: Any = member_fields(schema)[name]
+    write = _one(place_in_xml(field).item or name, field.inner)
+    pieces: list[bytes] = []
+    size = 0
+    for document in documents_of(page):
+        pieces.append(write(document).encode())
+        size += len(pieces[-1])
+        if size > MAX_RENDERED_BYTES and len(pieces) > 1:
+            raise AnswerTooLong(MAX_RENDERED_BYTES)
+    return StoredPage(StoredForm.XML, pieces)
 
 
 def longest(document: Document) -> int:
@@ -124,7 +151,7 @@ def _members(schema: Schema) -> dict[str, _Write | _Attribute | _Held]:
 def _member(name: str, field: fields.Field[Any]) -> _Write:
     """Return the function that writes the member of a field: one element, or those of an unwrapped list.
 
-    Only a wrapped list of an envelope may be a `StoredPage`.
+    Only a wrapped list of an envelope may be a `StoredPage`; its pieces are XML.
     """
     if not isinstance(field, fields.List):
         return _one(name, field)
@@ -133,9 +160,7 @@ def _member(name: str, field: fields.Field[Any]) -> _Write:
 
     def write_list(value: Any) -> str:
         if isinstance(value, StoredPage):
-            if value.form is StoredForm.XML:
-                return _tagged(name, HERE * len(value.pieces))
-            value = documents_of(value)
+            return _tagged(name, HERE * len(value.pieces))
         inner = "".join([write(each) for each in value or ()])
         return inner if inner and item is None else _tagged(name, inner)
 

@@ -11,12 +11,15 @@ from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.validation import validate
 from notifhist.serializers.charsets import charset_of
 from notifhist.serializers.formats import JSON_AND_XML, Formats
-from notifhist.serializers.parsed import Parsed, Path, path_text
+from notifhist.serializers.from_xml import OtherRoot
+from notifhist.serializers.parsed import Limits, Parsed, Path, path_text
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """The largest body that is no container, unless its view declares another size."""
 MAX_CONTAINER_BYTES = 16 * 1024 * 1024
 """The largest container of items or runs."""
+LIMITS = Limits(records=10_000, values=1_500_000, elements=1_000_000)
+"""What a body may hold. 16 MiB of usual records have 670,000 values; one at these limits takes 2 s to be recorded."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,9 @@ def parse_body(data: bytes, content_type: str | None, expected: ExpectedBody) ->
     if charset is not None and body_format.as_utf8 is not None:
         data = body_format.as_utf8(data, charset)
     try:
-        parsed = body_format.parse(data, expected.single, expected.container)
-    except BadRequest:
-        if is_large:  # only a container may be large, and this body cannot be read as one
+        parsed = body_format.parse(data, expected.single, expected.container, LIMITS)
+    except OtherRoot:
+        if is_large:  # only a container may be
             raise expected.too_large() from None
         raise
     if is_large and not parsed.is_container:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.serializers import as_json, as_xml, charsets, from_json, from_xml, negotiation
-from notifhist.serializers.parsed import Parsed
+from notifhist.serializers.parsed import Limits, Parsed
 from notifhist.serializers.stored import StoredDocument, StoredForm
 
 
@@ -24,7 +24,7 @@ class Format:
     name: str
     media_types: tuple[str, ...]
     render: Callable[[Document | StoredDocument, DocumentSchema], list[bytes]]
-    parse: Callable[[bytes, DocumentSchema, DocumentSchema | None], Parsed] | None = None
+    parse: Callable[[bytes, DocumentSchema, DocumentSchema | None, Limits], Parsed] | None = None
     stored_form: StoredForm = StoredForm.JSON
     parameters: str = ""
     shape: Literal["members", "elements", "text"] = "text"

@@ -10,58 +10,93 @@ from typing import Any, NoReturn
 
 from notifhist.errors import BadRequest, Malformed
 from notifhist.schemas.document import DocumentSchema
-from notifhist.serializers.parsed import MAX_DEPTH, Parsed, few_wrong_values, list_field, max_depth_of
+from notifhist.serializers.parsed import (
+    MAX_DEPTH,
+    NO_LIMITS,
+    Limits,
+    Parsed,
+    few_wrong_values,
+    list_field,
+    max_depth_of,
+)
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|:|[^\s{}\[\],:"]+')
+_STRING = r'"(?:[^"\\]++|\\.)*+"'
+_TOKEN = re.compile(rf'{_STRING}|[{{}}\[\],]|:|[^\s{{}}\[\],:"]++')
+_BRACE_OR_NAME = re.compile(rf'(?:[^"{{}}]++|{_STRING}(?!\s*+:))*+([{{}}]|{_STRING})')
+_BEFORE_CONSTANT = re.compile(rf'(?:[^"NI-]++|{_STRING}|-(?!I))*+')
+"""What stands before the first of the constants that Python reads and JSON has not: NaN, Infinity, -Infinity."""
 _MAX_INTEGER_CHARS = 20  # no integer in range is longer; to convert a very long one is slow
 _OUT_OF_RANGE = 10**_MAX_INTEGER_CHARS
 _RECORD_LEVEL = 2  # a container's records stand in a list in a map
-
-
-class _RepeatedMember(Exception):
-    pass
 
 
 class _NotJson(Exception):
     pass
 
 
-def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None = None) -> Parsed:
+def parse(
+    body: bytes, single: DocumentSchema, container: DocumentSchema | None = None, limits: Limits = NO_LIMITS
+) -> Parsed:
     """Return the document of a JSON `body`, of the form of `single` or of `container` (see `Parsed`).
 
-    Raises BadRequest for syntax errors and repeated members, both named by line and column, and for nesting that is
-    too deep.
+    Raises BadRequest for syntax errors and repeated members, both named by line and column, for nesting that is too
+    deep, and beyond the limits.
     """
-    document = _parse_text(body)
-    is_container = container is not None and isinstance(document, dict) and list_field(container)[0] in document
-    return Parsed(document, is_container, few_wrong_values(document, max_depth_of(single, is_container)))
+    text, document, repeats = _read(body, limits)
+    name = None if container is None else list_field(container)[0]
+    is_container = isinstance(document, dict) and name in document
+    if is_container and isinstance(document[name], list):
+        limits.check("records", len(document[name]))
+    problems = few_wrong_values(document, max_depth_of(single, is_container), limits)
+    if repeats:
+        raise _repeated_member(text)
+    return Parsed(document, is_container, problems)
 
 
 def parse_value(body: bytes, max_depth: int) -> tuple[Any, dict[str, str]]:
     """Return the value of `body`, and messages by path of its wrong values. Raises the same errors as `parse`."""
-    value = _parse_text(body)
+    text, value, repeats = _read(body, NO_LIMITS)
+    if repeats:
+        raise _repeated_member(text)
     return value, few_wrong_values(value, max_depth)
 
 
-def _parse_text(body: bytes) -> Any:
+def _read(body: bytes, limits: Limits) -> tuple[str, Any, bool]:
+    """Return the text of `body`, its value, and whether an object in it repeats a member."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadRequest("The body is not UTF-8.", f"Byte {error.start}: {error.reason}.") from None
+        before = error.object[: error.start].decode()
+        problem = f"Byte {error.start}: {error.reason}"
+        raise Malformed("The body is not UTF-8.", problem, *_line_and_column(before, len(before))) from None
+    repeats, maps, members_seen = False, 0, 0
+
+    def members_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeats, maps, members_seen
+        members = dict(pairs)
+        maps += 1
+        members_seen += len(pairs)
+        limits.check("values", max(maps, members_seen))  # neither is counted again where a member replaces another
+        if len(members) != len(pairs):
+            repeats = True
+        return members
+
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_int=_integer, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=members_of, parse_int=_integer, parse_constant=_refuse_constant)
     except RecursionError:
         raise BadRequest("The body is nested too deeply.", f"More than {MAX_DEPTH} levels.") from None
     except json.JSONDecodeError as error:
         raise Malformed("The body is not JSON.", error.msg, error.lineno, error.colno) from None
     except _NotJson as error:
-        where = _line_and_column(text, _find_constant(text, str(error)))
+        found = _BEFORE_CONSTANT.match(text)
+        where = _line_and_column(text, found.end() if found else 0)
         raise Malformed("The body is not JSON.", f"{error} is no JSON", *where) from None
-    except _RepeatedMember:
-        name, start = next(_repeated_members(text))
-        where = _line_and_column(text, start)
-        raise Malformed("The body repeats a member.", f"{name} again", *where) from None
-    return value
+    return text, value, repeats
+
+
+def _repeated_member(text: str) -> Malformed:
+    name, start = next(_repeated_members(text))
+    return Malformed("The body repeats a member.", f"{name} again", *_line_and_column(text, start))
 
 
 def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
@@ -87,13 +122,6 @@ def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
         previous = mark
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _RepeatedMember
-    return members
-
-
 def _integer(text: str) -> int:
     return int(text) if len(text) <= _MAX_INTEGER_CHARS else _OUT_OF_RANGE
 
@@ -102,28 +130,20 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _NotJson(name)
 
 
-def _find_constant(text: str, name: str) -> int:
-    return next(token.start() for token in _TOKEN.finditer(text) if token.group() == name)
-
-
 def _repeated_members(text: str) -> Iterator[tuple[str, int]]:
     """Yield name (as written) and offset of each repeated member of `text`, which is JSON."""
-    levels: list[set[str] | None] = []
-    previous: re.Match[str] | None = None
-    for token in _TOKEN.finditer(text):
-        match token.group():
-            case "{":
-                levels.append(set())
-            case "[":
-                levels.append(None)
-            case "}" | "]":
-                levels.pop()
-            case ":" if previous is not None and (names := levels[-1]) is not None:
-                name = json.loads(previous.group())
-                if name in names:
-                    yield previous.group(), previous.start()
-                names.add(name)
-        previous = token
+    levels: list[set[str]] = []
+    for found in _BRACE_OR_NAME.finditer(text):
+        brace_or_name = found[1]
+        if brace_or_name == "{":
+            levels.append(set())
+        elif brace_or_name == "}":
+            levels.pop()
+        else:
+            name = json.loads(brace_or_name) if "\\" in brace_or_name else brace_or_name[1:-1]
+            if name in levels[-1]:
+                yield brace_or_name, found.start(1)
+            levels[-1].add(name)
 
 
 def _line_and_column(text: str, offset: int) -> tuple[int, int]:

@@ -11,8 +11,21 @@ from notifhist.errors import BadRequest, Malformed
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import MAX_PROBLEMS_NAMED, FreeMap, Instant, JsonBoolean, JsonInteger, place_in_xml
 from notifhist.schemas.numbers import parse_whole
-from notifhist.serializers.parsed import Parsed, Path, few_wrong_values, list_field, max_depth_of, path_text
+from notifhist.serializers.parsed import (
+    MAX_TEXT_BYTES,
+    NO_LIMITS,
+    Limits,
+    Parsed,
+    Path,
+    few_wrong_values,
+    list_field,
+    max_depth_of,
+    path_text,
+    shortened,
+)
 
+MAX_ATTRIBUTES = 16
+"""How many attributes an element may have; those that have a meaning are `id`, `key` and those of the namespace xsi."""
 MAX_ELEMENT_DEPTH = 150
 """Enough for any document of MAX_DEPTH; fewer than Python's stack allows."""
 
@@ -24,42 +37,64 @@ _CLEARER = {"xmlParseEntityRef: no name": "An ampersand stands alone, write &amp
 _MAX_INTEGER_CHARS = 100  # far beyond any range, and cheap to convert
 
 
-def parse(body: bytes, single: DocumentSchema, container: DocumentSchema | None = None) -> Parsed:
+class OtherRoot(BadRequest):
+    """A body that can be read, and is neither a document nor a container of them."""
+
+    message = "The body's root element does not fit."
+
+
+def parse(
+    body: bytes, single: DocumentSchema, container: DocumentSchema | None = None, limits: Limits = NO_LIMITS
+) -> Parsed:
     """Return the document of an XML `body`, of the form of `single` or of `container` (see `Parsed`).
 
     DOCTYPEs and entities other than XML's own five are refused, and nothing is fetched. Raises BadRequest for a body
-    that is not well-formed (named by line and column), has another root or is nested too deeply.
+    that is not well-formed (named by line and column), is nested too deeply or exceeds the limits; OtherRoot for
+    another root.
     """
     root = _parse_tree(body)
+    limits.check("elements", root.xpath("count(//*)"))
+    _check_attributes(root)
     schemas = {schema.root: schema for schema in (single, container) if schema is not None}
     schema = schemas.get(str(root.tag))
     if schema is None:
-        raise BadRequest(
-            "The body's root element does not fit.", f"{root.tag!s} is none of {', '.join(sorted(schemas))}."
-        )
+        raise OtherRoot(details=f"{shortened(str(root.tag))} is none of {', '.join(sorted(schemas))}.")
+    is_container = schema is container
+    if is_container:
+        limits.check("records", root.xpath(f"count({_holder(schema)}/*)"))
     reader = _Reader()
     document = reader.document(root, schema, ())
-    is_container = schema is container
     problems = few_wrong_values(document, max_depth_of(single, is_container)) | reader.problems
     return Parsed(document, is_container, problems)
 
 
 def record_lines(body: bytes, container: DocumentSchema) -> Iterator[int]:
     """Yield the line in which each record of a container begins; `body` has been parsed without error."""
-    name, field = list_field(container)
-    holder = place_in_xml(field).name or name
-    for element in _parse_tree(body).iterfind(f"{holder}/*"):
+    for element in _parse_tree(body).iterfind(f"{_holder(container)}/*"):
         yield element.sourceline or 1
 
 
-def _parse_tree(body: bytes) -> etree._Element:
+def _holder(container: DocumentSchema) -> str:
+    """Return the element that holds the records of a container."""
+    name, field = list_field(container)
+    return place_in_xml(field).name or name
+
+
+def _parse_tree(body: bytes, has_long_texts: bool = False) -> etree._Element:
     parser = etree.XMLParser(
-        resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=has_long_texts,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
         _refuse_doctype(body)
+        if len(body) > MAX_TEXT_BYTES and not has_long_texts:
+            return _parse_tree(body, has_long_texts=True)  # then an error can name the member whose text is too long
         problem = (error.msg or "").partition(", line ")[0].strip()
         if problem.startswith("Excessive depth"):
             raise _too_deep() from None
@@ -87,9 +122,16 @@ class _Refusal:
 def _refuse_doctype(body: bytes) -> None:
     """Raise BadRequest if `body`, which the parser has refused, has a DOCTYPE."""
     target: Any = _Refusal()  # lxml's stubs require methods that lxml itself does not
-    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, target=target)
+    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, huge_tree=True, target=target)
     with suppress(etree.XMLSyntaxError):
         etree.fromstring(body, parser)
+
+
+def _check_attributes(root: etree._Element) -> None:
+    """Raise BadRequest for an element with too many attributes: lxml reads them in quadratic time."""
+    for element in root.xpath(f"//*[@*[{MAX_ATTRIBUTES + 1}]]"):
+        place = f"{shortened(str(element.tag))} in line {element.sourceline}"
+        raise BadRequest("An element has too many attributes.", f"{place}; {MAX_ATTRIBUTES} are taken.")
 
 
 def _too_deep() -> BadRequest:
@@ -124,7 +166,7 @@ class _Reader:
 
     def _attributes(self, element: etree._Element, named: _Named, path: Path) -> Document:
         document: Document = {}
-        for key, text in element.attrib.items():
+        for key, text in element.items():
             name = str(key)
             if name in named and place_in_xml(named[name]).attribute:
                 document[name] = _scalar(str(text), named[name])
@@ -138,10 +180,10 @@ class _Reader:
         """Return the children of `element`, and of those in `holders`, by the names of their members."""
         if depth > MAX_ELEMENT_DEPTH:
             raise _too_deep()
-        if any(text.strip() for text in _own_texts(element)):
-            self._note(path, "Has text beside elements.")
+        has_text = _is_text(element.text)
         by_name: dict[str, list[etree._Element]] = {}
         for child in element:
+            has_text = has_text or _is_text(child.tail)
             tag = str(child.tag)
             if tag in holders:
                 for name, elements in self._by_name(child, path, depth + 1).items():
@@ -151,6 +193,8 @@ class _Reader:
             else:
                 key = child.attrib.pop("key", None) if tag == "entry" else None
                 by_name.setdefault(tag if key is None else str(key), []).append(child)
+        if has_text:
+            self._note(path, "Has text beside elements.")
         return by_name
 
     def _named(self, elements: list[etree._Element], field: fields.Field[Any], path: Path, depth: int) -> Any:
@@ -195,13 +239,15 @@ class _Reader:
         return _scalar(element.text or "", field)
 
     def _unnamed(self, elements: list[etree._Element], path: Path, depth: int) -> Any:
-        values = [self._free(each, path, depth) for each in elements]
-        return values if len(values) > 1 else values[0]
+        if len(elements) == 1:
+            return self._free(elements[0], path, depth)
+        return [self._free(each, path, depth) for each in elements]
 
     def _free(self, element: etree._Element, path: Path, depth: int) -> Any:
-        if self._is_nil(element, path):
-            return None
-        self._attributes(element, {}, path)
+        if element.keys():
+            if self._is_nil(element, path):
+                return None
+            self._attributes(element, {}, path)
         return self._free_map(element, path, depth) if len(element) else element.text or ""
 
     def _free_map(self, element: etree._Element, path: Path, depth: int) -> Document:
@@ -209,10 +255,8 @@ class _Reader:
         return {name: self._unnamed(each, (path, name), depth + 1) for name, each in by_name.items()}
 
 
-def _own_texts(element: etree._Element) -> Iterator[str]:
-    yield element.text or ""
-    for child in element:
-        yield child.tail or ""
+def _is_text(text: str | None) -> bool:
+    return text is not None and bool(text.strip())
 
 
 def _is_empty(element: etree._Element) -> bool:

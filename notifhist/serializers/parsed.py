@@ -4,10 +4,9 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from marshmallow import fields
 
@@ -18,11 +17,36 @@ from notifhist.schemas.fields import MAX_PROBLEMS_NAMED, NUMBER_RANGE
 _CONTAINER_LEVELS = 2
 MAX_DEPTH = 64
 """How deeply maps and lists may be nested (docs/contract.md, "Recording")."""
+MAX_TEXT_BYTES = 10_000_000
+"""How many bytes of UTF-8 a text or a name may have: common XML parsers take no longer ones."""
 
 Path = tuple["Path", str | int] | tuple[()]
 """The place of a member: its parent's path, and its name or index."""
 
 _PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")
+_MAX_NAMED_CHARS = 200  # an error names a thousand members, and the name of each may be as long as the body
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a body may hold, so that none takes long.
+
+    `records`: of a container. `values`: the members of all maps and lists of a body in JSON. `elements`: of one in XML,
+    where each costs twice as much.
+    """
+
+    records: float = math.inf
+    values: float = math.inf
+    elements: float = math.inf
+
+    def check(self, of: Literal["records", "values", "elements"], number: float) -> None:
+        """Raise BadRequest where there are more."""
+        if number > (most := getattr(self, of)):
+            raise BadRequest(f"The body has too many {of}.", f"{most} are taken.")
+
+
+NO_LIMITS = Limits()
+"""For files: a file is as large as it is."""
 
 
 @dataclass(frozen=True)
@@ -50,35 +74,66 @@ def path_text(path: Path) -> str:
         path, key = path
         if isinstance(key, int):
             parts.append(f"[{key}]")
-        elif _PLAIN_NAME.fullmatch(key):
-            parts.append(f".{key}")
+            continue
+        if _PLAIN_NAME.fullmatch(key[:_MAX_NAMED_CHARS]):
+            parts.append(f".{shortened(key)}")
         else:
-            parts.append(f"[{json.dumps(key)}]")
+            parts.append(f"[{json.dumps(shortened(key))}]")
     return "".join(reversed(parts)).removeprefix(".")
 
 
-def wrong_values(value: Any, path: Path = (), depth: int = 1, max_depth: int = MAX_DEPTH) -> Iterator[tuple[str, str]]:
-    """Yield path and message of each value that no member may have: a number out of range, a lone surrogate.
+def shortened(name: str) -> str:
+    """Return `name` as errors write it: its first 200 characters."""
+    return name if len(name) <= _MAX_NAMED_CHARS else f"{name[:_MAX_NAMED_CHARS]}…"
 
-    Raises BadRequest where the nesting is deeper than `max_depth`.
+
+def few_wrong_values(value: Any, max_depth: int, limits: Limits = NO_LIMITS) -> dict[str, str]:
+    """Return messages by path of the first values that no member may have, one more than an error names.
+
+    Such are numbers out of range, lone surrogates and texts that are too long. Raises BadRequest where there are more
+    values than `limits` allow, or the nesting is deeper than `max_depth`.
     """
-    if not isinstance(value, dict | list):
-        if problem := _wrong_scalar(value):
-            yield path_text(path), problem
-        return
-    if depth > max_depth:
-        raise BadRequest("The body is nested too deeply.", f"More than {max_depth} levels.")
-    members = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, member in members:
-        if type(key) is str and not key.isascii() and _has_lone_surrogate(key):
-            yield path_text((path, key)), "The name has a lone surrogate."
-        if type(member) is not str or not member.isascii():  # most members are ASCII, and need no look inside
-            yield from wrong_values(member, (path, key), depth + 1, max_depth)
+    check = _Check(max_depth, limits)
+    check.members([value], (), 0)
+    return check.problems
 
 
-def few_wrong_values(value: Any, max_depth: int) -> dict[str, str]:
-    """Return messages by path of the first wrong values, one more than an error names."""
-    return dict(islice(wrong_values(value, max_depth=max_depth), MAX_PROBLEMS_NAMED + 1))
+class _Check:
+    """Looks at every value of one document."""
+
+    def __init__(self, max_depth: int, limits: Limits) -> None:
+        self.problems: dict[str, str] = {}
+        self._max_depth, self._limits, self._values = max_depth, limits, 0
+
+    def members(self, members: dict[str, Any] | list[Any], path: Path, depth: int) -> None:
+        """Look at the members of a map or a list, which stands at `path`; the document itself at depth 0."""
+        if depth > self._max_depth:
+            raise BadRequest("The body is nested too deeply.", f"More than {self._max_depth} levels.")
+        self._values += len(members)
+        self._limits.check("values", self._values)
+        if isinstance(members, dict):
+            self._names(members, path)
+        for key, member in members.items() if isinstance(members, dict) else enumerate(members):
+            kind = type(member)
+            if kind is str:
+                if member.isascii() and len(member) <= MAX_TEXT_BYTES:
+                    continue
+            elif kind is dict or kind is list:
+                self.members(member, (path, key) if depth else (), depth + 1)
+                continue
+            elif kind is int and NUMBER_RANGE[0] <= member <= NUMBER_RANGE[1]:
+                continue
+            if problem := _wrong_scalar(member):
+                self._note((path, key) if depth else (), problem)
+
+    def _names(self, names: Iterable[str], path: Path) -> None:
+        for name in names:
+            if (not name.isascii() or len(name) > MAX_TEXT_BYTES) and (problem := _wrong_text(name)):
+                self._note((path, name), f"The name {problem[0].lower()}{problem[1:]}")
+
+    def _note(self, path: Path, problem: str) -> None:
+        if len(self.problems) <= MAX_PROBLEMS_NAMED:
+            self.problems[path_text(path)] = problem
 
 
 def max_depth_of(schema: DocumentSchema, is_container: bool) -> int:
@@ -93,7 +148,7 @@ def _wrong_scalar(value: Any) -> str | None:
     """Return the problem of a scalar, if it has one."""
     match value:
         case str():
-            return "Has a lone surrogate." if _has_lone_surrogate(value) else None
+            return _wrong_text(value)
         case float():
             return None if math.isfinite(value) else "Must be a finite number."
         case int() if not NUMBER_RANGE[0] <= value <= NUMBER_RANGE[1]:
@@ -101,9 +156,9 @@ def _wrong_scalar(value: Any) -> str | None:
     return None
 
 
-def _has_lone_surrogate(text: str) -> bool:
+def _wrong_text(text: str) -> str | None:
     try:
-        text.encode()
+        size = len(text.encode())
     except UnicodeEncodeError:
-        return True
-    return False
+        return "Has a lone surrogate."
+    return f"Has more than {MAX_TEXT_BYTES} bytes." if size > MAX_TEXT_BYTES else None

@@ -1,6 +1,6 @@
 """Documents as the store holds them: text that reaches the wire without being parsed and rendered again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import zip_longest
@@ -11,6 +11,9 @@ from notifhist.schemas.document import Document
 
 HERE = "\0"
 """The place of a stored text within another text: neither JSON nor XML may contain this character."""
+
+BETWEEN_LINES = b"\n"
+"""What separates documents where each will be rendered by itself: as JSON a stored one is a single line."""
 
 
 class StoredForm(Enum):
@@ -39,10 +42,10 @@ class StoredPage:
     pieces: Sequence[bytes]
 
 
-def documents_of(page: StoredPage) -> list[Document]:
-    """Return the documents of a page whose form is JSON, for a format that cannot insert their texts."""
-    documents: list[Document] = orjson.loads(b"[%b]" % b",".join(page.pieces))
-    return documents
+def documents_of(page: StoredPage) -> Iterator[Document]:
+    """Yield the documents of a page whose form is JSON, for a format that cannot insert their texts."""
+    for piece in page.pieces:
+        yield from orjson.loads(b"[%b]" % piece)
 
 
 def encoded(text: str | bytes) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response
 
-from notifhist.errors import BadRequest
+from notifhist.errors import AnswerTooLong, BadRequest
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import INT64
 from notifhist.schemas.numbers import parse_integer
@@ -18,7 +18,7 @@ from notifhist.store.counted.records import CountedRecorder
 from notifhist.store.recording import Recorder, record
 from notifhist.web.conditions import precondition
 from notifhist.web.context import caller, current_service, read_body, readable_db, url_here
-from notifhist.web.responses import note_expired, respond
+from notifhist.web.responses import note_expired, respond, stored_form
 
 
 def record_body(
@@ -40,8 +40,12 @@ def record_body(
         single = StoredDocument(StoredForm.JSON, stored[0])
         response = respond(single, resource.document, status, location=url_here(drafts[0].name), etag=True)
     else:
-        page = page_of(StoredPage(StoredForm.JSON, stored), len(stored))
-        response = respond(page, page_schema, status, location=url_here())
+        try:
+            page = page_of(StoredPage(StoredForm.JSON, stored), len(stored))
+            response = respond(page, page_schema, status, location=url_here())
+        except AnswerTooLong:  # they are recorded, which no error may deny
+            page = page_of(StoredPage(StoredForm.JSON, ()), len(stored))
+            response = respond(page, page_schema, status, location=url_here())
     return note_expired(response, any(draft.has_expired(oldest_ms) for draft in drafts))
 
 
@@ -54,7 +58,7 @@ def answer_replaced(document: Document | StoredDocument, schema: DocumentSchema,
 
 def list_page(recorder: CountedRecorder, query: PageQuery, schema: DocumentSchema) -> Response:
     """Answer a page by number of a counted resource, with the exact total."""
-    page = list_records(readable_db(), recorder.table, query)
+    page = list_records(readable_db(), recorder.table, query, to_render=stored_form() is not StoredForm.JSON)
     pages = -(-page.total // query.page_size)
     members = {"page": query.page, list_field(schema)[0]: page.records}
     return respond({**members, "total": page.total, "totalPages": pages}, schema)

@@ -161,9 +161,20 @@ def xml_cases() -> Iterator[Case]:
         ),
     ):
         yield post_body(f"XML: {name}", url, body, details, message, content_type=XML)
+    attributes = "".join(f' a{n}=""' for n in range(17))
+    many = "An element has too many attributes."
+    for name, url, body, element in (
+        ("of an item", CHECK, xml_item(attributes=attributes), "alarm_notification_history_item"),
+        ("of a member", CHECK, xml_item(f"<x{attributes}/>"), "x"),
+        ("in a namespace", CHECK, xml_item(f"<x xmlns:b='b'{attributes.replace(' a', ' b:a')}/>"), "x"),
+        ("of a run", RUNS, xml_run(attributes=attributes), "notification_run"),
+        ("of an attempt", ATTEMPTS, f"<attempts{attributes}/>".encode(), "attempts"),
+        ("of another root", ATTEMPTS, f"<html{attributes}/>".encode(), "html"),
+    ):
+        details = f"{element} in line 1; 16 are taken."
+        yield post_body(f"XML: 17 attributes {name}", url, body, details, many, content_type=XML)
     for name, body in (
         ("3 MB item", xml_item(f"<x>{'a' * 3 * MIB}</x>")),
-        ("3 MB that is no XML", b"a" * 3 * MIB),
         ("17 MB container", b"<container><values>%b</values></container>" % (xml_item(f"<x>{'a' * MIB}</x>") * 17)),
     ):
         yield post_body(f"XML: {name}", CHECK, body, "", TOO_LARGE, 413, "requestTooLargeError", XML)

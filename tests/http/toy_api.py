@@ -17,7 +17,7 @@ from notifhist.schemas.history import HISTORY_PAGE
 from notifhist.schemas.query import HISTORY_QUERY, CheckPath
 from notifhist.serializers.bodies import MAX_BODY_BYTES, ExpectedBody
 from notifhist.serializers.formats import JSON, XML, Format, Formats
-from notifhist.serializers.parsed import Parsed
+from notifhist.serializers.parsed import Limits, Parsed
 from notifhist.serializers.stored import StoredDocument, documents_of
 from notifhist.store.history import reading
 from notifhist.web.apis import BEARER, KEYED_ERRORS, X_AUTH_TOKEN
@@ -42,7 +42,7 @@ def as_html(document: Document | StoredDocument, schema: DocumentSchema) -> list
     return [f"<p>{document['text']}</p>".encode()]
 
 
-def from_protobuf(body: bytes, single: DocumentSchema, container: DocumentSchema | None) -> Parsed:
+def from_protobuf(body: bytes, single: DocumentSchema, container: DocumentSchema | None, limits: Limits) -> Parsed:
     """Return the document of a message whose only field, of number 1, is a text shorter than 128 bytes."""
     if body[:1] != b"\n" or body[1] != len(body) - 2:
         raise BadRequest("The body is not the message.")

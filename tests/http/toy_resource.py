@@ -10,10 +10,11 @@ from marshmallow import EXCLUDE, fields, validate
 from notifhist.auth import RUNS_EDIT, RUNS_VIEW
 from notifhist.errors import RunConflict
 from notifhist.schemas.document import DocumentSchema, dump
-from notifhist.schemas.fields import Documents, Instant, JsonInteger, QueryChoices, QueryInteger, Text, in_xml
+from notifhist.schemas.fields import Instant, JsonInteger, QueryChoices, QueryInteger, Text, in_xml
 from notifhist.schemas.query import PageQuery, QuerySchema, Tenant
 from notifhist.schemas.resources import Resource
 from notifhist.schemas.runs import ClosedDocumentSchema
+from notifhist.schemas.validation import Documents
 from notifhist.serializers import as_json
 from notifhist.serializers.bodies import ExpectedBody
 from notifhist.store.counted.records import CountedRecorder, Loaded

@@ -11,10 +11,10 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates, val
 
 from notifhist.schemas import validation
 from notifhist.schemas.document import Document, DocumentSchema
-from notifhist.schemas.fields import Documents
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
 from notifhist.schemas.resources import ITEM_RESOURCE, RUN_RESOURCE
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.schemas.validation import Documents
 from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, MAPS, NAMES, VALUES, examples
 from tests.property.test_runs import GIVEN_RUNS
 

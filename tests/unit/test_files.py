@@ -196,7 +196,7 @@ def test_a_line_of_ndjson_is_named_by_its_number(tmp_path: Path) -> None:
         ("a.json", '{"state": "OK",\n "notification_results": [,]}', 2, "The body is not JSON. Expecting value"),
         ("a.json", '{"state": "OK",\n\n "state": "OK"}', 3, "The body repeats a member."),
         ("a.json", '{"state":\n NaN}', 2, "The body is not JSON. NaN"),
-        ("a.json", b'{"state":\n "\xff"}', 1, "The body is not UTF-8."),
+        ("a.json", b'{"state":\n "\xff"}', 2, "The body is not UTF-8."),
         ("a.json", "", 1, "The body is not JSON."),
         ("a.json", "[" * 100_000, 1, "The body is nested too deeply."),
         ("a.json", "[]", 1, "The body does not fit."),

@@ -6,7 +6,7 @@ from typing import Any
 
 from notifhist.schemas.instants import MAX_INSTANT, MIN_INSTANT
 from notifhist.schemas.query import PageQuery
-from notifhist.serializers.stored import StoredForm, StoredPage, encoded
+from notifhist.serializers.stored import BETWEEN_LINES, StoredForm, StoredPage, encoded
 from notifhist.store.counted.table import CountedTable
 from notifhist.store.counted.totals import Totals
 from notifhist.store.database import TRIGRAM, Database
@@ -32,11 +32,11 @@ class RecordsPage:
     total: int
 
 
-def list_records(db: Database, table: CountedTable, query: PageQuery) -> RecordsPage:
+def list_records(db: Database, table: CountedTable, query: PageQuery, *, to_render: bool = False) -> RecordsPage:
     """Return one page of a tenant's records and the exact total, both of the same moment.
 
-    With dates and up to two filters the cost does not grow with the number of records. The records of any other query
-    are counted and skipped one by one.
+    The records are one piece; with `to_render`, each is one. With dates and up to two filters the cost does not grow
+    with the number of records. The records of any other query are counted and skipped one by one.
     """
     begin = _ALWAYS[0] if query.from_ms is None else query.from_ms
     end = _ALWAYS[1] if query.until_ms is None else query.until_ms + 1
@@ -61,7 +61,7 @@ def list_records(db: Database, table: CountedTable, query: PageQuery) -> Records
             else:
                 begin, skipped = position.begin, position.skipped
         are_few = wanted.are_few or total <= _SORT_BELOW
-        return RecordsPage(wanted.read(begin, end, skipped, limit, are_few=are_few), total)
+        return RecordsPage(wanted.read(begin, end, skipped, limit, are_few, to_render), total)
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,18 @@ class _Selection:
         text = _count_sql(type(self._db), self._table, self._shape, self.are_few)
         return int(rows(self._db, text, begin=begin, end=end, **self._values)[0][0])
 
-    def read(self, begin: int, end: int, skipped: int, limit: int, *, are_few: bool) -> StoredPage:
+    def read(self, begin: int, end: int, skipped: int, limit: int, are_few: bool, to_render: bool) -> StoredPage:
         """Return up to `limit` of them, after the first `skipped`, in the query's order."""
         query = self._query
-        text = _page_sql(type(self._db), self._table, self._shape, query.descending, query.include_objects, are_few)
+        separator = BETWEEN_LINES.decode() if to_render else ","
+        how = (query.descending, query.include_objects, are_few, separator)
+        text = _page_sql(type(self._db), self._table, self._shape, *how)
         page = {"begin": begin, "end": end, "skipped": skipped, "limit": limit}
         ((documents,),) = rows(self._db, text, **page, **self._values)
-        return StoredPage(StoredForm.JSON, [encoded(documents)] if documents else ())
+        if not documents:
+            return _NONE
+        joined = encoded(documents)
+        return StoredPage(StoredForm.JSON, joined.split(BETWEEN_LINES) if to_render else [joined])
 
 
 def _has_trigrams(needle: str) -> bool:
@@ -137,11 +142,17 @@ def _count_sql(dialect: type[Database], table: CountedTable, shape: _Shape, are_
 
 @lru_cache(maxsize=512)
 def _page_sql(
-    dialect: type[Database], table: CountedTable, shape: _Shape, descending: bool, whole: bool, are_few: bool
+    dialect: type[Database],
+    table: CountedTable,
+    shape: _Shape,
+    descending: bool,
+    whole: bool,
+    are_few: bool,
+    separator: str,
 ) -> str:
     document = "document" if whole else "coalesce(brief, document)"
     order = "date_created DESC, id DESC" if descending else "date_created, id"
-    return f"""SELECT {dialect.joined("page.text", ",")} FROM (
+    return f"""SELECT {dialect.joined("page.text", separator)} FROM (
         SELECT {document} AS text FROM {table.name} WHERE {_conditions(dialect, table, shape, are_few)}
         ORDER BY {order} LIMIT :limit OFFSET :skipped) AS page"""
 

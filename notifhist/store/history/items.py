@@ -22,7 +22,7 @@ TEXTS = {"document": "text", "xml": "text", "xml_version": "integer"}
 TABLE = Table("history_item", KEY | TEXTS, tuple(KEY))
 
 _BATCH = 1000
-"""Items whose texts are rendered and inserted at once: the texts of all might take hundreds of megabytes."""
+"""Items that are inserted by one statement."""
 _SHORT_CHARACTERS = 16 * 1024
 """XML is at most 1003 times as long as its JSON, so the XML of a shorter JSON text is never too long."""
 _MAX_XML_CHARACTERS = 64 * 1024 * 1024
@@ -45,6 +45,13 @@ RowKey = tuple[Any, ...]
 """The values of KEY."""
 
 
+class Room:
+    """How many characters of XML are still rendered for items that are recorded together; the others get none."""
+
+    def __init__(self) -> None:
+        self.characters = _MAX_XML_CHARACTERS
+
+
 class Texts(NamedTuple):
     """The values of an item's columns TEXTS, which are all columns beside its key."""
 
@@ -53,10 +60,11 @@ class Texts(NamedTuple):
     xml_version: int
 
 
-def texts_of(document: Document, json: str | None = None) -> Texts:
+def texts_of(document: Document, json: str | None = None, room: Room | None = None) -> Texts:
     """Return the texts of an item; `json` is its JSON text if that is rendered already.
 
-    Raises BadRequest if its XML might have more than _MAX_XML_CHARACTERS.
+    XML that does not fit into `room` is not stored, but rendered for each answer, as that of a bad ratio. Raises
+    BadRequest if its XML might have more than _MAX_XML_CHARACTERS.
     """
     if json is None:
         json = as_json.text(document)
@@ -64,9 +72,13 @@ def texts_of(document: Document, json: str | None = None) -> Texts:
         raise BadRequest(
             "The item does not fit.", f"As XML it may have {_MAX_XML_CHARACTERS} characters; names are repeated."
         )
-    xml: str | None = as_xml.element(document, ITEM, ITEM.root)
-    if xml is not None and len(xml) > _SHORT_CHARACTERS + _MAX_XML_RATIO * len(json):
-        xml = None
+    xml = None
+    if room is None or room.characters > 0:
+        xml = as_xml.element(document, ITEM, ITEM.root)
+        if room is not None:
+            room.characters -= len(xml)
+        if len(xml) > _SHORT_CHARACTERS + _MAX_XML_RATIO * len(json):
+            xml = None
     return Texts(json, xml, as_xml.MAPPING_VERSION)
 
 
@@ -112,9 +124,9 @@ class ItemDraft:
         """See Draft."""
         return equal_texts(stored, self.document)
 
-    def render(self) -> None:
-        """Render the texts now, instead of when they are stored, and let go of the item. Raises as `texts_of`."""
-        self._texts = self.texts()
+    def render(self, room: Room | None = None) -> None:
+        """Render the texts now, instead of when they are stored, and let go of the item. See `texts_of`."""
+        self._texts = self._texts or texts_of(self._item or {}, self.document, room)
         self._item = None
 
     def texts(self) -> Texts:
@@ -144,10 +156,11 @@ class ItemRecorder:
         return ItemConflict(details=f"{draft.name} is there already; PUT replaces it.")
 
     def prepare(self, db: Database, drafts: Sequence[ItemDraft], now_ticks: int, oldest_ms: int | None) -> None:
-        """Make partitions, and render the first batch: other writers wait for the transaction, not for this."""
+        """Make partitions, and render the texts: other writers wait for the transaction, not for this."""
         db.ensure_partitions([draft.key.ticks for draft in drafts], now_ticks, oldest_ms)
-        for draft in drafts[:_BATCH]:
-            draft.render()
+        room = Room()
+        for draft in drafts:
+            draft.render(room)
 
     def find(self, db: Database, drafts: Sequence[ItemDraft]) -> list[str | None]:
         """Return for each draft the document that is stored under its identity."""

@@ -7,17 +7,20 @@ nothing ever does. Contract: docs/contract.md, "Items" and "Time series and page
 from dataclasses import dataclass
 from functools import cache
 
-from notifhist.errors import NotFound
+from notifhist.errors import AnswerTooLong, NotFound
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.schemas.query import AlarmPath, CheckPath, HistoryQuery
-from notifhist.serializers.as_xml import MAPPING_VERSION
-from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
+from notifhist.serializers.as_xml import MAPPING_VERSION, MAX_RENDERED_BYTES
+from notifhist.serializers.stored import BETWEEN_LINES, StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
 from notifhist.store.history.series import SERIES_ID, TENANT_ID, alarm_digest, check_values
 
 _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
+
+_RENDERED_TOGETHER = 10
+"""Items that are read at once to be rendered: one may have 16 MiB, and only a page of few bytes is answered."""
 
 _CURRENT_XML = f"CASE WHEN xml_version = {MAPPING_VERSION} THEN xml END"
 """The XML of an item; null where an older version of the mapping has rendered it."""
@@ -56,7 +59,8 @@ def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[s
 def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: StoredForm) -> HistoryPage:
     """Return one page of a check's items, oldest first unless `query.reverse`; a range of one index.
 
-    The page is JSON where not every item is stored in `form`.
+    Where not every item is stored in `form`, each piece of the page is one item as JSON. Raises AnswerTooLong where
+    these are too long to be rendered.
     """
     low = ItemKey(max(low_ticks(query.from_ms), low_ticks(oldest_ms)), _MIN_BIGINT)
     high = ItemKey(_high_ticks(query.to_ms), _MAX_BIGINT)
@@ -65,19 +69,23 @@ def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: S
         low, high = (low, min(high, marker)) if query.reverse else (max(low, marker), high)
     page, texts = _read(db, query, low, high, form)
     if texts < page.count:
-        page, _ = _read(db, query, low, high, StoredForm.JSON)
+        page, _ = _read(db, query, low, high, StoredForm.JSON, to_render=True)
     return page
 
 
-def _read(db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: StoredForm) -> tuple[HistoryPage, int]:
+def _read(
+    db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: StoredForm, to_render: bool = False
+) -> tuple[HistoryPage, int]:
     """Return the page of the items from `low` to `high`, and how many of them are stored in `form`.
 
-    It is read in pieces, because a database has a text in memory several times while it joins it.
+    It is read in pieces, because a database has a text in memory several times while it joins it. With `to_render` each
+    item is a piece.
     """
     pieces: list[bytes] = []
-    count, texts, is_end = 0, 0, False
+    pieces_of = _RENDERED_TOGETHER if to_render else db.pieces_of
+    count, texts, size, is_end = 0, 0, 0, False
     next_key = high if query.reverse else low
-    text = _page_sql(type(db), query.reverse, form)
+    text = _page_sql(type(db), query.reverse, form, to_render)
     while count < query.limit and not is_end:
         low, high = (low, next_key) if query.reverse else (next_key, high)
         ((piece, read, with_text, *key),) = rows(
@@ -88,10 +96,13 @@ def _read(db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: 
             low_clock_and_node=low.clock_and_node,
             high_ticks=high.ticks,
             high_clock_and_node=high.clock_and_node,
-            limit=min(query.limit - count, db.pieces_of),
+            limit=min(query.limit - count, pieces_of),
         )
         if piece:
-            pieces.append(encoded(piece))
+            pieces += encoded(piece).split(BETWEEN_LINES) if to_render else [encoded(piece)]
+            size += len(piece)
+            if to_render and size > MAX_RENDERED_BYTES and count + read > 1:
+                raise AnswerTooLong(MAX_RENDERED_BYTES)
         count, texts = count + read, texts + with_text
         if not (is_end := key[0] is None):
             next_key = ItemKey(*key)
@@ -99,7 +110,7 @@ def _read(db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: 
 
 
 @cache
-def _page_sql(dialect: type[Database], reverse: bool, form: StoredForm) -> str:
+def _page_sql(dialect: type[Database], reverse: bool, form: StoredForm, to_render: bool) -> str:
     """Return the query for a piece of a page: its text, how many items and texts it has, and the key after it.
 
     It returns one row for any number of items: to fetch each as a row costs more than to find it (docs/adr/0013).
@@ -110,6 +121,7 @@ def _page_sql(dialect: type[Database], reverse: bool, form: StoredForm) -> str:
         AND (ticks, clock_and_node) <= (:high_ticks, :high_clock_and_node)"""
     order = "ORDER BY ticks DESC, clock_and_node DESC" if reverse else "ORDER BY ticks, clock_and_node"
     text, separator = _STORED[form]
+    separator = BETWEEN_LINES.decode() if to_render else separator
     # SQLite copies each text to count it, and every item has JSON.
     texts = "count(*)" if form is StoredForm.JSON else "count(page.text)"
     return f"""WITH after AS (
