@@ -1,7 +1,6 @@
 """SQLite's connections and transactions: one file, one writer at a time, a time limit for each statement."""
 
 import math
-import os
 import sqlite3
 import threading
 import time
@@ -13,7 +12,7 @@ from urllib.parse import quote
 
 import peewee
 
-from notifhist.store.database.sqlite_wal import has_foreign_log, log_of
+from notifhist.store.database.sqlite_wal import count_connection, file_id, forget_connection, log_of
 from notifhist.store.database.writers import OTHERS_WAIT_S, WriteTurn
 
 _BUSY_TIMEOUT_S = 20
@@ -66,7 +65,15 @@ class SqliteFile(peewee.SqliteDatabase):
         self._turn = WriteTurn()
 
     def _connect(self) -> Any:
-        if has_foreign_log(self.path):
+        self._opened.counted, is_foreign = count_connection(self.path)
+        try:
+            return self._connect_counted(is_foreign)
+        except BaseException:
+            self._forget_connection()
+            raise
+
+    def _connect_counted(self, is_foreign: bool) -> Any:
+        if is_foreign:
             raise peewee.OperationalError(
                 f"{log_of(self.path)} was written for another file than {self.path}: was a copy put in its place? "
                 f"Stop the service, remove {self.path.name}-wal and {self.path.name}-shm, start it again"
@@ -81,7 +88,7 @@ class SqliteFile(peewee.SqliteDatabase):
                     raise
                 time.sleep(0.01)
             else:
-                self._opened.inode = _inode(self.path)
+                self._opened.file = file_id(self.path)
                 self._opened.deadline = deadline = _Deadline()
                 if self._timeout_s:
                     connection.set_progress_handler(deadline, _CHECK_EVERY_INSTRUCTIONS)
@@ -105,7 +112,7 @@ class SqliteFile(peewee.SqliteDatabase):
 
     def is_current(self) -> bool:
         """Say whether this thread's connection leads to the file that is at the path now."""
-        return _inode(self.path) == getattr(self._opened, "inode", None)
+        return file_id(self.path) == getattr(self._opened, "file", None)
 
     def writing(self) -> Any:
         """Return a transaction that writes. It takes the write lock at once: a later upgrade could fail."""
@@ -164,7 +171,13 @@ class SqliteFile(peewee.SqliteDatabase):
         try:
             super()._close(connection)  # type: ignore[misc]  # peewee's stubs leave it out
         finally:
+            self._forget_connection()
             self._release_writer()
+
+    def _forget_connection(self) -> None:
+        if hasattr(self._opened, "counted"):
+            forget_connection(self._opened.counted)
+            del self._opened.counted
 
     def _release_writer(self) -> None:
         if getattr(self._opened, "writes", False):
@@ -201,11 +214,3 @@ class SqliteFile(peewee.SqliteDatabase):
 def _is_busy(error: BaseException | None) -> bool:
     """Say whether another connection has the lock; the upper bits of the code, its reason, are ignored."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino

@@ -6,6 +6,8 @@ of two databases, without an error. Format: https://www.sqlite.org/fileformat2.h
 
 import os
 import struct
+import threading
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +17,41 @@ _FRAME_HEADER = struct.Struct(">IIII8x")
 """Page number, pages of the database after a commit, and the two salts."""
 _CHANGES = struct.Struct(">24xI")
 """The first page of a database: its counter of changes."""
+
+FileId = tuple[int, int] | None
+"""Device and inode of a file; None if there is none."""
+_lock = threading.Lock()
+_connections: Counter[FileId] = Counter()
+
+
+def file_id(path: Path) -> FileId:
+    """Return which file is at the path now."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def count_connection(path: Path) -> tuple[FileId, bool]:
+    """Note that this process opens a connection; return which file that leads to, and whether its log is foreign.
+
+    Only the first connection to a file looks: to close a file drops all locks that the process has on it (POSIX), and
+    without them another process would take the log away from the connections that are open.
+    """
+    with _lock:
+        file = file_id(path)
+        is_foreign = not _connections[file] and has_foreign_log(path)
+        _connections[file] += 1
+        return file, is_foreign
+
+
+def forget_connection(file: FileId) -> None:
+    """Note that a connection of this process is closed."""
+    with _lock:
+        _connections[file] -= 1
+        if not _connections[file]:
+            del _connections[file]
 
 
 def log_of(path: Path) -> Path:
