@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 _NOTIFHIST = (sys.executable, "-m", "notifhist.cli")
 _PATIENCE_S = 60
 _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
-_LIMITS = {"HISTORY_RATE_LIMIT": "1000000000/day", "RUNS_RATE_LIMIT": "1000000000/day"}
+_LIMITS = {"HISTORY_RATE_LIMIT": "1000000000/day", "RUNS_RATE_LIMIT": "1000000000/day", "MAX_WAIT_MS": "0"}
 """They count every request and refuse none."""
 
 

@@ -155,6 +155,12 @@ SETTINGS = (
         _integer(0, 100),
         "how many proxies stand in front, whose X-Forwarded-* headers are believed; 0: none",
     ),
+    Setting(
+        "MAX_WAIT_MS",
+        "400",
+        _integer(0, 3_600_000),
+        "ms that requests may wait for a thread of a busy service before some are answered 503; 0: as long as it takes",
+    ),
     Setting("PUBLIC_URL", "", _public_url, "what all links begin with; empty: with the host that was asked"),
     Setting(
         "ALLOWED_HOSTS",
@@ -186,6 +192,7 @@ class Settings:
     runs_rate_limit: limits.RateLimitItem | None
     rate_limit_storage: str
     trusted_proxies: int
+    max_wait_ms: int
     public_url: str
     allowed_hosts: frozenset[str]
     cors_origins: frozenset[str]

@@ -15,9 +15,8 @@ from notifhist.server.connection import Connection
 HEALTH_PATHS = ("/healthz", "/readyz")
 BURST_S = 1.0
 """For so long a queue may be busy without a break before anybody is refused."""
-REFUSE_NEW_S, REFUSE_S = 0.1, 0.25
-"""In a queue that is busy for longer, the first may have waited so long before a new request is refused at once, and so
-long before it is refused itself."""
+REFUSE_NEW_FROM = 0.6
+"""A new request is refused at once if the first in its queue has waited for so much of the longest time."""
 
 
 class _Queue:
@@ -54,11 +53,12 @@ class _Queue:
 class Threads:
     """`number` threads that call `answer` for one connection at a time, and one more for each health path.
 
-    While all of them answer requests that write, one more answers those that read.
+    While all of them answer requests that write, one more answers those that read. `max_wait_s`: how long a request of
+    a queue that is busy may wait.
     """
 
-    def __init__(self, number: int, answer: Callable[[Connection], None]) -> None:
-        self._number, self._answer = number, answer
+    def __init__(self, number: int, answer: Callable[[Connection], None], max_wait_s: float) -> None:
+        self._number, self._answer, self._max_wait_s = number, answer, max_wait_s
         self._lock = threading.Lock()
         self._reads, self._writes = _Queue(), _Queue()
         self._writing = 0
@@ -81,7 +81,7 @@ class Threads:
             return True
         queue = self._reads if connection.is_read else self._writes
         with self._lock:
-            if queue.is_late(REFUSE_NEW_S) and not however_late:
+            if queue.is_late(REFUSE_NEW_FROM * self._max_wait_s) and not however_late:
                 return False
             queue.put(connection)
             calls_reader = connection.is_read and self._writing == self._number
@@ -93,7 +93,7 @@ class Threads:
         for queue in (self._reads, self._writes):
             while True:
                 with self._lock:
-                    if not queue.is_late(REFUSE_S):
+                    if not queue.is_late(self._max_wait_s):
                         break
                     connection = queue.take()
                 yield connection

@@ -5,6 +5,7 @@ others (`server.threads`) only compute. Why: docs/adr/0020-the-poller-takes-requ
 """
 
 import errno
+import math
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from gunicorn.http import wsgi
 from gunicorn.workers.base import Worker as BaseWorker
 from prometheus_client import values
 
+from notifhist.config import load_settings
 from notifhist.errors import BadRequest
 from notifhist.metrics import Metrics
 from notifhist.server.connection import Connection, LateRequest, State
@@ -71,7 +73,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._resumed: deque[Connection] = deque()  # those whose next request has arrived with the one before
         self._swept = 0.0
         self._metrics = Metrics()
-        self._threads = Threads(self.cfg.threads, self._answer)
+        max_wait_ms = load_settings(os.environ).max_wait_ms or math.inf
+        self._threads = Threads(self.cfg.threads, self._answer, max_wait_ms / 1000)
         os.set_blocking(self.PIPE[0], False)
         self._poller.register(self.PIPE[0], EVENT_READ, self._wake)
         for listener in self.sockets:

@@ -214,6 +214,10 @@ BAD_SETTINGS = {
     "RUNS_RATE_LIMIT": "1000",
     "RATE_LIMIT_STORAGE": "disk",
     "TRUSTED_PROXIES": "-1",
+    "MAX_WAIT_MS": "-1",
+    "PUBLIC_URL": "history.example.com",
+    "ALLOWED_HOSTS": "a b",
+    "CORS_ORIGINS": "*",
 }
 
 

@@ -10,6 +10,8 @@ import pytest
 from notifhist.server import threads
 from notifhist.server.threads import Threads
 
+MAX_WAIT_S = 0.1
+
 
 def request(method: str = "GET", path: str = "/") -> Any:
     """Return what `Threads` needs of a connection."""
@@ -23,7 +25,7 @@ class Blocking:
         self.started: list[Any] = []
         self.go = threading.Event()
         self._lock = threading.Condition()
-        self.threads = Threads(number, self._answer)
+        self.threads = Threads(number, self._answer, MAX_WAIT_S)
 
     def _answer(self, connection: Any) -> None:
         with self._lock:
@@ -100,8 +102,6 @@ def test_health_is_answered_while_all_threads_are_busy() -> None:
 def test_nobody_is_refused_in_a_short_burst_and_the_late_are_in_a_long_one(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "REFUSE_NEW_S", 0.05)
-    monkeypatch.setattr(threads, "REFUSE_S", 0.1)
     monkeypatch.setattr(threads, "BURST_S", 1000.0)
     with blocking(1) as server:
         server.put(request(method))
