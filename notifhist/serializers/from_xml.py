@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from lxml import etree
@@ -144,6 +145,13 @@ def _too_deep() -> BadRequest:
     return BadRequest("The body is nested too deeply.", f"More than {MAX_ELEMENT_DEPTH} elements.")
 
 
+@cache
+def _elements(schema: Schema) -> tuple[dict[str, str], set[str | None]]:
+    """Return the names of a document's members by their elements, and the elements that hold members."""
+    places = {name: place_in_xml(field) for name, field in member_fields(schema).items()}
+    return {place.name or name: name for name, place in places.items()}, {place.inside for place in places.values()}
+
+
 class _Reader:
     """Reads one body; `problems` collects messages by path of members that do not fit."""
 
@@ -157,9 +165,8 @@ class _Reader:
     def document(self, element: etree._Element, schema: Schema, path: Path, depth: int = 1) -> Document:
         """Return the document that `element` holds, members in the order of their first appearance."""
         named = member_fields(schema)
-        names = {place_in_xml(field).name or name: name for name, field in named.items()}
-        holders = {place_in_xml(field).inside for field in named.values()} - {None}
-        document = self._attributes(element, named, path)
+        names, holders = _elements(schema)
+        document = self._attributes(element, named, path) if element.keys() else {}
         for name, elements in self._by_name(element, path, depth, holders).items():
             member = names.get(name, name)
             if member in document:
@@ -226,7 +233,8 @@ class _Reader:
     def _one(self, element: etree._Element, field: fields.Field[Any], path: Path, depth: int) -> Any:
         if isinstance(field, fields.Nested):
             return self.document(element, field.schema, path, depth + 1)
-        self._attributes(element, {}, path)
+        if element.keys():
+            self._attributes(element, {}, path)
         if len(element) or isinstance(field, FreeMap):
             # An element where text should be becomes a map, and the schema will say so.
             return self._free_map(element, path, depth)
