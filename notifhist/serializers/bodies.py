@@ -18,7 +18,8 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_CONTAINER_BYTES = 16 * 1024 * 1024
 """The largest container of items or runs."""
 LIMITS = Limits(records=10_000, values=1_500_000, elements=700_000)
-"""What a body may hold. 16 MiB of usual records have 670,000 values or 480,000 elements; one at these limits takes 2 s to be recorded."""
+"""What a body may hold, so that it is recorded in about 2 s; 16 MiB of usual records have 670,000 values, or 480,000
+elements."""
 
 
 @dataclass(frozen=True)
