@@ -32,6 +32,7 @@ BODIES = (ExpectedBody(ITEM, HISTORY_CONTAINER), ExpectedBody(RUN, RUNS_CONTAINE
 CHECK = CheckPath("t", "e", "a", "c")
 SETTINGS = load_settings({})
 """Those of a service without any."""
+ENVIRON = EnvironBuilder().get_environ()
 
 
 def fuzz_json(data: bytes) -> None:
@@ -50,8 +51,7 @@ def fuzz_query(data: bytes) -> None:
         data.decode()
     except UnicodeDecodeError:
         return
-    environ = EnvironBuilder().get_environ()
-    environ["QUERY_STRING"] = data.decode("latin-1")
+    environ = ENVIRON | {"QUERY_STRING": data.decode("latin-1")}
     for read in (
         lambda args: history_query(CHECK, args, SETTINGS, Clock()),
         lambda args: page_query(RUNS_QUERY, RunsQuery, "t", args),
@@ -68,11 +68,7 @@ def fuzz_headers(data: bytes) -> None:
         split_key(line)
         hide_secrets(line)
         is_path_id(unquote_to_bytes(line).decode(errors="replace"))
-        environ = EnvironBuilder().get_environ() | {
-            "HTTP_HOST": line,
-            "HTTP_IF_NONE_MATCH": line,
-            "HTTP_IF_MATCH": line,
-        }
+        environ = ENVIRON | {"HTTP_HOST": line, "HTTP_IF_NONE_MATCH": line, "HTTP_IF_MATCH": line}
         request = Request(environ)
         request.if_none_match.contains_weak("x")
         request.if_match.contains("x")
