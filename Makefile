@@ -6,7 +6,7 @@ SIZE ?= 1000000
 DATABASE ?= sqlite
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd bench bench-scale bench-writes clean
+.PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -66,6 +66,13 @@ fixtures: install ## write the lifelike fixtures anew
 xsd: install ## write the XML schema anew from the marshmallow schemas
 	$(BIN)/python -m notifhist.schemas.xsd > schemas/notification_history.xsd.new
 	mv schemas/notification_history.xsd.new schemas/notification_history.xsd
+
+$(BIN)/.installed-fuzz: $(BIN)/.installed
+	PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	@touch $@
+
+fuzz: $(BIN)/.installed-fuzz ## fuzz the parsers of what clients send, a quarter of an hour each
+	$(BIN)/python -m fuzz
 
 # A PostgreSQL of its own is for the benchmark alone.
 $(BIN)/.installed-bench: $(BIN)/.installed

@@ -48,6 +48,9 @@ class Xml:
     inside: str | None = None
 
 
+_AS_NAMED = Xml()
+
+
 def in_xml(**place: Any) -> dict[str, Xml]:
     """Return the field metadata for a place in XML."""
     return {"xml": Xml(**place)}
@@ -55,7 +58,7 @@ def in_xml(**place: Any) -> dict[str, Xml]:
 
 def place_in_xml(field: fields.Field[Any]) -> Xml:
     """Return the place in XML of the member of `field`."""
-    place: Xml = field.metadata.get("xml", Xml())
+    place: Xml = field.metadata.get("xml", _AS_NAMED)
     return place
 
 

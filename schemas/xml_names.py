@@ -41,6 +41,9 @@ def _global_members() -> dict[str, fields.Field[Any]]:
 GLOBAL_MEMBERS = _global_members()
 """The fields of the open documents' members, by element name."""
 
+DECLARED = GLOBAL_MEMBERS.keys() | ROOTS.keys()
+"""The elements that an unnamed member might not fit."""
+
 _BOOLEAN = re.compile("true|false|0|1")
 _INTEGER = re.compile("-?[0-9]{1,18}")
 

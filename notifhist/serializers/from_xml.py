@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from lxml import etree
@@ -138,6 +139,13 @@ def _too_deep() -> BadRequest:
     return BadRequest("The body is nested too deeply.", f"More than {MAX_ELEMENT_DEPTH} elements.")
 
 
+@cache
+def _elements(schema: Schema) -> tuple[dict[str, str], set[str | None]]:
+    """Return the names of a document's members by their elements, and the elements that hold members."""
+    places = {name: place_in_xml(field) for name, field in member_fields(schema).items()}
+    return {place.name or name: name for name, place in places.items()}, {place.inside for place in places.values()}
+
+
 class _Reader:
     """Reads one body; `problems` collects messages by path of members that do not fit."""
 
@@ -151,9 +159,8 @@ class _Reader:
     def document(self, element: etree._Element, schema: Schema, path: Path, depth: int = 1) -> Document:
         """Return the document that `element` holds, members in the order of their first appearance."""
         named = member_fields(schema)
-        names = {place_in_xml(field).name or name: name for name, field in named.items()}
-        holders = {place_in_xml(field).inside for field in named.values()} - {None}
-        document = self._attributes(element, named, path)
+        names, holders = _elements(schema)
+        document = self._attributes(element, named, path) if element.keys() else {}
         for name, elements in self._by_name(element, path, depth, holders).items():
             member = names.get(name, name)
             if member in document:
@@ -232,7 +239,8 @@ class _Reader:
             return None
         if isinstance(field, fields.Nested):
             return self.document(element, field.schema, path, depth + 1)
-        self._attributes(element, {}, path)
+        if element.keys():
+            self._attributes(element, {}, path)
         if len(element) or isinstance(field, FreeMap):
             # An element where text should be becomes a map, which the schema then refuses.
             return self._free_map(element, path, depth)

@@ -16,7 +16,7 @@ _PARAMETER = re.compile(rf"[ \t]*(?:;[ \t]*)++(?:({_WORD})=({_WORD}|{_QUOTED}))?
 # The RFC has no qvalue `.2`, but Java's URLConnection sends it by default.
 _QUALITY = re.compile(r"(?=[\d.]*\d)[01]?(\.\d*)?")
 _MAX_CACHED_CHARS = 1000  # clients send the same few headers, all shorter; others must not fill the cache
-_MAX_PARTS = 1000  # clients send fewer than 20; a hundred fields of 8190 bytes, joined, hold 200,000
+_MAX_PARTS = 1000  # clients send fewer than 20; the longest head of a request holds 16,000
 
 
 class _MediaRange(NamedTuple):

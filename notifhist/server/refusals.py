@@ -11,7 +11,7 @@ from gunicorn.http import errors as http_errors
 
 from notifhist.errors import ApiError, BadRequest, InternalError, Unavailable
 from notifhist.logs import log_request
-from notifhist.server.incoming import REQUEST_LINE_BYTES, method_path_accept
+from notifhist.server.incoming import HEAD_BYTES, REQUEST_LINE_BYTES, method_path_accept
 from notifhist.web.responses import HEADERS_OF_ALL, render_error
 
 
@@ -31,7 +31,11 @@ class Overloaded(Unavailable):
 _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
     (http_errors.LimitRequestLine, 414, f"The request line is too long: {REQUEST_LINE_BYTES} bytes are taken."),
     (http_errors.ExpectationFailed, 417, "No expectation but 100-continue can be met."),
-    (http_errors.LimitRequestHeaders, 431, "The header is too large: 100 fields of 8190 bytes are taken."),
+    (
+        http_errors.LimitRequestHeaders,
+        431,
+        f"The header is too large: 100 fields, each of 8190 bytes, are taken, and {HEAD_BYTES} bytes in all.",
+    ),
     (http_errors.InvalidChunkSize, 400, "The body is cut off, or its chunks are not valid."),
     (http_errors.InvalidChunkExtension, 400, "The body is cut off, or its chunks are not valid."),
     (http_errors.ChunkMissingTerminator, 400, "The body is cut off, or its chunks are not valid."),

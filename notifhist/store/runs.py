@@ -1,9 +1,10 @@
 """The notification runs of a tenant. Contract: docs/contract.md, "Notification runs" and "Recording"."""
 
 from notifhist.errors import RunConflict
-from notifhist.schemas.document import Document, dump
+from notifhist.schemas.document import Document
 from notifhist.schemas.resources import RUN_RESOURCE
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, RUN, STATUSES
+from notifhist.schemas.writing import write
 from notifhist.serializers import as_json
 from notifhist.store.counted.records import CountedRecorder, Loaded
 from notifhist.store.counted.table import CountedRow, CountedTable, Filter
@@ -27,7 +28,7 @@ _OBJECTS = "notificationObjects"
 
 def row_of(run: Loaded) -> CountedRow:
     """Return the row of a run that has all its members."""
-    document = dump(RUN, run)
+    document = write(RUN, run)
     return CountedRow(
         id=run["id"],
         date_created=run["date_created"],

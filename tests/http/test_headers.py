@@ -82,7 +82,7 @@ def test_runs_are_limited_by_key_without_these_headers(client: FlaskClient) -> N
         (lambda client: client.options(CHECK), 405),
         (lambda client: client.post(CHECK, data="{", content_type=JSON), 400),
         (lambda client: client.post(CHECK, data="{}", content_type="text/plain"), 415),
-        (lambda client: client.post(CHECK, data=b"{" + b" " * 2**21, content_type=JSON), 413),
+        (lambda client: client.post(CHECK, data=b"{}" + b" " * 2**21, content_type=JSON), 413),
         (lambda client: client.get(f"{ALARM}/{'x' * 256}"), 400),
     ],
 )

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates, validates_schema
 
 from notifhist.schemas import validation
-from notifhist.schemas.document import Document, DocumentSchema
+from notifhist.schemas.document import Document, DocumentSchema, dump
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
 from notifhist.schemas.resources import ITEM_RESOURCE, RUN_RESOURCE
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
 from notifhist.schemas.validation import Documents
+from notifhist.schemas.writing import write
 from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, MAPS, NAMES, VALUES, examples
 from tests.property.test_runs import GIVEN_RUNS
 
@@ -184,3 +185,10 @@ def test_what_else_a_schema_may_use_is_not_passed_over(kind: type[DocumentSchema
     schema = kind()
     for document in ({"n": value}, {}, {"n": value, "m": 1}):
         assert outcome(lambda each: validation.validate(schema, each), document) == outcome(schema.load, document)
+
+
+@given(GIVEN_RUNS)
+@examples()
+def test_a_run_is_written_as_marshmallow_writes_it(run: Document) -> None:
+    record = RUN.load(run)
+    assert json.dumps(write(RUN, record)) == json.dumps(dump(RUN, record))

@@ -44,6 +44,7 @@ GOOD = [
     ("RATE_LIMIT_STORAGE", "redis://h:1/0", "redis://h:1/0"),
     ("RATE_LIMIT_STORAGE", "rediss://h", "rediss://h"),
     ("TRUSTED_PROXIES", "100", 100),
+    ("MAX_WAIT_MS", "0", 0),
     ("PUBLIC_URL", "https://history.example.com", "https://history.example.com"),
     ("PUBLIC_URL", "http://h:8080/monitoring/v2/", "http://h:8080/monitoring/v2"),
     ("PUBLIC_URL", " ", ""),

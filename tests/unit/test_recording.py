@@ -16,6 +16,7 @@ from notifhist.schemas.document import Document
 from notifhist.schemas.fields import INT64, TICKS_PER_MS
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.runs import RUN
+from notifhist.serializers import as_xml
 from notifhist.store.database import Database, Table, ensure_connected, open_database
 from notifhist.store.database.sql import rows
 from notifhist.store.history.items import ITEM_RECORDER
@@ -63,6 +64,18 @@ def mixed() -> list[Draft]:
 
 def ids_of(documents: Sequence[str]) -> list[Any]:
     return [orjson.loads(document)["id"] for document in documents]
+
+
+def test_nobody_waits_while_items_are_rendered(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    element, waiting = as_xml.element, []
+
+    def noted(*arguments: Any) -> str:
+        waiting.append(db.in_transaction())
+        return element(*arguments)
+
+    monkeypatch.setattr(as_xml, "element", noted)
+    assert record_now(db, [item(n) for n in range(1200)]).created == 1200
+    assert waiting == [False] * 1200
 
 
 def test_items_of_several_checks_and_tenants_and_runs_are_recorded_by_one_call(db: Database) -> None:

@@ -178,6 +178,8 @@ MALFORMED = {
     "an endless request line": (414, b"GET /" + b"a" * 40_000),
     "an expectation": (417, POST + b"Expect: s3cret\r\nContent-Length: 0\r\n\r\n"),
     "200 headers": (431, b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(200)) + b"\r\n"),
+    "a long head": (431, b"GET / HTTP/1.1\r\n" + (b"X: " + b"a" * 8000 + b"\r\n") * 9 + b"\r\n"),
+    "an endless head": (431, b"GET / HTTP/1.1\r\n" + (b"X: " + b"a" * 8000 + b"\r\n") * 9),
     "a long header": (431, b"GET / HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n"),
     "a failure outside the app": (500, b"GET /broken?key=s3cret HTTP/1.1\r\n" + HOST + b"\r\n"),
     "a transfer coding": (501, POST + b"Transfer-Encoding: br\r\n\r\n"),

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of what reads a client's bytes; `make fuzz` runs it."""
