@@ -9,12 +9,15 @@ from contextlib import suppress
 from urllib.parse import unquote_to_bytes
 
 from flask import Request
+from gunicorn.config import Config
+from gunicorn.http.errors import ParseException
 from werkzeug.test import EnvironBuilder
 
 from notifhist.auth import hide_secrets, split_key
 from notifhist.clock import Clock
 from notifhist.config import load_settings
 from notifhist.errors import ApiError
+from notifhist.factory import create_app
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import is_path_id
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
@@ -22,9 +25,14 @@ from notifhist.schemas.query import RUNS_QUERY, CheckPath, RunsQuery
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
 from notifhist.serializers import as_json, as_xml, from_json, from_xml
 from notifhist.serializers.bodies import ExpectedBody, parse_body
+from notifhist.serializers.charsets import charset_of
+from notifhist.serializers.codings import unpack
 from notifhist.serializers.formats import JSON_AND_XML
 from notifhist.serializers.parsed import list_field
+from notifhist.server.chunks import Chunks
+from notifhist.server.incoming import Incoming, end_of_head, method_path_accept
 from notifhist.store.equality import equal_json
+from notifhist.web.conditions import has_already
 from notifhist.web.context import host
 from notifhist.web.params import history_query, page_query
 
@@ -33,6 +41,8 @@ CHECK = CheckPath("t", "e", "a", "c")
 SETTINGS = load_settings({})
 """Those of a service without any."""
 ENVIRON = EnvironBuilder().get_environ()
+APP = create_app({"DATABASE_URL": "sqlite:///never-opened.db"})
+CONFIG = Config()
 
 
 def fuzz_json(data: bytes) -> None:
@@ -68,12 +78,54 @@ def fuzz_headers(data: bytes) -> None:
         split_key(line)
         hide_secrets(line)
         is_path_id(unquote_to_bytes(line).decode(errors="replace"))
-        environ = ENVIRON | {"HTTP_HOST": line, "HTTP_IF_NONE_MATCH": line, "HTTP_IF_MATCH": line}
-        request = Request(environ)
-        request.if_none_match.contains_weak("x")
-        request.if_match.contains("x")
-        with suppress(ApiError):
-            host(request)
+        charset_of(line)
+        request = Request(ENVIRON | {"HTTP_HOST": line, "HTTP_IF_NONE_MATCH": line, "HTTP_ORIGIN": line})
+        with APP.app_context(), APP.request_context(request.environ):
+            has_already("x")
+            with suppress(ApiError):
+                host(request)
+        for header in APP.extensions["notifhist"].apis[0].access.headers:
+            header.key_in(line)
+
+
+def fuzz_coded(data: bytes) -> None:
+    """Unpack a body, and read its charset; the first line names both."""
+    names, _, data = data.partition(b"\n")
+    coding, _, content_type = names.decode("latin-1").partition(" ")
+    with suppress(ApiError):
+        parse_body(unpack(data, coding, BODIES[0]), content_type, BODIES[0])
+
+
+def fuzz_wire(data: bytes) -> None:
+    """Read a head, and what follows it as chunks: the same at once and byte by byte."""
+    at_once, bit_by_bit = (_read_wire(data, step) for step in (len(data) or 1, 1))
+    assert at_once == bit_by_bit
+    method_path_accept(data)
+
+
+def _read_wire(data: bytes, step: int) -> tuple[object, ...]:
+    """Return what the server makes of bytes that arrive `step` at a time."""
+    buffer, seen, end = bytearray(), 0, 0
+    for start in range(0, len(data), step):
+        buffer += data[start : start + step]
+        if not end and (end := end_of_head(buffer, seen)):
+            break
+        seen = len(buffer)
+    if b"\r\n\r\n" not in buffer[:end]:
+        end = 0  # wrong or not over: where that is seen depends on how it arrives
+    head, body, chunks = bytes(buffer[:end]), b"", Chunks()
+    try:
+        request = Incoming(CONFIG, head, ("127.0.0.1", 1)) if head else None
+    except (ParseException, ApiError) as error:
+        return type(error), str(error)
+    rest = bytearray()
+    try:
+        for start in range(end, len(data), step):
+            rest += data[start : start + step]
+            body += chunks.feed(rest)
+    except ParseException as error:
+        return head, type(error)
+    return head, request and request.length, body, bytes(rest), chunks.done
 
 
 HARNESSES: dict[str, Callable[[bytes], None]] = {
@@ -81,6 +133,8 @@ HARNESSES: dict[str, Callable[[bytes], None]] = {
     "xml": fuzz_xml,
     "query": fuzz_query,
     "headers": fuzz_headers,
+    "coded": fuzz_coded,
+    "wire": fuzz_wire,
 }
 
 
