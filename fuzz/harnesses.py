@@ -111,13 +111,13 @@ def _read_wire(data: bytes, step: int) -> tuple[object, ...]:
         if not end and (end := end_of_head(buffer, seen)):
             break
         seen = len(buffer)
-    if b"\r\n\r\n" not in buffer[:end]:
-        end = 0  # wrong or not over: where that is seen depends on how it arrives
+    if not end:
+        return ("a head that is not over",)
     head, body, chunks = bytes(buffer[:end]), b"", Chunks()
     try:
-        request = Incoming(CONFIG, head, ("127.0.0.1", 1)) if head else None
-    except (ParseException, ApiError) as error:
-        return type(error), str(error)
+        request = Incoming(CONFIG, head, ("127.0.0.1", 1))
+    except ParseException:
+        return ("refused",)
     rest = bytearray()
     try:
         for start in range(end, len(data), step):
@@ -125,7 +125,7 @@ def _read_wire(data: bytes, step: int) -> tuple[object, ...]:
             body += chunks.feed(rest)
     except ParseException as error:
         return head, type(error)
-    return head, request and request.length, body, bytes(rest), chunks.done
+    return head, request.length, body, bytes(rest), chunks.done
 
 
 HARNESSES: dict[str, Callable[[bytes], None]] = {
