@@ -83,7 +83,10 @@ def _reserve(filename: str, size: int) -> None:
     """Have the file system keep space for `size` bytes of a file. Raises OSError."""
     try:
         with open(filename, "ab") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            elif file.tell() < size:  # macOS
+                file.truncate(size)
     except OSError as error:
         raise OSError(error.errno, error.strerror, filename) from None
 
