@@ -11,7 +11,9 @@ _LAST_MS_OF_DAY = 24 * 60 * 60 * 1000 - 1
 MIN_INSTANT = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
 MAX_INSTANT = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MS
 
-_MOMENT = re.compile(r"([0-9W-]{8,10})(?:[Tt ]([0-9:]+(?:[.,][0-9]+)?)(?: ?([Zz]|[-+ ][0-9:]{2,6}))?)?")
+_TIME = "[0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:[.,][0-9]+)?)?)?"
+"""Python's own parser takes a fraction of a minute for one of a second."""
+_MOMENT = re.compile(rf"([0-9W-]{{8,10}})(?:[Tt ]({_TIME})(?: ?([Zz]|[-+ ][0-9:]{{2,6}}))?)?")
 """Date, time and zone."""
 NO_INSTANT = "Not an ISO date and time such as 2024-07-29T15:51:28.071Z."
 

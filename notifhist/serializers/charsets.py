@@ -9,7 +9,9 @@ import re
 
 from notifhist.errors import BadRequest, UnsupportedMediaType
 
-_PARAMETER = re.compile(r""";[ \t]*charset[ \t]*=[ \t]*["']?([\w.:-]{1,40})""", re.ASCII | re.IGNORECASE)
+_PARAMETER = re.compile(r""";[ \t]*([\w-]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"?|[^;"]*)""", re.ASCII)
+"""A parameter's name and value; a quoted string that is not closed ends with the header."""
+_NAME = re.compile(r"""["']?([\w.:-]{1,40})""", re.ASCII)
 _UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")  # ASCII is a part of UTF-8
 _WIDE = re.compile("utf-?(16|32)-?(le|be)?")
 # Python would import a module for each name, keep it in mind for ever, and knows codecs that are no charsets.
@@ -22,8 +24,10 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_
 
 def charset_of(content_type: str | None) -> str | None:
     """Return the charset that a Content-Type header names, in lower case; None if it names none."""
-    named = _PARAMETER.search(content_type or "")
-    return named[1].lower().replace("_", "-") if named else None
+    for parameter in _PARAMETER.finditer(content_type or ""):
+        if parameter[1].lower() == "charset" and (name := _NAME.match(parameter[2])):
+            return name[1].lower().replace("_", "-")
+    return None
 
 
 def xml_as_utf8(body: bytes, charset: str) -> bytes:

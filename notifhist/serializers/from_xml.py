@@ -151,9 +151,11 @@ class _Reader:
 
     def __init__(self) -> None:
         self.problems: dict[str, str] = {}
+        self._notes = 0
 
     def _note(self, path: Path, problem: str) -> None:
-        if len(self.problems) <= MAX_PROBLEMS_NAMED:
+        self._notes += 1  # many may have one path, whose text takes a time that grows with its depth
+        if self._notes <= MAX_PROBLEMS_NAMED + 1:
             self.problems[path_text(path) or "the root element"] = problem
 
     def document(self, element: etree._Element, schema: Schema, path: Path, depth: int = 1) -> Document:

@@ -16,7 +16,7 @@ _PARAMETER = re.compile(rf"[ \t]*(?:;[ \t]*)++(?:({_WORD})=({_WORD}|{_QUOTED}))?
 # The RFC has no qvalue `.2`, but Java's URLConnection sends it by default.
 _QUALITY = re.compile(r"(?=[\d.]*\d)[01]?(\.\d*)?")
 _MAX_CACHED_CHARS = 1000  # clients send the same few headers, all shorter; others must not fill the cache
-_MAX_PARTS = 1000  # clients send fewer than 20; the longest head of a request holds 16,000
+_MAX_PARTS = 100  # clients send fewer than 20; the longest head of a request holds 16,000
 
 
 class _MediaRange(NamedTuple):
@@ -35,7 +35,7 @@ def choose(accept: str | None, offers: Sequence[str]) -> str | None:
     """Return the media type of `offers` that `accept` prefers; None if it accepts none of them.
 
     The best quality wins, then the offer that is named more specifically, then the one offered first.
-    Malformed parts count as absent, and so does every part after the first thousand; an absent or empty header, or one
+    Malformed parts count as absent, and so does every part after the first hundred; an absent or empty header, or one
     without any valid part, accepts all.
     """
     accept = accept or ""

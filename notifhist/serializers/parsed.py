@@ -103,6 +103,7 @@ class _Check:
 
     def __init__(self, max_depth: int, limits: Limits) -> None:
         self.problems: dict[str, str] = {}
+        self._notes = 0
         self._max_depth, self._limits, self._values = max_depth, limits, 0
 
     def members(self, members: dict[str, Any] | list[Any], path: Path, depth: int) -> None:
@@ -132,7 +133,8 @@ class _Check:
                 self._note((path, name), f"The name {problem[0].lower()}{problem[1:]}")
 
     def _note(self, path: Path, problem: str) -> None:
-        if len(self.problems) <= MAX_PROBLEMS_NAMED:
+        self._notes += 1  # many may have one text, shortened as they are
+        if self._notes <= MAX_PROBLEMS_NAMED + 1:
             self.problems[path_text(path)] = problem
 
 

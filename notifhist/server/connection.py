@@ -123,7 +123,7 @@ class Connection:
         """
         if self.state is State.IDLE and self.buffer:
             self.enter(State.HEAD)
-            self._seen = 0
+            self.head, self.request, self._seen = b"", None, 0
         if self.state is State.HEAD:
             end = end_of_head(self.buffer, self._seen)
             self._seen = len(self.buffer)
@@ -204,7 +204,7 @@ class Connection:
         self._answered += 1
         was_read_whole = self.request is not None and not self.closes
         if self.request is not None:
-            self._body.close()
+            self._close_body()
         if was_read_whole:
             self.enter(State.IDLE)
             return
@@ -229,6 +229,10 @@ class Connection:
     def close(self) -> None:
         """Close the connection, whatever it waits for."""
         if self.request is not None and self.state is not State.ANSWER:
-            self._body.close()
+            self._close_body()
         with suppress(OSError):
             self.sock.close()
+
+    def _close_body(self) -> None:
+        with suppress(OSError):  # a temporary file writes what is left, for which there may be no space
+            self._body.close()

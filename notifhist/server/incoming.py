@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, NoMoreData
+from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, NoMoreData, UnsupportedTransferCoding
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import IterUnreader
 
@@ -48,6 +48,8 @@ class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
         hosts = [value for name, value in self.headers if name == "HOST"]
         if not hosts and self.version >= (1, 1):
             raise InvalidHeader("HOST")  # RFC 9112, 3.2
+        if any(value.lower() != "chunked" for name, value in self.headers if name == "TRANSFER-ENCODING"):
+            raise UnsupportedTransferCoding("gunicorn would pass over gzip")
         if authority and self.method != "CONNECT":
             self.headers = [each for each in self.headers if each[0] != "HOST"] + [("HOST", authority[1])]
         self.expects_100: bool = self._expected_100_continue

@@ -52,7 +52,7 @@ def refusal(exc: BaseException, head: bytes, started: float, log: Any) -> list[b
     when it is answered, by the monotonic clock.
     """
     error, request_id = api_error(exc), uuid.uuid4().hex
-    if isinstance(error, InternalError):
+    if isinstance(error, InternalError) or isinstance(exc, OSError):
         log.error("A request failed outside the app", exc_info=exc, extra={"request_id": request_id})
     method, path, accept = method_path_accept(head)
     body, content_type = render_error(error, path, accept, request_id)
@@ -83,6 +83,8 @@ def api_error(exc: BaseException) -> ApiError:
     """Return the error to answer. Nothing of the exception's text is in it: that may hold a key."""
     if isinstance(exc, ApiError):
         return exc
+    if isinstance(exc, OSError):
+        return Unavailable("The service has no room for this request at the moment; try again later.")
     if isinstance(exc, http_errors.UnsupportedTransferCoding):
         return UnknownTransferCoding()
     for kind, status, message in _REFUSALS:

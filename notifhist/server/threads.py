@@ -13,6 +13,8 @@ from queue import SimpleQueue
 from notifhist.server.connection import Connection
 
 HEALTH_PATHS = ("/healthz", "/readyz")
+HEALTH_REQUESTS = 100
+"""So many may wait for each of them."""
 BURST_S = 1.0
 """For so long a queue may be busy without a break before anybody is refused."""
 REFUSE_NEW_FROM = 0.6
@@ -76,8 +78,10 @@ class Threads:
 
     def put(self, connection: Connection, *, however_late: bool) -> bool:
         """Have a complete request answered; return False where it would wait too long."""
-        if connection.path in self._health:
-            self._health[connection.path].put(connection)
+        if health := self._health.get(connection.path):
+            if health.qsize() >= HEALTH_REQUESTS:
+                return False
+            health.put(connection)
             return True
         queue = self._reads if connection.is_read else self._writes
         with self._lock:
@@ -116,23 +120,24 @@ class Threads:
 
     def _serve(self, calls: "SimpleQueue[None]", may_write: bool) -> None:
         while calls.get() is None and not self._ended:
-            while (connection := self._next(may_write)) is not None:
-                self._answer(connection)
-                if not connection.is_read:
+            while (found := self._next(may_write)) is not None:
+                connection, writes = found
+                self._answer(connection)  # after that, the connection may be at its next request
+                if writes:
                     with self._lock:
                         self._writing -= 1
 
-    def _next(self, may_write: bool) -> Connection | None:
-        """Return the request that has waited for longest, of those that this thread may take."""
+    def _next(self, may_write: bool) -> tuple[Connection, bool] | None:
+        """Return the request that has waited for longest, of those that this thread may take, and whether it writes."""
         with self._lock:
             reads, writes = self._reads, self._writes
             if may_write and writes and not (reads and reads.first_since < writes.first_since):
                 self._writing += 1
                 if reads and self._writing == self._number:
                     self._reader_calls.put(None)
-                return writes.take()
+                return writes.take(), True
             if reads and (may_write or self._writing == self._number):
-                return reads.take()
+                return reads.take(), False
             return None
 
     def _serve_health(self, connections: "SimpleQueue[Connection | None]") -> None:

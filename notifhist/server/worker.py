@@ -9,6 +9,7 @@ import math
 import os
 import signal
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -70,6 +71,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         """Serve until a signal, or the end of the master, says to stop."""
         self._connections: set[Connection] = set()
         self._poller = DefaultSelector()
+        self._registering = threading.Lock()
         self._resumed: deque[Connection] = deque()  # those whose next request has arrived with the one before
         self._swept = 0.0
         self._metrics = Metrics()
@@ -95,16 +97,20 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         stopped = time.monotonic()
         while self._connections and time.monotonic() - stopped < self.cfg.graceful_timeout:
             if time.monotonic() - stopped > STOP_TIMEOUT_S:
-                self._close_all(State.IDLE, State.HEAD, State.LINGERING)
+                self._close_all(State.IDLE, State.HEAD, State.BODY, State.DRAINING, State.LINGERING)
             self.notify()
             self._turn()
-        self._close_all(*State)
         self._threads.end(STOP_TIMEOUT_S)
 
     def _turn(self) -> None:
         """Do what has become possible, and what is overdue."""
         for key, _ in self._poller.select(SWEEP_EVERY_S):
-            key.data()
+            try:
+                key.data()
+            except Exception:
+                self.log.exception("A connection failed")
+                for connection in [each for each in self._connections if each.sock is key.fileobj]:
+                    self._close(connection)
         while self._resumed:
             self._take_request(self._resumed.popleft())
         if self.alive:
@@ -119,33 +125,40 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             os.read(self.PIPE[0], 4096)
 
     def _accept(self, listener: socket.socket, at_once: int = 16) -> None:
-        """Accept some of the connections that wait."""
-        with suppress(BlockingIOError, ConnectionAbortedError):
-            for _ in range(at_once):
-                if len(self._connections) >= self.cfg.worker_connections:
-                    self._make_room()
-                try:
-                    sock, client = listener.accept()
-                except OSError as error:
-                    if error.errno not in _NO_MORE_FILES:
-                        raise
-                    self._make_room()
-                    return
-                connection = Connection(sock, client, listener.getsockname(), self.cfg)
-                self._connections.add(connection)
-                self._wait(connection, EVENT_READ)
+        """Accept some of the connections that wait; accept(2) tells errors of the network, too, which pass."""
+        for _ in range(at_once):
+            try:
+                sock, client = listener.accept()
+            except OSError as error:
+                if error.errno in _NO_MORE_FILES and not self._make_room():
+                    time.sleep(0.01)  # else the poller would try again at once
+                return
+            connection = Connection(sock, client, listener.getsockname(), self.cfg)
+            if len(self._connections) >= self.cfg.worker_connections:
+                self._make_room()
+            self._connections.add(connection)
+            self._wait(connection, EVENT_READ)
 
-    def _make_room(self) -> None:
-        """Close the connection that has waited for longest for its client."""
-        waiting = [each for each in self._connections if each.state is not State.ANSWER]
-        idle = [each for each in waiting if each.state is State.IDLE]
-        for connection in sorted(idle or waiting, key=lambda each: each.since)[:1]:
-            self._close(connection)
+    def _make_room(self) -> bool:
+        """Close the connection whose client has kept it waiting for longest; return whether there is one.
+
+        A client that takes an answer, slowly, goes last.
+        """
+        waiting = self._waiting()
+        oldest = min(waiting, key=lambda each: (each.state is State.SENDING, each.since), default=None)
+        if oldest is not None:
+            self._close(oldest)
+        return oldest is not None
+
+    def _waiting(self) -> list[Connection]:
+        """Return the connections that wait for their client; a thread may be about to hand back one of the others."""
+        registered = self._poller.get_map()
+        return [each for each in self._connections if each.sock in registered]
 
     def _wait(self, connection: Connection, event: int) -> None:
         """Have the poller tell when the connection can be read, or written; any thread may call this."""
         do = partial(self._receive if event == EVENT_READ else self._flush, connection)
-        with suppress(ValueError):  # the poller has closed it meanwhile
+        with self._registering, suppress(ValueError):  # a worker that stops may have closed it
             self._poller.register(connection.sock, event, do)
 
     def _receive(self, connection: Connection) -> None:
@@ -235,12 +248,12 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _sweep(self) -> None:
         """Close what is overdue; tell those that send too slowly."""
         now = self._swept = time.monotonic()
-        for connection in [each for each in self._connections if each.deadline < now]:
+        for connection in [each for each in self._waiting() if each.deadline < now]:
             if connection.state in (State.HEAD, State.BODY):
                 self._refuse(connection, LateRequest(), is_registered=True)
             else:
                 self._close(connection)
-        waiting = [each for each in self._connections if each.state is not State.ANSWER]
+        waiting = self._waiting()
         for held_by, most in ((Connection.held_bytes, HELD_BYTES), (Connection.spooled_bytes, SPOOLED_BYTES)):
             held = sum(map(held_by, waiting))
             for connection in sorted(filter(held_by, waiting), key=lambda each: each.since):
@@ -249,11 +262,12 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
                     self._close(connection)
 
     def _close_all(self, *states: State) -> None:
-        for connection in [each for each in self._connections if each.state in states]:
+        for connection in [each for each in self._waiting() if each.state in states]:
             self._close(connection)
 
     def _close(self, connection: Connection) -> None:
-        with suppress(KeyError, ValueError):
-            self._poller.unregister(connection.sock)
+        with self._registering:
+            with suppress(KeyError, ValueError):
+                self._poller.unregister(connection.sock)
+            connection.close()
         self._connections.discard(connection)
-        connection.close()

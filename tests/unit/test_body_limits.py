@@ -198,6 +198,11 @@ def xml_attributes(form: str, number: int) -> bytes:
     return xml_items(f"<x {attributes}/>" * (MAX_BODY_BYTES // len(attributes)))
 
 
+def deep(inner: str) -> str:
+    name, levels = "n" * 200, 130
+    return f"<{name}>" * levels + inner + f"</{name}>" * levels
+
+
 OBJECT = '{"id":1,"name":"","type":"ENTITY","tag":""}'
 HOSTILE: dict[str, tuple[str, ExpectedBody, Callable[[], bytes]]] = {
     "numbers": (JSON, ITEMS, lambda: json_items(filled(',"x":[%s]', "0"))),
@@ -215,6 +220,7 @@ HOSTILE: dict[str, tuple[str, ExpectedBody, Callable[[], bytes]]] = {
     "elements as many as are taken": (XML, ITEMS, lambda: xml_items("<x/>" * 490_000)),
     "names": (XML, ITEMS, lambda: xml_items("".join(f"<x{n}/>" for n in range(490_000)))),
     "attributes that do not exist": (XML, ITEMS, lambda: xml_items("<x y=''/>" * 490_000)),
+    "attributes that do not exist, deep down": (XML, ITEMS, lambda: xml_items(deep("<b x=''/>" * 120_000))),
     "1000 attributes": (XML, ITEMS, lambda: xml_attributes('a%d="" ', 1000)),
     "100,000 attributes": (XML, ITEMS, lambda: xml_attributes('a%d="" ', 100_000)),
     "1000 namespaces": (XML, ITEMS, lambda: xml_attributes('xmlns:a%d="a" ', 1000)),

@@ -1,5 +1,8 @@
 import socket
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ from gunicorn.http.errors import ParseException
 from notifhist.server import connection
 from notifhist.server.connection import IN_MEMORY_BYTES, LARGEST_BODY_BYTES, Connection, State
 from notifhist.server.incoming import HEAD_BYTES, end_of_head
+from tests.full_disk import mounted
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -129,6 +133,36 @@ def test_a_head_that_can_only_be_wrong_is_not_waited_for(head: bytes) -> None:
 def test_what_is_not_http_raises(pair: tuple[socket.socket, Connection], data: bytes) -> None:
     with pytest.raises(ParseException):
         sent(pair, data)
+
+
+def test_a_late_head_is_not_taken_for_the_request_before_it(pair: tuple[socket.socket, Connection]) -> None:
+    conn = pair[1]
+    assert sent(pair, b"HEAD /api/v1/x HTTP/1.1\r\nHost: a\r\n\r\n")
+    conn.enter(State.ANSWER)
+    conn.reply([b"done"], closes=False)
+    assert not sent(pair, b"GET /v1.0/x HTT")
+    assert (conn.head, conn.request) == (b"", None)
+
+
+def test_a_body_for_which_there_is_no_space_closes_only_its_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mounted(tmp_path, 1) as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        client, server = socket.socketpair()
+        conn = Connection(server, ("127.0.0.1", 1), ("127.0.0.1", 2), Config())
+        client.sendall(POST + b"Content-Length: 1000000\r\n\r\n" + b"x" * 100_000)
+        with client:
+            for _ in range(2):
+                conn.receive()
+                conn.take_request()
+            disk.fill()
+            client.sendall(b"x" * 5_000)
+            conn.receive()
+            with suppress(OSError):  # what is buffered is written when that is full
+                conn.take_request()
+            conn.close()
+            assert client.recv(1) == b""
 
 
 def test_a_client_that_has_gone_is_noticed(pair: tuple[socket.socket, Any]) -> None:

@@ -154,9 +154,9 @@ def test_the_longest_field_takes_a_few_ms_whatever_it_holds(first: str, repeated
     assert cpu_ms(lambda: media_type_of(header, OFFERS)) < 50
 
 
-def test_parts_after_the_first_thousand_count_as_absent() -> None:
-    assert choose("a/b," * 999 + XML, OFFERS) == XML
-    assert choose("a/b," * 1000 + XML, OFFERS) is None
+def test_parts_after_the_first_hundred_count_as_absent() -> None:
+    assert choose("a/b," * 99 + XML, OFFERS) == XML
+    assert choose("a/b," * 100 + XML, OFFERS) is None
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,20 @@ def test_nobody_is_refused_in_a_short_burst_and_the_late_are_in_a_long_one(
         assert server.put(request(other)) == [True]
 
 
+def test_what_a_thread_answers_may_become_the_next_request_meanwhile() -> None:
+    def answer(connection: Any) -> None:
+        connection.is_read = not connection.is_read
+        connection.answered.set()
+
+    server = Threads(2, answer, MAX_WAIT_S)
+    for method in ("POST", "GET", "GET", "POST") * 5:
+        connection = request(method)
+        server.put(connection, however_late=False)
+        assert connection.answered.wait(20)
+    server.end(20)
+    assert server._writing == 0
+
+
 def test_threads_end_with_what_they_answer() -> None:
     server = Blocking(2)
     server.put(request(), request("POST"))

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from notifhist.metrics import Metrics
 from notifhist.web.responses import render_error
 
 connection.READ_TIMEOUT_S = 2.0
-worker.HELD_BYTES = 1_000_000
+worker.HELD_BYTES = 160_000
 
 def load():
     app, metrics = Flask("tiny"), Metrics()
@@ -72,7 +72,8 @@ def load():
 
     return broken_outside
 
-settings.Server(load, settings.options(int(sys.argv[1]), 2) | {"bind": "127.0.0.1:0"}).run()
+options = settings.options(int(sys.argv[1]), 2) | {"bind": "127.0.0.1:0", "worker_connections": 50}
+settings.Server(load, options).run()
 """
 
 
@@ -183,6 +184,7 @@ MALFORMED = {
     "a long header": (431, b"GET / HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n"),
     "a failure outside the app": (500, b"GET /broken?key=s3cret HTTP/1.1\r\n" + HOST + b"\r\n"),
     "a transfer coding": (501, POST + b"Transfer-Encoding: br\r\n\r\n"),
+    "a transfer coding before chunked": (501, POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
     "a bad chunk": (400, POST + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nabc\r\n0\r\n\r\n"),
 }
 
@@ -360,14 +362,38 @@ def test_reloading_loses_no_request_and_no_count(tmp_path: Path) -> None:
 
 
 def test_clients_that_make_it_hold_too_much_are_closed_the_oldest_first(tmp_path: Path) -> None:
-    with started(tmp_path, workers=1) as server:
-        held = [server.connect() for _ in range(4)]
+    with started(tmp_path, workers=1) as server, ExitStack() as held_open:
+        held = [held_open.enter_context(server.connect()) for _ in range(4)]
         for sock in held:
-            sock.sendall(b"GET / HTTP/1.1\r\nX: " + b"a" * 300_000)
+            sock.sendall(b"GET / HTTP/1.1\r\n" + (b"X: " + b"a" * 8000 + b"\r\n") * 6)
             time.sleep(0.1)
         ended = wait_until(lambda: select.select(held, [], [], 0)[0], 1.5)
         assert held[0] in ended
         assert held[3] not in ended
         assert server.get("/a")[0] == 200
+
+
+def test_more_connections_than_a_worker_has_leave_room_for_new_ones(tmp_path: Path) -> None:
+    with started(tmp_path, workers=1) as server:
+        held = [server.connect() for _ in range(100)]
+        for sock in held:
+            with suppress(OSError):
+                sock.send(b"G")
+        for _ in range(20):
+            assert server.get("/a")[0] == 200
         for sock in held:
             sock.close()
+
+
+def test_a_body_that_never_ends_does_not_keep_a_server_from_stopping(tmp_path: Path) -> None:
+    with started(tmp_path, workers=1) as server, server.connect() as sock:
+        sock.sendall(POST + b"Content-Length: 1000000\r\n\r\n")
+        server.get("/a")
+        server.process.send_signal(signal.SIGTERM)
+        for _ in range(100):
+            with suppress(OSError):
+                sock.send(b"x" * 2000)
+            time.sleep(0.1)
+            if server.process.poll() is not None:
+                break
+        assert server.process.poll() == 0
