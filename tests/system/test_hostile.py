@@ -1,6 +1,7 @@
 """Nobody who can reach the service can stop it: others are answered while an attack goes on."""
 
 import json
+import re
 import resource
 import signal
 import socket
@@ -10,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -17,10 +19,11 @@ import pytest
 from tests.http.helpers import CHECK, RUNS, item_at, run_of
 from tests.system.attacks import ATTACKS, attacked
 from tests.system.conftest import MakeService
-from tests.system.service import Service, running, wait_until
+from tests.system.service import ROOT, Service, running, wait_until
 
 NOW_MS = time.time_ns() // 1_000_000
 PROBES = 20
+WIRE_INPUTS = sorted((ROOT / "fuzz" / "corpus" / "wire").iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +145,18 @@ def test_a_request_of_http_1_1_names_its_host_once(service: Service, request_lin
         sock.sendall(request_line)
         answer = b"".join(iter(lambda: sock.recv(65_536), b""))
     assert answer.startswith(f"HTTP/1.1 {status} ".encode()) or answer.startswith(f"HTTP/1.0 {status} ".encode())
+
+
+@pytest.mark.parametrize("path", WIRE_INPUTS, ids=lambda path: path.name)
+def test_what_fuzzing_collected_is_answered_over_the_wire(service: Service, path: Path) -> None:
+    host, port = service.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as sock:
+        sock.sendall(path.read_bytes())
+        sock.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: sock.recv(65_536), b""))
+    statuses = re.findall(rb"HTTP/1\.[01] (\d{3}) ", answer)
+    assert not [status for status in statuses if status >= b"500" and status != b"501"]
+    assert service.ask("/healthz").status_code == 200
 
 
 def test_links_follow_the_host_of_an_absolute_target(service: Service) -> None:
