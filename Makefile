@@ -4,9 +4,10 @@ BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
 SIZE ?= 1000000
 DATABASE ?= sqlite
+BENCH_TESTS := tests/system/test_bench.py tests/system/test_bench_writes.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-fast lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes clean
+.PHONY: help install serve test test-bench test-fast lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -34,8 +35,11 @@ $(BIN)/.installed: pyproject.toml
 serve: install ## serve the demo: the published examples and a lifelike history
 	$(BIN)/notifhist serve --demo --bind $(BIND)
 
-test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests, on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests but the benchmark's, on SQLite and PostgreSQL
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(BENCH_TESTS:%=--ignore %)
+
+test-bench: install ## run the tests of the benchmark
+	$(BIN)/python -m pytest $(BENCH_TESTS)
 
 test-fast: install ## run unit, http and contract tests on SQLite, without PostgreSQL and servers: a minute
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not postgres and not processes' \
@@ -55,7 +59,7 @@ types: install ## check types
 imports: install ## check that imports point one way
 	$(BIN)/lint-imports
 
-check: lint types imports test ## all that CI runs
+check: lint types imports test test-bench ## all that CI runs
 
 migrate: install ## create or upgrade the tables
 	$(BIN)/notifhist migrate
