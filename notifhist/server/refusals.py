@@ -45,11 +45,11 @@ _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
 _OURS = (http_errors.InvalidResponseHeader, http_errors.InvalidResponseHeaderName, http_errors.ConfigurationProblem)
 
 
-def refusal(exc: BaseException, head: bytes, started: float, log: Any) -> list[bytes]:
+def refusal(exc: BaseException, head: bytes, started: float, log: Any, *, closes: bool = True) -> list[bytes]:
     """Return the answer to a request that failed before the app or beyond its error handlers; log it as answered.
 
     The answer is in the format and of the API that the raw `head` asks for, if so much of it arrived. `started`: since
-    when it is answered, by the monotonic clock.
+    when it is answered, by the monotonic clock. `closes`: whether the connection ends with it.
     """
     error, request_id = api_error(exc), uuid.uuid4().hex
     if isinstance(error, InternalError) or isinstance(exc, OSError):
@@ -58,7 +58,7 @@ def refusal(exc: BaseException, head: bytes, started: float, log: Any) -> list[b
     body, content_type = render_error(error, path, accept, request_id)
     headers = {
         "Date": util.http_date(),
-        "Connection": "close",
+        "Connection": "close" if closes else "keep-alive",
         "Content-Type": content_type,
         "Content-Length": len(body),
         **dict(HEADERS_OF_ALL),

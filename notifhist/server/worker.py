@@ -196,10 +196,14 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         if is_registered:
             self._poller.unregister(connection.sock)
         request = connection.request
-        parts = refusal(error, connection.head or bytes(connection.buffer), connection.since, self.log)
+        # The request of one that is only too many has been read whole, and to connect anew would cost more than it.
+        may_go_on = isinstance(error, Overloaded) and self.alive and not connection.closes
+        closes = not may_go_on or request is None or request.should_close()
+        head = connection.head or bytes(connection.buffer)
+        parts = refusal(error, head, connection.since, self.log, closes=closes)
         status = int(parts[0].split(b" ", 2)[1])
         self._metrics.observe(request.method if request else "", "", status, time.monotonic() - connection.since)
-        self._reply(connection, parts, closes=True)
+        self._reply(connection, parts, closes)
 
     def _answer(self, connection: Connection) -> None:
         """Have the app answer a complete request. In a thread."""
