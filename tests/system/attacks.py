@@ -32,33 +32,29 @@ class Target:
 
 def half_heads(target: Target) -> None:
     """Send heads a byte at a time, and no end."""
-    clients = [target.connect() for _ in range(CLIENTS)]
-    for sock in clients:
-        sock.sendall(b"GET /v1.0/1 HTTP/1.1\r\nX-Auth-Token: ")
+    clients = _begin(target, b"GET /v1.0/1 HTTP/1.1\r\nX-Auth-Token: ")
     _trickle(target, clients, b"a")
 
 
 def trickled_bodies(target: Target) -> None:
     """Announce a body, and send a byte of it now and then."""
-    clients = [target.connect() for _ in range(CLIENTS)]
-    for sock in clients:
-        sock.sendall(b"POST /api/v1/notifications/logs/run HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+    clients = _begin(
+        target, b"POST /api/v1/notifications/logs/run HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+    )
     _trickle(target, clients, b"[")
 
 
 def trickled_chunks(target: Target) -> None:
     """Send a body in chunks of one byte, and no last one."""
-    clients = [target.connect() for _ in range(CLIENTS)]
-    for sock in clients:
-        sock.sendall(b"POST /api/v1/notifications/logs/run HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    clients = _begin(
+        target, b"POST /api/v1/notifications/logs/run HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     _trickle(target, clients, b"1\r\n[\r\n")
 
 
 def refused_bodies(target: Target) -> None:
     """Announce more than is ever taken, and go on sending whatever is answered."""
-    clients = [target.connect() for _ in range(CLIENTS)]
-    for sock in clients:
-        sock.sendall(b"POST /v1.0/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n")
+    clients = _begin(target, b"POST /v1.0/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n")
     _trickle(target, clients, b"x" * 1000)
 
 
@@ -76,10 +72,7 @@ def unread_answers(target: Target) -> None:
 def long_heads(target: Target) -> None:
     """Send heads as long as they may be, and no end."""
     fields = b"".join(b"X-%d: %s\r\n" % (n, b"a" * 8000) for n in range(99))
-    clients = [target.connect() for _ in range(CLIENTS)]
-    for sock in clients:
-        with suppress(OSError):
-            sock.sendall(b"GET / HTTP/1.1\r\n" + fields)
+    clients = _begin(target, b"GET / HTTP/1.1\r\n" + fields)
     _trickle(target, clients, b"a")
 
 
@@ -92,6 +85,15 @@ def silent_connections(target: Target) -> None:
             target.over.wait(0.05)
         if len(target.sockets) > 900:
             target.sockets.pop(0).close()
+
+
+def _begin(target: Target, data: bytes) -> list[socket.socket]:
+    """Return clients that have sent `data`, each as far as the server lets it."""
+    clients = [target.connect() for _ in range(CLIENTS)]
+    for sock in clients:
+        with suppress(OSError):
+            sock.sendall(data)
+    return clients
 
 
 def _trickle(target: Target, clients: list[socket.socket], data: bytes) -> None:
