@@ -48,6 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.fixturenames
         ):
             item.add_marker("postgres")
+            if "sqlite" in item.name:
+                raise pytest.UsageError(f"{item.nodeid} is named after SQLite and needs PostgreSQL.")
         if item.path.parent.name in _PROCESSES:
             item.add_marker("processes")
 

@@ -1,7 +1,7 @@
 """The command line: `notifhist serve | migrate | keys | load | export | purge`."""
 
 import os
-import sys
+from typing import Any
 
 import click
 
@@ -18,9 +18,25 @@ def _settings_help() -> str:
     return "\b\nSettings, read from the environment, with their defaults:\n" + "\n".join(rows)
 
 
-@click.group(epilog=_settings_help(), context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; an error that the user can mend is one line on standard error and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # click ends in silence, like other filters whose reader is gone
+        except ERRORS as error:
+            url = load_settings(os.environ).database_url
+            message = f"The database {url} failed: {' '.join(str(error).split())}"
+            raise click.ClickException(hide_password(message)) from error
+        except (ConfigError, UnicodeError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, epilog=_settings_help(), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="notifhist")
-def cli() -> None:
+def main() -> None:
     """Keep and serve the history of notifications.
 
     \b
@@ -30,23 +46,5 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Run the command line; an error that the user can mend is one line on standard error and exit code 1."""
-    try:
-        cli()
-    except (ConfigError, UnicodeError) as error:
-        _fail(str(error))
-    except ERRORS as error:
-        url = load_settings(os.environ).database_url
-        _fail(hide_password(f"The database {url} failed: {' '.join(str(error).split())}"))
-    except OSError as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> None:
-    click.echo(f"Error: {message}", err=True)
-    sys.exit(1)
-
-
 for _command in (serve, migrate_command, keys, load, export, purge):
-    cli.add_command(_command)
+    main.add_command(_command)

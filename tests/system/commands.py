@@ -1,6 +1,7 @@
 """What the tests of the command line have in common: real processes, and an app over what they left."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,15 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 
-from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
+from notifhist.cli import main
 from notifhist.factory import create_app
-from notifhist.store.database import Database, ensure_connected, open_database
-from notifhist.store.keys import add_key
 from tests.conftest import NOW, TENANT, authorized
-from tests.system.service import NOTIFHIST, PATIENCE_S, ROOT, environment
+from tests.system.service import NOTIFHIST, PATIENCE_S, ROOT, create_key, environment
 
 FIXTURES = ROOT / "fixtures"
 FIXTURES_COUNTS = "Stored 954, there already 3, bad 0."
@@ -57,20 +57,18 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> subprocess.Complete
     return subprocess.CompletedProcess(process.args, code, stdout, stderr)
 
 
-def run(database_url: str, *arguments: str | Path, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command; see `finish`."""
-    return finish(start(database_url, *arguments, settings=settings), code)
+def run(database_url: str, *arguments: str | Path, code: int = 0, **settings: str) -> Result:
+    """Return the outcome of a command that is run in this process, with its clock at NOW.
 
-
-@contextmanager
-def opened(database_url: str, *, create: bool = False) -> Iterator[Database]:
-    """Open a database beside the commands; `create` makes a SQLite file that is missing."""
-    db = open_database(database_url, create=create)
-    ensure_connected(db)
-    try:
-        yield db
-    finally:
-        db.close()
+    A process of its own takes half a second to import all modules; see `start` for where it matters.
+    """
+    inherited: dict[str, str | None] = {name: None for name in os.environ if name.startswith("NOTIFHIST_")}
+    ours = {"DATABASE_URL": database_url, "NOW": NOW, **settings}
+    environ = inherited | {f"NOTIFHIST_{name}": text for name, text in ours.items()} | {"COLUMNS": "100"}
+    result = CliRunner(env=environ).invoke(main, [str(each) for each in arguments], prog_name="notifhist")
+    assert result.exit_code == code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
 
 
 @contextmanager
@@ -86,10 +84,7 @@ def application(database_url: str, **overrides: object) -> Iterator[Flask]:
 
 def client_of(app: Flask, tenant: str = TENANT) -> FlaskClient:
     """Return a client of `app` with a new key of `tenant` and every role."""
-    key, key_id, secret_hash = new_key()
-    with opened(app.extensions["notifhist"].settings.database_url) as db:
-        add_key(db, ApiKey(key_id, "test", tenant, (ADMIN, RUNS_EDIT), secret_hash, 0))
-    return authorized(app, key)
+    return authorized(app, create_key(app.extensions["notifhist"].settings.database_url, tenant=tenant))
 
 
 def write_lines(path: Path, lines: list[Any]) -> Path:

@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 
 import requests
 
-from notifhist.auth import ADMIN, RUNS_EDIT
+from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
+from notifhist.store.database import Database, ensure_connected, open_database
+from notifhist.store.keys import add_key
 from notifhist.store.request_counts import machine_directory
 from tests.conftest import TENANT
 
@@ -56,6 +58,25 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("NOTIFHIST_", "PROMETHEUS_"))
     }
     return inherited | {"PYTHONPATH": str(ROOT)} | {f"NOTIFHIST_{name}": text for name, text in settings.items()}
+
+
+@contextmanager
+def opened(database_url: str, *, create: bool = False) -> Iterator[Database]:
+    """Open a database beside the commands; `create` makes a SQLite file that is missing."""
+    db = open_database(database_url, create=create)
+    ensure_connected(db)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def create_key(database_url: str, *roles: str, tenant: str = TENANT) -> str:
+    """Store a new key, with every role unless told otherwise, and return it."""
+    key, key_id, secret_hash = new_key()
+    with opened(database_url) as db:
+        add_key(db, ApiKey(key_id, "test", tenant, roles or (ADMIN, RUNS_EDIT), secret_hash, created=0))
+    return key
 
 
 class Client:
@@ -203,10 +224,7 @@ class Service:
 
     def create_key(self, *roles: str, tenant: str = TENANT) -> str:
         """Return a new key, with every role unless told otherwise."""
-        options = [f"--role={role}" for role in roles or (ADMIN, RUNS_EDIT)]
-        created = self.run("keys", "create", "--tenant", tenant, *options)
-        assert created.returncode == 0, created.stderr
-        return created.stdout.strip()
+        return create_key(self.settings["DATABASE_URL"], *roles, tenant=tenant)
 
     def signal(self, number: int) -> None:
         """Send a signal to the master."""

@@ -16,7 +16,8 @@ from tests.conftest import NOW_MS, TENANT, every_row
 from tests.contract.test_examples import COPIES, assert_answers, assert_is_json, example
 from tests.http.helpers import CHECK, JSON, RUNS, XML, get_json, item_at, run_of
 from tests.records import count_items, count_runs
-from tests.system.commands import FIXTURES, FIXTURES_COUNTS, application, client_of, item_line, opened, run, write_lines
+from tests.system.commands import FIXTURES, FIXTURES_COUNTS, application, client_of, item_line, run, write_lines
+from tests.system.service import opened
 
 WHERE = ("--tenant", TENANT, "--entity", "enOne", "--alarm", "alOne", "--check", "chOne")
 LIFELIKE_NOW = "2026-10-07T15:30:00Z"

@@ -18,8 +18,8 @@ from notifhist.store.staging import BATCH_RECORDS
 from tests.conftest import NOW, NOW_MS, TENANT
 from tests.http.helpers import item_at
 from tests.records import count_items, record_items
-from tests.system.commands import FIXTURES, finish, item_line, opened, run, start, write_lines
-from tests.system.service import NOTIFHIST, PATIENCE_S, environment, wait_until
+from tests.system.commands import FIXTURES, finish, item_line, run, start, write_lines
+from tests.system.service import NOTIFHIST, PATIENCE_S, environment, opened, wait_until
 
 MANY = 20_000
 

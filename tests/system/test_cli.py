@@ -14,8 +14,9 @@ from notifhist.store.keys import list_keys
 from tests.conftest import MIGRATIONS, NOW_MS, TENANT, authorized, every_row
 from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
 from tests.http.helpers import ALARM, RUNS
-from tests.system.commands import application, finish, opened, run, start
+from tests.system.commands import application, finish, run, start
 from tests.system.conftest import FragileDatabase
+from tests.system.service import opened
 
 DAY_MS = 86_400_000
 MIGRATED = f"Applied: {', '.join(MIGRATIONS)}\n"
@@ -188,7 +189,7 @@ HELP: dict[tuple[str, ...], list[str]] = {
 def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
     explained = run("no database is asked for", *command, "--help").stdout
     text = re.sub(r"\s+", " ", explained)
-    assert text.startswith(f"Usage: python -m notifhist.cli {' '.join(command)}".rstrip())
+    assert text.startswith(f"Usage: notifhist {' '.join(command)}".rstrip())
     assert all(said in text for said in HELP[command]), explained
     options = re.split(r"\n  (?=-)", explained.partition("Options:")[2].partition("\n\n")[0])[1:]
     for option in options:

@@ -15,9 +15,8 @@ from tests.conftest import TENANT, every_row
 from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
 from tests.http.helpers import RUNS, item_at
 from tests.records import record_items, record_runs
-from tests.system.commands import opened
 from tests.system.conftest import FragileDatabase
-from tests.system.service import PATIENCE_S, Service, free_port, running
+from tests.system.service import PATIENCE_S, Service, free_port, opened, running
 
 EXAMPLES = Path(__file__).parents[1] / "contract" / "examples"
 LIFELIKE = f"/v1.0/{TENANT}/entities/enHfYpo8A1/alarms/alRespTime/notification_history/chTnkIQyVB"

@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import NOW, NOW_MS, TENANT
 from tests.http.helpers import item_at, run_of
-from tests.system.commands import finish, item_line, opened, run, write_lines
-from tests.system.service import environment, wait_until
+from tests.system.commands import finish, item_line, run, write_lines
+from tests.system.service import environment, opened, wait_until
 
 MANY = 20_000
 WITH_CPUS = """

@@ -12,7 +12,8 @@ from notifhist.store.database import Database
 from tests.conftest import NOW_MS, TENANT
 from tests.http.helpers import CHECK, get_json, id_at, item_at, post, run_of
 from tests.records import all_items, count_items, record_items, record_runs
-from tests.system.commands import application, client_of, finish, opened, run, start
+from tests.system.commands import application, client_of, finish, run, start
+from tests.system.service import opened
 
 DAY_MS = 86_400_000
 OLDEST_MS = NOW_MS - 30 * DAY_MS

