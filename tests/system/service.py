@@ -123,6 +123,7 @@ class Service:
         cwd: Path | None = None,
     ) -> None:
         self.directory, self.settings, self.cwd = directory, dict(settings), cwd or directory
+        self._number_of_workers = workers
         self._command = (*command, "--bind", bind, "--workers", str(workers), *arguments)
         self._out, self._err = directory / "stdout", directory / "stderr"
         self._clients: list[Client] = []
@@ -180,6 +181,7 @@ class Service:
     def clients_of_each_worker(self, key: str, each: int) -> list[Client]:
         """Return clients with connections that stay with their worker, `each` of every worker's."""
         clients = []
+        wait_until(lambda: len(self.workers()) >= self._number_of_workers)  # one is enough to be ready
         for worker in self.workers():
             others = [pid for pid in self.workers() if pid != worker]
             for pid in others:
