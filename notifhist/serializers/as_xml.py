@@ -39,8 +39,8 @@ _SPECIAL = re.compile(f"[&<>\r{_NOT_XML}]")
 _SPECIAL_IN_ATTRIBUTE = re.compile(f'[&<>"\t\n\r{_NOT_XML}]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
-_MAX_ESCAPE_CHARS, _MAX_NUMBER_CHARS = 6, 350
-"""The longest escape of a character, and the longest number: a float is written without exponent."""
+_MAX_ESCAPE_CHARS = 6
+"""The longest escape of a character."""
 
 _Write = Callable[[Any], str]
 
@@ -84,7 +84,8 @@ def _rendered(page: StoredPage, name: str, schema: DocumentSchema) -> StoredPage
 def longest(document: Document) -> int:
     """Return an upper bound for the number of characters of a document's element.
 
-    A list repeats its name with each member, so a few kB of JSON can become many MB of XML.
+    A list repeats its name with each member, so a few kB of JSON can become many MB of XML. Scalars are counted as
+    they will be written, tags are estimated.
     """
     return _longest("", document)
 
@@ -100,7 +101,7 @@ def _longest_content(value: Any) -> int:
         return sum(_longest(name, member) for name, member in value.items())
     if isinstance(value, list):
         return sum(_longest("item", member) for member in value)
-    return _MAX_ESCAPE_CHARS * len(value) if isinstance(value, str) else _MAX_NUMBER_CHARS
+    return len(_text(value))
 
 
 def element(document: Document, schema: Schema, name: str) -> str:

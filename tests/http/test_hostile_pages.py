@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from notifhist.serializers import as_xml
 from notifhist.serializers.as_xml import MAX_RENDERED_BYTES
+from notifhist.store.counted import pages
 from notifhist.store.database import Database
 from notifhist.store.history import items, reading
 from notifhist.store.models import HistoryItemRow
@@ -47,6 +48,23 @@ def test_a_page_that_would_be_very_long_as_xml_is_refused(client: FlaskClient) -
     assert client.get(CHECK).get_json()["metadata"]["count"] == 10
 
 
+@pytest.mark.parametrize(
+    ("name", "other", "members"),
+    [("x" * 1000, "", 33_000), ("ж" * 1000, "", 16_000), ("x" * 1000, "🙂", 8_300)],
+    ids=["ASCII", "two bytes a character", "ASCII and an emoji"],
+)
+def test_an_item_that_is_taken_is_rendered_in_bounds(name: str, other: str, members: int, client: FlaskClient) -> None:
+    refused = post(client, CHECK, item_at(NOW_MS, 1) | {name: [0] * (members * 11 // 10), "status": other})
+    assert (refused.status_code, "names are repeated" in refused.text) == (400, True)
+    assert post(client, CHECK, item_at(NOW_MS) | {name: [0] * members, "status": other}).status_code == 201
+    tracemalloc.start()
+    try:
+        assert client.get(CHECK, headers=AS_XML).data.count(b"</") > members
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_RENDERED_BYTES
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_page_is_not_even_read_whole_where_its_json_is_too_long(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,11 +91,15 @@ def test_a_page_of_runs_that_would_be_too_long_as_xml_is_refused(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(as_xml, "MAX_RENDERED_BYTES", 100_000)
+    monkeypatch.setattr(pages, "MAX_RENDERED_BYTES", 20_000)
     runs = [run_of(id=n, summary="&" * 5000) for n in range(5)]
     assert post(client, RUNS, {"runs": runs}).status_code == 201
     refused = client.get(RUNS, headers=AS_XML)
     assert (refused.status_code, TOO_LONG in refused.text) == (503, True)
     assert client.get(f"{RUNS}?pageSize=3", headers=AS_XML).data.count(b"&amp;") == 15_000
+    monkeypatch.setattr(as_xml, "documents_of", None)
+    unread = client.get(RUNS, headers=AS_XML)  # their JSON alone is too long
+    assert (unread.status_code, TOO_LONG in unread.text) == (503, True)
     assert len(client.get(RUNS).get_json()["runs"]) == 5
 
 

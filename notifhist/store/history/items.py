@@ -1,5 +1,6 @@
 """The stored columns of an item, and how items of many checks are recorded together."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,9 @@ _BATCH = 1000
 _SHORT_CHARACTERS = 16 * 1024
 """XML is at most 1003 times as long as its JSON, so the XML of a shorter JSON text is never too long."""
 _MAX_XML_CHARACTERS = 64 * 1024 * 1024
+_MAX_XML_MEMORY = 64 * 1024 * 1024
+"""What the XML of one item may take of memory, in bytes; while it is rendered, it is there three times."""
+_WIDE = {4: re.compile("[\U00010000-\U0010ffff]"), 2: re.compile("[\u0100-\uffff]")}
 _MAX_XML_RATIO = 8
 """XML that exceeds its JSON by more than this factor is not stored, but rendered for each answer."""
 
@@ -64,14 +68,16 @@ def texts_of(document: Document, json: str | None = None, room: Room | None = No
     """Return the texts of an item; `json` is its JSON text if that is rendered already.
 
     XML that does not fit into `room` is not stored, but rendered for each answer, as that of a bad ratio. Raises
-    BadRequest if its XML might have more than _MAX_XML_CHARACTERS.
+    BadRequest if its XML might need more than _MAX_XML_MEMORY.
     """
     if json is None:
         json = as_json.text(document)
-    if len(json) > _SHORT_CHARACTERS and as_xml.longest(document) > _MAX_XML_CHARACTERS:
-        raise BadRequest(
-            "The item does not fit.", f"As XML it may have {_MAX_XML_CHARACTERS} characters; names are repeated."
-        )
+    if len(json) > _SHORT_CHARACTERS:
+        characters = _MAX_XML_MEMORY // _bytes_of_a_character(json)
+        if as_xml.longest(document) > characters:
+            raise BadRequest(
+                "The item does not fit.", f"As XML it may have {characters} characters; names are repeated."
+            )
     xml = None
     if room is None or room.characters > 0:
         xml = as_xml.element(document, ITEM, ITEM.root)
@@ -80,6 +86,13 @@ def texts_of(document: Document, json: str | None = None, room: Room | None = No
         if len(xml) > _SHORT_CHARACTERS + _MAX_XML_RATIO * len(json):
             xml = None
     return Texts(json, xml, as_xml.MAPPING_VERSION)
+
+
+def _bytes_of_a_character(text: str) -> int:
+    """Return how many bytes Python keeps for each character of the text: as many as the widest one needs."""
+    if text.isascii():
+        return 1
+    return next((width for width, wide in _WIDE.items() if wide.search(text)), 1)
 
 
 class ItemDraft:
