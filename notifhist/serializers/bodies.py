@@ -18,8 +18,8 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 """The largest body that is no container, unless its view declares another size."""
 MAX_CONTAINER_BYTES = 16 * 1024 * 1024
 """The largest container of items or runs."""
-LIMITS = Limits(records=10_000, values=1_500_000, elements=500_000)
-"""What a body may hold, so that 1 to 3 s of processor time record it.
+LIMITS = Limits(records=10_000, values=700_000, elements=500_000)
+"""What a body may hold, so that about 2 s of processor time are enough for it.
 
 16 MiB of usual records have 670,000 values, or 480,000 elements.
 """

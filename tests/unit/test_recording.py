@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import orjson
@@ -24,6 +25,7 @@ from notifhist.store.recording import Draft, Recorded, record
 from notifhist.store.resources import RECORDERS
 from notifhist.store.runs import RUN_RECORDER
 from tests.conftest import NOW_MS, every_row
+from tests.cpu import cpu_ms
 from tests.http.helpers import item_at, run_of
 from tests.records import all_items, all_runs, count_items, count_runs
 from tests.recount import assert_counts_are_true
@@ -426,3 +428,14 @@ def test_of_two_calls_that_wait_none_waits_for_the_other(
             other = pool.submit(record_elsewhere, database_url, second())
             wait_for(db, 2, other)
         assert one.result(timeout=30).created + other.result(timeout=30).created == 3
+
+
+def test_a_very_long_item_does_not_slow_those_beside_it(db: Database) -> None:
+    def record_some(thousand: int) -> float:
+        numbers = count()
+        some = [[item(1000 * thousand + next(numbers)) for _ in range(200)] for _ in range(3)]
+        return cpu_ms(lambda: record(db, some.pop(), NOW_TICKS, None))
+
+    alone = record_some(thousand=1)
+    record(db, [item(2 * 1000 - 1, status="x" * 8_000_000)], NOW_TICKS, None)
+    assert record_some(thousand=2) < 4 * alone  # some 100 times as long while a key was compared with whole items
