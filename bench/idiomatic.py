@@ -15,7 +15,7 @@ from peewee import BigIntegerField, IntegerField, Model, SqliteDatabase, TextFie
 from playhouse.shortcuts import model_to_dict
 
 from bench.servers import Service, gunicorn
-from fixtures.generate import add_members
+from fixtures.rendering import add_members
 from notifhist.schemas.document import Document
 from notifhist.schemas.history import HISTORY_PAGE, ITEM
 from notifhist.schemas.runs import RUN, RUNS_PAGE

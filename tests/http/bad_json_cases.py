@@ -1,4 +1,4 @@
-"""The table of bad input, second part: bodies in JSON, and what contradicts itself or what is there."""
+"""The table of bad input, third part: bodies in JSON, and what contradicts itself or what is there."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The table of bad input, third part: bodies in XML."""
+"""The table of bad input, fourth part: bodies in XML."""
 
 import re
 from collections.abc import Iterator

@@ -25,8 +25,9 @@ from notifhist.store.database import Database, ensure_connected, migrate, open_d
 from notifhist.store.keys import add_key
 from notifhist.store.request_counts import machine_directory
 from tests.conftest import NOW, TENANT, authorized, every_row
-from tests.http.bad_input_cases import ATTEMPTS, ITEM_ID, RUN_ID, Case, header_cases, json_item, path_cases, query_cases
+from tests.http.bad_input_cases import ATTEMPTS, ITEM_ID, RUN_ID, Case, header_cases, json_item, path_cases
 from tests.http.bad_json_cases import conflict_cases, json_cases
+from tests.http.bad_query_cases import query_cases
 from tests.http.bad_xml_cases import xml_cases, xml_item
 from tests.http.helpers import CHECK, FAULT_MEMBERS, IN_XML, JSON, RUN_ERROR_MEMBERS, RUNS, XML, post, run_of, validated
 

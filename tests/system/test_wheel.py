@@ -144,7 +144,7 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel: Path) -> None:
         if path.is_file()
     }
     assert len(data) > 40
-    about = {f"notifhist/fixtures/{name}" for name in ("README.md", "__init__.py", "generate.py")}
+    about = {f"notifhist/fixtures/{name}" for name in ("README.md", "__init__.py", "generate.py", "rendering.py")}
     assert names == {"notifhist/schemas/notification_history.xsd"} | modules | schemas | data | about
 
 

@@ -1,149 +1,17 @@
-import http.client
+"""What the server answers by itself, and how long its connections may keep others waiting."""
+
 import json
-import os
 import select
-import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.unit.tiny_server import HOST, POST, Running, started, wait_until
+
 pytestmark = pytest.mark.processes
-ROOT = Path(__file__).parents[2]
-APP = """
-import os, sys, time
-from flask import Flask, request
-from notifhist.server import connection, settings, worker
-from notifhist.errors import ApiError
-from notifhist.metrics import Metrics
-from notifhist.web.responses import render_error
-
-connection.READ_TIMEOUT_S = 2.0
-worker.HELD_BYTES = 160_000
-
-def load():
-    app, metrics = Flask("tiny"), Metrics()
-    app.config["MAX_CONTENT_LENGTH"] = 1_000_000
-
-    @app.errorhandler(ApiError)
-    def fail(error):
-        body, content_type = render_error(error, request.path, None, "0")
-        return body, error.status, {"Content-Type": content_type}
-
-    @app.get("/slow/<float:seconds>")
-    def slow(seconds):
-        time.sleep(seconds)
-        return "done"
-
-    @app.post("/read")
-    def read():
-        return str(len(request.get_data()))
-
-    @app.post("/unread")
-    def unread():
-        return "done"
-
-    @app.get("/count")
-    def count():
-        metrics.recorded("item", 1)
-        return metrics.render()[0]
-
-    @app.get("/about")
-    def about():
-        return {"scheme": request.scheme, "metrics": os.environ["PROMETHEUS_MULTIPROC_DIR"]}
-
-    @app.get("/<path:rest>")
-    def any_path(rest):
-        return "done"
-
-    def broken_outside(environ, start_response):
-        if environ["PATH_INFO"] == "/broken":
-            raise RuntimeError("s3cret-free")
-        return app(environ, start_response)
-
-    return broken_outside
-
-options = settings.options(int(sys.argv[1]), 2) | {"bind": "127.0.0.1:0", "worker_connections": 50}
-settings.Server(load, options).run()
-"""
-
-
-@dataclass
-class Running:
-    process: subprocess.Popen[bytes]
-    log: Path
-    port: int
-
-    def lines(self) -> list[dict[str, Any]]:
-        whole = self.log.read_text().rpartition("\n")[0]
-        return [json.loads(line) for line in whole.splitlines()]
-
-    def messages(self, beginning: str) -> list[str]:
-        found = [line.get("message", "") for line in self.lines()]
-        return [message for message in found if message.startswith(beginning)]
-
-    def booted(self) -> set[int]:
-        return {int(message.rpartition(" ")[2]) for message in self.messages("Booting worker")}
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
-
-    def client(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-
-    def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
-        with closing(self.client()) as client:
-            client.request("GET", path, headers=headers or {})
-            response = client.getresponse()
-            return response.status, response.read()
-
-    def about(self) -> Any:
-        return json.loads(self.get("/about")[1])
-
-    def send(self, data: bytes) -> bytes:
-        """Return all that comes back for `data` until the server closes."""
-        with self.connect() as sock:
-            sock.sendall(data)
-            return b"".join(iter(lambda: sock.recv(65_536), b""))
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("did not come true in time")
-
-
-@contextmanager
-def started(directory: Path, workers: int = 2) -> Iterator[Running]:
-    """Run the tiny app as the service is run, on a port of the kernel's choice."""
-    log, script = directory / "log", directory / "tiny.py"
-    script.write_text(APP)
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "FORWARDED_ALLOW_IPS": "*"}
-    with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, str(script), str(workers)], stdout=out, stderr=out, env=environ)
-    running = Running(process, log, 0)
-    try:
-        wait_until(lambda: len(running.booted()) == workers)
-        running.port = int(running.messages("Listening at")[0].split()[2].rpartition(":")[2])
-        yield running
-    finally:
-        process.terminate()
-        try:
-            process.wait(40)
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +26,6 @@ def parts(answer: bytes) -> tuple[int, dict[str, str], bytes]:
     return int(status_line.split()[1]), dict(field.split(": ", 1) for field in fields), body
 
 
-HOST = b"Host: a\r\n"
-POST = b"POST /read HTTP/1.1\r\n" + HOST
 MALFORMED = {
     "no request line": (400, b"BAD\r\n\r\n"),
     "HTTP/0.9": (400, b"GET /\r\n\r\n"),
@@ -294,73 +160,6 @@ def test_clients_that_do_not_close_keep_nobody_waiting(server: Running) -> None:
         sock.close()
 
 
-def counted(server: Running) -> float:
-    text = server.get("/count")[1].decode()
-    return max(float(line.split()[1]) for line in text.splitlines() if 'total{kind="item"}' in line)
-
-
-def test_stopping_answers_what_is_in_flight_and_leaves_nothing(tmp_path: Path) -> None:
-    with started(tmp_path) as server, ThreadPoolExecutor(20) as pool:
-        directory = Path(server.about()["metrics"])
-        assert directory.stat().st_mode & 0o777 == 0o700
-        # More than the four threads take at once: the rest waits in the workers and in the kernel.
-        answers = [pool.submit(server.get, "/slow/0.5") for _ in range(20)]
-        time.sleep(0.4)
-        server.process.send_signal(signal.SIGTERM)
-        assert [answer.result()[0] for answer in answers] == [200] * 20
-        assert server.process.wait(20) == 0
-        assert not directory.exists()
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "tiny.py"]
-        assert all("time" in line for line in server.lines())
-
-
-def test_stopping_resets_nobody_whom_the_kernel_let_in(tmp_path: Path) -> None:
-    with started(tmp_path) as server, ThreadPoolExecutor(10) as pool:
-        time.sleep(1)  # until both have signal handlers
-        workers = server.booted()
-        for pid in workers:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            answers = [pool.submit(server.get, "/a") for _ in range(10)]
-            time.sleep(0.5)
-            server.process.send_signal(signal.SIGTERM)
-            time.sleep(0.5)
-        finally:
-            for pid in workers:
-                os.kill(pid, signal.SIGCONT)
-        assert [answer.result()[0] for answer in answers] == [200] * 10
-
-
-def test_reloading_loses_no_request_and_no_count(tmp_path: Path) -> None:
-    with started(tmp_path) as server:
-        stop = threading.Event()
-
-        def ask(keep_alive: bool) -> int:
-            asked = 0
-            client = server.client()
-            while not stop.is_set():
-                client.request("GET", "/count", headers={} if keep_alive else {"Connection": "close"})
-                response = client.getresponse()  # raises for a connection that is reset or closed
-                assert response.status == 200
-                response.read()
-                asked += 1
-            client.close()
-            return asked
-
-        with ThreadPoolExecutor(8) as pool:
-            asking = [pool.submit(ask, number % 2 == 0) for number in range(8)]
-            try:
-                for workers in (4, 6):
-                    server.process.send_signal(signal.SIGHUP)
-                    wait_until(lambda: len(server.booted()) >= workers)  # noqa: B023 - called at once
-                    time.sleep(1.5)
-            finally:
-                stop.set()
-            asked = sum(future.result() for future in asking)
-        assert asked > 50
-        assert counted(server) == asked + 1
-
-
 def test_clients_that_make_it_hold_too_much_are_closed_the_oldest_first(tmp_path: Path) -> None:
     with started(tmp_path, workers=1) as server, ExitStack() as held_open:
         held = [held_open.enter_context(server.connect()) for _ in range(4)]
@@ -383,17 +182,3 @@ def test_more_connections_than_a_worker_has_leave_room_for_new_ones(tmp_path: Pa
             assert server.get("/a")[0] == 200
         for sock in held:
             sock.close()
-
-
-def test_a_body_that_never_ends_does_not_keep_a_server_from_stopping(tmp_path: Path) -> None:
-    with started(tmp_path, workers=1) as server, server.connect() as sock:
-        sock.sendall(POST + b"Content-Length: 1000000\r\n\r\n")
-        server.get("/a")
-        server.process.send_signal(signal.SIGTERM)
-        for _ in range(100):
-            with suppress(OSError):
-                sock.send(b"x" * 2000)
-            time.sleep(0.1)
-            if server.process.poll() is not None:
-                break
-        assert server.process.poll() == 0

@@ -1,0 +1,118 @@
+"""Every call of the app and the role that it needs: the table that the tests of access go through."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.conftest import TENANT
+from tests.http.helpers import RUNS, run_of
+
+OBSERVER, CREATOR, ADMIN = "monitoring:observer", "monitoring:creator", "monitoring:admin"
+VIEW, EDIT = "notification-logs:view", "notification-logs:edit"
+INCLUDED = {
+    OBSERVER: {OBSERVER},
+    CREATOR: {OBSERVER, CREATOR},
+    ADMIN: {OBSERVER, CREATOR, ADMIN},
+    VIEW: {VIEW},
+    EDIT: {VIEW, EDIT},
+}
+
+_ALARM = "/entities/<entity_id>/alarms/<alarm_id>/notification_history"
+_CHECK = f"{_ALARM}/<check_id>"
+_ITEM = f"{_CHECK}/<uuid>"
+_ATTEMPTS = f"{_ITEM}/notification_results/<notification_id>/attempts"
+NEEDED = {
+    ("GET", _ALARM): OBSERVER,
+    ("GET", _CHECK): OBSERVER,
+    ("POST", _CHECK): CREATOR,
+    ("GET", _ITEM): OBSERVER,
+    ("PUT", _ITEM): CREATOR,
+    ("DELETE", _ITEM): ADMIN,
+    ("POST", _ATTEMPTS): CREATOR,
+    ("GET", RUNS): VIEW,
+    ("POST", RUNS): EDIT,
+    ("GET", f"{RUNS}/<run_id>"): VIEW,
+    ("PUT", f"{RUNS}/<run_id>"): EDIT,
+}
+"""The role that each call needs. Views of the history API also have URLs under the tenant; HEAD is as GET."""
+OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/schemas/notification_history.xsd"}
+"""What needs no key."""
+
+ITEM_ID = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
+THERE = {
+    "tenant_id": TENANT,
+    "entity_id": "enOne",
+    "alarm_id": "alOne",
+    "check_id": "chOne",
+    "uuid": ITEM_ID,
+    "notification_id": "ntOne",
+    "run_id": "1",
+}
+NOT_THERE = {name: "2" if name == "run_id" else "none" for name in THERE} | {"tenant_id": TENANT}
+BODIES = {
+    "notification_history": {"state": "OK", "notification_results": []},
+    "attempts": {"message": "x"},
+    "run": run_of(),
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A method and a URL rule of the app."""
+
+    method: str
+    rule: str
+
+    @property
+    def is_of_runs(self) -> bool:
+        """Whether it belongs to the runs API."""
+        return self.rule.startswith("/api/")
+
+    @property
+    def under_tenant(self) -> bool:
+        """Whether the URL names a tenant."""
+        return "<tenant_id>" in self.rule
+
+    @property
+    def needed(self) -> str | None:
+        """The role it needs; None where the URL does not know the method."""
+        method = "GET" if self.method == "HEAD" else self.method
+        return NEEDED.get((method, self.rule.removeprefix("/v1.0/<tenant_id>")))
+
+    def url(self, ids: Mapping[str, str]) -> str:
+        """Return the URL with these ids."""
+        url = self.rule
+        for name, value in ids.items():
+            url = url.replace(f"<{name}>", value)
+        assert "<" not in url, "an id that the tests do not know"
+        return url
+
+    def send(
+        self, client: FlaskClient, headers: Mapping[str, str] | None = None, ids: Mapping[str, str] | None = None
+    ) -> TestResponse:
+        """Send it with a body that fits; to what is there, unless `ids` say otherwise."""
+        words = set(self.rule.split("/"))
+        body = next((BODIES[word] for word in ("attempts", "notification_history", "run") if word in words), None)
+        has_body = self.method in ("POST", "PUT", "PATCH")
+        return client.open(self.url(ids or THERE), method=self.method, json=body if has_body else None, headers=headers)
+
+
+def every_call(app: Flask) -> list[Call]:
+    """Return every rule of the app with each of its methods, and with one that it does not have."""
+    calls = []
+    for rule in app.url_map.iter_rules():
+        methods = rule.methods or set()
+        siblings = {
+            method for each in app.url_map.iter_rules() if each.rule == rule.rule for method in each.methods or ()
+        }
+        calls += [Call(method, rule.rule) for method in sorted(methods)]
+        calls += [Call(method, rule.rule) for method in ("PATCH", "OPTIONS") if method not in siblings]
+    return sorted(set(calls), key=repr)
+
+
+def guarded_calls(app: Flask) -> list[Call]:
+    """Return the calls that need a key."""
+    return [call for call in every_call(app) if call.rule not in OPEN]

@@ -1,0 +1,44 @@
+import sys
+
+import peewee
+import psycopg
+import pytest
+
+from notifhist.config import ConfigError
+from notifhist.store.database import PostgresqlDatabase, ensure_connected, is_unreachable, open_database
+from tests.unit.tenant_rows import connection_of, count
+
+
+def test_a_postgresql_connection_that_was_cut_off_is_replaced(postgres_database: str) -> None:
+    database = open_database(postgres_database)
+    ensure_connected(database)
+    assert isinstance(database, PostgresqlDatabase)
+    pid = connection_of(database).info.backend_pid
+    with psycopg.connect(postgres_database, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+    database._used.at = 0.0  # as if the connection had been idle for long
+    ensure_connected(database)
+    assert connection_of(database).info.backend_pid != pid
+    assert count(database) == 0
+    database.close()
+
+
+def test_a_postgresql_server_that_is_not_there_is_unreachable() -> None:
+    database = open_database("postgresql://127.0.0.1:1/none")
+    with pytest.raises(peewee.OperationalError) as raised:
+        ensure_connected(database)
+    assert is_unreachable(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_both_schemes_of_postgresql_are_taken(scheme: str, postgres_database: str) -> None:
+    database = open_database(postgres_database.replace("postgresql", scheme, 1))
+    ensure_connected(database)
+    assert count(database) == 0
+    database.close()
+
+
+def test_postgresql_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigError, match=r"pip install 'notifhist\[postgres\]'"):
+        open_database("postgresql://h/d")
