@@ -2,7 +2,6 @@
 
 import multiprocessing
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from notifhist.config import ConfigError
 from notifhist.factory import create_app
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.runs import RUN
-from notifhist.store import migrations
 from notifhist.store.database import (
     Database,
     SqliteDatabase,
@@ -27,7 +25,7 @@ from notifhist.store.database.sql import rows
 from notifhist.store.keys import add_key
 from notifhist.store.models import ApiKeyRow, HistoryItemRow, MetaRow, NotificationRunRow, SeriesRow, TenantRow
 from notifhist.store.runs import TABLE
-from tests.conftest import MIGRATIONS, NOW_MS, TENANT, authorized, every_row
+from tests.conftest import MIGRATIONS, TENANT, authorized, every_row
 from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
 from tests.http.helpers import CHECK, RUNS, assert_fault, item_at, run_of
 from tests.records import record_items, record_runs
@@ -51,17 +49,6 @@ def test_migrating_twice_changes_nothing(empty: Database) -> None:
     assert migrate(empty) == MIGRATIONS
     assert pending_migrations(empty) == []
     assert migrate(empty) == []
-
-
-def test_items_are_the_same_after_the_migrations_that_followed_the_first(empty: Database) -> None:
-    runner = Runner(empty, directory=str(Path(migrations.__file__).parent))
-    runner.up(MIGRATIONS[0])
-    assert pending_migrations(empty) == MIGRATIONS[1:]
-    record_items(empty, CheckPath(TENANT, "e", "a", "c"), [item_at(NOW_MS - n, n) for n in (3, 1, 2)])
-    before = every_row(empty)["history_item"]
-    migrate(empty)
-    assert every_row(empty)["history_item"] == before
-    assert len(before) == 3
 
 
 def test_of_hosts_that_migrate_at_the_same_moment_one_does_it(empty_url: str) -> None:
