@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from notifhist.config import ConfigError
 from notifhist.factory import create_app
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.runs import RUN
+from notifhist.store import migrations
 from notifhist.store.database import (
     Database,
     SqliteDatabase,
@@ -25,10 +27,11 @@ from notifhist.store.database.sql import rows
 from notifhist.store.keys import add_key
 from notifhist.store.models import ApiKeyRow, HistoryItemRow, MetaRow, NotificationRunRow, SeriesRow, TenantRow
 from notifhist.store.runs import TABLE
-from tests.conftest import MIGRATIONS, TENANT, authorized, every_row
+from tests.conftest import MIGRATIONS, NOW_MS, TENANT, authorized, every_row
 from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
 from tests.http.helpers import CHECK, RUNS, assert_fault, item_at, run_of
-from tests.records import record_items, record_runs
+from tests.long_texts import assert_every_reference_is_right
+from tests.records import all_items, record_items, record_runs
 
 TABLES = (TenantRow, SeriesRow, HistoryItemRow, NotificationRunRow, ApiKeyRow, MetaRow)
 READ_BY_ALL = {"tenant", "api_key", "meta", "schema_migration"}
@@ -49,6 +52,20 @@ def test_migrating_twice_changes_nothing(empty: Database) -> None:
     assert migrate(empty) == MIGRATIONS
     assert pending_migrations(empty) == []
     assert migrate(empty) == []
+
+
+def test_items_are_the_same_after_the_migrations_that_followed_the_first(empty: Database) -> None:
+    Runner(empty, directory=str(Path(migrations.__file__).parent)).up(MIGRATIONS[0])
+    assert pending_migrations(empty) == MIGRATIONS[1:]
+    items = [item_at(NOW_MS + n, status="x" * n * 30_000) for n in range(6)]
+    if isinstance(empty, SqliteDatabase):  # as the version of that migration recorded them
+        empty.execute_sql("CREATE TEMPORARY VIEW long_text AS SELECT NULL AS id, NULL AS text")
+    record_items(empty, CheckPath(TENANT, "e", "a", "c"), items)
+    if isinstance(empty, SqliteDatabase):
+        empty.execute_sql("DROP VIEW temp.long_text")
+    migrate(empty)
+    assert [item for _, item in all_items(empty)] == items
+    assert_every_reference_is_right(empty, texts=2 * 3)
 
 
 def test_of_hosts_that_migrate_at_the_same_moment_one_does_it(empty_url: str) -> None:
@@ -118,7 +135,7 @@ def test_every_unique_key_is_led_by_the_tenant(db: Database) -> None:
         "series": {"tenant_id"},
         "notification_run": {"tenant_id", "number"} if on_sqlite else {"tenant_id"},
         "notification_run_count": {"tenant_id"},
-    } | ({} if on_sqlite else {"last_write": {"tenant"}})
+    } | ({"long_text": {"id"}} if on_sqlite else {"last_write": {"tenant"}})
 
 
 def test_the_upper_bits_of_other_leading_numbers_are_the_tenants(db: Database) -> None:

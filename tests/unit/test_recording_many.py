@@ -1,6 +1,7 @@
 """One call records however many records, in batches: all or none, and nobody waits meanwhile."""
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from notifhist.schemas.query import CheckPath
 from notifhist.serializers import as_xml
 from notifhist.store.database import Database, Table
 from tests.conftest import NOW_MS, every_row
+from tests.cpu import cpu_ms
 from tests.http.helpers import item_at
 from tests.records import all_items, all_runs, count_items, count_runs
 from tests.unit.drafts import CHECK, drafts_of, ids_of, item, record_now, run
@@ -101,3 +103,14 @@ def test_items_are_inserted_in_the_order_of_their_keys(db: Database, monkeypatch
     inserted.clear()
     record_now(db, drafts_of(items[::-1]))
     assert inserted == again
+
+
+def test_a_very_long_item_does_not_slow_those_beside_it(db: Database) -> None:
+    def record_some(thousand: int) -> float:
+        numbers = count()
+        some = iter([[item(1000 * thousand + next(numbers)) for _ in range(200)] for _ in range(3)])
+        return cpu_ms(lambda: record_now(db, next(some)))
+
+    alone = record_some(thousand=1)
+    record_now(db, [item(3 * 1000, status="x" * 8_000_000)])
+    assert record_some(thousand=2) < 4 * alone  # some 100 times as long while a key was compared with whole items

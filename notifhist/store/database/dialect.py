@@ -103,6 +103,10 @@ class Database(Protocol):
         """
 
     @staticmethod
+    def text_of(column: str) -> str:
+        """Return the text of an item's column `document` or `xml`, wherever it is stored."""
+
+    @staticmethod
     def unindexed(column: str) -> str:
         """Return `column`, written so that no index is chosen for it where the planner would choose badly."""
 

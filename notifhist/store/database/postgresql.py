@@ -104,6 +104,11 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         return f"string_agg({column}, '{separator}')"
 
     @staticmethod
+    def text_of(column: str) -> str:
+        """Return `column`: PostgreSQL itself stores long values apart."""
+        return column
+
+    @staticmethod
     def unindexed(column: str) -> str:
         """Return `column`: the planner has statistics."""
         return column

@@ -16,6 +16,9 @@ from notifhist.store.database.sqlite_file import SqliteFile
 _NUMBER_BITS = 40
 """A record's rowid is its tenant's number, followed by this many bits for the record's own number."""
 
+LONG_CHARACTERS = 64 * 1024
+"""A text of an item that is longer than this stands in `long_text` (docs/adr/0022)."""
+
 
 class SqliteDatabase(SqliteFile):
     """SQLite; see Database."""
@@ -50,6 +53,12 @@ class SqliteDatabase(SqliteFile):
         return f"CAST(group_concat({column}, '{separator}') AS BLOB)"
 
     @staticmethod
+    def text_of(column: str) -> str:
+        """Return the column, or the long text it refers to; `typeof` does not read the column (docs/adr/0022)."""
+        long_text = f"(SELECT text FROM long_text WHERE id = CAST({column} AS INTEGER))"
+        return f"CASE typeof({column}) WHEN 'blob' THEN {long_text} ELSE {column} END"
+
+    @staticmethod
     def unindexed(column: str) -> str:
         """Return `column` such that no index is chosen for it: SQLite has no statistics to choose well by."""
         return f"+{column}"
@@ -63,17 +72,28 @@ class SqliteDatabase(SqliteFile):
         return orjson.dumps(rows).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
-        """Insert row by row: for RETURNING, SQLite would write a temporary file at each statement."""
+        """Insert row by row: for RETURNING, SQLite would write a temporary file at each statement.
+
+        A long text is set apart by a trigger, once its row is updated.
+        """
         conflict = f"ON CONFLICT ({', '.join(table.key)}) DO NOTHING"
         insert = f"{table.insert} VALUES ({', '.join('?' * len(table.columns))}) {conflict}"
-        key_indexes = [list(table.columns).index(name) for name in table.key]
+        columns = list(table.columns)
+        set_apart = (
+            f"UPDATE {table.name} SET {', '.join(f'{name} = {name}' for name in columns if name not in table.key)} "
+            f"WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
+        )
+        key_indexes = [columns.index(name) for name in table.key]
         inserted = set()
         self.start_deadline()
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             cursor = self.cursor()  # type: ignore[no-untyped-call]
             for row in rows:
                 if cursor.execute(insert, row).rowcount > 0:
-                    inserted.add(tuple([row[n] for n in key_indexes]))
+                    key = tuple([row[n] for n in key_indexes])
+                    inserted.add(key)
+                    if any(isinstance(value, str) and len(value) > LONG_CHARACTERS for value in row):
+                        cursor.execute(set_apart, key)
         return inserted
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:

@@ -33,13 +33,13 @@ _WIDE = {4: re.compile("[\U00010000-\U0010ffff]"), 2: re.compile("[\u0100-\uffff
 _MAX_XML_RATIO = 8
 """XML that exceeds its JSON by more than this factor is not stored, but rendered for each answer."""
 
-_FIND = """SELECT param.series_id, param.ticks, param.clock_and_node, document FROM {param}
+_FIND = """SELECT param.series_id, param.ticks, param.clock_and_node, {document} FROM {param}
 JOIN history_item AS item ON item.series_id = param.series_id AND item.ticks = param.ticks
     AND item.clock_and_node = param.clock_and_node"""
 
 _READ_BATCH = 500
 _BEFORE_ALL = (-(2**63), -(2**63))
-_NEXT = f"""SELECT ticks, clock_and_node, document FROM history_item
+_NEXT = f"""SELECT ticks, clock_and_node, {{document}} FROM history_item
 WHERE series_id = :series_id AND (ticks, clock_and_node) > (:ticks, :clock_and_node)
 ORDER BY ticks, clock_and_node LIMIT {_READ_BATCH}"""
 _ALL_SERIES = """SELECT series.id, tenant.name, entity_id, alarm_id, check_id
@@ -184,10 +184,11 @@ class ItemRecorder:
 
     def all(self, db: Database) -> Iterator[tuple[CheckPath, StoredDocument]]:
         """Yield every check and item, expired or not, series by series and oldest first; memory stays flat."""
+        next_items = _NEXT.format(document=db.text_of("document"))
         for series_id, *ids in rows(db, _ALL_SERIES):
             check = CheckPath(*ids)
             after = ItemKey(*_BEFORE_ALL)
-            while found := rows(db, _NEXT, series_id=series_id, **after._asdict()):
+            while found := rows(db, next_items, series_id=series_id, **after._asdict()):
                 for _, _, document in found:
                     yield check, StoredDocument(StoredForm.JSON, encoded(document))
                 after = ItemKey(*found[-1][:2])
@@ -227,5 +228,6 @@ def _insert_or_find(db: Database, items: dict[RowKey, tuple[Any, ...]]) -> dict[
 def _find(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
     if not keys:
         return {}
-    found = rows(db, _FIND.format(param=db.param_table(KEY)), param=db.param_value(KEY, list(keys)))
+    find = _FIND.format(param=db.param_table(KEY), document=db.text_of("document"))
+    found = rows(db, find, param=db.param_value(KEY, list(keys)))
     return {key: document for *key_values, document in found for key in [tuple(key_values)]}

@@ -22,19 +22,13 @@ _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
 _RENDERED_TOGETHER = 10
 """Items that are read at once to be rendered: one may have 16 MiB, and only a page of few bytes is answered."""
 
-_CURRENT_XML = f"CASE WHEN xml_version = {MAPPING_VERSION} THEN xml END"
-"""The XML of an item; null where an older version of the mapping has rendered it."""
-_STORED = {StoredForm.JSON: ("document", ","), StoredForm.XML: (_CURRENT_XML, "")}
-"""Each form's text of an item, and what separates those of a page."""
+_SEPARATORS = {StoredForm.JSON: ",", StoredForm.XML: ""}
+"""What separates the texts of a page."""
 
 _CHECKS = f"SELECT id, check_id FROM series WHERE tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest"
 _HAS_ITEMS = "SELECT ticks FROM history_item WHERE series_id = :series_id AND ticks >= :low ORDER BY ticks LIMIT 1"
 _OF_ITEM = f"""FROM history_item WHERE series_id = {SERIES_ID}
 AND ticks = :ticks AND clock_and_node = :clock_and_node"""
-_ITEM = {
-    StoredForm.JSON: f"SELECT document, NULL {_OF_ITEM}",
-    StoredForm.XML: f"SELECT {_CURRENT_XML}, document {_OF_ITEM}",
-}
 
 
 @dataclass(frozen=True)
@@ -120,15 +114,14 @@ def _page_sql(dialect: type[Database], reverse: bool, form: StoredForm, to_rende
         AND (ticks, clock_and_node) >= (:low_ticks, :low_clock_and_node)
         AND (ticks, clock_and_node) <= (:high_ticks, :high_clock_and_node)"""
     order = "ORDER BY ticks DESC, clock_and_node DESC" if reverse else "ORDER BY ticks, clock_and_node"
-    text, separator = _STORED[form]
-    separator = BETWEEN_LINES.decode() if to_render else separator
+    separator = BETWEEN_LINES.decode() if to_render else _SEPARATORS[form]
     # SQLite copies each text to count it, and every item has JSON.
     texts = "count(*)" if form is StoredForm.JSON else "count(page.text)"
     return f"""WITH after AS (
         SELECT ticks, clock_and_node FROM history_item {where} {order} LIMIT 1 OFFSET :limit)
     SELECT {dialect.joined("page.text", separator)}, count(*), {texts},
         (SELECT ticks FROM after), (SELECT clock_and_node FROM after)
-    FROM (SELECT {text} AS text FROM history_item {where} {order} LIMIT :limit) AS page"""
+    FROM (SELECT {_text(dialect, form)} AS text FROM history_item {where} {order} LIMIT :limit) AS page"""
 
 
 def get_item(
@@ -137,11 +130,25 @@ def get_item(
     """Return one item, as JSON where it is not stored in `form`; one index seek. Raises NotFound."""
     key = key_or_not_found(item_id)
     is_shown = key.ticks >= low_ticks(oldest_ms)
-    found = first(db, _ITEM[form], **check_values(check), **key._asdict()) if is_shown else None
+    found = first(db, _item_sql(type(db), form), **check_values(check), **key._asdict()) if is_shown else None
     if found is None:
         raise NotFound("No such item.", f"{item_id} is not in this check's history.")
     text, json = found
     return StoredDocument(StoredForm.JSON, encoded(json)) if text is None else StoredDocument(form, encoded(text))
+
+
+@cache
+def _item_sql(dialect: type[Database], form: StoredForm) -> str:
+    """Return the query for an item: its text in `form`, and its JSON where that may be null."""
+    json = "NULL" if form is StoredForm.JSON else _text(dialect, StoredForm.JSON)
+    return f"SELECT {_text(dialect, form)}, {json} {_OF_ITEM}"
+
+
+def _text(dialect: type[Database], form: StoredForm) -> str:
+    """Return an item's text in `form` as SQL; null for XML that an older version of the mapping has rendered."""
+    if form is StoredForm.JSON:
+        return dialect.text_of("document")
+    return f"CASE WHEN xml_version = {MAPPING_VERSION} THEN {dialect.text_of('xml')} END"
 
 
 def key_or_not_found(item_id: str) -> ItemKey:

@@ -25,7 +25,6 @@ from notifhist.store.recording import Precondition
 _IS_ITEM = f"series_id = {SERIES_ID} AND ticks = :ticks AND clock_and_node = :clock_and_node"
 _IS_SHOWN = f"{_IS_ITEM} AND ticks >= :low"
 _UPDATE = f"UPDATE history_item SET {', '.join(f'{name} = :{name}' for name in TEXTS)} WHERE {_IS_ITEM}"
-_SELECT = f"SELECT document FROM history_item WHERE {_IS_SHOWN}"
 _DELETE = f"DELETE FROM history_item WHERE {_IS_SHOWN}"
 
 
@@ -68,7 +67,7 @@ def add_attempt(
     except ValueError as error:
         raise ParentNotFound("No such item.", f"{item_id}: {error}") from None
     with db.writing():
-        found = first(db, db.locked(_SELECT), **_values(check, key, oldest_ms))
+        found = _locked(db, check, key, oldest_ms)
         if found is None:
             raise ParentNotFound("No such item.", f"{item_id} is not in this check's history.")
         document: Document = orjson.loads(found[0])
@@ -99,10 +98,16 @@ def _is_allowed(
     """Say whether the item is there to be changed: it is locked for that, if there is a precondition to ask."""
     if precondition is None:
         return True
-    found = first(db, db.locked(_SELECT), **_values(check, key, None))
+    found = _locked(db, check, key, None)
     if found is not None:
         precondition(_stored(found) if key.ticks >= low_ticks(oldest_ms) else None)
     return found is not None
+
+
+def _locked(db: Database, check: CheckPath, key: ItemKey, oldest_ms: int | None) -> Row | None:
+    """Return the document of an item that is shown, and lock the item."""
+    select = f"SELECT {db.text_of('document')} FROM history_item WHERE {_IS_SHOWN}"
+    return first(db, db.locked(select), **_values(check, key, oldest_ms))
 
 
 def _stored(row: Row) -> StoredDocument:
