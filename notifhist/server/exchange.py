@@ -18,8 +18,13 @@ from gunicorn.util import unquote_to_wsgi_str
 
 from notifhist.server.incoming import Incoming
 
-_LINES = re.compile(r"[0-9]{3} [^\0\r\n]*\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\0\r\n]*\r\n)*")
+_VALUE = r"[^\0-\x08\x0a-\x1f\x7f]*"
+_LINES = re.compile(rf"[0-9]{{3}}(?: {_VALUE})?\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: {_VALUE}\r\n)*")
 """A status and well-formed fields."""
+_HOP_BY_HOP = re.compile(
+    r"\n(?:connection|keep-alive|proxy-auth[a-z]*|te|trailers?|transfer-encoding|upgrade):", re.IGNORECASE
+)
+"""What the server alone may say (RFC 9110, 7.6.1; PEP 3333)."""
 _OWN_FIELDS = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 """What WSGI names without HTTP_."""
 _PORTS = {"http": "80", "https": "443"}
@@ -69,12 +74,14 @@ def _address(address: Any) -> tuple[str, str]:
 def ask(app: WSGIApplication, environ: dict[str, Any], *, closes: bool) -> list[bytes]:
     """Return the app's answer: its head, then its body in pieces. `closes`: whether the connection ends with it.
 
-    All of the body is there before its head, which so tells its length. Raises what the app raises, and
-    InvalidResponseHeader.
+    All of the body is there before its head, which so tells its length. Raises what the app raises,
+    InvalidResponseHeader where the head is not HTTP or its length not the body's, TypeError for a body of texts.
     """
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, fields: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        if started and exc_info is None:
+            raise AssertionError("start_response was called before")
         started[:] = [(status, fields)]
         return pieces.append
 
@@ -86,8 +93,9 @@ def ask(app: WSGIApplication, environ: dict[str, Any], *, closes: bool) -> list[
         if hasattr(body, "close"):
             body.close()
     ((status, fields),) = started
-    code = int(status[:3])
-    has_body = environ["REQUEST_METHOD"] != "HEAD" and code not in (204, 304)
+    if not all(isinstance(piece, bytes) for piece in pieces):
+        raise TypeError("a body consists of bytes")
+    has_body = environ["REQUEST_METHOD"] != "HEAD" and status[:3] not in ("204", "304")
     head = _head(status, fields, sum(map(len, pieces)) if has_body else None, closes=closes)
     return [head, *pieces] if has_body else [head]
 
@@ -95,9 +103,13 @@ def ask(app: WSGIApplication, environ: dict[str, Any], *, closes: bool) -> list[
 def _head(status: str, fields: Sequence[tuple[str, str]], length: int | None, *, closes: bool) -> bytes:
     """Return the head of an answer, whose body has `length` bytes; None if it has no body."""
     lines = "".join([f"{status}\r\n", *[f"{name}: {value}\r\n" for name, value in fields]])
-    if lines.count("\n") > len(fields) + 1 or not _LINES.fullmatch(lines):  # a line break would begin another field
+    # A line break in a value would begin another field.
+    if lines.count("\n") > len(fields) + 1 or not _LINES.fullmatch(lines) or _HOP_BY_HOP.search(lines):
         raise InvalidResponseHeader(status)
-    if length is not None and "\ncontent-length: " not in lines.lower():
+    declared = [value for name, value in fields if name.lower() == "content-length"]
+    if status[0] == "1" or (declared and (status[:3] == "204" or length not in (None, int(declared[0])))):
+        raise InvalidResponseHeader("Content-Length")
+    if length is not None and not declared:
         lines += f"Content-Length: {length}\r\n"
     connection = "close" if closes else "keep-alive"
     own = f"Server: {SERVER}\r\nDate: {_date(int(time.time()))}\r\nConnection: {connection}\r\n"

@@ -142,10 +142,12 @@ class Threads:
         while calls.get() is None and not self._ended:
             while (found := self._next(may_write)) is not None:
                 connection, writes = found
-                self._answer(connection)  # after that, the connection may be at its next request
-                if writes:
-                    with self._lock:
-                        self._writing -= 1
+                try:
+                    self._answer(connection)  # after that, the connection may be at its next request
+                finally:
+                    if writes:
+                        with self._lock:
+                            self._writing -= 1
 
     def _next(self, may_write: bool) -> tuple[Connection, bool] | None:
         """Return the request that has waited for longest, of those that this thread may take, and whether it writes."""

@@ -1,7 +1,7 @@
 """gunicorn's worker with a poller and threads of our own.
 
 One thread polls: it accepts, takes requests in whole, sends what clients take late, and closes what is overdue. It also
-answers those who read, one after the other; a stand-in polls while one of these takes long. Other threads
+answers those who read, one after the other; the main thread polls while one of these takes long. Other threads
 (`server.threads`) answer the rest. Why: docs/adr/0020-the-poller-takes-requests-in-whole.md and
 docs/adr/0021-the-poller-answers-those-who-read.md.
 """
@@ -51,7 +51,6 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     """A worker whose threads wait for no client."""
 
     alive: bool
-    _hurries = False
 
     def init_process(self) -> None:
         """Prepare this process, then run.
@@ -67,12 +66,6 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         """Hear signals; one that came since this process was forked is heard now (the master blocks them)."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self.SIGNALS)
-
-    def handle_quit(self, sig: int, frame: object) -> None:
-        """Stop without waiting for clients; gunicorn's own would raise SystemExit amid the main thread's answer."""
-        self.alive = False
-        self._hurries = True
-        self.cfg.worker_int(self)
 
     def run(self) -> None:
         """Serve until a signal, or the end of the master, says to stop."""
@@ -91,11 +84,25 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         for listener in self.sockets:
             listener.setblocking(False)
             self._poller.register(listener, EVENT_READ, partial(self._accept, listener))
-        while self.alive and self.ppid == os.getppid():
-            self._turn()
-            self._answer_reads()
+        self._polling.begin(self._serve)
+        while self._goes_on():
+            self._polling.stand_in(SWEEP_EVERY_S, self._goes_on)
         self.alive = False
+        self._polling.take()
         self._stop()
+
+    def _goes_on(self) -> bool:
+        return self.alive and self.ppid == os.getppid()
+
+    def _serve(self) -> None:
+        """Poll, and answer those who read. In a thread of its own, so that the main thread hears signals."""
+        try:
+            while self.alive:
+                self._turn()
+                self._answer_reads()
+        except Exception:
+            self.log.exception("The poller failed; the master starts another worker")
+            self.alive = False
 
     def _stop(self) -> None:
         """Answer what has arrived, and what waits in the kernel's backlog: closing that would reset it."""
@@ -104,12 +111,11 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             self._accept(listener, at_once=1 << 16)
             listener.close()
         stopped = time.monotonic()
-        while self._connections and not self._hurries and time.monotonic() - stopped < self.cfg.graceful_timeout:
+        while self._connections and time.monotonic() - stopped < self.cfg.graceful_timeout:
             if time.monotonic() - stopped > STOP_TIMEOUT_S:
                 self._close_all(State.IDLE, State.HEAD, State.BODY, State.DRAINING, State.LINGERING)
             self._turn()
-            self._answer_reads()
-        self._threads.end(0 if self._hurries else STOP_TIMEOUT_S)
+        self._threads.end(STOP_TIMEOUT_S)
 
     def _turn(self) -> None:
         """Do what has become possible, and what is overdue."""
@@ -130,17 +136,16 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             self._sweep()
 
     def _answer_reads(self) -> None:
-        """Answer those who read, for a while. In the main thread."""
+        """Answer those who read, for a while."""
         until = time.monotonic() + ANSWERS_FOR_S
         while self._leaves_reads and time.monotonic() < until and (connection := self._threads.take_read()):
             self._polling.leave(partial(self._answer, connection))
 
     @property
     def _leaves_reads(self) -> bool:
-        """Whether those who read are left to the main thread.
+        """Whether those who read are left to the thread that polls.
 
-        Where the database runs in this process, to hand them to other threads costs more than most answers: these would
-        wait for the GIL at each statement. Where it does not, they wait for the database and not for each other.
+        Where the database runs in this process, other threads would wait for the GIL at each statement of theirs.
         """
         return self._reads_in_process and not self._polling.has_stand_in
 
@@ -242,7 +247,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         try:
             environ = environ_of(request, connection.client, connection.server, self.cfg)
             parts = ask(self.wsgi, environ, closes=closes)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - nothing but this thread would see it
+        except BaseException as error:  # noqa: BLE001 - nothing but this thread would see it
             parts, closes = refusal(error, connection.head, connection.since, self.log), True
         self._reply(connection, parts, closes)
 

@@ -110,6 +110,26 @@ def test_a_header_that_would_begin_another_is_refused(name: str, value: str) -> 
         answer("200 OK", ("A", "b"), (name, value))
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("Connection", "close")],
+        [("transfer-encoding", "chunked")],
+        [("Content-Length", "2")],
+        [("Content-Length", "4")],
+        [("X", "\x0b")],
+    ],
+)
+def test_what_would_end_the_answer_elsewhere_is_refused(fields: list[Field]) -> None:
+    with pytest.raises(InvalidResponseHeader):
+        answer("200 OK", *fields)
+
+
+def test_a_body_of_texts_is_refused() -> None:
+    with pytest.raises(TypeError):
+        answer("200 OK", body=["a"])  # type: ignore[list-item]
+
+
 def test_a_status_that_would_begin_a_header_is_refused() -> None:
     with pytest.raises(InvalidResponseHeader):
         answer("200 OK\r\nX: a")

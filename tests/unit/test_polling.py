@@ -1,62 +1,70 @@
-"""The main thread polls, and a stand-in does while the main thread is long in something."""
+"""A thread polls, and the main thread does while that one is long in something."""
 
 import threading
 import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import repeat, takewhile
+
+import pytest
 
 from notifhist.server import polling
 from notifhist.server.polling import Polling
 
 
 class Noted:
-    """What polls was asked to do, and by which threads."""
+    """What was asked of those who poll."""
 
     def __init__(self) -> None:
         self.polled_by: list[threading.Thread] = []
-        self.polls, self.roused = threading.Event(), threading.Event()
+        self.roused, self.done = threading.Event(), threading.Event()
         self.calls = 0
         self.polling = Polling(self.poll, self.roused.set, self.call)
 
     def poll(self) -> None:
         self.polled_by.append(threading.current_thread())
-        self.polls.set()
-        self.roused.wait(20)
-
-    def wait_for_polls(self) -> None:
-        assert self.polls.wait(20)
+        assert self.polling.has_stand_in
+        self.roused.wait(0.2)
 
     def call(self) -> None:
         self.calls += 1
 
+    def serve(self, doings: Iterable[Callable[[], object]]) -> None:
+        """Have a thread do all this, away from polling, while this one stands in."""
 
-def test_a_stand_in_polls_until_the_main_thread_is_back() -> None:
+        def serve() -> None:
+            for do in doings:
+                self.polling.leave(do)
+            self.done.set()
+
+        self.polling.begin(serve)
+        deadline = time.monotonic() + 20
+        while not self.done.is_set() and time.monotonic() < deadline:
+            self.polling.stand_in(0.01, lambda: True)
+        assert self.done.is_set()
+
+
+def test_the_main_thread_polls_until_the_other_is_back() -> None:
     noted = Noted()
-    for times in (1, 2):
-        noted.polls.clear()
-        noted.roused.clear()
-        noted.polling.leave(noted.wait_for_polls)
-        assert len(noted.polled_by) == noted.calls == times
-        assert threading.current_thread() not in noted.polled_by
-        assert not noted.polling.has_stand_in
+    noted.serve([lambda: time.sleep(0.3)] * 2)
+    assert set(noted.polled_by) == {threading.current_thread()}
+    assert noted.calls == 2
+    assert noted.roused.is_set()
+    assert not noted.polling.has_stand_in
 
 
-def test_nobody_stands_in_where_nothing_takes_long() -> None:
+def test_nobody_stands_in_where_nothing_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polling, "PATIENCE_S", 0.3)
     noted = Noted()
-    until = time.monotonic() + 5 * polling.PATIENCE_S
-    while time.monotonic() < until:
-        noted.polling.leave(lambda: None)
+    until = time.monotonic() + 0.8
+    noted.serve(takewhile(lambda _: time.monotonic() < until, repeat(time.monotonic)))
     assert noted.polled_by == []
 
 
-def test_the_stand_in_says_that_it_polls_and_leaves_after_an_error_too() -> None:
-    noted, told = Noted(), []
-
-    def fail() -> None:
-        noted.polls.wait(20)
-        told.append(noted.polling.has_stand_in)
-        raise RuntimeError("an answer that fails")
-
-    try:
-        noted.polling.leave(fail)
-    except RuntimeError:
-        told.append(noted.polling.has_stand_in)
-    assert told == [True, False]
+def test_the_main_thread_takes_over_while_the_other_is_away() -> None:
+    noted, goes_on = Noted(), threading.Event()
+    noted.polling.begin(lambda: noted.polling.leave(partial(goes_on.wait, 20)))
+    noted.polling.stand_in(20, lambda: False)
+    noted.polling.take()
+    assert noted.polling.has_stand_in
+    goes_on.set()
