@@ -91,7 +91,7 @@ def test_the_fixtures_are_found_by_their_paths_alone() -> None:
     documents = {path.relative_to(FIXTURES).as_posix() for path in FIXTURES.rglob("*.*") if path.is_file()}
     others = {path for path in documents if "/" not in path or "/errors/" in path or "_history." in path}
     assert sources.keys() == documents - others
-    assert len(others) == 4 + 2 + 2
+    assert len(others) == 5 + 2 + 2
     odd = "lifelike/654321/entities/en100%25/alarms/alLoadAvg1/notification_history/chLoad%252F1.json"
     assert sources[odd] == Destination(ITEM_RESOURCE, CheckPath("654321", "en100%", "alLoadAvg1", "chLoad%2F1"))
     assert None not in sources.values()
