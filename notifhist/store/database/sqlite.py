@@ -17,7 +17,7 @@ _NUMBER_BITS = 40
 """A record's rowid is its tenant's number, followed by this many bits for the record's own number."""
 
 LONG_CHARACTERS = 64 * 1024
-"""A text of an item that is longer than this stands in `long_text` (docs/adr/0022)."""
+"""A text of an item that is longer than this stands in `long_text` (docs/adr/0021)."""
 
 
 class SqliteDatabase(SqliteFile):
@@ -54,7 +54,7 @@ class SqliteDatabase(SqliteFile):
 
     @staticmethod
     def text_of(column: str) -> str:
-        """Return the column, or the long text it refers to; `typeof` does not read the column (docs/adr/0022)."""
+        """Return the column, or the long text it refers to; `typeof` does not read the column (docs/adr/0021)."""
         long_text = f"(SELECT text FROM long_text WHERE id = CAST({column} AS INTEGER))"
         return f"CASE typeof({column}) WHEN 'blob' THEN {long_text} ELSE {column} END"
 

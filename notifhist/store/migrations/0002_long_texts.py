@@ -1,4 +1,4 @@
-"""SQLite: an item's long texts stand in a table of their own (docs/adr/0022).
+"""SQLite: an item's long texts stand in a table of their own (docs/adr/0021).
 
 In `history_item`, such a text is replaced by a reference: its id in `long_text` as a blob, which no text is. Triggers
 set texts apart when an item is updated, and remove texts that nothing refers to. None fires at an insert, where it
