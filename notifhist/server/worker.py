@@ -33,6 +33,8 @@ STOP_TIMEOUT_S = 2.0
 """How long a stopping worker listens to clients that send nothing; gunicorn's own value."""
 SWEEP_EVERY_S = 0.2
 """How often the poller looks for what is overdue."""
+NEW_S = 0.1
+"""For so long a connection is not closed for another, so that whoever connects can also ask."""
 HELD_BYTES, SPOOLED_BYTES = 256 * 2**20, 2**30
 """So much of unfinished requests and untaken answers may be in memory, and in temporary files; beyond that, the oldest
 connection is closed."""
@@ -127,28 +129,31 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _accept(self, listener: socket.socket, at_once: int = 16) -> None:
         """Accept some of the connections that wait; accept(2) tells errors of the network, too, which pass."""
         for _ in range(at_once):
+            if len(self._connections) >= self.cfg.worker_connections and not self._make_room():
+                return
             try:
                 sock, client = listener.accept()
             except OSError as error:
-                if error.errno in _NO_MORE_FILES and not self._make_room():
-                    time.sleep(0.01)  # else the poller would try again at once
+                if error.errno in _NO_MORE_FILES:
+                    self._make_room()
                 return
             connection = Connection(sock, client, listener.getsockname(), self.cfg)
-            if len(self._connections) >= self.cfg.worker_connections:
-                self._make_room()
             self._connections.add(connection)
             self._wait(connection, EVENT_READ)
 
     def _make_room(self) -> bool:
         """Close the connection whose client has kept it waiting for longest; return whether there is one.
 
-        A client that takes an answer, slowly, goes last.
+        A client that takes an answer, slowly, goes last. New ones have their time to send: until then, others wait in
+        the kernel's backlog.
         """
         waiting = self._waiting()
         oldest = min(waiting, key=lambda each: (each.state is State.SENDING, each.since), default=None)
-        if oldest is not None:
-            self._close(oldest)
-        return oldest is not None
+        if oldest is None or time.monotonic() - oldest.since < NEW_S:
+            time.sleep(0.01)  # else the poller would try again at once
+            return False
+        self._close(oldest)
+        return True
 
     def _waiting(self) -> list[Connection]:
         """Return the connections that wait for their client; a thread may be about to hand back one of the others."""
