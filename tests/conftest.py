@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -179,13 +180,16 @@ MakeKey = Callable[..., str]
 def make_key(db: Database) -> MakeKey:
     """Makes keys: of TENANT and with every role, unless it is told otherwise."""
 
-    def make(*roles: str, tenant: str = TENANT, expires: int | None = None, revoked: int | None = None) -> str:
-        key, key_id, secret_hash = new_key()
-        stored = ApiKey(key_id, "test", tenant, roles or (ADMIN, RUNS_EDIT), secret_hash, 0, expires, revoked)
-        add_key(db, stored)
-        return key
+    return partial(store_key, db)
 
-    return make
+
+def store_key(
+    db: Database, *roles: str, tenant: str = TENANT, expires: int | None = None, revoked: int | None = None
+) -> str:
+    """Store a new key, with every role unless told otherwise, and return it."""
+    key, key_id, secret_hash = new_key()
+    add_key(db, ApiKey(key_id, "test", tenant, roles or (ADMIN, RUNS_EDIT), secret_hash, 0, expires, revoked))
+    return key
 
 
 @pytest.fixture

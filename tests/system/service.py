@@ -13,16 +13,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
 
-from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.store.database import Database, ensure_connected, open_database
-from notifhist.store.keys import add_key
 from notifhist.store.request_counts import machine_directory
-from tests.conftest import TENANT
+from tests.conftest import TENANT, store_key
 
 ROOT = Path(__file__).parents[2]
 NOTIFHIST = (sys.executable, "-m", "notifhist.cli")
@@ -52,6 +51,12 @@ def free_port() -> int:
             return port
 
 
+def _is_stopped(pid: int) -> bool:
+    """Say whether a signal has stopped all threads of a process: the kernel first wakes one, which stops the others."""
+    stats = [stat.read_text() for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(") ")[2].startswith("T") for stat in stats)
+
+
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process with these settings (names without the prefix), and no others."""
     inherited = {
@@ -72,11 +77,9 @@ def opened(database_url: str, *, create: bool = False) -> Iterator[Database]:
 
 
 def create_key(database_url: str, *roles: str, tenant: str = TENANT) -> str:
-    """Store a new key, with every role unless told otherwise, and return it."""
-    key, key_id, secret_hash = new_key()
+    """Store a new key, as `store_key` does, in the database of a URL."""
     with opened(database_url) as db:
-        add_key(db, ApiKey(key_id, "test", tenant, roles or (ADMIN, RUNS_EDIT), secret_hash, created=0))
-    return key
+        return store_key(db, *roles, tenant=tenant)
 
 
 class Client:
@@ -186,6 +189,8 @@ class Service:
             others = [pid for pid in self.workers() if pid != worker]
             for pid in others:
                 os.kill(pid, signal.SIGSTOP)
+            for pid in others:
+                wait_until(partial(_is_stopped, pid))  # until then it still accepts
             try:
                 for _ in range(each):
                     clients.append(self.client(key))
