@@ -18,11 +18,10 @@ from prometheus_client.multiprocess import mark_process_dead
 from notifhist.logs import configure_logging
 from notifhist.metrics import MULTIPROCESS_DIR
 from notifhist.server.connection import KEEPALIVE_S
-from notifhist.server.read_throttle import throttle_reads
 from notifhist.server.worker import Worker
 
 THREADS = 2
-"""Requests that a worker answers at once: one computes while the other waits for the database."""
+"""Requests that a worker answers at once, beside those that its main thread answers (`server.worker`)."""
 _METRICS = "notifhist-metrics-"
 
 
@@ -59,12 +58,7 @@ def options(workers: int | None = None, threads: int = THREADS) -> dict[str, Any
 def serve(create_app: Callable[[], Flask], bind: str, workers: int, threads: int) -> None:
     """Serve at `bind` (HOST:PORT) until a signal ends it, with an app for each worker. Raises SystemExit at the end."""
 
-    def load() -> WSGIApplication:
-        app = create_app()
-        queues_at_gil = threads > THREADS and app.extensions["notifhist"].db.runs_in_process
-        return throttle_reads(app) if queues_at_gil else app
-
-    Server(load, options(workers, threads) | {"bind": bind}).run()
+    Server(create_app, options(workers, threads) | {"bind": bind}).run()
 
 
 def _block_signals() -> None:

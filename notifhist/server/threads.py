@@ -76,8 +76,11 @@ class Threads:
         for connections in self._health.values():
             self._start(self._serve_health, connections)
 
-    def put(self, connection: Connection, *, however_late: bool) -> bool:
-        """Have a complete request answered; return False where it would wait too long."""
+    def put(self, connection: Connection, *, however_late: bool, leaves_reads: bool = False) -> bool:
+        """Have a complete request answered; return False where it would wait too long.
+
+        `leaves_reads`: the caller will take out those who read, by `take_read`.
+        """
         if health := self._health.get(connection.path):
             if health.qsize() >= HEALTH_REQUESTS:
                 return False
@@ -89,8 +92,25 @@ class Threads:
                 return False
             queue.put(connection)
             calls_reader = connection.is_read and self._writing == self._number
-        (self._reader_calls if calls_reader else self._calls).put(None)
+        if not (connection.is_read and leaves_reads):
+            (self._reader_calls if calls_reader else self._calls).put(None)
         return True
+
+    @property
+    def has_reads(self) -> bool:
+        """Whether somebody who reads waits."""
+        return bool(self._reads)
+
+    def take_read(self) -> Connection | None:
+        """Take out the first of those who read, to be answered by the caller."""
+        with self._lock:
+            return self._reads.take() if self._reads else None
+
+    def call_for_reads(self) -> None:
+        """Have all threads look for those who read, who were left."""
+        for _ in range(self._number):
+            self._calls.put(None)
+        self._reader_calls.put(None)
 
     def take_late(self) -> Iterator[Connection]:
         """Take out those that have waited too long."""
@@ -122,10 +142,12 @@ class Threads:
         while calls.get() is None and not self._ended:
             while (found := self._next(may_write)) is not None:
                 connection, writes = found
-                self._answer(connection)  # after that, the connection may be at its next request
-                if writes:
-                    with self._lock:
-                        self._writing -= 1
+                try:
+                    self._answer(connection)  # after that, the connection may be at its next request
+                finally:
+                    if writes:
+                        with self._lock:
+                            self._writing -= 1
 
     def _next(self, may_write: bool) -> tuple[Connection, bool] | None:
         """Return the request that has waited for longest, of those that this thread may take, and whether it writes."""

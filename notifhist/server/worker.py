@@ -1,7 +1,9 @@
 """gunicorn's worker with a poller and threads of our own.
 
-One thread polls: it accepts, takes requests in whole, sends what clients take late, and closes what is overdue. The
-others (`server.threads`) only compute. Why: docs/adr/0020-the-poller-takes-requests-in-whole.md.
+One thread polls: it accepts, takes requests in whole, sends what clients take late, and closes what is overdue. It also
+answers those who read, one after the other; the main thread polls while one of these takes long. Other threads
+(`server.threads`) answer the rest. Why: docs/adr/0020-the-poller-takes-requests-in-whole.md and
+docs/adr/0022-the-poller-answers-those-who-read.md.
 """
 
 import errno
@@ -16,8 +18,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+from typing import cast
 
-from gunicorn.http import wsgi
 from gunicorn.workers.base import Worker as BaseWorker
 from prometheus_client import values
 
@@ -25,9 +27,13 @@ from notifhist.config import load_settings
 from notifhist.errors import BadRequest
 from notifhist.metrics import Metrics
 from notifhist.server.connection import Connection, LateRequest, State
+from notifhist.server.exchange import ask, environ_of
+from notifhist.server.incoming import Incoming
 from notifhist.server.memory import keep_memory
+from notifhist.server.polling import Polling
 from notifhist.server.refusals import Overloaded, refusal
 from notifhist.server.threads import Threads
+from notifhist.store.database import open_database
 
 STOP_TIMEOUT_S = 2.0
 """How long a stopping worker listens to clients that send nothing; gunicorn's own value."""
@@ -38,15 +44,9 @@ NEW_S = 0.1
 HELD_BYTES, SPOOLED_BYTES = 256 * 2**20, 2**30
 """So much of unfinished requests and untaken answers may be in memory, and in temporary files; beyond that, the oldest
 connection is closed."""
+ANSWERS_FOR_S = 0.005
+"""How long the poller answers before it looks at the network again."""
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
-
-class _Outbox(list[bytes]):
-    """What gunicorn's Response takes for a socket."""
-
-    def sendall(self, data: bytes) -> None:
-        """Keep a piece of the answer."""
-        self.append(data)
 
 
 class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -77,18 +77,34 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._resumed: deque[Connection] = deque()  # those whose next request has arrived with the one before
         self._swept = 0.0
         self._metrics = Metrics()
-        max_wait_ms = load_settings(os.environ).max_wait_ms or math.inf
-        self._threads = Threads(self.cfg.threads, self._answer, max_wait_ms / 1000)
+        settings = load_settings(os.environ)
+        self._threads = Threads(self.cfg.threads, self._answer, (settings.max_wait_ms or math.inf) / 1000)
+        self._reads_in_process = open_database(settings.database_url).runs_in_process
+        self._polling = Polling(self._turn, self._rouse, self._threads.call_for_reads)
         os.set_blocking(self.PIPE[0], False)
         self._poller.register(self.PIPE[0], EVENT_READ, self._wake)
         for listener in self.sockets:
             listener.setblocking(False)
             self._poller.register(listener, EVENT_READ, partial(self._accept, listener))
-        while self.alive and self.ppid == os.getppid():
-            self.notify()
-            self._turn()
+        self._polling.begin(self._serve)
+        while self._goes_on():
+            self._polling.stand_in(SWEEP_EVERY_S, self._goes_on)
         self.alive = False
+        self._polling.take()
         self._stop()
+
+    def _goes_on(self) -> bool:
+        return self.alive and self.ppid == os.getppid()
+
+    def _serve(self) -> None:
+        """Poll, and answer those who read. In a thread of its own, so that the main thread hears signals."""
+        try:
+            while self.alive:
+                self._turn()
+                self._answer_reads()
+        except Exception:
+            self.log.exception("The poller failed; the master starts another worker")
+            self.alive = False
 
     def _stop(self) -> None:
         """Answer what has arrived, and what waits in the kernel's backlog: closing that would reset it."""
@@ -100,13 +116,13 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         while self._connections and time.monotonic() - stopped < self.cfg.graceful_timeout:
             if time.monotonic() - stopped > STOP_TIMEOUT_S:
                 self._close_all(State.IDLE, State.HEAD, State.BODY, State.DRAINING, State.LINGERING)
-            self.notify()
             self._turn()
         self._threads.end(STOP_TIMEOUT_S)
 
     def _turn(self) -> None:
         """Do what has become possible, and what is overdue."""
-        for key, _ in self._poller.select(SWEEP_EVERY_S):
+        self.notify()
+        for key, _ in self._poller.select(0 if self._leaves_reads and self._threads.has_reads else SWEEP_EVERY_S):
             try:
                 key.data()
             except Exception:
@@ -120,6 +136,25 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
                 self._refuse(connection, Overloaded())
         if time.monotonic() - self._swept > SWEEP_EVERY_S:
             self._sweep()
+
+    def _answer_reads(self) -> None:
+        """Answer those who read, for a while."""
+        until = time.monotonic() + ANSWERS_FOR_S
+        while self._leaves_reads and time.monotonic() < until and (connection := self._threads.take_read()):
+            self._polling.leave(partial(self._answer, connection))
+
+    @property
+    def _leaves_reads(self) -> bool:
+        """Whether those who read are left to the thread that polls.
+
+        Where the database runs in this process, other threads would wait for the GIL at each statement of theirs.
+        """
+        return self._reads_in_process and not self._polling.has_stand_in
+
+    def _rouse(self) -> None:
+        """Wake who polls."""
+        with suppress(BlockingIOError):
+            os.write(self.PIPE[1], b"\0")
 
     def _wake(self) -> None:
         """Forget why the poller was woken: by a signal, or by a thread."""
@@ -193,7 +228,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         if is_registered:
             self._poller.unregister(connection.sock)
         connection.enter(State.ANSWER)
-        if not self._threads.put(connection, however_late=not self.alive):
+        if not self._threads.put(connection, however_late=not self.alive, leaves_reads=self._leaves_reads):
             self._refuse(connection, Overloaded())
 
     def _refuse(self, connection: Connection, error: Exception, is_registered: bool = False) -> None:
@@ -211,26 +246,15 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._reply(connection, parts, closes)
 
     def _answer(self, connection: Connection) -> None:
-        """Have the app answer a complete request. In a thread."""
-        request = connection.request
-        outbox = _Outbox()
+        """Have the app answer a complete request. In any thread."""
+        request = cast("Incoming", connection.request)
+        closes = not self.alive or connection.closes or request.should_close()
         try:
-            response, environ = wsgi.create(request, outbox, connection.client, connection.server, self.cfg)
-            environ["wsgi.multithread"] = True
-            if not self.alive or connection.closes:
-                response.force_close()
-            body = self.wsgi(environ, response.start_response)
-            try:
-                for part in body:
-                    response.write(part)
-                response.close()
-            finally:
-                if hasattr(body, "close"):
-                    body.close()
-            closes = response.should_close()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - nothing but this thread would see it
-            outbox, closes = refusal(error, connection.head, connection.since, self.log), True  # type: ignore[assignment]
-        self._reply(connection, outbox, closes)
+            environ = environ_of(request, connection.client, connection.server, self.cfg)
+            parts = ask(self.wsgi, environ, closes=closes)
+        except BaseException as error:  # noqa: BLE001 - nothing but this thread would see it
+            parts, closes = refusal(error, connection.head, connection.since, self.log), True
+        self._reply(connection, parts, closes)
 
     def _reply(self, connection: Connection, parts: list[bytes], closes: bool) -> None:
         """Send an answer, as far as it goes now. In any thread."""
@@ -249,8 +273,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             self._wait(connection, EVENT_WRITE)
         elif connection.state is State.IDLE and connection.buffer:
             self._resumed.append(connection)
-            with suppress(BlockingIOError):
-                os.write(self.PIPE[1], b"\0")
+            self._rouse()
         else:
             self._wait(connection, EVENT_READ)
 

@@ -182,3 +182,13 @@ def test_more_connections_than_a_worker_has_leave_room_for_new_ones(tmp_path: Pa
             assert server.get("/a")[0] == 200
         for sock in held:
             sock.close()
+
+
+def test_who_reads_for_long_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with started(tmp_path, workers=1) as alone, ExitStack() as stack:
+        slow = [stack.enter_context(closing(alone.connect())) for _ in range(2)]
+        for each in slow:
+            each.sendall(b"GET /slow/3.0 HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert alone.get("/a") == (200, b"done")
+        assert select.select(slow, [], [], 0)[0] == []
+        assert [each.recv(12) for each in slow] == [b"HTTP/1.1 200"] * 2

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,15 @@ import pytest
 from tests.unit.tiny_server import POST, Running, started, wait_until
 
 pytestmark = pytest.mark.processes
+
+
+def refuses(server: Running) -> bool:
+    """Say whether the server lets nobody in any more."""
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def counted(server: Running) -> float:
@@ -33,6 +42,19 @@ def test_stopping_answers_what_is_in_flight_and_leaves_nothing(tmp_path: Path) -
         assert not directory.exists()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "tiny.py"]
         assert all("time" in line for line in server.lines())
+
+
+def test_stopping_is_heard_while_a_long_answer_lasts(tmp_path: Path) -> None:
+    with started(tmp_path, workers=1) as server, closing(server.connect()) as slow, closing(server.connect()) as late:
+        slow.sendall(b"GET /slow/30.0 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert server.get("/a")[0] == 200
+        late.sendall(b"GET /slow/0.1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: refuses(server))
+        assert late.recv(12) == b"HTTP/1.1 200"
+        server.process.send_signal(signal.SIGQUIT)
+        assert slow.recv(12) == b""
+        server.process.wait(20)
 
 
 def test_stopping_resets_nobody_whom_the_kernel_let_in(tmp_path: Path) -> None:
