@@ -11,13 +11,11 @@ import math
 import os
 import signal
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import cast
 
 from gunicorn.workers.base import Worker as BaseWorker
@@ -27,6 +25,7 @@ from notifhist.config import load_settings
 from notifhist.errors import BadRequest
 from notifhist.metrics import Metrics
 from notifhist.server.connection import Connection, LateRequest, State
+from notifhist.server.connections import Connections
 from notifhist.server.exchange import ask, environ_of
 from notifhist.server.incoming import Incoming
 from notifhist.server.memory import keep_memory
@@ -39,11 +38,6 @@ STOP_TIMEOUT_S = 2.0
 """How long a stopping worker listens to clients that send nothing; gunicorn's own value."""
 SWEEP_EVERY_S = 0.2
 """How often the poller looks for what is overdue."""
-NEW_S = 0.1
-"""For so long a connection is not closed for another, so that whoever connects can also ask."""
-HELD_BYTES, SPOOLED_BYTES = 256 * 2**20, 2**30
-"""So much of unfinished requests and untaken answers may be in memory, and in temporary files; beyond that, the oldest
-connection is closed."""
 ANSWERS_FOR_S = 0.005
 """How long the poller answers before it looks at the network again."""
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -71,9 +65,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
 
     def run(self) -> None:
         """Serve until a signal, or the end of the master, says to stop."""
-        self._connections: set[Connection] = set()
-        self._poller = DefaultSelector()
-        self._registering = threading.Lock()
+        self._connections = Connections()
         self._resumed: deque[Connection] = deque()  # those whose next request has arrived with the one before
         self._swept = 0.0
         self._metrics = Metrics()
@@ -82,10 +74,10 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._reads_in_process = open_database(settings.database_url).runs_in_process
         self._polling = Polling(self._turn, self._rouse, self._threads.call_for_reads)
         os.set_blocking(self.PIPE[0], False)
-        self._poller.register(self.PIPE[0], EVENT_READ, self._wake)
+        self._connections.listen(self.PIPE[0], self._wake)
         for listener in self.sockets:
             listener.setblocking(False)
-            self._poller.register(listener, EVENT_READ, partial(self._accept, listener))
+            self._connections.listen(listener, partial(self._accept, listener))
         self._polling.begin(self._serve)
         while self._goes_on():
             self._polling.stand_in(SWEEP_EVERY_S, self._goes_on)
@@ -109,26 +101,27 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _stop(self) -> None:
         """Answer what has arrived, and what waits in the kernel's backlog: closing that would reset it."""
         for listener in self.sockets:
-            self._poller.unregister(listener)
+            self._connections.ignore(listener)
             self._accept(listener, at_once=1 << 16)
             listener.close()
         stopped = time.monotonic()
         while self._connections and time.monotonic() - stopped < self.cfg.graceful_timeout:
             if time.monotonic() - stopped > STOP_TIMEOUT_S:
-                self._close_all(State.IDLE, State.HEAD, State.BODY, State.DRAINING, State.LINGERING)
+                for connection in self._connections.waiting(*(state for state in State if state is not State.SENDING)):
+                    self._connections.close(connection)
             self._turn()
         self._threads.end(STOP_TIMEOUT_S)
 
     def _turn(self) -> None:
         """Do what has become possible, and what is overdue."""
         self.notify()
-        for key, _ in self._poller.select(0 if self._leaves_reads and self._threads.has_reads else SWEEP_EVERY_S):
+        for file, do in self._connections.poll(0 if self._leaves_reads and self._threads.has_reads else SWEEP_EVERY_S):
             try:
-                key.data()
+                do()
             except Exception:
                 self.log.exception("A connection failed")
-                for connection in [each for each in self._connections if each.sock is key.fileobj]:
-                    self._close(connection)
+                for connection in self._connections.of(file):
+                    self._connections.close(connection)
         while self._resumed:
             self._take_request(self._resumed.popleft())
         if self.alive:
@@ -164,53 +157,33 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _accept(self, listener: socket.socket, at_once: int = 16) -> None:
         """Accept some of the connections that wait; accept(2) tells errors of the network, too, which pass."""
         for _ in range(at_once):
-            if len(self._connections) >= self.cfg.worker_connections and not self._make_room():
+            if len(self._connections) >= self.cfg.worker_connections and not self._connections.make_room():
                 return
             try:
                 sock, client = listener.accept()
             except OSError as error:
                 if error.errno in _NO_MORE_FILES:
-                    self._make_room()
+                    self._connections.make_room()
                 return
             connection = Connection(sock, client, listener.getsockname(), self.cfg)
             self._connections.add(connection)
-            self._wait(connection, EVENT_READ)
+            self._wait(connection)
 
-    def _make_room(self) -> bool:
-        """Close the connection whose client has kept it waiting for longest; return whether there is one.
-
-        A client that takes an answer, slowly, goes last. New ones have their time to send: until then, others wait in
-        the kernel's backlog.
-        """
-        waiting = self._waiting()
-        oldest = min(waiting, key=lambda each: (each.state is State.SENDING, each.since), default=None)
-        if oldest is None or time.monotonic() - oldest.since < NEW_S:
-            time.sleep(0.01)  # else the poller would try again at once
-            return False
-        self._close(oldest)
-        return True
-
-    def _waiting(self) -> list[Connection]:
-        """Return the connections that wait for their client; a thread may be about to hand back one of the others."""
-        registered = self._poller.get_map()
-        return [each for each in self._connections if each.sock in registered]
-
-    def _wait(self, connection: Connection, event: int) -> None:
+    def _wait(self, connection: Connection) -> None:
         """Have the poller tell when the connection can be read, or written; any thread may call this."""
-        do = partial(self._receive if event == EVENT_READ else self._flush, connection)
-        with self._registering, suppress(ValueError):  # a worker that stops may have closed it
-            self._poller.register(connection.sock, event, do)
+        do = self._flush if connection.state is State.SENDING else self._receive
+        self._connections.wait(connection, partial(do, connection))
 
     def _receive(self, connection: Connection) -> None:
         try:
             goes_on = connection.receive()
         except OSError:
-            self._close(connection)
+            self._connections.close(connection)
             return
         if not goes_on and connection.state is State.BODY:
             self._refuse(connection, BadRequest("The body is cut off."), is_registered=True)
         elif not goes_on:
-            self._close(connection)
+            self._connections.close(connection)
         elif connection.state not in (State.DRAINING, State.LINGERING):
             self._take_request(connection, is_registered=True)
 
@@ -223,10 +196,10 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             return
         if not is_complete:
             if not is_registered:
-                self._wait(connection, EVENT_READ)
+                self._wait(connection)
             return
         if is_registered:
-            self._poller.unregister(connection.sock)
+            self._connections.ignore(connection.sock)
         connection.enter(State.ANSWER)
         if not self._threads.put(connection, however_late=not self.alive, leaves_reads=self._leaves_reads):
             self._refuse(connection, Overloaded())
@@ -234,7 +207,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _refuse(self, connection: Connection, error: Exception, is_registered: bool = False) -> None:
         """Answer a request that no thread gets."""
         if is_registered:
-            self._poller.unregister(connection.sock)
+            self._connections.ignore(connection.sock)
         request = connection.request
         # The request of one that is only too many has been read whole, and to connect anew would cost more than it.
         may_go_on = isinstance(error, Overloaded) and self.alive and not connection.closes
@@ -261,7 +234,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._send(connection, lambda: connection.reply(parts, closes))
 
     def _flush(self, connection: Connection) -> None:
-        self._poller.unregister(connection.sock)
+        self._connections.ignore(connection.sock)
         self._send(connection, connection.flush)
 
     def _send(self, connection: Connection, send: Callable[[], None]) -> None:
@@ -269,37 +242,18 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             send()
         except OSError:  # the poller finds it at its end, and closes it
             connection.enter(State.LINGERING)
-        if connection.state is State.SENDING:
-            self._wait(connection, EVENT_WRITE)
-        elif connection.state is State.IDLE and connection.buffer:
+        if connection.state is State.IDLE and connection.buffer:
             self._resumed.append(connection)
             self._rouse()
         else:
-            self._wait(connection, EVENT_READ)
+            self._wait(connection)
 
     def _sweep(self) -> None:
         """Close what is overdue; tell those that send too slowly."""
         now = self._swept = time.monotonic()
-        for connection in [each for each in self._waiting() if each.deadline < now]:
+        for connection in self._connections.overdue(now):
             if connection.state in (State.HEAD, State.BODY):
                 self._refuse(connection, LateRequest(), is_registered=True)
             else:
-                self._close(connection)
-        waiting = self._waiting()
-        for held_by, most in ((Connection.held_bytes, HELD_BYTES), (Connection.spooled_bytes, SPOOLED_BYTES)):
-            held = sum(map(held_by, waiting))
-            for connection in sorted(filter(held_by, waiting), key=lambda each: each.since):
-                if held > most:
-                    held -= held_by(connection)
-                    self._close(connection)
-
-    def _close_all(self, *states: State) -> None:
-        for connection in [each for each in self._waiting() if each.state in states]:
-            self._close(connection)
-
-    def _close(self, connection: Connection) -> None:
-        with self._registering:
-            with suppress(KeyError, ValueError):
-                self._poller.unregister(connection.sock)
-            connection.close()
-        self._connections.discard(connection)
+                self._connections.close(connection)
+        self._connections.limit_held()

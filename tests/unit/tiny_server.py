@@ -19,13 +19,13 @@ POST = b"POST /read HTTP/1.1\r\n" + HOST
 APP = """
 import os, sys, time
 from flask import Flask, request
-from notifhist.server import connection, settings, worker
+from notifhist.server import connection, connections, settings
 from notifhist.errors import ApiError
 from notifhist.metrics import Metrics
 from notifhist.web.responses import render_error
 
 connection.READ_TIMEOUT_S = 2.0
-worker.HELD_BYTES = 160_000
+connections.HELD_BYTES = 160_000
 
 def load():
     app, metrics = Flask("tiny"), Metrics()

@@ -1,0 +1,97 @@
+"""A worker's connections, and the poller that tells when a client has sent, or takes more of an answer."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+
+from notifhist.server.connection import Connection, State
+
+NEW_S = 0.1
+"""For so long a connection is not closed for another, so that whoever connects can also ask."""
+HELD_BYTES, SPOOLED_BYTES = 256 * 2**20, 2**30
+"""So much of unfinished requests and untaken answers may be in memory, and in temporary files; beyond that, the oldest
+connection is closed."""
+
+Do = Callable[[], None]
+
+
+class Connections:
+    """The connections of one worker. Only who polls calls this, but for `wait`, which any thread may call."""
+
+    def __init__(self) -> None:
+        self._poller = DefaultSelector()
+        self._registering = threading.Lock()
+        self._all: set[Connection] = set()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def listen(self, file: object, do: Do) -> None:
+        """Have `do` called whenever a file that is no connection can be read."""
+        self._poller.register(file, EVENT_READ, do)  # type: ignore[arg-type]  # sockets and pipes
+
+    def ignore(self, file: object) -> None:
+        """Have nothing called any more."""
+        self._poller.unregister(file)  # type: ignore[arg-type]
+
+    def poll(self, seconds: float) -> Iterable[tuple[object, Do]]:
+        """Wait until something has become possible; return what to do, and for which file."""
+        return [(key.fileobj, key.data) for key, _ in self._poller.select(seconds)]
+
+    def add(self, connection: Connection) -> None:
+        """Take a new one in."""
+        self._all.add(connection)
+
+    def wait(self, connection: Connection, do: Do) -> None:
+        """Have `do` called once the client has sent; of an answer that is being sent, once it can take more."""
+        event = EVENT_WRITE if connection.state is State.SENDING else EVENT_READ
+        with self._registering, suppress(ValueError):  # a worker that stops may have closed it
+            self._poller.register(connection.sock, event, do)
+
+    def waiting(self, *states: State) -> list[Connection]:
+        """Return those that wait for their client, in one of some states; a thread may be about to hand back others."""
+        registered = self._poller.get_map()
+        found = [each for each in self._all if each.sock in registered]
+        return [each for each in found if each.state in states] if states else found
+
+    def of(self, file: object) -> list[Connection]:
+        """Return the one whose socket a file is, if it is one's."""
+        return [each for each in self._all if each.sock is file]
+
+    def close(self, connection: Connection) -> None:
+        """Close one, whatever it waits for."""
+        with self._registering:
+            with suppress(KeyError, ValueError):
+                self._poller.unregister(connection.sock)
+            connection.close()
+        self._all.discard(connection)
+
+    def make_room(self) -> bool:
+        """Close the one whose client has kept it waiting for longest; return whether there is one.
+
+        A client that takes an answer, slowly, goes last. New ones have their time to send: until then, others wait in
+        the kernel's backlog.
+        """
+        waiting = self.waiting()
+        oldest = min(waiting, key=lambda each: (each.state is State.SENDING, each.since), default=None)
+        if oldest is None or time.monotonic() - oldest.since < NEW_S:
+            time.sleep(0.01)  # else the poller would try again at once
+            return False
+        self.close(oldest)
+        return True
+
+    def overdue(self, now: float) -> list[Connection]:
+        """Return those that have waited for too long at `now`, by the monotonic clock."""
+        return [each for each in self.waiting() if each.deadline < now]
+
+    def limit_held(self) -> None:
+        """Close the oldest until the others make the worker hold no more than it may."""
+        waiting = self.waiting()
+        for held_by, most in ((Connection.held_bytes, HELD_BYTES), (Connection.spooled_bytes, SPOOLED_BYTES)):
+            held = sum(map(held_by, waiting))
+            for connection in sorted(filter(held_by, waiting), key=lambda each: each.since):
+                if held > most:
+                    held -= held_by(connection)
+                    self.close(connection)
