@@ -16,6 +16,7 @@ from notifhist.config import PREFIX, ConfigError, Settings, load_settings
 from notifhist.metrics import Metrics
 from notifhist.serializers.bodies import MAX_BODY_BYTES
 from notifhist.store.database import Database, open_database
+from notifhist.store.remembered_keys import RememberedKeys
 from notifhist.store.replicas import Replica
 from notifhist.store.request_counts import open_counter
 from notifhist.web import cors, history, operations, response_hooks, runs  # noqa: F401 - their views declare themselves
@@ -81,6 +82,7 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
         settings=settings,
         clock=clock,
         db=db,
+        keys=RememberedKeys(settings.database_url),
         replica=_open_replica(settings, db),
         rate_limiters={
             "history": RateLimiter(settings.history_rate_limit, counter, "history"),

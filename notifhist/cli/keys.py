@@ -14,6 +14,7 @@ from notifhist.config import MS_PER_DAY
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.schemas.instants import format_instant, parse_instant
 from notifhist.store import keys as stored_keys
+from notifhist.store.remembered_keys import note_revocation
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
 _SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": MS_PER_DAY}
@@ -69,9 +70,12 @@ def revoke_key(name_or_id: str) -> None:
     """
     with database() as (db, settings):
         revoked = stored_keys.revoke_keys(db, name_or_id, Clock(settings.now).now_ms())
+        all_know = note_revocation(settings.database_url)
     if not revoked:
         raise click.ClickException(f"No key {name_or_id!r} that could be revoked; `notifhist keys list` shows them.")
     click.echo(f"Revoked: {revoked}")
+    if not all_know:
+        click.echo("A service of another user is on this database here: it knows in a second.", err=True)
 
 
 def _expiry(text: str, now_ms: int) -> int:

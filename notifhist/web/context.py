@@ -16,6 +16,7 @@ from notifhist.metrics import Metrics
 from notifhist.serializers.bodies import Body, ExpectedBody, parse_body
 from notifhist.serializers.codings import unpack
 from notifhist.store.database import Database
+from notifhist.store.remembered_keys import RememberedKeys
 from notifhist.store.replicas import Replica
 from notifhist.web.declarations import Api, View
 from notifhist.web.rate_limits import RateLimiter
@@ -32,6 +33,7 @@ class Service:
     settings: Settings
     clock: Clock
     db: Database
+    keys: RememberedKeys
     replica: Replica | None
     rate_limiters: Mapping[str, RateLimiter]
     metrics: Metrics

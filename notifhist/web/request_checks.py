@@ -17,7 +17,6 @@ from notifhist import errors
 from notifhist.auth import ApiKey, split_key
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.store.database import ERRORS, ensure_connected
-from notifhist.store.keys import find_key
 from notifhist.web import cors
 from notifhist.web.apis import api_of
 from notifhist.web.context import Service, current_service, host
@@ -91,7 +90,7 @@ def _authenticate(request: Request, service: Service, api: Api, access: Access) 
     """Return the caller's key. Raises the refusal of the API, and counts a key that is refused."""
     token = _key_of(request, access)
     id_and_secret = split_key(token)
-    key = find_key(service.db, id_and_secret[0]) if id_and_secret else None
+    key = service.keys.find(service.db, id_and_secret[0]) if id_and_secret else None
     if id_and_secret and key and key.has_secret(id_and_secret[1]) and key.is_valid(service.clock.now_ms()):
         return key
     if token:
