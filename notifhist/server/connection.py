@@ -68,6 +68,10 @@ class Connection:
         self.request: Incoming | None = None
         self.unsent: deque[memoryview] = deque()
         self.closes = False
+        self.waits = False
+        """Whether it is the poller's; else a thread has it."""
+        self.polled_for = 0
+        """The selector's event that it is registered for."""
         self._answered = 0
         self.enter(State.IDLE)
 

@@ -115,13 +115,11 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _turn(self) -> None:
         """Do what has become possible, and what is overdue."""
         self.notify()
-        for file, do in self._connections.poll(0 if self._leaves_reads and self._threads.has_reads else SWEEP_EVERY_S):
-            try:
-                do()
-            except Exception:
-                self.log.exception("A connection failed")
-                for connection in self._connections.of(file):
-                    self._connections.close(connection)
+        for each in self._connections.poll(0 if self._leaves_reads and self._threads.has_reads else SWEEP_EVERY_S):
+            if isinstance(each, Connection):
+                self._go_on(each)
+            else:
+                each()
         while self._resumed:
             self._take_request(self._resumed.popleft())
         if self.alive:
@@ -167,12 +165,19 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
                 return
             connection = Connection(sock, client, listener.getsockname(), self.cfg)
             self._connections.add(connection)
-            self._wait(connection)
+            self._connections.wait(connection)
 
-    def _wait(self, connection: Connection) -> None:
-        """Have the poller tell when the connection can be read, or written; any thread may call this."""
-        do = self._flush if connection.state is State.SENDING else self._receive
-        self._connections.wait(connection, partial(do, connection))
+    def _go_on(self, connection: Connection) -> None:
+        """Go on with a connection whose client has sent, or has taken some of its answer."""
+        try:
+            if connection.state is State.SENDING:
+                connection.waits = False
+                self._send(connection, connection.flush)
+            else:
+                self._receive(connection)
+        except Exception:
+            self.log.exception("A connection failed")
+            self._connections.close(connection)
 
     def _receive(self, connection: Connection) -> None:
         try:
@@ -181,33 +186,31 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             self._connections.close(connection)
             return
         if not goes_on and connection.state is State.BODY:
-            self._refuse(connection, BadRequest("The body is cut off."), is_registered=True)
+            self._refuse(connection, BadRequest("The body is cut off."))
         elif not goes_on:
             self._connections.close(connection)
         elif connection.state not in (State.DRAINING, State.LINGERING):
-            self._take_request(connection, is_registered=True)
+            self._take_request(connection)
 
-    def _take_request(self, connection: Connection, is_registered: bool = False) -> None:
+    def _take_request(self, connection: Connection) -> None:
         """Go on with a request, and have it answered once it is complete."""
         try:
             is_complete = connection.take_request()
         except Exception as error:  # noqa: BLE001 - one request must not end the worker
-            self._refuse(connection, error, is_registered)
+            self._refuse(connection, error)
             return
         if not is_complete:
-            if not is_registered:
-                self._wait(connection)
+            if not connection.waits:
+                self._connections.wait(connection)
             return
-        if is_registered:
-            self._connections.ignore(connection.sock)
+        connection.waits = False
         connection.enter(State.ANSWER)
         if not self._threads.put(connection, however_late=not self.alive, leaves_reads=self._leaves_reads):
             self._refuse(connection, Overloaded())
 
-    def _refuse(self, connection: Connection, error: Exception, is_registered: bool = False) -> None:
+    def _refuse(self, connection: Connection, error: Exception) -> None:
         """Answer a request that no thread gets."""
-        if is_registered:
-            self._connections.ignore(connection.sock)
+        connection.waits = False
         request = connection.request
         # The request of one that is only too many has been read whole, and to connect anew would cost more than it.
         may_go_on = isinstance(error, Overloaded) and self.alive and not connection.closes
@@ -233,10 +236,6 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         """Send an answer, as far as it goes now. In any thread."""
         self._send(connection, lambda: connection.reply(parts, closes))
 
-    def _flush(self, connection: Connection) -> None:
-        self._connections.ignore(connection.sock)
-        self._send(connection, connection.flush)
-
     def _send(self, connection: Connection, send: Callable[[], None]) -> None:
         try:
             send()
@@ -246,14 +245,14 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             self._resumed.append(connection)
             self._rouse()
         else:
-            self._wait(connection)
+            self._connections.wait(connection)
 
     def _sweep(self) -> None:
         """Close what is overdue; tell those that send too slowly."""
         now = self._swept = time.monotonic()
         for connection in self._connections.overdue(now):
             if connection.state in (State.HEAD, State.BODY):
-                self._refuse(connection, LateRequest(), is_registered=True)
+                self._refuse(connection, LateRequest())
             else:
                 self._connections.close(connection)
         self._connections.limit_held()
