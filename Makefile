@@ -38,7 +38,7 @@ serve: install ## serve the demo: the published examples and a lifelike history
 test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests but the benchmark's, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(BENCH_TESTS:%=--ignore %)
 
-test-bench: install ## run the tests of the benchmark
+test-bench: install ## run the tests of the benchmark; they need wrk (apt-get install wrk)
 	$(BIN)/python -m pytest $(BENCH_TESTS)
 
 test-fast: install ## run unit, http and contract tests on SQLite, without PostgreSQL and servers: a minute
@@ -59,7 +59,7 @@ types: install ## check types
 imports: install ## check that imports point one way
 	$(BIN)/lint-imports
 
-check: lint types imports test test-bench ## all that CI runs
+check: lint types imports test test-bench ## all that CI runs; needs wrk too
 
 migrate: install ## create or upgrade the tables
 	$(BIN)/notifhist migrate
@@ -78,18 +78,13 @@ $(BIN)/.installed-fuzz: $(BIN)/.installed
 fuzz: $(BIN)/.installed-fuzz ## fuzz the parsers of what clients send, a quarter of an hour each
 	$(BIN)/python -m fuzz
 
-# A PostgreSQL of its own is for the benchmark alone.
-$(BIN)/.installed-bench: $(BIN)/.installed
-	PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet --editable '.[bench]'
-	@touch $@
-
-bench: $(BIN)/.installed-bench ## compare the service with a bare and with a plain server, in ten minutes
+bench: install ## compare the service with what one could run instead; needs wrk and a quarter of an hour
 	$(BIN)/python -m bench run --output bench/results/latest.json
 
-bench-scale: $(BIN)/.installed-bench ## measure cost against size, up to SIZE items
+bench-scale: install ## measure cost against size, up to SIZE items
 	$(BIN)/python -m bench scale --largest $(SIZE) --database $(DATABASE) --output bench/results/scale-$(DATABASE).json
 
-bench-writes: $(BIN)/.installed-bench ## measure recording, loading, purging, disk and memory
+bench-writes: install ## measure recording, loading, purging, disk and memory
 	$(BIN)/python -m bench writes --output bench/results/writes.json
 
 clean: ## remove what the targets above have made

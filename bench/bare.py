@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from flask import Flask, Response, request
+
 from bench.databases import Database
 
 _ROW = random.Random(1).randbytes(5000)
@@ -14,7 +16,7 @@ _ROW = random.Random(1).randbytes(5000)
 
 
 def answering(path: str) -> WSGIApplication:
-    """Return the ceiling: it answers what is pickled in a file, bodies by URI and Accept header."""
+    """Return a bare function: it answers what is pickled in a file, bodies by URI and Accept header."""
     answers = {
         asked: ([("Content-Type", asked[1]), ("Content-Length", str(len(body)))], [body])
         for asked, body in pickle.loads(Path(path).read_bytes()).items()
@@ -24,6 +26,19 @@ def answering(path: str) -> WSGIApplication:
         headers, body = answers[environ["RAW_URI"], environ["HTTP_ACCEPT"]]
         start_response("200 OK", headers)
         return body
+
+    return app
+
+
+def viewing(path: str) -> Flask:
+    """Return a Flask application with one view, which answers the same as `answering`."""
+    answers = pickle.loads(Path(path).read_bytes())
+    app = Flask("viewing")
+
+    @app.get("/<path:path>")
+    def view(path: str) -> Response:
+        asked = request.environ["RAW_URI"], request.headers["Accept"]
+        return Response(answers[asked], content_type=asked[1])
 
     return app
 

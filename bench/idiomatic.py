@@ -1,31 +1,30 @@
-"""The same answers by the usual means, as a second measure.
+"""The same answers by the usual means, as a second measure: JSON alone.
 
-A plain Flask app over its own SQLite file: rows become Peewee objects, objects go through nested marshmallow
-schemas, and what these dump becomes JSON by `json.dumps` or a tree of lxml. Totals are counted, pages cut by
-OFFSET, texts searched by LIKE. No keys, no limits, no log, no errors but Flask's.
+A plain FastAPI application over its own SQLite file: Peewee's rows go through nested pydantic models. Totals are
+counted, pages cut by OFFSET, texts searched by LIKE. No keys, no limits, no errors but FastAPI's.
 """
 
 import json
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Annotated, Any
 
-from flask import Flask, Response, request
-from lxml import etree
+from fastapi import FastAPI, Query, Request
 from peewee import BigIntegerField, IntegerField, Model, SqliteDatabase, TextField, chunked
-from playhouse.shortcuts import model_to_dict
+from pydantic import BaseModel, ConfigDict, Field, Json
+from pydantic.alias_generators import to_camel
 
-from bench.servers import Service, gunicorn
-from fixtures.rendering import add_members
-from notifhist.schemas.document import Document
-from notifhist.schemas.history import HISTORY_PAGE, ITEM
-from notifhist.schemas.runs import RUN, RUNS_PAGE
+from bench.servers import Service
 
+Document = dict[str, Any]
 database = SqliteDatabase(None, pragmas={"journal_mode": "wal"})
-app = Flask(__name__)
-_HISTORY = "/v1.0/<tenant>/entities/<entity_id>/alarms/<alarm_id>/notification_history/<check_id>"
+app = FastAPI()
+_HISTORY = "/v1.0/{tenant}/entities/{entity_id}/alarms/{alarm_id}/notification_history/{check_id}"
 
 
-class Item(Model):
+class ItemRow(Model):
     """An item of a check."""
 
     id = TextField(primary_key=True)
@@ -45,12 +44,12 @@ class Item(Model):
         indexes = ((("entity_id", "alarm_id", "check_id", "timestamp"), False),)
 
 
-class Run(Model):
-    """A notification run; times in ms since the epoch, UTC."""
+class RunRow(Model):
+    """A notification run."""
 
     id = BigIntegerField(primary_key=True)
-    date_created = BigIntegerField(index=True)
-    date_updated = BigIntegerField()
+    date_created = TextField(index=True)
+    date_updated = TextField()
     delivered_count = BigIntegerField()
     error_message = TextField(null=True)
     failed_reason = TextField(null=True)
@@ -67,84 +66,171 @@ class Run(Model):
         database = database
 
 
+class Attempt(BaseModel):
+    """One attempt, a member of a result."""
+
+    message: str
+    from_: str = Field(alias="from")
+
+
+class Result(BaseModel):
+    """One result, a member of an item."""
+
+    notification_id: str
+    notification_type: str | None = None
+    notification_details: dict[str, str] | None = None
+    in_progress: bool | None = None
+    message: str
+    success: bool
+    attempts: list[Attempt] | None = None
+
+
+class Item(BaseModel):
+    """One item."""
+
+    id: str
+    timestamp: int
+    transaction_id: str | None = None
+    notification_plan_id: str | None = None
+    status: str | None = None
+    state: str
+    previous_state: str | None = None
+    notification_results: Json[list[Result]]
+
+
+class Metadata(BaseModel):
+    """The place of a page of items."""
+
+    count: int
+    limit: int
+    marker: str
+    next_marker: str | None
+    next_href: str | None
+
+
+class ItemPage(BaseModel):
+    """A page of items."""
+
+    values: list[Item]
+    metadata: Metadata
+
+
+class Camel(BaseModel):
+    """What has names like dateCreated in JSON."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+
+class Run(Camel):
+    """One run, as a page shows it: without its objects."""
+
+    id: int
+    date_created: str
+    date_updated: str
+    delivered_count: int
+    error_message: str | None = None
+    failed_reason: str | None = None
+    ignored_reason: str | None = None
+    medium: str
+    notification_type: str
+    original_run_id: int | None = None
+    seq_no: int
+    status: str
+    summary: str | None = None
+
+
+class RunPage(Camel):
+    """A page of runs."""
+
+    page: int
+    runs: list[Run]
+    total: int
+    total_pages: int
+
+
 class Idiomatic(Service):
     """The application in the service's place."""
 
     def serving(self, *options: str) -> tuple[str, ...]:
-        """Return the command that serves."""
-        return gunicorn(f"bench.idiomatic:create_app({self.database.url!r})", *options)
+        """Return the command that serves: uvicorn with its defaults, so one worker."""
+        return (sys.executable, "-m", "uvicorn", "bench.idiomatic:serving", "--factory", "--port", "0", *options)
 
     def load(self, lines: Path) -> None:
         """Load a file of NDJSON."""
-        create_app(self.database.url)
-        database.create_tables([Item, Run])
+        _open(self.database.url)
+        database.create_tables([ItemRow, RunRow])
         with lines.open() as file, database.atomic():
             for some in chunked(map(json.loads, file), 500):
-                _insert(Item, [each | each["item"] for each in some if "item" in each])
-                _insert(Run, [RUN.load(each["run"]) for each in some if "run" in each])
+                _insert(ItemRow, (each | each["item"] for each in some if "item" in each))
+                _insert(RunRow, (each["run"] for each in some if "run" in each), to_camel)
         database.close()
 
 
-def create_app(url: str) -> Flask:
+def serving() -> FastAPI:
     """Return the application over the file that `Idiomatic.load` has made."""
-    database.init(url.removeprefix("sqlite:///"))
+    _open(os.environ["NOTIFHIST_DATABASE_URL"])
     return app
 
 
-def _insert(model: type[Model], documents: Sequence[Document]) -> None:
-    rows = [
-        {name: json.dumps(value) if isinstance(value, list) else value for name, value in document.items()}
-        for document in documents
-    ]
-    model.insert_many(rows, fields=list(model._meta.fields.values())).execute()
+def _open(url: str) -> None:
+    database.init(url.removeprefix("sqlite:///"))
 
 
-@app.get(f"{_HISTORY}/<id>")
-def get_item(tenant: str, **path: str) -> Response:
+def _insert(model: type[Model], documents: Iterable[Document], spelled: Callable[[str], str] = str) -> None:
+    """Insert documents, in which a column is `spelled` differently."""
+    columns = list(model._meta.fields.values())
+    rows = [[_column(document.get(spelled(column.name))) for column in columns] for document in documents]
+    model.insert_many(rows, fields=columns).execute()
+
+
+def _column(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+@app.get(f"{_HISTORY}/{{item_id}}", response_model=Item, response_model_exclude_unset=True)
+def get_item(entity_id: str, alarm_id: str, check_id: str, item_id: str) -> Document:
     """Answer one item."""
-    return _respond(ITEM.dump(_document(Item.get(**path))), "alarm_notification_history_item")
+    path = {"entity_id": entity_id, "alarm_id": alarm_id, "check_id": check_id, "id": item_id}
+    return _present(ItemRow.select().filter(**path).dicts().get())
 
 
-@app.get(_HISTORY)
-def list_items(tenant: str, **check: str) -> Response:
+@app.get(_HISTORY, response_model=ItemPage, response_model_exclude_unset=True)
+def list_items(
+    request: Request,
+    entity_id: str,
+    alarm_id: str,
+    check_id: str,
+    limit: int,
+    marker: str,
+    since: Annotated[int, Query(alias="from")],
+    until: Annotated[int, Query(alias="to")],
+) -> Document:
     """Answer a page of a check's items."""
-    limit, marker = int(request.args["limit"]), request.args["marker"]
-    in_time = Item.timestamp.between(int(request.args["from"]), int(request.args["to"]))
-    from_marker = Item.timestamp >= Item.get_by_id(marker).timestamp
-    query = Item.select().filter(**check).where(in_time, from_marker).order_by(Item.timestamp)
-    items = [_document(item) for item in query.limit(limit + 1)]
+    check = {"entity_id": entity_id, "alarm_id": alarm_id, "check_id": check_id}
+    from_marker = ItemRow.timestamp >= ItemRow.get_by_id(marker).timestamp
+    query = ItemRow.select().filter(**check).where(ItemRow.timestamp.between(since, until), from_marker)
+    items = [_present(row) for row in query.order_by(ItemRow.timestamp).limit(limit + 1).dicts()]
     behind = items[limit]["id"] if len(items) > limit else None
     metadata = {"count": len(items[:limit]), "limit": limit, "marker": marker, "next_marker": behind}
-    metadata["next_href"] = behind and request.url.replace(marker, behind)
-    return _respond(HISTORY_PAGE.dump({"values": items[:limit], "metadata": metadata}), "container")
+    metadata["next_href"] = behind and str(request.url).replace(marker, behind)
+    return {"values": items[:limit], "metadata": metadata}
 
 
-@app.get("/api/v1/notifications/logs/run")
-def list_runs() -> Response:
+@app.get("/api/v1/notifications/logs/run", response_model=RunPage, response_model_exclude_unset=True)
+def list_runs(
+    page: int = 0, statuses: str | None = None, search: Annotated[str | None, Query(alias="searchQuery")] = None
+) -> Document:
     """Answer a page of runs with one status, or of those in which a text stands."""
-    query = Run.select()
-    if status := request.args.get("statuses"):
-        query = query.where(Run.status == status)
-    if text := request.args.get("searchQuery"):
-        found = [field.contains(text) for field in (Run.error_message, Run.summary, Run.notification_objects)]
-        query = query.orwhere(*found)
-    page, total = int(request.args.get("page", 0)), query.count()
-    runs = query.order_by(Run.date_created.desc(), Run.id.desc()).paginate(page + 1, 250)
-    shown = [model_to_dict(run, exclude=[Run.notification_objects]) for run in runs]
-    document = {"page": page, "runs": shown, "total": total, "total_pages": -(-total // 250)}
-    return _respond(RUNS_PAGE.dump(document), "container")
+    query = RunRow.select()
+    if statuses:
+        query = query.where(RunRow.status == statuses)
+    if search:
+        texts = (RunRow.error_message, RunRow.summary, RunRow.notification_objects)
+        query = query.orwhere(*(field.contains(search) for field in texts))
+    total = query.count()
+    rows = query.order_by(RunRow.date_created.desc(), RunRow.id.desc()).paginate(page + 1, 250).dicts()
+    return {"page": page, "runs": [_present(row) for row in rows], "total": total, "total_pages": -(-total // 250)}
 
 
-def _document(item: Item) -> Document:
-    members = model_to_dict(item, exclude=[Item.entity_id, Item.alarm_id, Item.check_id])
-    members["notification_results"] = json.loads(item.notification_results)
-    return {name: value for name, value in members.items() if value is not None}
-
-
-def _respond(document: Document, root: str) -> Response:
-    if request.accept_mimetypes.best_match(["application/json", "application/xml"]) == "application/json":
-        return Response(json.dumps(document), content_type="application/json")
-    element = etree.Element(root)
-    add_members(element, document)
-    body = etree.tostring(element, encoding="utf-8", xml_declaration=True)
-    return Response(body, content_type="application/xml")
+def _present(row: Any) -> Document:  # a dict, which Peewee's types do not know
+    return {name: value for name, value in row.items() if value is not None}

@@ -16,7 +16,9 @@ Table = dict[str, Any]
 Numbers = Mapping[str, Mapping[str, Sequence[float]]]  # by workload and server, a number of each round
 FIGURES = ("measured", "wanted", "")
 """The heads of what `figure` returns, behind the first."""
-_LIBRARIES = ("flask", "gunicorn", "lxml", "marshmallow", "orjson", "peewee")
+SERVERS = ("bare", "Flask view", "FastAPI", "service")
+NOT_MEASURED = "–"
+_LIBRARIES = ("fastapi", "flask", "gunicorn", "lxml", "marshmallow", "orjson", "peewee", "pydantic", "uvicorn")
 
 
 def cell(rounds: Iterable[float], unit: str = "") -> Cell:
@@ -50,6 +52,16 @@ def compared(head: str, titles: Mapping[str, str], numbers: Numbers, unit: str =
         rows.append([titles[workload], *own, *(cell(quotients(each, first)) for each in others)])
     name, *names = next(iter(numbers.values()))
     return {"heads": [head, name, *names, *(f"{each}/{name}" for each in names)], "rows": rows}
+
+
+def judged(head: str, titles: Mapping[str, str], numbers: Numbers, over: str, wanted: Mapping[str, str]) -> Table:
+    """Return a table, by workload: each server's numbers, the service's ratio to `over`, and what is wanted of it."""
+    rows = []
+    for workload, each in numbers.items():
+        cells = [cell(each[name]) if name in each else NOT_MEASURED for name in SERVERS]
+        title, *ratio = figure(titles[workload], quotients(each["service"], each[over]), "", wanted[workload])
+        rows.append([title, *cells, *ratio])
+    return {"heads": [head, *SERVERS, f"service ÷ {over}", *FIGURES[1:]], "rows": rows}
 
 
 def results(tables: Sequence[Table], remark: str) -> dict[str, Any]:

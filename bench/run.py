@@ -1,92 +1,124 @@
-"""The service beside a bare server and a plain application, or beside the service of another checkout, in turns."""
+"""The service beside what one could run instead, or beside the service of another checkout, in turns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
 from bench.data import TENANT, store
 from bench.databases import Database
 from bench.idiomatic import Idiomatic
-from bench.load_generator import How, Server
-from bench.report import FIGURES, Numbers, Row, Table, cell, compared, figure, quotients, results
-from bench.servers import Asked, Bench, Measured, Service, numbers
-from bench.workloads import MOST_COSTS, RUN, gets
+from bench.load_generator import Server
+from bench.report import FIGURES, Numbers, Row, Table, cell, compared, figure, judged, quotients, results
+from bench.servers import Asked, Bench, Measured, Service, in_turns, numbers
+from bench.workloads import JSON, MOST_COSTS, RUN, Workload, gets, verify
+from bench.wrk import Load, Wrk, own_cpus, require
 
-CONNECTIONS = 8
-_OPTIONS = ("--workers", "1", "--threads", "8")
-_BESIDE = "Another checkout, whose service is there instead of a bare server and a plain application."
+_FASTAPI_ROUNDS = 3
+_BESIDE = "Another checkout, whose service is there instead of the other servers."
+_FASTAPI = f"Of a window of FastAPI, which has {_FASTAPI_ROUNDS} rounds: it answers few requests a second."
+_CPU, _RATE = "CPU of a request, µs", "requests/s"
 
 
 @dataclass(frozen=True)
 class Plan:
     """What to measure, over how much data."""
 
-    rounds: int = 9
-    seconds: float = field(default=1.0, metadata={"help": "Of a window; a fifth goes before it to warm up."})
+    rounds: int = 10
+    seconds: int = field(default=2, metadata={"help": "Of a window."})
+    fastapi_seconds: int = field(default=10, metadata={"help": _FASTAPI})
+    threads: int = field(default=2, metadata={"help": "Of each worker of gunicorn."})
     only: str = ",".join(RUN)
     database: str = field(default="sqlite", metadata={"help": "The service's: sqlite or postgres."})
     beside: Path | None = field(default=None, metadata={"help": _BESIDE})
-    items: int = 36_000
+    items: int = 100_000
     item_bytes: int = 2000
     runs: int = 100_000
 
 
 def run(plan: Plan, cache: Path) -> dict[str, Any]:
-    """Compare the service with a bare server and a plain application, or with another checkout's service.
+    """Compare the service with a bare function, a Flask view and FastAPI, or with another checkout's service.
 
-    Raises BadAnswer where a server answers anything but what it answered before.
+    Raises BadAnswer where a server answers anything but what it should, and RuntimeError where wrk is not installed.
     """
-    with Bench(plan.database, cache) as bench:
-        how = How(plan.seconds, plan.seconds / 5, CONNECTIONS)
-        measured = bench.measure_in_turns(_asked(plan, bench), plan.rounds, how)
-    shares = numbers(measured, lambda window: window.client_cpu / window.seconds)
+    workloads = {name: RUN[name] for name in plan.only.split(",")}
+    require()
+    server_cpu, wrk_cpu = own_cpus()
+    with Bench(plan.database, cache, server_cpu) as bench:
+        asked, asked_of_fastapi = _asked(plan, bench, workloads)
+        measured = in_turns(asked, plan.rounds, Wrk(bench.scratch, plan.seconds, wrk_cpu).measure)
+        if asked_of_fastapi:
+            rounds = min(plan.rounds, _FASTAPI_ROUNDS)
+            load = Wrk(bench.scratch, plan.fastapi_seconds, wrk_cpu)
+            for name, of_fastapi in in_turns(asked_of_fastapi, rounds, load.measure).items():
+                measured[name] |= of_fastapi
+    pinned = "Servers and wrk each had a CPU of their own." if wrk_cpu else "Servers and wrk shared all CPUs."
+    shares = numbers(measured, lambda load: load.client_cpu / load.seconds)
     share = max(chain(*(each for by_server in shares.values() for each in by_server.values())))
-    remark = f"Medians of {plan.rounds} rounds, quartiles in brackets, on {plan.database}."
-    return results(tables(measured), f"{remark} The load generator took up to {share:.0%} of a CPU.")
+    remark = f"Medians of {plan.rounds} rounds, quartiles in brackets, on {plan.database}. {pinned}"
+    return results(tables(measured), f"{remark} wrk took up to {share:.0%} of one.")
 
 
-def tables(measured: Measured) -> list[Table]:
-    """Return requests a second, processor time of a request, and whether the service is as wanted."""
+def tables(measured: Measured[Load]) -> list[Table]:
+    """Return processor time of a request, requests a second, and whether the service is as wanted."""
     titles = {name: f"{name} {RUN[name].title}" for name in measured}
-    rates = numbers(measured, lambda window: len(window.latencies) / window.seconds)
-    first = compared("requests/s", titles, rates)
-    first["heads"] += ["service, p50", "service, p99"]
-    for row, windows in zip(first["rows"], measured.values(), strict=True):
-        latencies = chain(*(window.latencies for window in windows["service"]))
-        parts = quantiles(latencies, n=100, method="inclusive")
-        row += [cell([parts[n - 1] * 1000], "ms") for n in (50, 99)]
-    cpu_ms = numbers(measured, lambda window: window.server_cpu * 1000 / len(window.latencies))
-    second = compared("CPU of a request", titles, cpu_ms, "ms")
-    rows = _wanted(rates)
+    cpu_us = numbers(measured, lambda load: load.server_cpu / load.answers * 1e6)
+    rates = numbers(measured, lambda load: load.answers / load.seconds)
+    if any("beside" in each for each in measured.values()):
+        first, second = compared(_CPU, titles, cpu_us), compared(_RATE, titles, rates)
+    else:
+        first = judged(_CPU, titles, cpu_us, "Flask view", _limits("≤", "most_cpu"))
+        second = judged(_RATE, titles, rates, "bare", _limits("≥", "least_rate"))
+    second["heads"] += ["service, p50", "service, p99"]
+    for row, windows in zip(second["rows"], measured.values(), strict=True):
+        loads = windows["service"]
+        row += [cell([load.p50_ms for load in loads], "ms"), cell([load.p99_ms for load in loads], "ms")]
+    rows = _costs(rates)
     return [first, second] + ([{"heads": ["wanted", *FIGURES], "rows": rows}] if rows else [])
 
 
-def _asked(plan: Plan, bench: Bench) -> dict[Server, Asked]:
-    """Start all servers over the same data; return what to ask them. The others are compared with the first."""
-    workloads = {name: RUN[name] for name in plan.only.split(",")}
-    ours = Service(bench.database("run"))
-    plain = Database(f"sqlite:///{bench.scratch}/plain/items.db")
-    other = Service(bench.database("beside"), plan.beside) if plan.beside else Idiomatic(plain)
+def _asked(
+    plan: Plan, bench: Bench, workloads: Mapping[str, Workload]
+) -> tuple[dict[Server, Asked], dict[Server, Asked]]:
+    """Start all servers over the same data; return what to ask them, and what to ask FastAPI."""
+    options = ("--workers", "1", "--threads", str(plan.threads))
+    ours, other = Service(bench.database("run")), _other(plan, bench)
     stored = store([ours, other], bench.scratch, items=plan.items, item_bytes=plan.item_bytes, runs=plan.runs)
-    service = bench.serve("service", ours, *_OPTIONS)
+    service = bench.serve("service", ours, *options)
     requests = gets(workloads, stored, service, ours.create_key(TENANT))
     if plan.beside:
-        beside = bench.serve("beside", other, *_OPTIONS)
-        return {beside: gets(workloads, stored, beside, other.create_key(TENANT)), service: requests}
-    ceiling = bench.serve_answers("ceiling", chain(*requests.values()), *_OPTIONS)
-    idiomatic = bench.serve("idiomatic", other, *_OPTIONS)
-    return {ceiling: requests, service: requests, idiomatic: gets(workloads, stored, idiomatic, "")}
+        beside = bench.serve("beside", other, *options)
+        return {beside: gets(workloads, stored, beside, other.create_key(TENANT)), service: requests}, {}
+    answers = bench.save_answers(chain(*requests.values()))
+    bare, view = (
+        bench.serve_stock(name, f"{function}({answers!r})", *options)
+        for name, function in (("bare", "answering"), ("Flask view", "viewing"))
+    )
+    asked = {bare: requests, view: requests, service: requests}
+    for server in asked:
+        verify(requests, server)
+    in_json = {name: each for name, each in workloads.items() if each.accept == JSON}
+    fastapi = bench.serve("FastAPI", other)
+    return asked, {fastapi: gets(in_json, stored, fastapi, "")}
 
 
-def _wanted(rates: Numbers) -> list[Row]:
-    """Return floors of the service's part of the ceiling, and what some requests may cost beside others at most."""
+def _other(plan: Plan, bench: Bench) -> Service:
+    """Return what has a database of its own beside the service."""
+    if plan.beside:
+        return Service(bench.database("beside"), plan.beside)
+    return Idiomatic(Database(f"sqlite:///{bench.scratch}/fastapi/items.db"))
+
+
+def _limits(sign: str, name: str) -> dict[str, str]:
+    """Return what is wanted of each workload, by the name of its limit."""
+    limits = {workload: getattr(each, name) for workload, each in RUN.items()}
+    return {workload: f"{sign} {limit:g}" if limit else "" for workload, limit in limits.items()}
+
+
+def _costs(rates: Numbers) -> list[Row]:
+    """Return what some requests may cost beside others at most."""
     rows = []
-    for name, each in rates.items():
-        if "ceiling" in each:
-            part = quotients(each["service"], each["ceiling"])
-            rows.append(figure(f"{name}, service/ceiling", part, "", f"≥ {RUN[name].floor:g}"))
     for name, most in MOST_COSTS.items():
         over, under = name.split("/")
         if over in rates and under in rates:

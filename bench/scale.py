@@ -4,6 +4,7 @@ What counts is the median latency at a size, divided by that at the smallest siz
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from bench.data import TENANT, store
 from bench.load_generator import How, Server
 from bench.report import compared, results
-from bench.servers import Asked, Bench, Service, numbers
+from bench.servers import Asked, Bench, Service, in_turns, numbers
 from bench.workloads import JSON, SCALE, get, gets, posts
 
 MOST_RUNS = 5_000_000
@@ -45,8 +46,9 @@ def scale(plan: Plan, cache: Path) -> dict[str, Any]:
     with Bench(plan.database, cache) as bench:
         asked = dict(_asked(plan, size, bench) for size in plan.sizes())
         nothing = get("/", JSON, "")._replace(body=b"{}")
-        asked[bench.serve_answers("bare", [nothing], *_OPTIONS)] = {name: [nothing] for name in TITLES}
-        measured = bench.measure_in_turns(asked, plan.rounds, _HOW)
+        bare = bench.serve_bare("bare", f"answering({bench.save_answers([nothing])!r})", *_OPTIONS)
+        asked[bare] = {name: [nothing] for name in TITLES}
+        measured = in_turns(asked, plan.rounds, partial(bench.measure, how=_HOW))
     titles = {name: f"{name} {title}" for name, title in TITLES.items()}
     medians = numbers(measured, lambda window: median(window.latencies) * 1000)
     table = compared(plan.database, titles, medians, "ms")

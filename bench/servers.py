@@ -1,4 +1,4 @@
-"""The servers that are measured, all under the same gunicorn and settings, and measuring them in turns."""
+"""The servers that are measured, and measuring them in turns."""
 
 import multiprocessing
 import os
@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain, product
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -23,17 +25,19 @@ from notifhist.auth import ADMIN, RUNS_EDIT
 from notifhist.store.request_counts import machine_directory
 
 Asked = dict[str, list[Request]]  # by workload
-Measured = dict[str, dict[str, list[Window]]]  # by workload and server, a window of each round
+T = TypeVar("T")
+Measured = dict[str, dict[str, list[T]]]  # by workload and server, what was measured in each round
 ROOT = Path(__file__).parents[1]
 _NOTIFHIST = (sys.executable, "-m", "notifhist.cli")
 _PATIENCE_S = 60
-_LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:(\d+)")
+_BIND = ("--bind", "127.0.0.1:0")
+_LISTENING = re.compile(r"(?:Listening at:|running on) http://127\.0\.0\.1:(\d+)")  # of gunicorn and uvicorn
 _LIMITS = {"HISTORY_RATE_LIMIT": "1000000000/day", "RUNS_RATE_LIMIT": "1000000000/day", "MAX_WAIT_MS": "0"}
 """They count every request and refuse none."""
 
 
-def numbers(measured: Measured, of: Callable[[Window], float]) -> dict[str, dict[str, list[float]]]:
-    """Return a number `of` each window."""
+def numbers(measured: Measured[T], of: Callable[[T], float]) -> dict[str, dict[str, list[float]]]:
+    """Return a number `of` each that was measured."""
     return {name: {server: [*map(of, some)] for server, some in each.items()} for name, each in measured.items()}
 
 
@@ -49,7 +53,7 @@ class Service:
 
     def serving(self, *options: str) -> tuple[str, ...]:
         """Return the command that serves."""
-        return (*_NOTIFHIST, "serve", *options)
+        return (*_NOTIFHIST, "serve", *options, *_BIND)
 
     def start(self, *arguments: str, stdout: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
         """Start `notifhist` with these arguments; what it says on standard error is shown."""
@@ -76,7 +80,16 @@ class Service:
 
 def gunicorn(app: str, *options: str) -> tuple[str, ...]:
     """Return the command that serves a WSGI callable, "module:function('argument')", as the service is served."""
-    return (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", *options, app)
+    return (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", *options, *_BIND, app)
+
+
+def stock_gunicorn(app: str, *options: str) -> tuple[str, ...]:
+    """Return the command that serves a WSGI callable with a worker class of gunicorn's own and its defaults.
+
+    Its heartbeat file is in memory, as gunicorn's documentation advises. Two at a time would share a control socket.
+    """
+    ours = ("-k", "gthread", "--worker-tmp-dir", "/dev/shm", "--no-control-socket")
+    return (sys.executable, "-m", "gunicorn", *ours, *options, *_BIND, app)
 
 
 def _environment(checkout: Path, **settings: str) -> dict[str, str]:
@@ -88,10 +101,14 @@ def _environment(checkout: Path, **settings: str) -> dict[str, str]:
 
 
 class Bench(ExitStack):
-    """Databases of a kind below `cache`, a folder there, servers and a load generator; all end with the block."""
+    """Databases of a kind below `cache`, a folder there, servers and a load generator; all end with the block.
 
-    def __init__(self, kind: str, cache: Path) -> None:
+    `before` stands before each server's command.
+    """
+
+    def __init__(self, kind: str, cache: Path, before: Sequence[str] = ()) -> None:
         super().__init__()
+        self._before = before
         cache.mkdir(exist_ok=True)
         self.database = self.enter_context(databases(kind, cache))
         self.scratch = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=cache)))
@@ -106,20 +123,26 @@ class Bench(ExitStack):
         return self._start(name, service.serving(*options), service.checkout, environment)
 
     def serve_bare(self, name: str, app: str, *options: str) -> Server:
-        """Run what a function of bench.bare returns."""
+        """Run what a function of bench.bare returns, as the service is served."""
         return self._start(name, gunicorn(f"bench.bare:{app}", *options), ROOT, _environment(ROOT))
 
-    def serve_answers(self, name: str, requests: Iterable[Request], *options: str) -> Server:
-        """Run a bare server that has nothing but the answers to these requests."""
-        path = self.scratch / f"{name}.pickle"
+    def serve_stock(self, name: str, app: str, *options: str) -> Server:
+        """Run what a function of bench.bare returns, as gunicorn serves it when it knows nothing of the service."""
+        command = stock_gunicorn(f"bench.bare:{app}", *options)
+        # In the checkout gunicorn would read the gunicorn.conf.py there.
+        return self._start(name, command, self.scratch, _environment(ROOT))
+
+    def save_answers(self, requests: Iterable[Request]) -> str:
+        """Return the path of a file of what must come back, for the functions of bench.bare."""
+        path = self.scratch / "answers.pickle"
         path.write_bytes(pickle.dumps({request.asked: request.body for request in requests}))
-        return self.serve_bare(name, f"answering({str(path)!r})", *options)
+        return str(path)
 
     def _start(self, name: str, command: Sequence[str], folder: Path, environment: dict[str, str]) -> Server:
-        """Start what serves with gunicorn; return it once it listens. Raises RuntimeError if it does not."""
+        """Start what serves; return it once it listens. Raises RuntimeError if it does not."""
         log = self.scratch / f"{name}.log"
         with log.open("wb") as output:
-            command = (*command, "--bind", "127.0.0.1:0")
+            command = (*self._before, *command)
             process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=folder)
         self.callback(process.wait, _PATIENCE_S)  # gunicorn itself kills workers that do not end
         self.callback(process.terminate)
@@ -134,18 +157,20 @@ class Bench(ExitStack):
         """Return what the load generator's `measure` does, in a process of its own. Raises BadAnswer."""
         return self._generator.submit(measure, requests, server, how).result()
 
-    def measure_in_turns(self, asked: Mapping[Server, Asked], rounds: int, how: How) -> Measured:
-        """Measure each workload on each server. Raises BadAnswer.
 
-        A round goes through all workloads, and in each through the servers, each time from another one on.
-        """
-        servers, workloads = list(asked), list(next(iter(asked.values())))
-        measured: Measured = {name: {server.name: [] for server in servers} for name in workloads}
-        with click.progressbar(range(rounds), label="Measuring", file=sys.stderr) as bar:
-            for n in bar:
-                first = n % len(servers)
-                for workload in workloads:
-                    for server in (*servers[first:], *servers[:first]):
-                        window = self.measure(asked[server][workload], server, how)
-                        measured[workload][server.name].append(window)
-        return measured
+def in_turns(
+    asked: Mapping[Server, Asked], rounds: int, measure: Callable[[Sequence[Request], Server], T]
+) -> Measured[T]:
+    """Measure on each server the workloads that it is asked for.
+
+    A round goes through all workloads, and in each through the servers, each time from another one on.
+    """
+    servers, workloads = list(asked), list(dict.fromkeys(chain(*asked.values())))
+    measured: Measured[T] = {name: {} for name in workloads}
+    with click.progressbar(range(rounds), label="Measuring", file=sys.stderr) as bar:
+        for n in bar:
+            first = n % len(servers)
+            for workload, server in product(workloads, (*servers[first:], *servers[:first])):
+                if requests := asked[server].get(workload):
+                    measured[workload].setdefault(server.name, []).append(measure(requests, server))
+    return measured

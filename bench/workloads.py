@@ -1,9 +1,9 @@
-"""What is asked for, in how many different ways, and how much of the ceiling is wanted of each."""
+"""What is asked for, in how many different ways, and what may be wanted of each beside other servers."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 
 import orjson
 
@@ -30,8 +30,10 @@ class Workload:
     title: str
     uris: Uris
     accept: str = JSON
-    floor: float = 0.0
-    """Requests per second of the service, at least this part of the ceiling's."""
+    most_cpu: float | None = None
+    """Processor time of a request to the service, at most these times that of a Flask view."""
+    least_rate: float | None = None
+    """Requests per second of the service, at least this part of a bare server's."""
 
 
 def _pages(limit: int) -> Uris:
@@ -66,15 +68,15 @@ def _runs(depth: float = 0, *, dated: bool = False, **choices: Sequence[str]) ->
 
 
 RUN = {
-    "W1": Workload("item, JSON", lambda stored, ask: stored.places[1], JSON, 0.33),
-    "W2": Workload("item, XML", lambda stored, ask: stored.places[1], XML, 0.33),
-    "W3": Workload("100 items, JSON", _pages(100), JSON, 0.25),
-    "W4": Workload("100 items, XML", _pages(100), XML, 0.24),
-    "W5": Workload("1000 items, JSON", _pages(1000), JSON, 0.20),
-    "W5x": Workload("1000 items, XML", _pages(1000), XML, 0.14),
-    "W6": Workload("250 runs of a status", _runs(statuses=STATUSES), JSON, 0.22),
-    "W7": Workload("the same, 90 % deep", _runs(0.9, statuses=STATUSES), JSON, 0.20),
-    "W8": Workload("runs by a word", _runs(searchQuery=WORDS[:8]), JSON, 0.02),
+    "W1": Workload("item, JSON", lambda stored, ask: stored.places[1], JSON, 1.25, 0.45),
+    "W2": Workload("item, XML", lambda stored, ask: stored.places[1], XML, 1.25, 0.45),
+    "W3": Workload("100 items, JSON", _pages(100), JSON, 1.5, 0.5),
+    "W4": Workload("100 items, XML", _pages(100), XML, 1.7, 0.45),
+    "W5": Workload("1000 items, JSON", _pages(1000), JSON, 2.5, 0.25),
+    "W5x": Workload("1000 items, XML", _pages(1000), XML, 2.5, 0.25),
+    "W6": Workload("250 runs of a status", _runs(statuses=STATUSES), JSON, 1.6, 0.4),
+    "W7": Workload("the same, 90 % deep", _runs(0.9, statuses=STATUSES), JSON, 1.9, 0.35),
+    "W8": Workload("runs by a word", _runs(searchQuery=WORDS[:8]), JSON),
 }
 MOST_COSTS = {"W4/W3": 1.4, "W5x/W5": 1.9}
 """Seconds per request of the service, at most these times another workload's."""
@@ -115,6 +117,12 @@ def gets(kinds: Mapping[str, Workload], stored: Stored, server: Server, key: str
         requests = (get(uri, each.accept, key) for uri in uris)
         found[name] = [request._replace(body=server.ask(request)) for request in requests]
     return found
+
+
+def verify(asked: Mapping[str, Sequence[Request]], server: Server) -> None:
+    """Ask a server each request once. Raises BadAnswer where the answer is not, byte for byte, what must come back."""
+    for request in chain(*asked.values()):
+        server.ask(request)
 
 
 def posts(checks: Sequence[str], item_bytes: int, key: str) -> list[Request]:

@@ -1,28 +1,35 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from bench.__main__ import cli
-from bench.load_generator import Window
+from bench.load_generator import Request, Server
 from bench.report import cell, compared, figure, markdown, quotients, results
 from bench.run import Plan, run, tables
 from bench.scale import Plan as ScalePlan
-from bench.servers import Measured, numbers
+from bench.servers import Measured, in_turns, numbers
+from bench.wrk import Load
 
 ABOUT = {"date": "2026-11-22", "cpus": 2, "python": "3.11.7", "libraries": {"flask": "3.1.3"}, "remark": ""}
 
 
-def windows(*answers: int) -> list[Window]:
-    """Windows of a second each, in which each answer took 10 ms, and 2 ms of a CPU."""
-    return [Window([0.01] * each, 1.0, 0.125, 0.002 * each) for each in answers]
+def loads(*answers: int, cpu_us: float = 1000) -> list[Load]:
+    """Windows of half a second each, in which each answer took `cpu_us` of the server's CPU."""
+    return [Load(each, 0.5, 4.0, 9.0, cpu_us * each / 1e6, 0.125) for each in answers]
 
 
-MEASURED: Measured = {
-    "W3": {"ceiling": windows(200, 200, 200), "service": windows(40, 50, 60), "idiomatic": windows(1, 2, 3)},
-    "W4": {"ceiling": windows(100, 100, 100), "service": windows(30, 25, 40), "idiomatic": windows(1, 1, 1)},
+def of_all(bare: list[Load], view: list[Load], service: list[Load]) -> dict[str, list[Load]]:
+    return {"bare": bare, "Flask view": view, "service": service}
+
+
+MEASURED: Measured[Load] = {
+    "W4": of_all(loads(100, 100, 100), loads(9, 9, 9), loads(30, 45, 48, cpu_us=1700)),
+    "W3": of_all(loads(200, 200, 200), loads(9, 9, 9), loads(60, 50, 60, cpu_us=1510)) | {"FastAPI": loads(1)},
+    "W8": of_all(loads(200, 200, 200), loads(9, 9, 9), loads(8, 8, 8)),
 }
-BESIDE: Measured = {"W1": {"beside": windows(100, 50), "service": windows(50, 75)}}
+BESIDE: Measured[Load] = {"W1": {"beside": loads(100, 50), "service": loads(50, 75)}}
 
 
 def test_a_cell_has_the_median_and_the_quartiles() -> None:
@@ -61,44 +68,54 @@ def test_a_figure_of_which_nothing_is_wanted_has_no_verdict() -> None:
 
 
 def test_numbers_are_of_each_window() -> None:
-    assert numbers(BESIDE, lambda window: len(window.latencies)) == {"W1": {"beside": [100, 50], "service": [50, 75]}}
+    assert numbers(BESIDE, lambda load: load.answers) == {"W1": {"beside": [100, 50], "service": [50, 75]}}
 
 
-def test_a_run_is_tables_of_rates_of_cpu_time_and_of_what_is_wanted() -> None:
-    lines = markdown(ABOUT | {"tables": tables(MEASURED)}).splitlines()
-    assert lines[0] == (
-        "| requests/s | ceiling | service | idiomatic | service/ceiling | idiomatic/ceiling "
+def test_a_run_is_tables_of_cpu_time_of_rates_and_of_what_is_wanted() -> None:
+    cpu, rates, wanted = markdown(ABOUT | {"tables": tables(MEASURED)}).split("\n\n")[:3]
+    assert cpu.splitlines() == [
+        "| CPU of a request, µs | bare | Flask view | FastAPI | service | service ÷ Flask view | wanted |  |",
+        "| --- |" + " --: |" * 7,
+        "| W4 100 items, XML | 1,000 (1,000–1,000) | 1,000 (1,000–1,000) | – | 1,700 (1,700–1,700) "
+        "| 1.70 (1.70–1.70) | ≤ 1.7 | met |",
+        "| W3 100 items, JSON | 1,000 (1,000–1,000) | 1,000 (1,000–1,000) | 1,000 | 1,510 (1,510–1,510) "
+        "| 1.51 (1.51–1.51) | ≤ 1.5 | NOT met |",
+        "| W8 runs by a word | 1,000 (1,000–1,000) | 1,000 (1,000–1,000) | – | 1,000 (1,000–1,000) "
+        "| 1.00 (1.00–1.00) |  |  |",
+    ]
+    assert rates.splitlines()[0] == (
+        "| requests/s | bare | Flask view | FastAPI | service | service ÷ bare | wanted |  "
         "| service, p50 | service, p99 |"
     )
-    assert lines[1] == "| --- |" + " --: |" * 7
-    assert lines[2] == (
-        "| W3 100 items, JSON | 200 (200–200) | 50.00 (45.00–55.00) | 2.00 (1.50–2.50) | 0.25 (0.23–0.28) "
-        "| 0.0100 (0.0075–0.0125) | 10.00 ms | 10.00 ms |"
+    assert rates.splitlines()[2].endswith(
+        "| – | 90.00 (75.00–93.00) | 0.45 (0.38–0.46) | ≥ 0.45 | met | 4.00 (4.00–4.00) ms | 9.00 (9.00–9.00) ms |"
     )
-    cpu = "2.00 (2.00–2.00) ms"
-    assert f"| W3 100 items, JSON | {cpu} | {cpu} | {cpu} | 1.00 (1.00–1.00) | 1.00 (1.00–1.00) |" in lines
-    assert "| W3, service/ceiling | 0.25 (0.23–0.28) | ≥ 0.25 | met |" in lines
-    assert "| W4, service/ceiling | 0.30 (0.28–0.35) | ≥ 0.24 | met |" in lines
-    assert "| W4/W3, seconds of a request | 1.50 (1.42–1.75) | ≤ 1.4 | NOT met |" in lines
+    assert "| 2.00 | 120 (110–120) | 0.30 (0.28–0.30) | ≥ 0.5 | NOT met |" in rates.splitlines()[3]
+    assert wanted.splitlines()[2:] == ["| W4/W3, seconds of a request | 1.25 (1.18–1.62) | ≤ 1.4 | met |"]
 
 
-def test_beside_another_checkout_there_are_ratios_to_it_and_no_floors() -> None:
+def test_beside_another_checkout_there_are_ratios_to_it_and_no_limits() -> None:
     lines = markdown(ABOUT | {"tables": tables(BESIDE)}).splitlines()
-    assert lines[0] == "| requests/s | beside | service | service/beside | service, p50 | service, p99 |"
-    assert lines[2].startswith("| W1 item, JSON | 75.00 (62.50–87.50) | 62.50 (56.25–68.75) | 1.00 (0.75–1.25) |")
-    assert not any("≥" in line for line in lines)
+    assert lines[0] == "| CPU of a request, µs | beside | service | service/beside |"
+    assert "| requests/s | beside | service | service/beside | service, p50 | service, p99 |" in lines
+    assert any(
+        line.startswith("| W1 item, JSON | 150 (125–175) | 125 (112–138) | 1.00 (0.75–1.25) |") for line in lines
+    )
+    assert not any(sign in line for line in lines for sign in "≤≥")
 
 
-def test_latencies_are_those_of_the_service_in_all_rounds_and_in_ms() -> None:
-    rounds = [Window([seconds], 1.0, 0.1, 0.1) for seconds in (0.002, 0.008, 0.004)]
-    (row,) = tables({"W1": {"beside": windows(9, 9, 9), "service": rounds}})[0]["rows"]
-    p50, p99 = row[-2:]
-    assert (p50["median"], p50["unit"]) == (4, "ms")
-    assert 7.8 < p99["median"] <= 8
+def test_each_round_goes_through_the_workloads_and_each_time_begins_at_another_server() -> None:
+    bare, service = (Server(name, 0, 0) for name in ("bare", "service"))
+    first, second = Request(b"1"), Request(b"2")
+    seen: list[tuple[Request, str]] = []
 
+    def measure(requests: Sequence[Request], server: Server) -> int:
+        seen.append((requests[0], server.name))
+        return len(seen)
 
-def test_the_load_generators_share_is_of_a_window() -> None:
-    assert numbers(BESIDE, lambda window: window.client_cpu / window.seconds)["W1"]["beside"] == [0.125, 0.125]
+    found = in_turns({bare: {"W1": [first]}, service: {"W1": [first], "W2": [second]}}, 2, measure)
+    assert found == {"W1": {"bare": [1, 5], "service": [2, 4]}, "W2": {"service": [3, 6]}}
+    assert seen[:3] == [(first, "bare"), (first, "service"), (second, "service")]
 
 
 def test_results_say_on_what_they_were_measured() -> None:
@@ -110,7 +127,7 @@ def test_results_say_on_what_they_were_measured() -> None:
 
 def test_every_field_of_a_plan_is_an_option() -> None:
     shown = CliRunner().invoke(cli, ["run", "--help"]).output
-    for name in ("--rounds", "--seconds", "--only", "--database", "--beside", "--item-bytes", "--output"):
+    for name in ("--rounds", "--seconds", "--threads", "--only", "--database", "--beside", "--item-bytes", "--output"):
         assert name in shown
 
 
@@ -129,3 +146,9 @@ def test_sizes_go_up_by_tens_to_the_largest() -> None:
     assert ScalePlan(largest=1_000_000).sizes() == [10_000, 100_000, 1_000_000]
     assert ScalePlan(largest=250_000).sizes() == [10_000, 100_000, 250_000]
     assert ScalePlan(largest=500, smallest=500).sizes() == [500]
+
+
+def test_without_wrk_it_tells_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="apt-get install wrk"):
+        run(Plan(), tmp_path)
