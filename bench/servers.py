@@ -108,7 +108,7 @@ class Bench(ExitStack):
 
     def __init__(self, kind: str, cache: Path, before: Sequence[str] = ()) -> None:
         super().__init__()
-        self._before = before
+        self.kind, self._before = kind, before
         cache.mkdir(exist_ok=True)
         self.database = self.enter_context(databases(kind, cache))
         self.scratch = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=cache)))

@@ -64,6 +64,7 @@ class Threads:
         self._lock = threading.Lock()
         self._reads, self._writes = _Queue(), _Queue()
         self._writing = 0
+        self._leaves_write = False
         self._calls: SimpleQueue[None] = SimpleQueue()
         """An entry for each request that is put: a thread that gets one looks for work."""
         self._reader_calls: SimpleQueue[None] = SimpleQueue()
@@ -76,10 +77,11 @@ class Threads:
         for connections in self._health.values():
             self._start(self._serve_health, connections)
 
-    def put(self, connection: Connection, *, however_late: bool, leaves_reads: bool = False) -> bool:
+    def put(self, connection: Connection, *, however_late: bool, leaves_some: bool = False) -> bool:
         """Have a complete request answered; return False where it would wait too long.
 
-        `leaves_reads`: the caller will take out those who read, by `take_read`.
+        `leaves_some`: the caller will take out some, by `take_left`: those that read, and one that writes while no
+        other does.
         """
         if health := self._health.get(connection.path):
             if health.qsize() >= HEALTH_REQUESTS:
@@ -90,24 +92,29 @@ class Threads:
         with self._lock:
             if queue.is_late(REFUSE_NEW_FROM * self._max_wait_s) and not however_late:
                 return False
+            is_left = leaves_some and (connection.is_read or not (self._writing or self._writes))
+            self._leaves_write = self._leaves_write or (is_left and not connection.is_read)
             queue.put(connection)
             calls_reader = connection.is_read and self._writing == self._number
-        if not (connection.is_read and leaves_reads):
+        if not is_left:
             (self._reader_calls if calls_reader else self._calls).put(None)
         return True
 
     @property
-    def has_reads(self) -> bool:
-        """Whether somebody who reads waits."""
-        return bool(self._reads)
+    def has_left(self) -> bool:
+        """Whether somebody waits who was left to the caller of `put`."""
+        return bool(self._reads) or self._leaves_write
 
-    def take_read(self) -> Connection | None:
-        """Take out the first of those who read, to be answered by the caller."""
+    def take_left(self) -> Connection | None:
+        """Take out one of those that were left, to be answered by the caller."""
         with self._lock:
-            return self._reads.take() if self._reads else None
+            if self._reads:
+                return self._reads.take()
+            left, self._leaves_write = self._leaves_write and self._writes, False
+            return left.take() if left else None
 
-    def call_for_reads(self) -> None:
-        """Have all threads look for those who read, who were left."""
+    def call_for_left(self) -> None:
+        """Have all threads look for those that were left."""
         for _ in range(self._number):
             self._calls.put(None)
         self._reader_calls.put(None)

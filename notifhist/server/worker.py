@@ -1,9 +1,9 @@
 """gunicorn's worker with a poller and threads of our own.
 
 One thread polls: it accepts, takes requests in whole, sends what clients take late, and closes what is overdue. It also
-answers those who read, one after the other; the main thread polls while one of these takes long. Other threads
-(`server.threads`) answer the rest. Why: docs/adr/0020-the-poller-takes-requests-in-whole.md and
-docs/adr/0022-the-poller-answers-those-who-read.md.
+answers those who read, one after the other, and one who writes while no other does; the main thread polls while one of
+these takes long. Other threads (`server.threads`) answer the rest.
+Why: docs/adr/0020-the-poller-takes-requests-in-whole.md and docs/adr/0022-the-poller-answers-those-who-read.md.
 """
 
 import errno
@@ -72,7 +72,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         settings = load_settings(os.environ)
         self._threads = Threads(self.cfg.threads, self._answer, (settings.max_wait_ms or math.inf) / 1000)
         self._reads_in_process = open_database(settings.database_url).runs_in_process
-        self._polling = Polling(self._turn, self._rouse, self._threads.call_for_reads)
+        self._polling = Polling(self._turn, self._rouse, self._threads.call_for_left)
         os.set_blocking(self.PIPE[0], False)
         self._connections.listen(self.PIPE[0], self._wake)
         for listener in self.sockets:
@@ -93,7 +93,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         try:
             while self.alive:
                 self._turn()
-                self._answer_reads()
+                self._answer_some()
         except Exception:
             self.log.exception("The poller failed; the master starts another worker")
             self.alive = False
@@ -115,7 +115,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _turn(self) -> None:
         """Do what has become possible, and what is overdue."""
         self.notify()
-        for each in self._connections.poll(0 if self._leaves_reads and self._threads.has_reads else SWEEP_EVERY_S):
+        for each in self._connections.poll(0 if self._leaves_some and self._threads.has_left else SWEEP_EVERY_S):
             if isinstance(each, Connection):
                 self._go_on(each)
             else:
@@ -128,15 +128,15 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         if time.monotonic() - self._swept > SWEEP_EVERY_S:
             self._sweep()
 
-    def _answer_reads(self) -> None:
-        """Answer those who read, for a while."""
+    def _answer_some(self) -> None:
+        """Answer those that were left to this thread, for a while."""
         until = time.monotonic() + ANSWERS_FOR_S
-        while self._leaves_reads and time.monotonic() < until and (connection := self._threads.take_read()):
+        while self._leaves_some and time.monotonic() < until and (connection := self._threads.take_left()):
             self._polling.leave(partial(self._answer, connection))
 
     @property
-    def _leaves_reads(self) -> bool:
-        """Whether those who read are left to the thread that polls.
+    def _leaves_some(self) -> bool:
+        """Whether those who read, and one who writes, are left to the thread that polls.
 
         Where the database runs in this process, other threads would wait for the GIL at each statement of theirs.
         """
@@ -205,7 +205,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             return
         connection.waits = False
         connection.enter(State.ANSWER)
-        if not self._threads.put(connection, however_late=not self.alive, leaves_reads=self._leaves_reads):
+        if not self._threads.put(connection, however_late=not self.alive, leaves_some=self._leaves_some):
             self._refuse(connection, Overloaded())
 
     def _refuse(self, connection: Connection, error: Exception) -> None:
