@@ -3,42 +3,34 @@
 import fcntl
 import hashlib
 import os
-import sqlite3
 import tempfile
 import threading
 import time
-import weakref
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from limits.errors import ConfigurationError
 from limits.storage import RedisStorage
 
 from notifhist.clock import Clock
 from notifhist.config import PREFIX, ConfigError
+from notifhist.store import window_slots
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - what we put there is in a private directory
+FILE_NAME = "windows"
 REDIS_TIMEOUT_S = 1
-SWEEP_EVERY_REQUESTS = 1000  # then a process deletes the windows that are over
 PATIENCE_S = 1.0
 """How long a request waits to be counted: for a thread, for a process, for the file. Some µs are usual."""
 
-# A count changes one page: pages of 1 KiB cost 9 % less CPU a count than SQLite's own 4 KiB.
-PRAGMAS = ("PRAGMA page_size = 1024", "PRAGMA journal_mode = wal", "PRAGMA synchronous = off")
-TABLE = "CREATE TABLE IF NOT EXISTS windows (key TEXT PRIMARY KEY, used INTEGER, ends_ms INTEGER)"
-SWEEP = "DELETE FROM windows WHERE ends_ms <= now_ms()"
-# SQLite calls now_ms() once it holds the write lock, so no count is made with an older time than the one before it.
-# A window that ends later than one that starts now was made by another clock (a frozen one): it counts as over.
-COUNT = """
-INSERT INTO windows VALUES (?1, 1, ?2 + now_ms())
-ON CONFLICT (key) DO UPDATE SET
-used = excluded.used + iif(ends_ms BETWEEN excluded.ends_ms - ?2 + 1 AND excluded.ends_ms, used, 0),
-ends_ms = iif(ends_ms BETWEEN excluded.ends_ms - ?2 + 1 AND excluded.ends_ms, ends_ms, excluded.ends_ms)
-RETURNING used, ends_ms"""
+LOCK_AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.000_05, 0.005  # between two attempts to lock the file
 
-# Threads share one connection under this lock: SQLite admits one writer at a time anyway, and the others would sleep.
+# A process has one lock of a file, whatever it opened it by. Its threads share that lock under this one.
 _lock = threading.Lock()
-_open_counters: "weakref.WeakSet[MachineCounter]" = weakref.WeakSet()
+# To close a file drops the lock that the process has of it, even one got by another descriptor. So a counter that is
+# collected at any time leaves its file here, and it is closed when that lock cannot be held.
+_left_open: list[int] = []
 
 
 class RequestCounter(Protocol):
@@ -78,88 +70,88 @@ class RedisCounter:
 
 
 class MachineCounter:
-    """Counts exactly across the processes and threads of one machine, in a small SQLite file.
+    """Counts exactly across the processes and threads of one machine, in a small file (docs/adr/0005).
 
     The counts outlive the service. A crash of the machine may lose them: nothing waits for a disk.
     """
 
-    errors = (sqlite3.Error, OSError)
+    errors = (OSError,)
 
     def __init__(self, directory: Path, clock: Clock) -> None:
         self.directory = directory
         self.clock = clock
-        self._hits = 0
-        self._connection: sqlite3.Connection | None = None
-        with _lock:
-            _open_counters.add(self)
+        self._file: int | None = None
 
     def __repr__(self) -> str:
         return f"MachineCounter({str(self.directory)!r})"
 
     def hit(self, name: str, window_s: int) -> tuple[int, float]:
         """See RequestCounter."""
-        self._hits += 1
-        if self._hits % SWEEP_EVERY_REQUESTS == 0:
-            self._run(SWEEP)
-        ((count, ends_ms),) = self._run(COUNT, name, window_s * 1000)
-        return count, ends_ms / 1000
-
-    def _run(self, sql: str, *values: object) -> list[tuple[int, ...]]:
+        digest = _digest(name)
         if not _lock.acquire(timeout=PATIENCE_S):
             raise TimeoutError("another thread still waits to count")
         try:
-            return self._connected().execute(sql, values).fetchall()  # to the end, which commits
-        except (sqlite3.Error, OSError):
-            self._disconnect()  # whatever is wrong, the next call opens the file anew
+            file = self._open() if self._file is None else self._file
+            try:
+                _wait_for(file)  # and only then read the time, so none is older than that of the count before
+                used, ends_ms = window_slots.count(file, digest, window_s * 1000, self.clock.now_ms())
+            finally:
+                fcntl.lockf(file, fcntl.LOCK_UN)
+        except OSError:
+            self._close()  # whatever is wrong, the next call opens the file anew
             raise
         finally:
             _lock.release()
+        return used, ends_ms / 1000
 
-    def _connected(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self.directory.mkdir(mode=0o700, exist_ok=True)
-            found = self.directory.lstat()
-            if found.st_uid != os.geteuid() or found.st_mode & 0o077:  # as every symlink has
-                raise PermissionError(f"{self.directory} must be a directory of our own, closed to others")
-            with open(self.directory / "lock", "w") as lock:
-                _wait_for(lock)  # SQLite itself does not wait for a change to WAL
-                file = self.directory / "limits.db"
-                self._connection = sqlite3.connect(
-                    file, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False
-                )
-                self._connection.create_function("now_ms", 0, self.clock.now_ms)
-                for sql in (*PRAGMAS, TABLE, SWEEP):
-                    self._connection.execute(sql)
-        return self._connection
+    def _open(self) -> int:
+        while _left_open:
+            os.close(_left_open.pop())
+        self.directory.mkdir(mode=0o700, exist_ok=True)
+        found = self.directory.lstat()
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:  # as every symlink has
+            raise PermissionError(f"{self.directory} must be a directory of our own, closed to others")
+        self._file = file = os.open(self.directory / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _wait_for(file)
+            window_slots.format_anew(file)
+        except BaseException:
+            self._close()  # so nothing counts in a file without form
+            raise
+        fcntl.lockf(file, fcntl.LOCK_UN)
+        return file
 
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _close(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            os.close(file)
 
-    __del__ = _disconnect
+    def __del__(self) -> None:
+        if self._file is not None:
+            _left_open.append(self._file)
 
 
-def _wait_for(lock: IO[str]) -> None:
-    """Lock a file. Raises BlockingIOError after PATIENCE_S: a process that stands still may hold it for ever."""
-    until = time.monotonic() + PATIENCE_S
+def _wait_for(file: int) -> None:
+    """Lock a file. Raises TimeoutError after PATIENCE_S: a process that stands still may hold it for ever."""
+    until, pause_s = time.monotonic() + PATIENCE_S, SHORTEST_PAUSE_S
     while True:
         try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, LOCK_AT_ONCE)
+            return
         except BlockingIOError:
             if time.monotonic() > until:
-                raise
-        time.sleep(0.005)
+                raise TimeoutError("another process holds the lock of the counts") from None
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-def _before_fork() -> None:
-    """Close every file: SQLite's locks belong to a process, and a child would take its parent's for its own."""
-    _lock.acquire()
-    for counter in _open_counters:
-        counter._disconnect()
+@lru_cache(maxsize=4096)
+def _digest(name: str) -> bytes:
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=window_slots.DIGEST_BYTES).digest()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_lock.release, after_in_child=_lock.release)
+# A child has none of its parent's locks of files, and reads and writes by no shared position: the file stays open.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def open_counter(url: str, database_url: str, clock: Clock) -> RequestCounter:

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import math
-from functools import cache, lru_cache
+from functools import lru_cache, partial
 from time import monotonic
 from typing import NamedTuple
 
@@ -33,9 +33,11 @@ class RateLimiter:
     """Counts the requests of accounts against one limit; with no `item` it counts nothing."""
 
     def __init__(self, item: RateLimitItem | None, counter: RequestCounter, namespace: str) -> None:
-        self._item = item
         self._counter = counter
-        self._namespace = namespace
+        self._limit, self._window_s = (item.amount, item.get_expiry()) if item else (0, 0)
+        self._window = _in_words(self._window_s)
+        # A cache for each limit, by the account alone: to hash the item too costs 0.3 µs a request.
+        self._name_of = lru_cache(maxsize=4096)(partial(_counted_name, item, namespace)) if item else None
         self._warned_s = -math.inf
         self._is_failing, self._retry_s = False, -math.inf
 
@@ -45,11 +47,10 @@ class RateLimiter:
         If the counter fails, the request goes on, and a warning is logged at most once a minute; then one request in
         RETRY_S tries again.
         """
-        if self._item is None or (self._is_failing and not self._may_retry()):
+        if self._name_of is None or (self._is_failing and not self._may_retry()):
             return None
-        limit, window_s = self._item.amount, self._item.get_expiry()
         try:
-            count, ends_s = self._counter.hit(_counted_name(self._item, self._namespace, account), window_s)
+            count, ends_s = self._counter.hit(self._name_of(account), self._window_s)
         except self._counter.errors as error:
             self._is_failing, self._retry_s = True, monotonic() + RETRY_S
             if monotonic() >= self._warned_s + WARN_EVERY_S:
@@ -59,7 +60,8 @@ class RateLimiter:
         self._is_failing = False
         left_s = ends_s - self._counter.clock.now_ticks() / TICKS_PER_MS / 1000
         retry_after = max(1, math.ceil(round(left_s, 3)))
-        return Usage(limit, min(count, limit), _in_words(window_s), retry_after, count > limit)
+        limit = self._limit
+        return Usage(limit, min(count, limit), self._window, retry_after, count > limit)
 
     def _may_retry(self) -> bool:
         """Say whether this request is to try a counter that has failed; the others of the time do not."""
@@ -70,13 +72,11 @@ class RateLimiter:
         return True
 
 
-@lru_cache(maxsize=4096)
 def _counted_name(item: RateLimitItem, namespace: str, account: str) -> str:
     digest = hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()
     return item.key_for(namespace, digest)
 
 
-@cache
 def _in_words(seconds: int) -> str:
     length, unit = next(u for u in ((3600, "hour"), (60, "minute"), (1, "second")) if seconds % u[0] == 0)
     return f"{seconds // length} {unit}{'' if seconds == length else 's'}"

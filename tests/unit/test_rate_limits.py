@@ -1,6 +1,5 @@
 import logging
 import multiprocessing
-import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -137,9 +136,9 @@ def test_a_counter_that_fails_lets_requests_through_and_says_so_once_a_minute(
     monkeypatch.setattr("notifhist.web.rate_limits.monotonic", lambda: seconds[0])
     limiter = RateLimiter(limits.parse("1/minute"), counter, "runs")
     counter.directory.mkdir(mode=0o700)
-    file = counter.directory / "limits.db"
-    file.write_text("no database, but text that is longer than the header of one " * 20)
-    with pytest.raises(sqlite3.DatabaseError):
+    file = counter.directory / "windows"
+    file.mkdir()
+    with pytest.raises(IsADirectoryError):
         counter.hit("a", 60)
     for now in (1000.0, 1001.0, 1055.0, 1060.0, 1065.0):
         seconds[0] = now
@@ -148,7 +147,7 @@ def test_a_counter_that_fails_lets_requests_through_and_says_so_once_a_minute(
         ("notifhist.web.rate_limits", logging.WARNING)
     ] * 2
     assert str(counter.directory) in caplog.text
-    file.unlink()
+    file.rmdir()
     seconds[0] += 5
     assert charge(limiter).used == 1
     assert charge(limiter).exceeded
@@ -162,7 +161,7 @@ def test_a_counter_that_fails_is_asked_by_one_request_in_five_seconds(
 
     def fail(name: str, window_s: int) -> tuple[int, float]:
         asked.append(seconds[0])
-        raise sqlite3.OperationalError("database is locked")
+        raise TimeoutError("another process holds the lock of the counts")
 
     monkeypatch.setattr(counter, "hit", fail)
     limiter = RateLimiter(limits.parse("1/minute"), counter, "runs")

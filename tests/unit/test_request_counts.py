@@ -1,13 +1,16 @@
 import fcntl
-import sqlite3
+import gc
+import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,33 @@ from notifhist.store.request_counts import MachineCounter, open_counter
 from tests.unit.conftest import NOW_MS, SettableClock
 
 SQLITE_URL = "sqlite:////srv/notifhist.db"
+LOCK = """
+import fcntl, sys
+file = open(sys.argv[1] + "/windows", "r+b")
+try:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("locked")
+else:
+    print("free", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def lock_held(directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """Have another process hold the lock of the counts; a lock of our own would not keep us out."""
+    command = [sys.executable, "-c", LOCK, str(directory)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "free\n"
+        yield process
+        process.kill()
+
+
+def try_to_lock(directory: Path) -> str:
+    command = [sys.executable, "-c", LOCK, str(directory)]
+    return subprocess.run(command, input="", capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture
@@ -33,27 +63,6 @@ def test_a_hit_returns_the_count_and_when_the_window_ends(counter: MachineCounte
     assert counter.hit("b", 60) == (1, ends_s + 59.999)
     clock.at_ms += 1
     assert counter.hit("a", 60) == (1, ends_s + 60)
-
-
-def windows(counter: MachineCounter) -> int:
-    return len(counter._run("SELECT used FROM windows"))
-
-
-def test_windows_that_are_over_are_deleted_now_and_then(
-    counter: MachineCounter, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("notifhist.store.request_counts.SWEEP_EVERY_REQUESTS", 10)
-    for number in range(9):
-        counter.hit(str(number), 60)
-    clock.at_ms += 60_000
-    counter.hit("9", 60)
-    assert windows(counter) == 1
-
-
-def test_windows_that_are_over_are_deleted_at_the_start(counter: MachineCounter, clock: SettableClock) -> None:
-    counter.hit("a", 60)
-    clock.at_ms += 60_000
-    assert windows(MachineCounter(counter.directory, clock)) == 0
 
 
 def test_it_counts_exactly_across_threads(tmp_path: Path) -> None:
@@ -92,9 +101,8 @@ children = []
 for _ in range(10):
     pid = os.fork()
     if pid == 0:
-        carried_over = counter._connection is not None
         count()
-        os._exit(carried_over)
+        os._exit(0)
     children.append(pid)
 for thread in threads:
     thread.join()
@@ -103,7 +111,7 @@ print(counter.hit("a", 3600)[0])
 """
 
 
-def test_a_fork_carries_no_connection_over_and_loses_no_count(tmp_path: Path) -> None:
+def test_a_fork_loses_no_count(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, str(tmp_path / "counts")]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (result.stdout, result.stderr) == (f"{1 + 2 * 200 + 10 * 200 + 1}\n", "")
@@ -112,15 +120,13 @@ def test_a_fork_carries_no_connection_over_and_loses_no_count(tmp_path: Path) ->
 def test_time_is_read_once_it_is_our_turn_to_write(tmp_path: Path) -> None:
     counter = MachineCounter(tmp_path / "counts", Clock())
     counter.hit("a", 60)
-    blocker = sqlite3.connect(counter.directory / "limits.db", isolation_level=None, check_same_thread=False)
-    blocker.execute("BEGIN IMMEDIATE")
-    release = threading.Timer(0.5, blocker.execute, args=("COMMIT",))
-    asked_at = time.time()
-    release.start()
-    _, ends_s = counter.hit("b", 60)
-    assert ends_s >= asked_at + 0.5 + 60
-    release.join()
-    blocker.close()
+    with lock_held(counter.directory) as holder:
+        release = threading.Timer(0.5, holder.kill)
+        asked_at = time.time()
+        release.start()
+        _, ends_s = counter.hit("b", 60)
+        assert ends_s >= asked_at + 0.5 + 60
+        release.join()
 
 
 def test_opening_touches_no_file(shared_memory: Path, clock: Clock) -> None:
@@ -156,7 +162,7 @@ def test_a_symlink_is_refused(counter: MachineCounter, tmp_path: Path) -> None:
 
 def test_a_directory_of_another_user_is_refused(counter: MachineCounter, monkeypatch: pytest.MonkeyPatch) -> None:
     counter.hit("a", 60)
-    counter._disconnect()
+    counter._close()
     monkeypatch.setattr("os.geteuid", lambda: counter.directory.stat().st_uid + 1)
     with pytest.raises(PermissionError, match="must be a directory of our own"):
         counter.hit("a", 60)
@@ -191,32 +197,28 @@ def test_without_shared_memory_the_directory_for_temporary_files_serves(
 
 
 def test_a_process_that_stands_still_with_the_lock_holds_nobody_up_for_long(counter: MachineCounter) -> None:
-    counter.directory.mkdir(mode=0o700)
-    with open(counter.directory / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(BlockingIOError):
-            counter.hit("a", 60)
-    assert counter.hit("a", 60)[0] == 1
-
-
-def test_a_file_that_stays_locked_fails_and_is_counted_in_again(counter: MachineCounter) -> None:
     counter.hit("a", 60)
-    with closing(sqlite3.connect(counter.directory / "limits.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            counter.hit("a", 60)
-        other.execute("ROLLBACK")
-    assert counter.hit("a", 60)[0] == 2
+    with lock_held(counter.directory) as holder:
+        holder.send_signal(signal.SIGSTOP)
+        for another in (counter, MachineCounter(counter.directory, counter.clock)):
+            asked_s = time.monotonic()
+            with pytest.raises(TimeoutError, match="another process holds the lock"):
+                another.hit("a", 60)
+            assert 0.9 < time.monotonic() - asked_s < 5
+        holder.kill()  # and the kernel takes its lock away
+        holder.wait()
+        assert counter.hit("a", 60)[0] == 2
 
 
 def test_threads_do_not_wait_one_after_the_other_for_a_file_that_stays_locked(counter: MachineCounter) -> None:
     counter.hit("a", 60)
-    with closing(sqlite3.connect(counter.directory / "limits.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with ThreadPoolExecutor(6) as pool:
-            failed = list(pool.map(lambda _: failure(counter), range(6)))
-        other.execute("ROLLBACK")
-    assert {type(error) for error in failed} == {sqlite3.OperationalError, TimeoutError}
+    with lock_held(counter.directory), ThreadPoolExecutor(6) as pool:
+        failed = list(pool.map(lambda _: failure(counter), range(6)))
+    assert {str(error) for error in failed} == {
+        "another process holds the lock of the counts",
+        "another thread still waits to count",
+    }
+    assert counter.hit("a", 60)[0] == 2
 
 
 def failure(counter: MachineCounter) -> Exception | None:
@@ -225,3 +227,63 @@ def failure(counter: MachineCounter) -> Exception | None:
     except counter.errors as error:
         return error
     return None
+
+
+def test_a_counter_that_is_collected_lets_no_lock_go(counter: MachineCounter) -> None:
+    counter.hit("a", 60)
+    another = MachineCounter(counter.directory, counter.clock)
+    another.hit("a", 60)
+    assert counter._file is not None
+    fcntl.lockf(counter._file, fcntl.LOCK_EX)
+    del another
+    gc.collect()
+    assert try_to_lock(counter.directory) == "locked\n"
+    fcntl.lockf(counter._file, fcntl.LOCK_UN)
+    assert try_to_lock(counter.directory) == "free\n"
+
+
+def test_counters_that_are_collected_leave_no_files_open(tmp_path: Path, clock: Clock) -> None:
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    gc.collect()
+    MachineCounter(tmp_path / "counts", clock).hit("a", 60)
+    before = open_files()
+    for number in range(20):
+        MachineCounter(tmp_path / "counts", clock).hit(str(number), 60)
+    assert open_files() <= before + 1
+
+
+def test_a_file_that_was_deleted_is_counted_in_until_the_next_start(counter: MachineCounter) -> None:
+    counter.hit("a", 60)
+    shutil.rmtree(counter.directory)
+    assert counter.hit("a", 60)[0] == 2
+    assert MachineCounter(counter.directory, counter.clock).hit("a", 60)[0] == 1
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from notifhist.clock import Clock
+from notifhist.store.request_counts import MachineCounter
+
+counter = MachineCounter(Path(sys.argv[1]), Clock())
+while True:
+    os.write(1, f"{counter.hit('a', 3600)[0]}\\n".encode())
+"""
+
+
+def test_processes_that_are_killed_lose_no_count_and_hold_nobody_up(tmp_path: Path) -> None:
+    directory, told = tmp_path / "counts", list[int]()
+    for _ in range(4):
+        command = [sys.executable, "-c", KILLED, str(directory)]
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        for process in processes:
+            assert process.stdout is not None
+            told.append(int(process.stdout.readline()))
+        for process in processes:
+            process.kill()
+            told.extend(int(line) for line in process.communicate()[0].splitlines())
+    assert len(set(told)) == len(told)
+    last = MachineCounter(directory, Clock()).hit("a", 3600)[0]
+    assert max(told) < last <= len(told) + 12 + 1  # each of the twelve may have died between counting and telling
