@@ -22,7 +22,7 @@ import click
 from bench.databases import Database, databases
 from bench.load_generator import How, Request, Server, Window, measure
 from notifhist.auth import ADMIN, RUNS_EDIT
-from notifhist.store.request_counts import machine_directory
+from notifhist.store.machine import machine_directory
 
 Asked = dict[str, list[Request]]  # by workload
 T = TypeVar("T")

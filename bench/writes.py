@@ -86,9 +86,7 @@ def _load(plan: Plan, bench: Bench) -> Iterator[Row]:
     _, memory_for_few = _run(service, "load", str(few))
     _, export_memory_for_few = _run(service, "export")
     times, export_times = memory / memory_for_few, export_memory / export_memory_for_few
-    yield figure(
-        "load, beside a script that inserts the same into SQLite by Peewee, unchecked", ratios, "times", "≤ 1.5"
-    )
+    yield figure("load, beside a script that inserts into SQLite by Peewee, unchecked", ratios, "times", "≤ 1.5")
     yield figure("load, memory of its processes for 4 times the file", [times], "times", "≤ 1.2")
     yield figure("load, memory of its processes", [memory / 1e6], "MB")
     yield figure("export", [plan.items / exported], "items/s")

@@ -22,7 +22,7 @@ from notifhist.schemas.instants import parse_instant
 from notifhist.store import migrations
 from notifhist.store.database import Database, ensure_connected, migrate, open_database
 from notifhist.store.keys import add_key
-from notifhist.store.request_counts import machine_directory
+from notifhist.store.machine import machine_directory
 from notifhist.web.apis import APIS
 from notifhist.web.declarations import Api
 from tests.full_disk import FullDisk, mounted

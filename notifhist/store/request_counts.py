@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-import tempfile
 import threading
 import time
 from functools import lru_cache
@@ -16,8 +15,8 @@ from limits.storage import RedisStorage
 from notifhist.clock import Clock
 from notifhist.config import PREFIX, ConfigError
 from notifhist.store import window_slots
+from notifhist.store.machine import machine_directory, private
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - what we put there is in a private directory
 FILE_NAME = "windows"
 REDIS_TIMEOUT_S = 1
 PATIENCE_S = 1.0
@@ -107,11 +106,7 @@ class MachineCounter:
     def _open(self) -> int:
         while _left_open:
             os.close(_left_open.pop())
-        self.directory.mkdir(mode=0o700, exist_ok=True)
-        found = self.directory.lstat()
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:  # as every symlink has
-            raise PermissionError(f"{self.directory} must be a directory of our own, closed to others")
-        self._file = file = os.open(self.directory / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        self._file = file = os.open(private(self.directory) / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _wait_for(file)
             window_slots.format_anew(file)
@@ -162,12 +157,3 @@ def open_counter(url: str, database_url: str, clock: Clock) -> RequestCounter:
         return RedisCounter(url)
     except (ConfigurationError, ValueError) as error:
         raise ConfigError(f"{PREFIX}RATE_LIMIT_STORAGE: {error} (`pip install notifhist[redis]`?)") from error
-
-
-def machine_directory(database_url: str) -> Path:
-    """Return the directory that all workers on this database share, and no other service or user."""
-    path = database_url.removeprefix("sqlite:///")
-    database = database_url if path == database_url else os.path.abspath(path)
-    name = hashlib.sha256(f"{os.geteuid()} {database}".encode("utf-8", "surrogatepass")).hexdigest()
-    writable = SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK | os.X_OK)
-    return (SHARED_MEMORY if writable else Path(tempfile.gettempdir())) / f"notifhist-{name[:32]}"

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import requests
 
 from notifhist.store.database import Database, ensure_connected, open_database
-from notifhist.store.request_counts import machine_directory
+from notifhist.store.machine import machine_directory
 from tests.conftest import TENANT, store_key
 
 ROOT = Path(__file__).parents[2]

@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from notifhist.store.request_counts import machine_directory
+from notifhist.store.machine import machine_directory
 from tests.conftest import MIGRATIONS
 from tests.contract.test_examples import canonical, example
 from tests.system.commands import FIXTURES, FIXTURES_COUNTS

@@ -9,7 +9,8 @@ import pytest
 from notifhist.clock import Clock
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import Database, ensure_connected, open_database
-from notifhist.store.request_counts import MachineCounter, machine_directory
+from notifhist.store.machine import machine_directory
+from notifhist.store.request_counts import MachineCounter
 
 NOW_MS = 1_320_885_544_875
 

@@ -51,7 +51,7 @@ def try_to_lock(directory: Path) -> str:
 
 @pytest.fixture
 def shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("notifhist.store.request_counts.SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr("notifhist.store.machine.SHARED_MEMORY", tmp_path)
     return tmp_path
 
 
@@ -190,7 +190,7 @@ def test_workers_share_a_count_and_services_do_not(clock: Clock, monkeypatch: py
 def test_without_shared_memory_the_directory_for_temporary_files_serves(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifhist.store.request_counts.SHARED_MEMORY", tmp_path / "none")
+    monkeypatch.setattr("notifhist.store.machine.SHARED_MEMORY", tmp_path / "none")
     counter = open_counter("memory://", SQLITE_URL, clock)
     assert isinstance(counter, MachineCounter)
     assert counter.directory.parent == Path(tempfile.gettempdir())
