@@ -91,6 +91,13 @@ class Recorder(Protocol):
     def count(self, db: Database) -> int:
         """Return how many records are stored."""
 
+    def store_alone(self, db: Database, draft: Any) -> bool:
+        """Store a draft durably by one statement, a transaction of its own, and return True; else change nothing.
+
+        Only a new draft that needs no other change is stored, and only where that costs less than `store`, which is
+        called next if not. Call it after `prepare`.
+        """
+
     def store(self, db: Database, drafts: Sequence[Any]) -> list[Stored]:
         """Within a transaction that writes, insert the drafts that are new; return the stored document of each.
 
@@ -133,6 +140,9 @@ def record(
         groups.setdefault(drafts[n].recorder, []).append(n)
     for recorder, group in groups.items():
         recorder.prepare(db, [drafts[n] for n in group], now_ticks, oldest_ms)
+    # Most requests record one new item: that need not take the round trips of a transaction.
+    if len(drafts) == 1 and drafts[0].recorder.store_alone(db, drafts[0]):
+        return Recorded([drafts[0].document], 1, [])
     stored: dict[int, Stored] = {}
     with db.writing():
         if len(groups) > 1 or len({draft.owner.tenant for draft in drafts}) > 1:

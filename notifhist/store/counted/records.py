@@ -127,6 +127,10 @@ class CountedRecorder:
             found |= {(tenant, record_id): document for record_id, document in of_tenant.items()}
         return [found.get((draft.owner.tenant, draft.id)) for draft in drafts]
 
+    def store_alone(self, db: Database, draft: CountedDraft) -> bool:
+        """Store nothing: with each record, counts change too."""
+        return False
+
     def store(self, db: Database, drafts: Sequence[CountedDraft]) -> list[Stored]:
         """Insert the new ones, tenant by tenant; return the stored document of each."""
         stored = []

@@ -42,7 +42,7 @@ class Database(Protocol):
     has_replicas: bool
     """True if a replica's progress can be compared with the primary's log (`store.replicas`)."""
     runs_in_process: bool
-    """True if the engine runs in this process: then reading threads queue at the GIL."""
+    """True if the engine runs in this process: no statement is a round trip, and reading threads queue at the GIL."""
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         """Connect this thread."""

@@ -13,9 +13,9 @@ from notifhist.schemas.resources import ITEM_RESOURCE
 from notifhist.serializers import as_json, as_xml
 from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
 from notifhist.store.database import Database, Table
-from notifhist.store.database.sql import rows
+from notifhist.store.database.sql import changed, rows
 from notifhist.store.equality import equal_texts
-from notifhist.store.history.series import ensure_series, find_series
+from notifhist.store.history.series import IS_SERIES, check_values, ensure_series, find_series
 from notifhist.store.recording import Stored
 
 KEY = {"series_id": "bigint", "ticks": "bigint", "clock_and_node": "bigint"}
@@ -36,6 +36,9 @@ _MAX_XML_RATIO = 8
 _FIND = """SELECT param.series_id, param.ticks, param.clock_and_node, {document} FROM {param}
 JOIN history_item AS item ON item.series_id = param.series_id AND item.ticks = param.ticks
     AND item.clock_and_node = param.clock_and_node"""
+
+_INSERT_ALONE = f"""{TABLE.insert} SELECT id, {", ".join(f":{name}" for name in (*ItemKey._fields, *TEXTS))}
+FROM series WHERE {IS_SERIES} ON CONFLICT ({", ".join(KEY)}) DO NOTHING"""
 
 _READ_BATCH = 500
 _BEFORE_ALL = (-(2**63), -(2**63))
@@ -196,6 +199,13 @@ class ItemRecorder:
     def count(self, db: Database) -> int:
         """Return how many items there are, expired or not."""
         return int(rows(db, "SELECT count(*) FROM history_item")[0][0])
+
+    def store_alone(self, db: Database, draft: ItemDraft) -> bool:
+        """Insert the item into its series, unless that is missing or has the item: one round trip instead of four."""
+        if db.runs_in_process:
+            return False  # there are no round trips, and the threads take turns in `writing`
+        values = {**check_values(draft.owner), **draft.key._asdict(), **draft.texts()._asdict()}
+        return changed(db, _INSERT_ALONE, **values) > 0
 
     def store(self, db: Database, drafts: Sequence[ItemDraft]) -> list[Stored]:
         """Insert the new ones; return the stored document of each."""

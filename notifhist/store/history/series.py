@@ -17,9 +17,11 @@ _NUMBER_BITS = 32
 """A series' id is its tenant's number, followed by this many bits for the series' own number."""
 
 TENANT_ID = "(SELECT id FROM tenant WHERE name = :tenant)"
-_FIND = f"SELECT id FROM series WHERE tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest AND check_id = :check_id"
+IS_SERIES = f"tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest AND check_id = :check_id"
+"""The condition for the series of a check whose `check_values` are the parameters."""
+_FIND = f"SELECT id FROM series WHERE {IS_SERIES}"
 SERIES_ID = f"({_FIND})"
-"""The id of the series of a check whose `check_values` are the parameters."""
+"""The id of that series."""
 
 _PARAM_COLUMNS = {"n": "bigint", "tenant": "text", "digest": "text", "check_id": "text"}
 _LAST = "SELECT id FROM series WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1"
