@@ -21,7 +21,7 @@ from notifhist.server.connection import KEEPALIVE_S
 from notifhist.server.worker import Worker
 
 THREADS = 2
-"""Requests that a worker answers at once, beside those that its main thread answers (`server.worker`)."""
+"""Requests that a worker answers at once, beside the one that the thread which polls answers (`server.worker`)."""
 _METRICS = "notifhist-metrics-"
 
 

@@ -28,8 +28,8 @@ class _Queue:
         self._waiting: deque[Connection] = deque()
         self._empty_at = time.monotonic()
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     @property
     def first_since(self) -> float:
@@ -64,7 +64,6 @@ class Threads:
         self._lock = threading.Lock()
         self._reads, self._writes = _Queue(), _Queue()
         self._writing = 0
-        self._leaves_write = False
         self._calls: SimpleQueue[None] = SimpleQueue()
         """An entry for each request that is put: a thread that gets one looks for work."""
         self._reader_calls: SimpleQueue[None] = SimpleQueue()
@@ -77,11 +76,10 @@ class Threads:
         for connections in self._health.values():
             self._start(self._serve_health, connections)
 
-    def put(self, connection: Connection, *, however_late: bool, leaves_some: bool = False) -> bool:
+    def put(self, connection: Connection, *, however_late: bool, is_left: bool = False) -> bool:
         """Have a complete request answered; return False where it would wait too long.
 
-        `leaves_some`: the caller will take out some, by `take_left`: those that read, and one that writes while no
-        other does.
+        `is_left`: the caller will take it out again, by `take_left`, unless a thread that is free does before.
         """
         if health := self._health.get(connection.path):
             if health.qsize() >= HEALTH_REQUESTS:
@@ -92,8 +90,6 @@ class Threads:
         with self._lock:
             if queue.is_late(REFUSE_NEW_FROM * self._max_wait_s) and not however_late:
                 return False
-            is_left = leaves_some and (connection.is_read or not (self._writing or self._writes))
-            self._leaves_write = self._leaves_write or (is_left and not connection.is_read)
             queue.put(connection)
             calls_reader = connection.is_read and self._writing == self._number
         if not is_left:
@@ -101,17 +97,15 @@ class Threads:
         return True
 
     @property
-    def has_left(self) -> bool:
-        """Whether somebody waits who was left to the caller of `put`."""
-        return bool(self._reads) or self._leaves_write
+    def waiting(self) -> int:
+        """How many wait that no thread has, but for health."""
+        return len(self._reads) + len(self._writes)
 
     def take_left(self) -> Connection | None:
-        """Take out one of those that were left, to be answered by the caller."""
+        """Take out the one that has waited for longest, to be answered by the caller."""
         with self._lock:
-            if self._reads:
-                return self._reads.take()
-            left, self._leaves_write = self._leaves_write and self._writes, False
-            return left.take() if left else None
+            waiting = [queue for queue in (self._reads, self._writes) if queue]
+            return min(waiting, key=lambda queue: queue.first_since).take() if waiting else None
 
     def call_for_left(self) -> None:
         """Have all threads look for those that were left."""

@@ -1,9 +1,9 @@
 """gunicorn's worker with a poller and threads of our own.
 
 One thread polls: it accepts, takes requests in whole, sends what clients take late, and closes what is overdue. It also
-answers those who read, one after the other, and one who writes while no other does; the main thread polls while one of
-these takes long. Other threads (`server.threads`) answer the rest.
-Why: docs/adr/0020-the-poller-takes-requests-in-whole.md and docs/adr/0022-the-poller-answers-those-who-read.md.
+answers, one after the other; while one answer takes long the main thread polls, and other threads give the others
+(`server.threads`). Health has threads of its own.
+Why: docs/adr/0020-the-poller-takes-requests-in-whole.md and docs/adr/0022-the-poller-answers.md.
 """
 
 import errno
@@ -38,6 +38,9 @@ STOP_TIMEOUT_S = 2.0
 """How long a stopping worker listens to clients that send nothing; gunicorn's own value."""
 SWEEP_EVERY_S = 0.2
 """How often the poller looks for what is overdue."""
+ACCEPTED_BY_BUSY, BUSY_FROM = 16, 4
+"""How many connections a worker accepts at once for which so many requests wait: it must see all clients, to refuse some
+and to answer health. Others accept one, so that workers share the clients that come at the same time."""
 ANSWERS_FOR_S = 0.005
 """How long the poller answers before it looks at the network again."""
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -93,7 +96,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         try:
             while self.alive:
                 self._turn()
-                self._answer_some()
+                self._answer_left()
         except Exception:
             self.log.exception("The poller failed; the master starts another worker")
             self.alive = False
@@ -115,7 +118,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def _turn(self) -> None:
         """Do what has become possible, and what is overdue."""
         self.notify()
-        for each in self._connections.poll(0 if self._leaves_some and self._threads.has_left else SWEEP_EVERY_S):
+        for each in self._connections.poll(0 if self._answers and self._threads.waiting else SWEEP_EVERY_S):
             if isinstance(each, Connection):
                 self._go_on(each)
             else:
@@ -128,15 +131,15 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         if time.monotonic() - self._swept > SWEEP_EVERY_S:
             self._sweep()
 
-    def _answer_some(self) -> None:
+    def _answer_left(self) -> None:
         """Answer those that were left to this thread, for a while."""
         until = time.monotonic() + ANSWERS_FOR_S
-        while self._leaves_some and time.monotonic() < until and (connection := self._threads.take_left()):
+        while self._answers and time.monotonic() < until and (connection := self._threads.take_left()):
             self._polling.leave(partial(self._answer, connection))
 
     @property
-    def _leaves_some(self) -> bool:
-        """Whether those who read, and one who writes, are left to the thread that polls.
+    def _answers(self) -> bool:
+        """Whether the thread that polls answers too.
 
         Where the database runs in this process, other threads would wait for the GIL at each statement of theirs.
         """
@@ -152,9 +155,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         with suppress(BlockingIOError):
             os.read(self.PIPE[0], 4096)
 
-    def _accept(self, listener: socket.socket, at_once: int = 16) -> None:
+    def _accept(self, listener: socket.socket, at_once: int = 0) -> None:
         """Accept some of the connections that wait; accept(2) tells errors of the network, too, which pass."""
-        for _ in range(at_once):
+        for _ in range(at_once or (ACCEPTED_BY_BUSY if self._threads.waiting >= BUSY_FROM else 1)):
             if len(self._connections) >= self.cfg.worker_connections and not self._connections.make_room():
                 return
             try:
@@ -205,7 +208,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             return
         connection.waits = False
         connection.enter(State.ANSWER)
-        if not self._threads.put(connection, however_late=not self.alive, leaves_some=self._leaves_some):
+        if not self._threads.put(connection, however_late=not self.alive, is_left=self._answers):
             self._refuse(connection, Overloaded())
 
     def _refuse(self, connection: Connection, error: Exception) -> None:

@@ -141,34 +141,21 @@ def test_threads_end_with_what_they_answer() -> None:
     assert not any(each.is_alive() for each in server.threads._threads)
 
 
-def test_what_is_left_to_the_caller_is_all_that_reads_and_one_that_writes() -> None:
+def test_what_is_left_is_for_the_caller_to_take_in_the_order_in_which_it_came() -> None:
     with blocking() as server:
-        first, second = request("POST"), request("POST")
-        reads = [request(), request()]
-        for each in (first, *reads):
-            assert server.threads.put(each, however_late=False, leaves_some=True)
+        left = [request("POST"), request(), request(), request("POST")]
+        for each in left:
+            assert server.threads.put(each, however_late=False, is_left=True)
+        assert [server.threads.waiting, *(server.threads.take_left() for _ in range(5))] == [4, *left, None]
+        assert not server.threads.waiting
         assert server.started == []
-        assert [server.threads.has_left, *(server.threads.take_left() for _ in range(4))] == [True, *reads, first, None]
-        assert not server.threads.has_left
-        for each in (request("POST"), second):
-            server.threads.put(each, however_late=False, leaves_some=True)
-        server.wait_for(1)  # a thread takes one of two that write
-
-
-def test_while_one_writes_no_other_is_left_to_the_caller() -> None:
-    with blocking() as server:
-        server.put(request("POST"))
-        server.wait_for(1)
-        server.threads.put(request("POST"), however_late=False, leaves_some=True)
-        server.wait_for(2)
-        assert not server.threads.has_left
 
 
 def test_what_was_left_is_answered_once_the_threads_are_called() -> None:
     with blocking(1) as server:
         left = [request("POST"), request(), request()]
         for each in left:
-            server.threads.put(each, however_late=False, leaves_some=True)
+            server.threads.put(each, however_late=False, is_left=True)
         server.go.set()
         server.threads.call_for_left()
         for each in left:
