@@ -39,7 +39,7 @@ STOP_TIMEOUT_S = 2.0
 SWEEP_EVERY_S = 0.2
 """How often the poller looks for what is overdue."""
 ACCEPTED_BY_BUSY, BUSY_FROM = 16, 4
-"""How many connections a worker accepts at once for which so many requests wait: it must see all clients, to refuse some
+"""How many connections a worker accepts at once while so many requests wait: it must see all clients, to refuse some
 and to answer health. Others accept one, so that workers share the clients that come at the same time."""
 ANSWERS_FOR_S = 0.005
 """How long the poller answers before it looks at the network again."""
