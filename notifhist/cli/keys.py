@@ -75,7 +75,7 @@ def revoke_key(name_or_id: str) -> None:
         raise click.ClickException(f"No key {name_or_id!r} that could be revoked; `notifhist keys list` shows them.")
     click.echo(f"Revoked: {revoked}")
     if not all_know:
-        click.echo("A service of another user is on this database here: it knows in a second.", err=True)
+        click.echo("Not every process here could be told: the others know in a second.", err=True)
 
 
 def _expiry(text: str, now_ms: int) -> int:

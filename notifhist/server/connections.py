@@ -9,7 +9,7 @@ from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from notifhist.server.connection import Connection, State
 
 NEW_S = 0.1
-"""For so long a connection is not closed for another, so that whoever connects can also ask."""
+"""For so long a connection is not closed for another, so that whoever has connected, or been answered, can ask."""
 HELD_BYTES, SPOOLED_BYTES = 256 * 2**20, 2**30
 """So much of unfinished requests and untaken answers may be in memory, and in temporary files; beyond that, the oldest
 connection is closed."""
@@ -38,7 +38,8 @@ class Connections:
 
     def ignore(self, file: object) -> None:
         """Have nothing called any more."""
-        self._poller.unregister(file)  # type: ignore[arg-type]
+        with suppress(KeyError):
+            self._poller.unregister(file)  # type: ignore[arg-type]
 
     def poll(self, seconds: float) -> Iterator[Do | Connection]:
         """Wait until something has become possible; yield what to do, and connections whose client has acted."""
@@ -61,12 +62,15 @@ class Connections:
     def wait(self, connection: Connection) -> None:
         """Have `poll` yield it once its client has sent; of an answer that is being sent, once it can take more."""
         event = EVENT_WRITE if connection.state is State.SENDING else EVENT_READ
-        with self._registering, suppress(ValueError):  # a worker that stops may have closed it
-            if not connection.polled_for:
-                self._poller.register(connection.sock, event, connection)
-            elif connection.polled_for != event:
-                self._poller.modify(connection.sock, event, connection)
-            connection.polled_for, connection.waits = event, True
+        with self._registering:
+            connection.waits = True
+            # A worker that stops may have closed it. Where the kernel has no memory, it is closed once it is overdue.
+            with suppress(ValueError, OSError):
+                if not connection.polled_for:
+                    self._poller.register(connection.sock, event, connection)
+                elif connection.polled_for != event:
+                    self._poller.modify(connection.sock, event, connection)
+                connection.polled_for = event
 
     def waiting(self, *states: State) -> list[Connection]:
         """Return those that wait for their client, in one of some states; a thread may be about to hand back others."""
@@ -84,13 +88,11 @@ class Connections:
     def make_room(self) -> bool:
         """Close the one whose client has kept it waiting for longest; return whether there is one.
 
-        A client that takes an answer, slowly, goes last. New ones have their time to send: until then, others wait in
-        the kernel's backlog.
+        A client that takes an answer, slowly, goes last.
         """
         waiting = self.waiting()
         oldest = min(waiting, key=lambda each: (each.state is State.SENDING, each.since), default=None)
         if oldest is None or time.monotonic() - oldest.since < NEW_S:
-            time.sleep(0.01)  # else the poller would try again at once
             return False
         self.close(oldest)
         return True

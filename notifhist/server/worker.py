@@ -41,6 +41,8 @@ SWEEP_EVERY_S = 0.2
 ACCEPTED_BY_BUSY, BUSY_FROM = 16, 4
 """How many connections a worker accepts at once while so many requests wait: it must see all clients, to refuse some
 and to answer health. Others accept one, so that workers share the clients that come at the same time."""
+PAUSE_S = 0.05
+"""For so long a worker accepts nobody once it has no room, at least."""
 ANSWERS_FOR_S = 0.005
 """How long the poller answers before it looks at the network again."""
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -80,7 +82,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._connections.listen(self.PIPE[0], self._wake)
         for listener in self.sockets:
             listener.setblocking(False)
-            self._connections.listen(listener, partial(self._accept, listener))
+        self._listen()
         self._polling.begin(self._serve)
         while self._goes_on():
             self._polling.stand_in(SWEEP_EVERY_S, self._goes_on)
@@ -119,16 +121,21 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         """Do what has become possible, and what is overdue."""
         self.notify()
         for each in self._connections.poll(0 if self._answers and self._threads.waiting else SWEEP_EVERY_S):
-            if isinstance(each, Connection):
-                self._go_on(each)
-            else:
-                each()
+            try:
+                self._go_on(each) if isinstance(each, Connection) else each()
+            except Exception:
+                self.log.exception("A connection failed")
+                if isinstance(each, Connection):
+                    self._connections.close(each)
         while self._resumed:
             self._take_request(self._resumed.popleft())
         if self.alive:
             for connection in self._threads.take_late():
                 self._refuse(connection, Overloaded())
-        if time.monotonic() - self._swept > SWEEP_EVERY_S:
+        now = time.monotonic()
+        if self.alive and now - self._paused_at > PAUSE_S:
+            self._listen()
+        if now - self._swept > SWEEP_EVERY_S:
             self._sweep()
 
     def _answer_left(self) -> None:
@@ -155,16 +162,28 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         with suppress(BlockingIOError):
             os.read(self.PIPE[0], 4096)
 
+    def _listen(self) -> None:
+        self._paused_at = math.inf
+        for listener in self.sockets:
+            self._connections.listen(listener, partial(self._accept, listener))
+
+    def _pause(self) -> None:
+        """Accept nobody for a while, in which there may be room: who connects waits in the kernel's backlog."""
+        self._paused_at = time.monotonic()
+        for listener in self.sockets:
+            self._connections.ignore(listener)
+
     def _accept(self, listener: socket.socket, at_once: int = 0) -> None:
         """Accept some of the connections that wait; accept(2) tells errors of the network, too, which pass."""
         for _ in range(at_once or (ACCEPTED_BY_BUSY if self._threads.waiting >= BUSY_FROM else 1)):
             if len(self._connections) >= self.cfg.worker_connections and not self._connections.make_room():
+                self._pause()
                 return
             try:
                 sock, client = listener.accept()
             except OSError as error:
-                if error.errno in _NO_MORE_FILES:
-                    self._connections.make_room()
+                if error.errno in _NO_MORE_FILES and not self._connections.make_room():
+                    self._pause()
                 return
             connection = Connection(sock, client, listener.getsockname(), self.cfg)
             self._connections.add(connection)
@@ -172,15 +191,11 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
 
     def _go_on(self, connection: Connection) -> None:
         """Go on with a connection whose client has sent, or has taken some of its answer."""
-        try:
-            if connection.state is State.SENDING:
-                connection.waits = False
-                self._send(connection, connection.flush)
-            else:
-                self._receive(connection)
-        except Exception:
-            self.log.exception("A connection failed")
-            self._connections.close(connection)
+        if connection.state is State.SENDING:
+            connection.waits = False
+            self._send(connection, connection.flush)
+        else:
+            self._receive(connection)
 
     def _receive(self, connection: Connection) -> None:
         try:

@@ -40,6 +40,6 @@ def _place() -> Path:
 
 def _name(user: int, database_url: str) -> str:
     path = database_url.removeprefix("sqlite:///")
-    database = database_url if path == database_url else os.path.abspath(path)
+    database = database_url if path == database_url else os.path.realpath(path)
     digest = hashlib.sha256(f"{user} {database}".encode("utf-8", "surrogatepass")).hexdigest()
     return f"{_PREFIX}{digest[:32]}"

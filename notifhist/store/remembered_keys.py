@@ -38,11 +38,12 @@ class RememberedKeys:
         remembered = self._found.get(key_id)
         if remembered is not None and remembered[1] == change and monotonic() < remembered[2]:
             return remembered[0]
+        until = monotonic() + REMEMBERED_S
         key = find_key(db, key_id)
         if key is not None and change is not None:
             if len(self._found) >= _MOST:
                 self._found.clear()
-            self._found[key_id] = key, change, monotonic() + REMEMBERED_S
+            self._found[key_id] = key, change, until
         return key
 
     def _last_change(self) -> Change | None:
@@ -51,8 +52,10 @@ class RememberedKeys:
         Each makes a file longer by a byte. One that somebody has deleted gets a successor, which is another file.
         """
         try:
-            found = os.stat(self._path)
+            found = os.lstat(self._path)
         except OSError:
+            found = None
+        if found is None or found.st_uid != os.geteuid():  # nobody tells us by another user's file
             self._create()
             return None
         return found.st_ino, found.st_ctime_ns, found.st_size
@@ -66,7 +69,7 @@ class RememberedKeys:
 
 
 def note_revocation(database_url: str) -> bool:
-    """Tell all processes of this machine that serve this database; return whether all of them were told.
+    """Tell all processes of this machine that serve this database, by its URL; return whether all of them were told.
 
     Only root can tell those of other users. A process that is not told takes a second to find out.
     """
@@ -88,4 +91,5 @@ def _lengthen(directory: Path) -> bool:
 
 
 def _without_links(path: str, flags: int) -> int:
-    return os.open(path, (flags | os.O_NOFOLLOW) & ~os.O_CREAT)
+    # Without O_NONBLOCK a named pipe of another user's would keep us waiting for ever.
+    return os.open(path, (flags | os.O_NOFOLLOW | os.O_NONBLOCK) & ~os.O_CREAT)

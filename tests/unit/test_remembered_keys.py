@@ -84,6 +84,23 @@ def test_a_revocation_that_nobody_tells_is_known_in_time(
     assert found.revoked == 5
 
 
+def test_a_second_counts_from_the_start_of_the_lookup(
+    db: Database, keys: RememberedKeys, key_id: str, looked_up: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [monotonic() + 10]
+    monkeypatch.setattr(remembered_keys, "monotonic", lambda: now[0])
+
+    def find(db: Database, key_id: str) -> object:
+        looked_up.append(key_id)
+        now[0] += remembered_keys.REMEMBERED_S
+        return find_key(db, key_id)
+
+    monkeypatch.setattr(remembered_keys, "find_key", find)
+    for _ in range(2):
+        keys.find(db, key_id)
+    assert looked_up == [key_id] * 2
+
+
 def test_a_revocation_during_the_lookup_is_known_to_the_next(
     db: Database, keys: RememberedKeys, key_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +163,24 @@ def test_a_link_leads_to_no_other_file(db: Database, keys: RememberedKeys, tmp_p
     file.symlink_to(victim)
     assert not note_revocation(URL)
     assert victim.read_bytes() == b"whole"
+
+
+def test_a_pipe_keeps_nobody_waiting(keys: RememberedKeys) -> None:
+    file = machine_directory(URL) / "revocations"
+    file.unlink()
+    os.mkfifo(file)
+    assert not note_revocation(URL)
+
+
+def test_a_file_of_another_user_is_not_trusted(
+    db: Database, keys: RememberedKeys, key_id: str, looked_up: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid():
+        pytest.skip("only root can make files of another user's")
+    os.chown(machine_directory(URL) / "revocations", 12345, 12345)
+    for _ in range(3):
+        keys.find(db, key_id)
+    assert len(looked_up) == 3
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 import json
 import select
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -192,3 +194,27 @@ def test_who_reads_for_long_keeps_nobody_waiting(tmp_path: Path) -> None:
         assert alone.get("/a") == (200, b"done")
         assert select.select(slow, [], [], 0)[0] == []
         assert [each.recv(12) for each in slow] == [b"HTTP/1.1 200"] * 2
+
+
+def test_who_writes_is_answered_beside_many_who_read(server: Running) -> None:
+    stop = threading.Event()
+
+    def read() -> set[int]:
+        client, statuses = server.client(), set()
+        while not stop.is_set():
+            client.request("GET", "/a")
+            response = client.getresponse()
+            response.read()
+            statuses.add(response.status)
+        client.close()
+        return statuses
+
+    with ThreadPoolExecutor(32) as pool:
+        readers = [pool.submit(read) for _ in range(32)]
+        try:
+            time.sleep(1.5)  # longer than the burst in which nobody is refused
+            answers = [server.send(POST + b"Connection: close\r\nContent-Length: 3\r\n\r\nabc") for _ in range(5)]
+        finally:
+            stop.set()
+        assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers)
+        assert set.union(*(reader.result() for reader in readers)) == {200}
