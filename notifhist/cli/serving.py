@@ -24,7 +24,7 @@ _DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS
     type=click.IntRange(1, 64),
     default=server.THREADS,
     show_default=True,
-    help="Requests that a process answers at once; on SQLite, beside those that read.",
+    help="Requests that a process answers at once; on SQLite, while another answer takes long.",
 )
 @click.option("--demo", "with_demo", is_flag=True, help="Load examples into a new database, print commands to try.")
 def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None:

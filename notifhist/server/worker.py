@@ -76,7 +76,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._metrics = Metrics()
         settings = load_settings(os.environ)
         self._threads = Threads(self.cfg.threads, self._answer, (settings.max_wait_ms or math.inf) / 1000)
-        self._reads_in_process = open_database(settings.database_url).runs_in_process
+        self._runs_in_process = open_database(settings.database_url).runs_in_process
         self._polling = Polling(self._turn, self._rouse, self._threads.call_for_left)
         os.set_blocking(self.PIPE[0], False)
         self._connections.listen(self.PIPE[0], self._wake)
@@ -150,7 +150,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
 
         Where the database runs in this process, other threads would wait for the GIL at each statement of theirs.
         """
-        return self._reads_in_process and not self._polling.has_stand_in
+        return self._runs_in_process and not self._polling.has_stand_in
 
     def _rouse(self) -> None:
         """Wake who polls."""

@@ -78,12 +78,7 @@ class SqliteDatabase(SqliteFile):
         """
         conflict = f"ON CONFLICT ({', '.join(table.key)}) DO NOTHING"
         insert = f"{table.insert} VALUES ({', '.join('?' * len(table.columns))}) {conflict}"
-        columns = list(table.columns)
-        set_apart = (
-            f"UPDATE {table.name} SET {', '.join(f'{name} = {name}' for name in columns if name not in table.key)} "
-            f"WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
-        )
-        key_indexes = [columns.index(name) for name in table.key]
+        key_indexes = [list(table.columns).index(name) for name in table.key]
         inserted = set()
         self.start_deadline()
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
@@ -93,7 +88,7 @@ class SqliteDatabase(SqliteFile):
                     key = tuple([row[n] for n in key_indexes])
                     inserted.add(key)
                     if any(isinstance(value, str) and len(value) > LONG_CHARACTERS for value in row):
-                        cursor.execute(set_apart, key)
+                        cursor.execute(_same_again(table), key)
         return inserted
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -150,3 +145,9 @@ class SqliteDatabase(SqliteFile):
 
     def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
         return sqlite_purge.purge(self, oldest_ms * TICKS_PER_MS, batch)
+
+
+def _same_again(table: Table) -> str:
+    """Return the statement that gives the row of a key the values that it has, for the sake of triggers."""
+    same = ", ".join(f"{name} = {name}" for name in table.columns if name not in table.key)
+    return f"UPDATE {table.name} SET {same} WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
