@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import MAX_TICKS, TICKS_PER_MS, UUID_EPOCH_TICKS, parse_time_uuid
+from notifhist.schemas.query import CheckPath
 
 _SIGNED_64 = 2**64
 _MULTICAST = 1 << 40
@@ -54,8 +55,17 @@ def new_key(ticks: int, ordinal: int = 0) -> ItemKey:
 
 def derived_key(timestamp: int, content: bytes) -> ItemKey:
     """Return a key in the millisecond `timestamp`, for a new id; the same content gets the same key."""
-    digest = int.from_bytes(hashlib.sha256(content).digest()[:8])
-    return ItemKey(timestamp * TICKS_PER_MS, _clock_and_node(digest))
+    return ItemKey(timestamp * TICKS_PER_MS, _hashed(content))
+
+
+def key_in_tenant(check: CheckPath, item_id: str, *position: str) -> ItemKey:
+    """Return the key of what is derived from an item, for an id that is unique in the tenant, not only in the check.
+
+    The time is the item's; the other half is a hash of where the item is, and of `position`, which tells several
+    things apart that are derived from one item (part E of the contract, E1 and E2).
+    """
+    place = "\0".join((check.entity_id, check.alarm_id, check.check_id, item_id, *position))
+    return ItemKey(key_of(item_id).ticks, _hashed(place.encode()))
 
 
 def complete_item(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:
@@ -72,6 +82,10 @@ def complete_item(document: Document, now_ticks: int = 0, ordinal: int = 0) -> D
         first = {"id": document["id"]} if next(iter(document)) == "id" else {}
         document = {**first, "timestamp": timestamp, **document}
     return document
+
+
+def _hashed(content: bytes) -> int:
+    return _clock_and_node(int.from_bytes(hashlib.sha256(content).digest()[:8]))
 
 
 def _clock_and_node(bits: int) -> int:

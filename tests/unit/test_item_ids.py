@@ -5,7 +5,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifhist.schemas.fields import MAX_TIMESTAMP, UUID_EPOCH_TICKS
-from notifhist.schemas.item_ids import ItemKey, id_of, key_of, new_key
+from notifhist.schemas.item_ids import ItemKey, id_of, key_in_tenant, key_of, new_key
+from notifhist.schemas.query import CheckPath
 
 PUBLISHED = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
 LAST = "ffffffff-ffff-1fff-bfff-ffffffffffff"
@@ -117,3 +118,19 @@ def test_keys_of_one_tick_differ_and_show_that_they_are_of_no_network_card() -> 
     assert len(ids) == 1000
     assert all(uuid.UUID(item_id).node >> 40 & 1 for item_id in ids)
     assert all(uuid.UUID(item_id).version == 1 for item_id in ids)
+
+
+@pytest.mark.parametrize(
+    ("check_id", "position", "clock_and_node"),
+    [
+        ("chOne", (), "8c5f-31a968bcad0e"),
+        ("chTwo", (), "ab01-9d10d3e50bbb"),
+        ("chOne", ("0",), "ae72-13ccfb648f06"),
+        ("chOne", ("1",), "b35b-2bb201a6b4d4"),
+    ],
+)
+def test_an_id_in_the_tenant_is_as_published(check_id: str, position: tuple[str, ...], clock_and_node: str) -> None:
+    item_id = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
+    key = key_in_tenant(CheckPath("123456", "enOne", "alOne", check_id), item_id, *position)
+    assert id_of(key) == f"646ac7b0-0b34-11e1-{clock_and_node}"
+    assert key.timestamp == 1320885544875
