@@ -13,13 +13,13 @@ from notifhist.store.tenants import find_tenant
 FILTERS = ("notification_type", "status", "medium", "ignored_reason", "failed_reason")
 
 Counted = tuple[int, int, int, int]
-"""The shift and the number of a bucket, and two terms."""
+"""The level and the number of a bucket, and two terms."""
 
 
 def assert_counts_are_true(db: Database, tenant: str) -> None:
     """Fail unless each bucket's counts are those of its runs, and each full one is split."""
     tenant_id = find_tenant(db, tenant)
-    columns = ", ".join(("shift", "bucket", "first_filter", "second_filter", "split_mask", *PARTS))
+    columns = ", ".join(("level", "bucket", "first_filter", "second_filter", "split_mask", *PARTS))
     rows_of = f"SELECT {columns} FROM notification_run_count WHERE tenant_id = :tenant_id"
     stored: dict[Counted, int] = {}
     split = set()
@@ -33,7 +33,7 @@ def assert_counts_are_true(db: Database, tenant: str) -> None:
                 assert part[0] > 0
                 split.add(part)
             elif part[0] > 0:
-                assert number <= counts._SPLIT_ABOVE, f"{part} is full"
+                assert number <= counts.SPLIT_ABOVE, f"{part} is full"
     run = NotificationRunRow
     runs = run.select(run.date_created, *(getattr(run, name) for name in FILTERS))
     counted: Counter[Counted] = Counter()

@@ -104,10 +104,10 @@ RECORDER = CountedRecorder(TICKETS, TABLE, row_of, RunConflict, {})
 
 COLUMNS = """tenant_id BIGINT NOT NULL, id BIGINT NOT NULL, date_created BIGINT NOT NULL,
     priority SMALLINT NOT NULL, queue SMALLINT, search_text TEXT NOT NULL, brief TEXT, document TEXT NOT NULL"""
-COUNTS = f"""CREATE TABLE ticket_count (tenant_id BIGINT NOT NULL, shift INTEGER NOT NULL, bucket BIGINT NOT NULL,
+COUNTS = f"""CREATE TABLE ticket_count (tenant_id BIGINT NOT NULL, level INTEGER NOT NULL, bucket BIGINT NOT NULL,
     first_filter BIGINT NOT NULL, second_filter BIGINT NOT NULL,
     {", ".join(f"part_{n} BIGINT NOT NULL" for n in range(16))}, split_mask INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (tenant_id, shift, bucket, first_filter, second_filter))"""
+    PRIMARY KEY (tenant_id, level, bucket, first_filter, second_filter))"""
 INDEXES = (
     "CREATE INDEX ticket_date ON ticket (tenant_id, date_created, id, priority, queue)",
     "CREATE INDEX ticket_priority ON ticket (tenant_id, priority, date_created, id, queue)",

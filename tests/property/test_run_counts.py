@@ -210,7 +210,7 @@ class Runs(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counts, "_SPLIT_ABOVE", 3)
+    monkeypatch.setattr(counts, "SPLIT_ABOVE", 3)
     monkeypatch.setattr(pages, "_SKIP_BY_COUNTS_ABOVE", 2)
     monkeypatch.setattr(pages, "_SORT_BELOW", 2)
 

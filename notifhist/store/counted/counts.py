@@ -10,71 +10,63 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import groupby
 
-from notifhist.schemas.instants import MAX_INSTANT, MIN_INSTANT
-from notifhist.store.counted.table import PART_BITS, PARTS, Codes, CountedTable, pairs_of
+from notifhist.store.counted.table import PARTS, Codes, Counted, Level
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 
-SHIFTS = tuple(range(48, 0, -PART_BITS))
-"""A bucket of the level is 2^shift ms long, and each of its parts a sixteenth of that: 557 years, 35 years, 2.2
-years, 50 days, 3 days, 4.7 hours …"""
-ROOTS = range(MIN_INSTANT >> SHIFTS[0], (MAX_INSTANT >> SHIFTS[0]) + 1)
-"""The buckets of the first level: they hold the years 1 to 9999."""
-_SPLIT_ABOVE = 1000
+SPLIT_ABOVE = 1000
 """A part with more records is split; up to this many are counted or skipped one by one."""
 
 Change = tuple[int, Codes]
-"""A record as it is counted: its `date_created` (ms) and its codes."""
+"""A record as it is counted: its time (ms since the epoch, UTC) and its codes."""
 
 
-def change(db: Database, table: CountedTable, tenant_id: int, changes: Mapping[Change, int], level: int = 0) -> None:
+def change(db: Database, table: Counted, tenant_id: int, changes: Mapping[Change, int], depth: int = 0) -> None:
     """Add `changes` to the counts; the records themselves have been changed before, in this transaction."""
     if not changes:
         return
-    shift = SHIFTS[level]
-    finer = shift - PART_BITS
+    level = table.levels[depth]
+    of_parts: Counter[Change] = Counter()
+    for (time_ms, codes), count in changes.items():
+        of_parts[time_ms // level.part_ms, codes] += count
     counts: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * len(PARTS))
-    for (date_created, codes), count in changes.items():
-        for pair in pairs_of(codes):
-            counts[date_created >> shift, *pair][index_of_part(date_created >> finer)] += count
-    db.insert_or_add(table.counts, sorted((tenant_id, shift, *key, *parts) for key, parts in counts.items()))
-    if level + 1 == len(SHIFTS):
+    for (part, codes), count in of_parts.items():
+        bucket, index = divmod(part, level.parts)
+        for pair in table.pairs_of(codes):
+            counts[bucket, *pair][index] += count
+    db.insert_or_add(table.counts, sorted((tenant_id, level.number, *key, *parts) for key, parts in counts.items()))
+    if depth + 1 == len(table.levels):
         return
     below: Counter[Change] = Counter()
-    split, full = _split_and_full(db, table, tenant_id, shift, {at >> finer for at, _ in changes})
-    for (date_created, codes), count in changes.items():
-        if date_created >> finer in split:
-            below[date_created, codes] += count
+    split, full = _split_and_full(db, table, tenant_id, level, {part for part, _ in of_parts})
+    for (time_ms, codes), count in changes.items():
+        if time_ms // level.part_ms in split:
+            below[time_ms, codes] += count
     for part in full:
-        below.update(_recorded(db, table, tenant_id, part, finer))
-    _mark_split(db, table, tenant_id, shift, full)
-    change(db, table, tenant_id, below, level + 1)
-
-
-def index_of_part(part: int) -> int:
-    """Return which of the parts of its bucket a part is, from 0 on."""
-    return part & (len(PARTS) - 1)
+        below.update(_recorded(db, table, tenant_id, depth + 1, part))
+    _mark_split(db, table, tenant_id, level, full)
+    change(db, table, tenant_id, below, depth + 1)
 
 
 def _split_and_full(
-    db: Database, table: CountedTable, tenant_id: int, shift: int, parts: set[int]
+    db: Database, table: Counted, tenant_id: int, level: Level, parts: set[int]
 ) -> tuple[set[int], list[int]]:
     """Return the parts of buckets that are split, and those that have to be split now."""
     split, full = set(), []
     whole_bucket = f"SELECT split_mask, {', '.join(PARTS)} FROM {table.counts.name} WHERE {_WHOLE_BUCKET}"
-    for bucket, its_parts in groupby(sorted(parts), key=lambda part: part >> PART_BITS):
-        ((mask, *counts),) = rows(db, whole_bucket, tenant_id=tenant_id, shift=shift, bucket=bucket)
+    for bucket, its_parts in groupby(sorted(parts), key=lambda part: part // level.parts):
+        ((mask, *counts),) = rows(db, whole_bucket, tenant_id=tenant_id, level=level.number, bucket=bucket)
         for part in its_parts:
-            if mask >> index_of_part(part) & 1:
+            if mask >> part % level.parts & 1:
                 split.add(part)
-            elif counts[index_of_part(part)] > _SPLIT_ABOVE:
+            elif counts[part % level.parts] > SPLIT_ABOVE:
                 full.append(part)
     return split, full
 
 
-def _mark_split(db: Database, table: CountedTable, tenant_id: int, shift: int, parts: list[int]) -> None:
+def _mark_split(db: Database, table: Counted, tenant_id: int, level: Level, parts: list[int]) -> None:
     marks = [
-        {"mask": 1 << index_of_part(part), "tenant_id": tenant_id, "shift": shift, "bucket": part >> PART_BITS}
+        {"mask": 1 << part % level.parts, "tenant_id": tenant_id, "level": level.number, "bucket": part // level.parts}
         for part in parts
     ]
     if marks:
@@ -82,16 +74,20 @@ def _mark_split(db: Database, table: CountedTable, tenant_id: int, shift: int, p
         db.execute_many(f"{update} WHERE {_WHOLE_BUCKET}", marks)
 
 
-def _recorded(db: Database, table: CountedTable, tenant_id: int, bucket: int, shift: int) -> Counter[Change]:
-    """Return the records of a bucket, grouped by part and codes, as changes."""
-    finer = shift - PART_BITS
-    values = {"begin": bucket << shift, "end": (bucket + 1) << shift, "finer": finer}
+def _recorded(db: Database, table: Counted, tenant_id: int, depth: int, bucket: int) -> Counter[Change]:
+    """Return the records of a bucket of a level, grouped by part and codes, as changes."""
+    level = table.levels[depth]
+    part_units = level.part_ms * table.units_per_ms
+    begin = bucket * level.parts * part_units
+    values = {"begin": begin, "end": begin + level.parts * part_units, "part_units": part_units}
     codes = ", ".join(table.codes)
-    select = f"""SELECT date_created >> :finer, {codes}, count(*) FROM {table.name}
-    WHERE tenant_id = :tenant_id AND date_created >= :begin AND date_created < :end GROUP BY 1, {codes}"""
+    # The difference is never negative: SQL would round towards zero.
+    select = f"""SELECT ({table.time} - :begin) / :part_units, {codes}, count(*) FROM {table.name}
+    WHERE tenant_id = :tenant_id AND {table.time} >= :begin AND {table.time} < :end GROUP BY 1, {codes}"""
     found = rows(db, select, tenant_id=tenant_id, **values)
-    return Counter({(part << finer, tuple(codes)): count for part, *codes, count in found})
+    first = bucket * level.parts
+    return Counter({((first + part) * level.part_ms, tuple(codes)): count for part, *codes, count in found})
 
 
-_WHOLE_BUCKET = """tenant_id = :tenant_id AND shift = :shift AND bucket = :bucket
+_WHOLE_BUCKET = """tenant_id = :tenant_id AND level = :level AND bucket = :bucket
     AND first_filter = 0 AND second_filter = 0"""

@@ -1,16 +1,15 @@
 """The description of a counted table: its name, its filters, and which counts are kept of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 from notifhist.schemas.query import PageQuery
 from notifhist.store.database import Table
 
-PART_BITS = 4
-PARTS = tuple(f"part_{n}" for n in range(1 << PART_BITS))
+PARTS = tuple(f"part_{n}" for n in range(16))
 """The columns of a count row: how many records there are in each part of its bucket."""
 
 Codes = tuple[int | None, ...]
@@ -19,22 +18,55 @@ Terms = tuple[tuple[int, ...], tuple[int, ...]]
 """The terms that a count row's first filter may have, and its second; 0 stands for no filter."""
 
 
+class Level(NamedTuple):
+    """A level of the counts: buckets of time, each divided into parts, which are the buckets of the next level.
+
+    `number` is what a count row has in its column `level`; buckets are counted from the epoch.
+    """
+
+    number: int
+    part_ms: int
+    parts: int = len(PARTS)
+
+    @property
+    def bucket_ms(self) -> int:
+        """How long a bucket is."""
+        return self.part_ms * self.parts
+
+
+def levels_of(*part_ms: int) -> tuple[Level, ...]:
+    """Return levels whose parts have these lengths, each a multiple of the next; a bucket of the first has 16 parts."""
+    parts = [len(PARTS), *(longer // shorter for longer, shorter in pairwise(part_ms))]
+    return tuple(Level(n, *each) for n, each in enumerate(zip(part_ms, parts, strict=True)))
+
+
+BINARY_LEVELS = tuple(Level(bits, 1 << bits - 4) for bits in range(48, 0, -4))
+"""Buckets of 2^48 ms and so on: 8,900 years, 557 years, 35 years, 2.2 years, 50 days, 3 days, 4.7 hours …"""
+
+
 @dataclass(frozen=True)
 class Filter:
-    """A filter whose values are a published list.
+    """A filter whose values have codes; a record has one of them, or none.
 
-    The store has a code for each value: its place in the list, counted from 1. Later versions add values at the end.
+    Of a published list of `values`, the code is the place in the list, counted from 1; later versions add values at the
+    end. A filter without such a list has numbers that the store gives to its values (`store.deliveries.names`).
+    `paired_with`: the columns of the filters with which it is counted together; None: with every other.
     """
 
     column: str
     """The column with the code; also the record's member, by the schema's name."""
     parameter: str
     """The attribute of the query object that holds the values asked for."""
-    values: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    paired_with: tuple[str, ...] | None = None
 
     def code(self, value: str | None) -> int | None:
-        """Return the code of a value; None for none."""
+        """Return the code of a value of the published list; None for none."""
         return None if value is None else self.values.index(value) + 1
+
+    def is_paired_with(self, other: "Filter") -> bool:
+        """Say whether records are counted by this filter and another one together."""
+        return all(a.paired_with is None or b.column in a.paired_with for a, b in ((self, other), (other, self)))
 
 
 class CountedRow(NamedTuple):
@@ -51,16 +83,21 @@ class CountedRow(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class CountedTable:
-    """A table of a tenant's records with the columns of `CountedRow`, a column for each filter.
+class Counted:
+    """What is counted: the records of a table, by time and by their values of the filters.
 
-    Beside it there are `{name}_count`, and on SQLite `{name}_search`, the index of the searched texts.
+    The counts stand in the table `{name}_count`.
     """
 
     name: str
     filters: tuple[Filter, ...]
-    most_selective_first: tuple[str, ...]
-    """The filters' columns that have an index, in which `date_created` and `id` follow the column."""
+    levels: tuple[Level, ...] = field(default=BINARY_LEVELS, kw_only=True)
+    time: str = field(default="date_created", kw_only=True)
+    """The column with the time of a record,"""
+    units_per_ms: int = field(default=1, kw_only=True)
+    """and how many of its units are a millisecond."""
+    code_bits: int = field(default=8, kw_only=True)
+    """A code has so many bits at most."""
 
     @cached_property
     def codes(self) -> tuple[str, ...]:
@@ -70,9 +107,52 @@ class CountedTable:
     @cached_property
     def counts(self) -> Table:
         """The table of the counts, without `split_mask`, whose default is 0."""
-        key = ("tenant_id", "shift", "bucket", "first_filter", "second_filter")
-        types = dict.fromkeys((*key, *PARTS), "bigint") | {"shift": "integer"}
+        key = ("tenant_id", "level", "bucket", "first_filter", "second_filter")
+        types = dict.fromkeys((*key, *PARTS), "bigint") | {"level": "integer"}
         return Table(f"{self.name}_count", types, key)
+
+    def wanted_terms(self, wanted: Mapping[str, tuple[int, ...]]) -> Terms | None:
+        """Return the terms whose counts add up to the total of the wanted codes.
+
+        None if more than two filters are combined: such combinations are not counted.
+        """
+        filters = [each for each in self.filters if each.column in wanted]
+        if len(filters) > 2 or (len(filters) == 2 and not filters[0].is_paired_with(filters[1])):
+            return None
+        terms = [tuple(self.term(each, code) for code in wanted[each.column]) for each in filters]
+        first, second = (*terms, (0,), (0,))[:2]
+        return first, second
+
+    def term(self, each: Filter, code: int) -> int:
+        """Return the term of a value: the number of its filter, from 1 on, and its code."""
+        return self.filters.index(each) + 1 << self.code_bits | code
+
+    def pairs_of(self, codes: Codes) -> Iterator[tuple[int, int]]:
+        """Yield the pairs that a record counts as: (0, 0) for the total, one for each value and for each two values.
+
+        A value of a filter is a term; a pair has them in the order of the filters, and 0 for no filter.
+        """
+        terms = [n + 1 << self.code_bits | code if code is not None else 0 for n, code in enumerate(codes)]
+        yield 0, 0
+        yield from ((term, 0) for term in terms if term)
+        yield from ((terms[a], terms[b]) for a, b in self._pairs if terms[a] and terms[b])
+
+    @cached_property
+    def _pairs(self) -> tuple[tuple[int, int], ...]:
+        """The places of the filters that are counted together, two by two."""
+        numbered: Iterable[tuple[int, Filter]] = enumerate(self.filters)
+        return tuple((a, b) for (a, one), (b, other) in combinations(numbered, 2) if one.is_paired_with(other))
+
+
+@dataclass(frozen=True, eq=False)
+class CountedTable(Counted):
+    """A table of a tenant's records with the columns of `CountedRow`, a column for each filter.
+
+    Beside it there are the counts, and on SQLite `{name}_search`, the index of the searched texts.
+    """
+
+    most_selective_first: tuple[str, ...]
+    """The filters' columns that have an index, in which `date_created` and `id` follow the column."""
 
     def codes_of(self, record: Mapping[str, Any]) -> Codes:
         """Return the codes of a record, a mapping by the schema's names."""
@@ -91,34 +171,3 @@ class CountedTable:
             if values := getattr(query, each.parameter):
                 wanted[each.column] = tuple(sorted({each.values.index(value) + 1 for value in values}))
         return wanted
-
-    def wanted_terms(self, wanted: Mapping[str, tuple[int, ...]]) -> Terms | None:
-        """Return the terms whose counts add up to the total of the wanted codes.
-
-        None if more than two filters are combined: such combinations are not counted.
-        """
-        terms = [
-            tuple(_term(n, code) for code in wanted[each.column])
-            for n, each in enumerate(self.filters, start=1)
-            if each.column in wanted
-        ]
-        if len(terms) > 2:
-            return None
-        first, second = (*terms, (0,), (0,))[:2]
-        return first, second
-
-
-def pairs_of(codes: Codes) -> Iterator[tuple[int, int]]:
-    """Yield the pairs that a record counts as: (0, 0) for the total, one for each value and for each two values.
-
-    A value of a filter is a term; a pair has them in the order of the filters, and 0 for no filter.
-    """
-    terms = [_term(n, code) for n, code in enumerate(codes, start=1) if code is not None]
-    yield 0, 0
-    yield from ((term, 0) for term in terms)
-    yield from combinations(terms, 2)
-
-
-def _term(filter_number: int, code: int) -> int:
-    """Return the term of a value: the number of its filter, from 1 on, and its code."""
-    return filter_number << 8 | code

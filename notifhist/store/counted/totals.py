@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from notifhist.schemas.instants import MAX_INSTANT, MIN_INSTANT
 from notifhist.serializers.stored import encoded
-from notifhist.store.counted.counts import ROOTS, SHIFTS, index_of_part
-from notifhist.store.counted.table import PART_BITS, PARTS, CountedTable, Terms
+from notifhist.store.counted.table import BINARY_LEVELS, PARTS, CountedTable, Terms
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 
+_LEVELS = BINARY_LEVELS
+_ROOTS = range(MIN_INSTANT // _LEVELS[0].bucket_ms, MAX_INSTANT // _LEVELS[0].bucket_ms + 1)
+"""The buckets of the first level: they hold the years 1 to 9999."""
 _LEVELS_TO_NOW, _LEVELS_TO_DATE = 4, 7
 """How many levels are read at once on the way to now, and to a date that is asked for: down to 17 minutes."""
 _Bucket = tuple[int, int]
@@ -62,7 +65,7 @@ class Totals:
         its last one. Together they hold at least two years, and most records, so one query is mostly enough.
         """
         self._db, self._table, self._tenant, self._terms = db, table, tenant, terms
-        wanted = dict.fromkeys((0, root) for root in ROOTS)  # a set that keeps its order
+        wanted = dict.fromkeys((0, root) for root in _ROOTS)  # a set that keeps its order
         for at_ms in dates:
             wanted |= dict.fromkeys(_way_to(at_ms, _LEVELS_TO_DATE))
         if is_deep:
@@ -70,7 +73,7 @@ class Totals:
             wanted |= dict.fromkeys([*way, (level, bucket - 1), (level, bucket)])
         self._known: dict[_Bucket, Parts] = {}
         self._read(tuple(wanted))
-        self._of_roots = [sum(self._known[0, root].counts) for root in ROOTS]
+        self._of_roots = [sum(self._known[0, root].counts) for root in _ROOTS]
         self.total = sum(self._of_roots)
 
     def rank(self, at_ms: int) -> tuple[int, Position | None]:
@@ -78,10 +81,11 @@ class Totals:
 
         The second value is that bucket, unless it is empty: its records have to be counted one by one.
         """
-        before = sum(self._of_roots[: ROOTS.index(at_ms >> SHIFTS[0])])
-        for level, shift in enumerate(SHIFTS):
-            part = at_ms >> (shift - PART_BITS)
-            parts, index = self._parts(level, part >> PART_BITS), index_of_part(part)
+        before = sum(self._of_roots[: _ROOTS.index(at_ms // _LEVELS[0].bucket_ms)])
+        for level, each in enumerate(_LEVELS):
+            part = at_ms // each.part_ms
+            bucket, index = divmod(part, each.parts)
+            parts = self._parts(level, bucket)
             before += sum(parts.counts[:index])
             if not parts.counts[index]:
                 return before, None
@@ -92,11 +96,11 @@ class Totals:
     def find(self, rank: int) -> Position:
         """Return the position of the record with `rank` others before it, oldest first; there must be such a one."""
         index, rank = _find(self._of_roots, rank)
-        bucket, size = ROOTS[index], self._of_roots[index]
-        for level in range(len(SHIFTS)):
+        bucket, size = _ROOTS[index], self._of_roots[index]
+        for level, each in enumerate(_LEVELS):
             parts = self._parts(level, bucket, rank / size)
             index, rank = _find(parts.counts, rank)
-            bucket, size = bucket << PART_BITS | index, parts.counts[index]
+            bucket, size = bucket * each.parts + index, parts.counts[index]
             if not parts.is_split(index):
                 break
         return _position(level, bucket, rank, size)
@@ -109,10 +113,10 @@ class Totals:
         """
         if (level, bucket) not in self._known:
             wanted = [(level, bucket)]
-            if fraction is not None and level + 1 < len(SHIFTS):
+            if fraction is not None and level + 1 < len(_LEVELS):
                 middle = round(fraction * len(PARTS))
                 likely = range(max(middle - 1, 0), min(middle + 1, len(PARTS)))
-                wanted += [(level + 1, bucket << PART_BITS | index) for index in likely]
+                wanted += [(level + 1, bucket * _LEVELS[level].parts + index) for index in likely]
             self._read(wanted)
         return self._known[level, bucket]
 
@@ -125,7 +129,7 @@ class Totals:
             tenant=self._tenant,
             **_numbered("first", firsts),
             **_numbered("second", seconds),
-            **_numbered("shift", (SHIFTS[level] for level, _ in wanted)),
+            **_numbered("level", (_LEVELS[level].number for level, _ in wanted)),
             **_numbered("bucket", (bucket for _, bucket in wanted)),
         )
         self._known |= dict.fromkeys(wanted, _NONE)
@@ -137,7 +141,7 @@ class Totals:
 def _way_to(at_ms: int, levels: int) -> Iterator[_Bucket]:
     """Yield the bucket that holds a time, of each of the first levels."""
     for level in range(levels):
-        yield level, at_ms >> SHIFTS[level]
+        yield level, at_ms // _LEVELS[level].bucket_ms
 
 
 def _find(counts: Sequence[int], rank: int) -> tuple[int, int]:
@@ -151,8 +155,8 @@ def _find(counts: Sequence[int], rank: int) -> tuple[int, int]:
 
 def _position(level: int, part: int, skipped: int, size: int) -> Position:
     """Return a position in a part of a bucket of the level."""
-    finer = SHIFTS[level] - PART_BITS
-    return Position(part << finer, (part + 1) << finer, skipped, size)
+    part_ms = _LEVELS[level].part_ms
+    return Position(part * part_ms, (part + 1) * part_ms, skipped, size)
 
 
 def _numbered(name: str, values: Iterable[int]) -> dict[str, int]:
@@ -170,13 +174,13 @@ def _sums_sql(dialect: type[Database], table: CountedTable, buckets: int, firsts
     It returns one text: of each bucket that has counts the index among those wanted, the split mask and the sums.
     To fetch a row for each would be the larger part of the cost (docs/adr/0013).
     """
-    wanted = ", ".join(f"({n}, :shift{n}, :bucket{n})" for n in range(buckets))
-    at = "{0}.tenant_id = (SELECT id FROM of) AND {0}.shift = wanted.shift AND {0}.bucket = wanted.bucket"
+    wanted = ", ".join(f"({n}, :level{n}, :bucket{n})" for n in range(buckets))
+    at = "{0}.tenant_id = (SELECT id FROM of) AND {0}.level = wanted.level AND {0}.bucket = wanted.bucket"
     sums = [f"sum(part.{name})" for name in PARTS]
     text = " || ' ' || ".join(f"CAST({each} AS TEXT)" for each in ("n", "max(whole.split_mask)", *sums))
     first, second = _names("first", firsts), _names("second", seconds)
     counts = table.counts.name
-    return f"""WITH wanted (n, shift, bucket) AS (VALUES {wanted}),
+    return f"""WITH wanted (n, level, bucket) AS (VALUES {wanted}),
         of AS (SELECT id FROM tenant WHERE name = :tenant)
     SELECT {dialect.joined("text", " ")} FROM (SELECT {text} AS text
     FROM wanted CROSS JOIN {counts} AS whole CROSS JOIN {counts} AS part

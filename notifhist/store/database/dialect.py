@@ -44,6 +44,10 @@ class Database(Protocol):
     runs_in_process: bool
     """True if the engine runs in this process: no statement is a round trip, and reading threads queue at the GIL."""
 
+    remembered: dict[Any, Any]
+    """What may be remembered of rows that never change, of all tables; emptied whenever a thread connects, since there
+    may be another database then."""
+
     def connect(self, reuse_if_open: bool = False) -> bool:
         """Connect this thread."""
 
@@ -133,6 +137,9 @@ class Database(Protocol):
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         """Replace the record of the same `tenant_id` and `id`, in the index of `search_text` too."""
+
+    def delete_searchable(self, table: str, condition: str, values: Mapping[str, object]) -> None:
+        """Delete records of a table with an index of `search_text`, from the index too."""
 
     @staticmethod
     def contains(column: str, text: str) -> str:

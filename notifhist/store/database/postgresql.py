@@ -40,10 +40,12 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             client_encoding="UTF8",
         )
         self._used = threading.local()
+        self.remembered: dict[Any, Any] = {}
         self.partitions = Partitions(self)
 
     def _connect(self) -> Any:
         connection = super()._connect()  # type: ignore[misc]  # peewee's stubs leave it out
+        self.remembered.clear()
         if self._timeout_s:
             connection.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
         return connection
@@ -156,6 +158,9 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         changes = ", ".join(f"{name} = :{name}" for name in row)
         update = f"UPDATE {table} SET {changes} WHERE tenant_id = :tenant_id AND id = :id"
         self.execute_sql(_named(update), row)  # type: ignore[no-untyped-call]
+
+    def delete_searchable(self, table: str, condition: str, values: Mapping[str, object]) -> None:
+        self.execute_sql(_named(f"DELETE FROM {table} WHERE {condition}"), values)  # type: ignore[no-untyped-call]
 
     @staticmethod
     def contains(column: str, text: str) -> str:

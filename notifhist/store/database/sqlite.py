@@ -112,12 +112,15 @@ class SqliteDatabase(SqliteFile):
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         """Replace the record; to remove its old text from the index, the index needs that text."""
         is_it = "WHERE tenant_id = :tenant_id AND id = :id"
-        forget = f"INSERT INTO {table}_search ({table}_search, rowid, text) SELECT 'delete', number, search_text"
-        self.execute_sql(f"{forget} FROM {table} {is_it}", row)
+        self.execute_sql(f"{_forget(table)} {is_it}", row)
         changes = ", ".join(f"{name} = :{name}" for name in row)
         self.execute_sql(f"UPDATE {table} SET {changes} {is_it}", row)
         index = f"INSERT INTO {table}_search (rowid, text) SELECT number, search_text FROM {table}"
         self.execute_sql(f"{index} {is_it}", row)
+
+    def delete_searchable(self, table: str, condition: str, values: Mapping[str, object]) -> None:
+        self.execute_sql(f"{_forget(table)} WHERE {condition}", values)
+        self.execute_sql(f"DELETE FROM {table} WHERE {condition}", values)
 
     @staticmethod
     def contains(column: str, text: str) -> str:
@@ -151,3 +154,9 @@ def _same_again(table: Table) -> str:
     """Return the statement that gives the row of a key the values that it has, for the sake of triggers."""
     same = ", ".join(f"{name} = {name}" for name in table.columns if name not in table.key)
     return f"UPDATE {table.name} SET {same} WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
+
+
+def _forget(table: str) -> str:
+    """Return the beginning of the statement that takes records out of the index of texts, which needs their texts."""
+    return f"""INSERT INTO {table}_search ({table}_search, rowid, text)
+    SELECT 'delete', number, search_text FROM {table}"""

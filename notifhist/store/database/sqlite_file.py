@@ -63,6 +63,7 @@ class SqliteFile(peewee.SqliteDatabase):
         )
         self._opened = threading.local()
         self._turn = WriteTurn()
+        self.remembered: dict[Any, Any] = {}
 
     def _connect(self) -> Any:
         self._opened.counted, is_foreign = count_connection(self.path)
@@ -89,6 +90,7 @@ class SqliteFile(peewee.SqliteDatabase):
                 time.sleep(0.01)
             else:
                 self._opened.file = file_id(self.path)
+                self.remembered.clear()
                 self._opened.deadline = deadline = _Deadline()
                 if self._timeout_s:
                     connection.set_progress_handler(deadline, _CHECK_EVERY_INSTRUCTIONS)

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from functools import cache
+from itertools import groupby
+from typing import Any, NamedTuple, cast
 
 from notifhist.errors import ApiError, BadRequest, ItemConflict
 from notifhist.schemas.document import Document
@@ -14,8 +16,12 @@ from notifhist.serializers import as_json, as_xml
 from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
 from notifhist.store.database import Database, Table
 from notifhist.store.database.sql import changed, rows
+from notifhist.store.deliveries import recording as delivery_index
+from notifhist.store.deliveries.derive import Delivery, deliveries_of
+from notifhist.store.deliveries.recording import Derived
+from notifhist.store.deliveries.table import RECENT
 from notifhist.store.equality import equal_texts
-from notifhist.store.history.series import IS_SERIES, check_values, ensure_series, find_series
+from notifhist.store.history.series import IS_SERIES, NUMBER_BITS, check_values, ensure_series, find_series
 from notifhist.store.recording import Stored
 
 KEY = {"series_id": "bigint", "ticks": "bigint", "clock_and_node": "bigint"}
@@ -36,9 +42,6 @@ _MAX_XML_RATIO = 8
 _FIND = """SELECT param.series_id, param.ticks, param.clock_and_node, {document} FROM {param}
 JOIN history_item AS item ON item.series_id = param.series_id AND item.ticks = param.ticks
     AND item.clock_and_node = param.clock_and_node"""
-
-_INSERT_ALONE = f"""{TABLE.insert} SELECT id, {", ".join(f":{name}" for name in (*ItemKey._fields, *TEXTS))}
-FROM series WHERE {IS_SERIES} ON CONFLICT ({", ".join(KEY)}) DO NOTHING"""
 
 _READ_BATCH = 500
 _BEFORE_ALL = (-(2**63), -(2**63))
@@ -101,7 +104,7 @@ def _bytes_of_a_character(text: str) -> int:
 class ItemDraft:
     """An item that is about to be stored: its check, its key, and its JSON text."""
 
-    __slots__ = ("_item", "_texts", "document", "key", "owner")
+    __slots__ = ("_deliveries", "_item", "_texts", "document", "key", "owner")
 
     def __init__(self, owner: CheckPath, item: Document) -> None:
         """Take a complete item."""
@@ -110,12 +113,13 @@ class ItemDraft:
         self.document = as_json.text(item)
         self._item: Document | None = item
         self._texts: Texts | None = None
+        self._deliveries: Sequence[Delivery] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a rendered draft as plain values: `load` pickles it twice, and objects would cost 9 µs more in all."""
         if self._texts is None:
             return ItemDraft, (self.owner, self._item)
-        return _rendered, (*vars(self.owner).values(), *self.key, *self._texts)
+        return _rendered, (*vars(self.owner).values(), *self.key, *self._texts, [*map(tuple, self.deliveries())])
 
     @property
     def recorder(self) -> "ItemRecorder":
@@ -142,18 +146,28 @@ class ItemDraft:
 
     def render(self, room: Room | None = None) -> None:
         """Render the texts now, instead of when they are stored, and let go of the item. See `texts_of`."""
-        self._texts = self._texts or texts_of(self._item or {}, self.document, room)
-        self._item = None
+        if self._item is not None:
+            self._texts = texts_of(self._item, self.document, room)
+            self._deliveries = deliveries_of(self.owner, self._item)
+            self._item = None
 
     def texts(self) -> Texts:
         """Return the texts of the item. Raises as `texts_of`."""
-        return self._texts or texts_of(self._item or {}, self.document)
+        self.render()
+        return cast("Texts", self._texts)
+
+    def deliveries(self) -> Sequence[Delivery]:
+        """Return the deliveries of the item. Raises as `deliveries_of`."""
+        self.render()
+        return cast("Sequence[Delivery]", self._deliveries)
 
 
 def _rendered(*values: Any) -> ItemDraft:
     """Return the draft of the values that `ItemDraft.__reduce__` gives."""
     draft = ItemDraft.__new__(ItemDraft)
-    draft.owner, draft.key, draft._texts = CheckPath(*values[:4]), ItemKey(*values[4:6]), Texts(*values[6:])
+    *texts, derived = values[6:]
+    draft.owner, draft.key, draft._texts = CheckPath(*values[:4]), ItemKey(*values[4:6]), Texts(*texts)
+    draft._deliveries = [Delivery(*each) for each in derived]
     draft.document, draft._item = draft._texts.document, None
     return draft
 
@@ -177,6 +191,8 @@ class ItemRecorder:
         room = Room()
         for draft in drafts:
             draft.render(room)
+        for tenant, some in groupby(drafts, key=lambda draft: draft.owner.tenant):
+            delivery_index.prepare(db, tenant, [delivery for draft in some for delivery in draft.deliveries()])
 
     def find(self, db: Database, drafts: Sequence[ItemDraft]) -> list[str | None]:
         """Return for each draft the document that is stored under its identity."""
@@ -201,20 +217,31 @@ class ItemRecorder:
         return int(rows(db, "SELECT count(*) FROM history_item")[0][0])
 
     def store_alone(self, db: Database, draft: ItemDraft) -> bool:
-        """Insert the item into its series, unless that is missing or has the item: one round trip instead of four."""
+        """Insert the item into its series, unless that is missing or has the item: one round trip instead of six."""
         if db.runs_in_process:
             return False  # there are no round trips, and the threads take turns in `writing`
+        if (tenant_id := delivery_index.known_tenant(db, draft.owner.tenant)) is None:
+            return False
+        if (codes := delivery_index.remembered_codes(db, tenant_id, draft.deliveries())) is None:
+            return False
+        derived = Derived(tenant_id << NUMBER_BITS, draft.key, draft.deliveries())
         values = {**check_values(draft.owner), **draft.key._asdict(), **draft.texts()._asdict()}
-        return changed(db, _INSERT_ALONE, **values) > 0
+        values["param"] = db.param_value(RECENT.columns, list(delivery_index.rows_of(derived, codes)))
+        inserted = changed(db, _insert_alone(type(db), db.param_table(RECENT.columns)), **values)
+        delivery_index.note_recent(db, tenant_id, inserted)
+        return inserted > 0
 
     def store(self, db: Database, drafts: Sequence[ItemDraft]) -> list[Stored]:
         """Insert the new ones; return the stored document of each."""
+        delivery_index.lock_tenants(db, [(draft.owner.tenant, draft.deliveries()) for draft in drafts])
         series = ensure_series(db, {draft.owner for draft in drafts})
         keys = [(series[draft.owner], *draft.key) for draft in drafts]
         known: dict[RowKey, str] = {}
         for start in range(0, len(drafts), _BATCH):
             batch = zip(keys[start : start + _BATCH], drafts[start : start + _BATCH], strict=True)
             known |= _insert_or_find(db, {key: (*key, *draft.texts()) for key, draft in batch})
+        new = [(key, draft) for key, draft in zip(keys, drafts, strict=True) if key not in known]
+        delivery_index.insert(db, [Derived(key[0], draft.key, draft.deliveries()) for key, draft in new])
         return [
             Stored(known.get(key, draft.document), key not in known) for key, draft in zip(keys, drafts, strict=True)
         ]
@@ -241,3 +268,13 @@ def _find(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
     find = _FIND.format(param=db.param_table(KEY), document=db.text_of("document"))
     found = rows(db, find, param=db.param_value(KEY, list(keys)))
     return {key: document for *key_values, document in found for key in [tuple(key_values)]}
+
+
+@cache
+def _insert_alone(dialect: type[Database], param: str) -> str:
+    """Return the statement that inserts an item into its series, and its deliveries."""
+    columns = ", ".join(f"{'item' if name == 'series_id' else 'param'}.{name}" for name in RECENT.columns)
+    return f"""WITH item AS (
+        {TABLE.insert} SELECT id, {", ".join(f":{name}" for name in (*ItemKey._fields, *TEXTS))}
+        FROM series WHERE {IS_SERIES} ON CONFLICT ({", ".join(KEY)}) DO NOTHING RETURNING series_id)
+    {RECENT.insert} SELECT {columns} FROM item CROSS JOIN {param}"""

@@ -17,9 +17,12 @@ from notifhist.schemas.query import CheckPath
 from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
 from notifhist.store.database import Database
 from notifhist.store.database.sql import Row, changed, first
+from notifhist.store.deliveries import recording as delivery_index
+from notifhist.store.deliveries.derive import deliveries_of
+from notifhist.store.deliveries.recording import Derived
 from notifhist.store.history.items import TABLE, TEXTS, Texts, texts_of
 from notifhist.store.history.reading import key_or_not_found, low_ticks
-from notifhist.store.history.series import SERIES_ID, check_values, ensure_series
+from notifhist.store.history.series import SERIES_ID, check_values, ensure_series, find_series
 from notifhist.store.recording import Precondition
 
 _IS_ITEM = f"series_id = {SERIES_ID} AND ticks = :ticks AND clock_and_node = :clock_and_node"
@@ -37,15 +40,21 @@ def replace_item(
     precondition: Precondition | None = None,
 ) -> bool:
     """Create the item of the document's id or replace it; return whether it was created."""
-    key, texts = key_of(document["id"]), texts_of(document)
+    key, texts, deliveries = key_of(document["id"]), texts_of(document), deliveries_of(check, document)
     db.ensure_partitions([key.ticks], now_ticks, oldest_ms)
+    delivery_index.prepare(db, check.tenant, deliveries)
     with db.writing():
-        row = (ensure_series(db, {check})[check], *key, *texts)
+        db.lock_name(check.tenant)
+        series_id = ensure_series(db, {check})[check]
+        row = (series_id, *key, *texts)
         while not (created := bool(db.insert_missing(TABLE, [row]))):
             if _is_allowed(db, check, key, precondition, oldest_ms) and _update(db, check, key, texts):
                 break  # else somebody has deleted it in between
         if created and precondition is not None:
             precondition(None)
+        if not created:
+            delivery_index.remove(db, series_id, key)
+        delivery_index.insert(db, [Derived(series_id, key, deliveries)])
     return created
 
 
@@ -67,6 +76,7 @@ def add_attempt(
     except ValueError as error:
         raise ParentNotFound("No such item.", f"{item_id}: {error}") from None
     with db.writing():
+        db.lock_name(check.tenant)
         found = _locked(db, check, key, oldest_ms)
         if found is None:
             raise ParentNotFound("No such item.", f"{item_id} is not in this check's history.")
@@ -76,6 +86,9 @@ def add_attempt(
             precondition(_stored(found))
         result.setdefault("attempts", []).append(attempt)
         _update(db, check, key, texts_of(document))
+        series_id = find_series(db, {check})[check]
+        delivery_index.remove(db, series_id, key)
+        delivery_index.insert(db, [Derived(series_id, key, deliveries_of(check, document))])
     return document
 
 
@@ -85,9 +98,12 @@ def delete_item(
     """Delete an item. Raises NotFound."""
     key = key_or_not_found(item_id)
     with db.writing():
+        db.lock_name(check.tenant)
         # An item that has expired is not found, whatever the precondition is (RFC 9110, 13.2.1).
         allowed = key.ticks < low_ticks(oldest_ms) or _is_allowed(db, check, key, precondition, oldest_ms)
         deleted = allowed and changed(db, _DELETE, **_values(check, key, oldest_ms))
+        if deleted:
+            delivery_index.remove(db, find_series(db, {check})[check], key)
     if not deleted:
         raise NotFound("No such item.", f"{item_id} is not in this check's history.")
 

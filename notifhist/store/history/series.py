@@ -13,7 +13,7 @@ from notifhist.store.database.sql import first, rows
 from notifhist.store.models import SeriesRow
 from notifhist.store.tenants import ensure_tenant
 
-_NUMBER_BITS = 32
+NUMBER_BITS = 32
 """A series' id is its tenant's number, followed by this many bits for the series' own number."""
 
 TENANT_ID = "(SELECT id FROM tenant WHERE name = :tenant)"
@@ -65,7 +65,7 @@ def ensure_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath
         series |= find_series(db, its_checks)  # another transaction may have created some meanwhile
         tenant_id = ensure_tenant(db, tenant)
         last = first(db, _LAST, tenant_id=tenant_id)
-        greatest = last[0] if last else tenant_id << _NUMBER_BITS
+        greatest = last[0] if last else tenant_id << NUMBER_BITS
         for check in its_checks:
             if check not in series:
                 greatest += 1

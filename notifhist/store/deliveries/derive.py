@@ -1,0 +1,153 @@
+"""The deliveries of an item: pure functions (docs/contract.md, "Deliveries")."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from notifhist.errors import BadRequest
+from notifhist.schemas.deliveries import FAILED, IN_PROGRESS, NOT_SENT, OUTCOMES, SENT, UNKNOWN
+from notifhist.schemas.document import Document
+from notifhist.schemas.item_ids import id_of, key_in_tenant
+from notifhist.schemas.query import CheckPath
+
+MAX_CHARACTERS = 64 * 1024 * 1024
+"""What the deliveries of one item may have together: each repeats the item's status, and there may be a million."""
+MAX_RESULTS = 10_000
+"""As many as records in one body."""
+_TARGETS = ("url", "address", "phone_number", "channel", "email", "recipient")
+"""The members of `notification_details` that name a receiver's address, the first one first."""
+_BETWEEN_TEXTS = "X"
+"""No case-folded text has an upper-case letter, so no searched text matches across two texts."""
+
+
+class Delivery(NamedTuple):
+    """A delivery as it is stored, before its names have codes. Numbers as in `ItemKey`."""
+
+    clock_and_node: int
+    log_clock_and_node: int | None
+    """The second half of the id of the item's changelog and suppression log, in the first delivery of an item that has
+    one of these."""
+    is_change: bool
+    is_suppressed: bool
+    outcome: int
+    """The code of the outcome."""
+    names: tuple[str | None, ...]
+    """The values of the filters with open vocabularies, in the order of `table.NAMED`."""
+    transaction_hash: int | None
+    search_text: str
+    document: str
+
+
+def deliveries_of(check: CheckPath, item: Document) -> list[Delivery]:
+    """Return the deliveries of a complete item. Raises BadRequest if they are too many, or too long together."""
+    results: list[Document] = item["notification_results"]
+    if len(results) > MAX_RESULTS:
+        raise BadRequest("The item does not fit.", f"It may have {MAX_RESULTS} results.")
+    deliveries: list[Delivery] = []
+    characters = 0
+    for position, result in enumerate(results) if results else [(None, Document())]:
+        deliveries.append(_delivery(check, item, position, result))
+        characters += len(deliveries[-1].document) + len(deliveries[-1].search_text)
+        if characters > MAX_CHARACTERS:
+            raise BadRequest(
+                "The item does not fit.",
+                f"Its deliveries may have {MAX_CHARACTERS} characters together; each repeats the status.",
+            )
+    is_change = is_change_of_state(item)
+    is_suppressed = bool(item.get("suppressions"))
+    if is_change or is_suppressed:
+        log = key_in_tenant(check, item["id"]).clock_and_node
+        deliveries[0] = deliveries[0]._replace(log_clock_and_node=log, is_change=is_change, is_suppressed=is_suppressed)
+    return deliveries
+
+
+def is_change_of_state(item: Document) -> bool:
+    """Say whether an item is a change, which has a changelog (docs/contract.md, "Changelogs")."""
+    changed: bool = item.get("previous_state") != item["state"]
+    return changed
+
+
+def outcome_of(item: Document, result: Document) -> str:
+    """Return the outcome of a result of an item."""
+    if item.get("suppressions") or not item["notification_results"]:
+        return NOT_SENT
+    if result.get("in_progress"):
+        return IN_PROGRESS
+    return {True: SENT, False: FAILED}.get(result.get("success"), UNKNOWN)  # type: ignore[arg-type]  # None is neither
+
+
+def target_of(details: Any) -> str | None:
+    """Return the address of a receiver, from a result's `notification_details`."""
+    if not isinstance(details, dict):
+        return None
+    known = (details.get(name) for name in _TARGETS)
+    return next((each for each in (*known, *details.values()) if isinstance(each, str)), None)
+
+
+def hash_of(text: str) -> int:
+    """Return 64 bits that stand for a text in an index: a longer key than PostgreSQL indexes, and shorter ones."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], signed=True)
+
+
+def receiver_name(notification_id: str | None, notification_type: str | None, target: str | None) -> str | None:
+    """Return the name that stands for a receiver; None if nothing is known of it."""
+    receiver = (notification_id, notification_type, target)
+    return orjson.dumps(receiver).decode() if any(each is not None for each in receiver) else None
+
+
+def _delivery(check: CheckPath, item: Document, position: int | None, result: Document) -> Delivery:
+    key = key_in_tenant(check, item["id"], "-" if position is None else str(position))
+    outcome, target = outcome_of(item, result), target_of(result.get("notification_details"))
+    attempts = result.get("attempts") or ()
+    status, notification_id = item.get("status"), result.get("notification_id")
+    message = status if outcome == NOT_SENT else result.get("message")
+    if message is None and outcome != NOT_SENT and attempts:
+        message = attempts[-1].get("message")
+    members = {
+        "id": id_of(key),
+        "timestamp": key.timestamp,
+        "entity_id": check.entity_id,
+        "alarm_id": check.alarm_id,
+        "check_id": check.check_id,
+        "item_id": item["id"],
+        "position": position,
+        "state": item["state"],
+        "previous_state": item.get("previous_state"),
+        "status": status,
+        "notification_plan_id": item.get("notification_plan_id"),
+        "transaction_id": item.get("transaction_id"),
+        "notification_id": notification_id,
+        "notification_type": result.get("notification_type"),
+        "target": target,
+        "outcome": outcome,
+        "attempts": len(attempts),
+        "message": message,
+    }
+    texts = [status, message, result.get("message"), target, notification_id]
+    searched = dict.fromkeys(text for text in (*texts, *(each.get("message") for each in attempts)) if text)
+    transaction_id = members["transaction_id"]
+    return Delivery(
+        clock_and_node=key.clock_and_node,
+        log_clock_and_node=None,
+        is_change=False,
+        is_suppressed=False,
+        outcome=OUTCOMES.index(outcome) + 1,
+        names=(
+            item["state"],
+            result.get("notification_type"),
+            notification_id,
+            members["notification_plan_id"],
+            check.entity_id,
+            receiver_name(notification_id, result.get("notification_type"), target),
+        ),
+        transaction_hash=None if transaction_id is None else hash_of(transaction_id),
+        search_text=_BETWEEN_TEXTS.join(_folded(searched)),
+        document=orjson.dumps({name: value for name, value in members.items() if value is not None}).decode(),
+    )
+
+
+def _folded(texts: dict[str, None]) -> Iterator[str]:
+    """Yield texts as they are searched in; PostgreSQL stores no U+0000, and nobody can ask for one."""
+    return (text.casefold().replace("\0", _BETWEEN_TEXTS) for text in texts)

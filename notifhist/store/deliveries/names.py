@@ -1,0 +1,94 @@
+"""The codes of names: the values of filters whose vocabulary is open. A tenant's names of a filter are numbered.
+
+A name keeps its code for ever, so codes that were read are remembered with the connection's database.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import orjson
+
+from notifhist.store.counted.table import Filter
+from notifhist.store.database import Database
+from notifhist.store.database.sql import rows
+
+_PARAM = {"column_name": "text", "digest": "text"}
+_FIND = """SELECT name.column_name, name.digest, name.code FROM {param} JOIN delivery_name AS name
+ON name.tenant_id = :tenant_id AND name.column_name = param.column_name AND name.digest = param.digest"""
+_LAST = "SELECT column_name, max(code) FROM delivery_name WHERE tenant_id = :tenant_id GROUP BY column_name"
+_INSERT = """INSERT INTO delivery_name (tenant_id, column_name, digest, code, name)
+VALUES (:tenant_id, :column_name, :digest, :code, :name)"""
+_NAMES = """SELECT code, name FROM delivery_name
+WHERE tenant_id = :tenant_id AND column_name = :column_name AND code IN ({codes})"""
+_REMEMBERED = 50_000
+
+
+class Name(NamedTuple):
+    """A value of a filter, by the filter's column."""
+
+    column: str
+    name: str
+
+
+def find_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name, int]:
+    """Return the codes of those names that have one, and remember them. Not in a transaction that writes."""
+    remembered: dict[tuple[int, Name], int] = db.remembered
+    wanted = dict.fromkeys(names)
+    missing = [name for name in wanted if (tenant_id, name) not in remembered]
+    if missing:
+        found = _find(db, tenant_id, missing)
+        if len(remembered) + len(found) > _REMEMBERED:
+            remembered.clear()
+            found = _find(db, tenant_id, wanted)
+        remembered.update({(tenant_id, name): code for name, code in found.items()})
+    return {name: code for name in wanted if (code := remembered.get((tenant_id, name))) is not None}
+
+
+def ensure_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name, int]:
+    """Return the codes of all names; in a transaction that writes, in which new ones get the next codes.
+
+    If any of them is not remembered, the tenant's name is locked. New codes are not remembered: the transaction may be
+    undone.
+    """
+    remembered: Mapping[tuple[int, Name], int] = db.remembered
+    wanted = dict.fromkeys(names)
+    codes = {name: code for name in wanted if (code := remembered.get((tenant_id, name))) is not None}
+    if len(codes) == len(wanted):
+        return codes
+    codes |= _find(db, tenant_id, [name for name in wanted if name not in codes])
+    last: dict[str, int] = dict(rows(db, _LAST, tenant_id=tenant_id))
+    new = []
+    for name in wanted:
+        if name not in codes:
+            codes[name] = last[name.column] = last.get(name.column, 0) + 1
+            text = orjson.dumps(name.name).decode()  # PostgreSQL stores no U+0000 as it is
+            new.append({"tenant_id": tenant_id, "column_name": name.column, "digest": _digest(name.name)})
+            new[-1] |= {"code": codes[name], "name": text}
+    db.execute_many(_INSERT, new)
+    return codes
+
+
+def names_of(db: Database, tenant_id: int, of: Filter, codes: Iterable[int]) -> dict[int, str]:
+    """Return names by their codes."""
+    wanted = sorted(codes)
+    if of.values:
+        return {code: of.values[code - 1] for code in wanted}
+    if not wanted:
+        return {}
+    numbered = {f"code{n}": code for n, code in enumerate(wanted)}
+    select = _NAMES.format(codes=", ".join(f":{name}" for name in numbered))
+    found = rows(db, select, tenant_id=tenant_id, column_name=of.column, **numbered)
+    return {code: orjson.loads(name) for code, name in found}
+
+
+def _find(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name, int]:
+    by_digest = {(name.column, _digest(name.name)): name for name in names}
+    find = _FIND.format(param=db.param_table(_PARAM))
+    found = rows(db, find, tenant_id=tenant_id, param=db.param_value(_PARAM, list(by_digest)))
+    return {by_digest[column, digest]: code for column, digest, code in found}
+
+
+def _digest(name: str) -> str:
+    """Return what stands for a name in the unique index: names may be longer than PostgreSQL indexes."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]

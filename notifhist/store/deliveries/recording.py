@@ -1,0 +1,160 @@
+"""How deliveries follow their items: each function belongs into the transaction that changes the item.
+
+A tenant's name is locked before `delivery`, the counts or the names of the tenant are changed; new deliveries need no
+lock while they go to `delivery_recent`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.item_ids import ItemKey
+from notifhist.store.counted import counts
+from notifhist.store.database import Database
+from notifhist.store.database.sql import changed, first, rows
+from notifhist.store.deliveries.derive import Delivery
+from notifhist.store.deliveries.names import Name, ensure_codes, find_codes
+from notifhist.store.deliveries.table import COLUMNS, DELIVERIES, IS_OF_ITEM, NAMED, RECENT
+from notifhist.store.tenants import find_tenant
+
+_COUNT_AFTER = 64
+"""A process counts the recent deliveries of a tenant each time when it has recorded so many."""
+_MOVE_FROM = 128
+"""So many are moved: it costs less per delivery the more there are, and each question reads all recent ones."""
+_DIRECT_FROM = 100
+"""So many that are recorded at once are not recent first."""
+_NAMED_COLUMNS = tuple(each.column for each in NAMED)
+_TAKE = f"DELETE FROM delivery_recent WHERE tenant_id = :tenant_id RETURNING {', '.join(COLUMNS)}"
+_COUNTED = f"SELECT ticks, {', '.join(DELIVERIES.codes)} FROM delivery WHERE {IS_OF_ITEM}"
+_FIRST_CODE = COLUMNS.index("outcome")
+_CODES = slice(_FIRST_CODE, _FIRST_CODE + len(DELIVERIES.codes))
+
+Row = tuple[Any, ...]
+"""The values of a delivery's COLUMNS."""
+
+
+class Derived(NamedTuple):
+    """The deliveries of an item, and where the item is."""
+
+    series_id: int
+    key: ItemKey
+    deliveries: Sequence[Delivery]
+
+    @property
+    def tenant_id(self) -> int:
+        """The tenant's number, which a series' id begins with."""
+        return self.series_id >> 32
+
+
+def prepare(db: Database, tenant: str, deliveries: Sequence[Delivery]) -> None:
+    """Do what can precede the transaction that records: look up codes, and move recent deliveries if they are many."""
+    tenant_id = known_tenant(db, tenant)
+    if tenant_id is None:
+        return
+    find_codes(db, tenant_id, _names(deliveries))
+    recorded = db.remembered.get(("recent", tenant_id), _COUNT_AFTER)
+    if recorded >= _COUNT_AFTER:
+        db.remembered["recent", tenant_id] = 0
+        count = "SELECT count(*) FROM delivery_recent WHERE tenant_id = :tenant_id"
+        if rows(db, count, tenant_id=tenant_id)[0][0] >= _MOVE_FROM:
+            with db.writing():
+                move_recent(db, tenant_id, tenant)
+
+
+def known_tenant(db: Database, tenant: str) -> int | None:
+    """Return a tenant's number, which it keeps; None if nothing of it has been recorded. Not in a transaction."""
+    if (tenant_id := db.remembered.get(("tenant", tenant))) is None:
+        tenant_id = find_tenant(db, tenant)
+        if tenant_id is not None:
+            db.remembered["tenant", tenant] = tenant_id
+    return tenant_id
+
+
+def lock_tenants(db: Database, deliveries: Sequence[tuple[str, Sequence[Delivery]]]) -> None:
+    """Lock the names of those tenants of whom `insert` will change more than recent deliveries, before any row is."""
+    for tenant, some in groupby(sorted(deliveries, key=lambda each: each[0]), key=lambda each: each[0]):
+        its = [delivery for _, deliveries in some for delivery in deliveries]
+        tenant_id = db.remembered.get(("tenant", tenant))
+        if tenant_id is None or len(its) >= _DIRECT_FROM or remembered_codes(db, tenant_id, its) is None:
+            db.lock_name(tenant)
+
+
+def insert(db: Database, derived: Sequence[Derived]) -> None:
+    """Store the deliveries of new items, or of new versions of items whose old deliveries have been removed."""
+    for _, some in groupby(sorted(derived, key=lambda each: each.tenant_id), key=lambda each: each.tenant_id):
+        its = list(some)
+        names = _names([delivery for each in its for delivery in each.deliveries])
+        codes = ensure_codes(db, its[0].tenant_id, names)
+        new = [row for each in its for row in rows_of(each, codes)]
+        if len(new) >= _DIRECT_FROM:
+            _insert_counted(db, its[0].tenant_id, new)
+        else:
+            db.insert_missing(RECENT, new)
+            note_recent(db, its[0].tenant_id, len(new))
+
+
+def rows_of(derived: Derived, codes: dict[Name, int]) -> Iterator[Row]:
+    """Yield the rows of an item's deliveries."""
+    ticks, item_clock_and_node = derived.key
+    for each in derived.deliveries:
+        yield (
+            *(derived.tenant_id, ticks, each.clock_and_node, derived.series_id, item_clock_and_node),
+            *(each.log_clock_and_node, int(each.is_change), int(each.is_suppressed), each.outcome),
+            *(
+                None if name is None else codes[Name(column, name)]
+                for column, name in zip(_NAMED_COLUMNS, each.names, strict=True)
+            ),
+            *(each.transaction_hash, each.search_text, each.document),
+        )
+
+
+def remembered_codes(db: Database, tenant_id: int, deliveries: Sequence[Delivery]) -> dict[Name, int] | None:
+    """Return the codes of all names of deliveries, if all are remembered; else None."""
+    names = set(_names(deliveries))
+    codes = {name: db.remembered.get((tenant_id, name)) for name in names}
+    return codes if all(codes.values()) else None  # type: ignore[return-value]  # no None is among them
+
+
+def note_recent(db: Database, tenant_id: int, count: int) -> None:
+    """Note that recent deliveries were recorded, for `prepare`."""
+    db.remembered["recent", tenant_id] = db.remembered.get(("recent", tenant_id), _COUNT_AFTER) + count
+
+
+def remove(db: Database, series_id: int, key: ItemKey) -> None:
+    """Remove the deliveries of an item. The tenant's name has been locked before the item was."""
+    tenant_id = series_id >> 32
+    of_item = {"tenant_id": tenant_id, "series_id": series_id, **key._asdict()}
+    changed(db, f"DELETE FROM delivery_recent WHERE {IS_OF_ITEM}", **of_item)
+    if counted := rows(db, _COUNTED, **of_item):
+        db.delete_searchable(DELIVERIES.name, IS_OF_ITEM, of_item)
+        changes = Counter[counts.Change]()
+        for ticks, *codes in counted:
+            changes[ticks // TICKS_PER_MS, tuple(codes)] -= 1
+        counts.change(db, DELIVERIES, tenant_id, changes)
+
+
+def move_recent(db: Database, tenant_id: int, tenant: str) -> int:
+    """Move a tenant's recent deliveries to the others; return how many. In a transaction that writes."""
+    db.lock_name(tenant)
+    recent = rows(db, _TAKE, tenant_id=tenant_id)
+    _insert_counted(db, tenant_id, recent)
+    return len(recent)
+
+
+def has_any(db: Database) -> bool:
+    """Say whether there is any delivery."""
+    return any(first(db, f"SELECT 1 FROM {table} LIMIT 1") for table in ("delivery", "delivery_recent"))
+
+
+def _insert_counted(db: Database, tenant_id: int, new: Sequence[Row]) -> None:
+    db.insert_searchable(DELIVERIES.name, [dict(zip(COLUMNS, row, strict=True)) for row in new])
+    counts.change(db, DELIVERIES, tenant_id, Counter((row[1] // TICKS_PER_MS, row[_CODES]) for row in new))
+
+
+def _names(deliveries: Sequence[Delivery]) -> Iterator[Name]:
+    for each in deliveries:
+        for column, name in zip(_NAMED_COLUMNS, each.names, strict=True):
+            if name is not None:
+                yield Name(column, name)
