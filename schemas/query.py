@@ -76,6 +76,29 @@ class RunsQuery(PageQuery):
     failed_reasons: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class DeliveriesQuery:
+    """A tenant's deliveries. An empty tuple filters nothing; times: ms since the epoch, UTC, both inclusive."""
+
+    tenant: str
+    from_ms: int
+    to_ms: int
+    limit: int | None = None
+    """None: all of them."""
+    marker: str | None = None
+    reverse: bool = False
+    outcomes: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    notification_types: tuple[str, ...] = ()
+    notification_ids: tuple[str, ...] = ()
+    notification_plan_ids: tuple[str, ...] = ()
+    entity_ids: tuple[str, ...] = ()
+    alarm_ids: tuple[str, ...] = ()
+    check_ids: tuple[str, ...] = ()
+    transaction_ids: tuple[str, ...] = ()
+    search_query: str = ""
+
+
 class QuerySchema(Schema):
     """A query string: parameters that it does not name are ignored."""
 

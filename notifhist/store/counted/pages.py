@@ -95,7 +95,7 @@ class _Selection:
             self.totals = Totals(db, table, query.tenant, terms, dates=dates, is_deep=is_deep)
         self._shape = _Shape(
             tuple((column, len(codes)) for column, codes in wanted.items()),
-            min(len(needle), TRIGRAM if _has_trigrams(needle) else TRIGRAM - 1),
+            min(len(needle), TRIGRAM if has_trigrams(needle) else TRIGRAM - 1),
         )
         self._values: dict[str, Any] = {"tenant": query.tenant, "needle": needle}
         for column, codes in wanted.items():
@@ -137,7 +137,7 @@ class _Selection:
         return StoredPage(StoredForm.JSON, joined.split(BETWEEN_LINES) if to_render else [joined])
 
 
-def _has_trigrams(needle: str) -> bool:
+def has_trigrams(needle: str) -> bool:
     """Say whether an index can find the text."""
     return len(needle) >= TRIGRAM and not _FTS_CONFUSES & set(needle)
 

@@ -127,6 +127,11 @@ class Counted:
         """Return the term of a value: the number of its filter, from 1 on, and its code."""
         return self.filters.index(each) + 1 << self.code_bits | code
 
+    def terms_of(self, each: Filter) -> tuple[int, int]:
+        """Return the first and the last term that a filter can have."""
+        first = self.term(each, 0)
+        return first, first + (1 << self.code_bits) - 1
+
     def pairs_of(self, codes: Codes) -> Iterator[tuple[int, int]]:
         """Yield the pairs that a record counts as: (0, 0) for the total, one for each value and for each two values.
 

@@ -1,0 +1,168 @@
+"""Which deliveries a query asks for, as conditions of SQL, and how many there are."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.query import DeliveriesQuery
+from notifhist.store.counted.pages import has_trigrams
+from notifhist.store.counted.ranges import Pairs, Range, Ranges, Sums
+from notifhist.store.counted.table import Filter
+from notifhist.store.database import Database
+from notifhist.store.database.sql import rows
+from notifhist.store.deliveries.derive import hash_of
+from notifhist.store.deliveries.names import Name, find_codes
+from notifhist.store.deliveries.recording import known_tenant
+from notifhist.store.deliveries.table import DELIVERIES
+
+MAIN, RECENT = "delivery", "delivery_recent"
+_FEW = 2000
+"""Up to this many matches are fetched by an index that is not in their order, and sorted."""
+_MOST_SELECTIVE_FIRST = (
+    *("transaction_hash", "series_id", "notification_id", "entity_id", "notification_plan_id"),
+    *("notification_type", "outcome", "state"),
+)
+_PARAM = {"n": "integer", "low": "bigint", "high": "bigint"}
+_SERIES = """SELECT id FROM series WHERE tenant_id = :tenant_id AND {column} IN ({values})"""
+
+
+class Selection:
+    """The deliveries that a query asks for, in any time; `is_empty` if there can be none."""
+
+    def __init__(self, db: Database, query: DeliveriesQuery) -> None:
+        self._db = db
+        self.tenant_id = known_tenant(db, query.tenant) or 0
+        self.codes = self._wanted_codes(query)
+        self.is_empty = not self.tenant_id or not all(self.codes.values())
+        self._needle = query.search_query.casefold()
+        self._is_indexed = has_trigrams(self._needle)
+        self.values: dict[str, Any] = {"tenant_id": self.tenant_id, "needle": self._needle}
+        self._conditions: dict[str, str] = {}
+        """What is wanted of each column, without the column."""
+        for column, codes in self.codes.items():
+            self._add(column, codes)
+        self._add("transaction_hash", [hash_of(each) for each in query.transaction_ids])
+        self._add_series({"alarm_id": query.alarm_ids, "check_id": query.check_ids})
+        self.is_counted = not self._needle and self._conditions.keys() <= self.codes.keys() and len(self.codes) <= 2
+        """Whether the stored counts have its total."""
+        self.is_few = False
+        if self._is_indexed and not self.is_empty:
+            found = db.count_found(MAIN, self._needle, self.tenant_id)
+            self.is_few = found is not None and found <= _FEW
+
+    def where(self, table: str) -> str:
+        """Return the conditions for the deliveries of a table, but for their time."""
+        lead = self._lead if table == MAIN else None
+        unindexed = self._db.unindexed if table == MAIN else str
+        conditions = [f"{unindexed('tenant_id') if lead == 'search' else 'tenant_id'} = :tenant_id"]
+        for column, condition in self._conditions.items():
+            conditions.append(f"{column if column == lead else unindexed(column)} {condition}")
+        if self._needle and table == MAIN and self._is_indexed:
+            conditions.append(self._db.found(MAIN, ":needle", ":tenant_id"))
+        elif self._needle:
+            conditions.append(self._db.contains("search_text", ":needle"))
+        return " AND ".join(conditions)
+
+    def counted(self, ranges: Sequence[Range], by: Sequence[Filter] = ()) -> list[Sums]:
+        """Return how many there are in each range of time, exactly, by the codes of some filters.
+
+        What has no code of one of them is left out.
+        """
+        if self.is_empty:
+            return [Counter() for _ in ranges]
+
+        def count_main(some: Sequence[Range]) -> list[Sums]:
+            return self._count_rows(MAIN, some, by)
+
+        pairs = self._pairs(by)
+        if pairs is None:
+            sums = count_main(ranges)
+        else:
+            sums = Ranges(self._db, DELIVERIES, self.tenant_id, pairs, count_main).sums(ranges)
+        for total, recent in zip(sums, self._count_rows(RECENT, ranges, by), strict=True):
+            total.update(recent)
+        return sums
+
+    def total(self, wanted: Range) -> int:
+        """Return how many there are in a range of time."""
+        (sums,) = self.counted([wanted])
+        total = sums[()]
+        self.is_few = self.is_few or total <= _FEW
+        return total
+
+    def _wanted_codes(self, query: DeliveriesQuery) -> dict[str, tuple[int, ...]]:
+        wanted = {
+            each: tuple(dict.fromkeys(getattr(query, each.parameter)))
+            for each in DELIVERIES.filters
+            if each.parameter and getattr(query, each.parameter)
+        }
+        names = [Name(each.column, value) for each, values in wanted.items() if not each.values for value in values]
+        codes = find_codes(self._db, self.tenant_id, names) if names and self.tenant_id else {}
+        return {
+            each.column: tuple(
+                code
+                for value in values
+                if (code := each.code(value) if each.values else codes.get(Name(each.column, value))) is not None
+            )
+            for each, values in wanted.items()
+        }
+
+    def _add(self, column: str, wanted: Sequence[int]) -> None:
+        if wanted:
+            names = [f"{column}{n}" for n in range(len(wanted))]
+            self.values |= dict(zip(names, wanted, strict=True))
+            values = ", ".join(f":{name}" for name in names)
+            self._conditions[column] = f"= {values}" if len(names) == 1 else f"IN ({values})"
+
+    def _add_series(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        selects = []
+        for column, ids in wanted.items():
+            if ids:
+                names = [f"{column}{n}" for n in range(len(ids))]
+                self.values |= dict(zip(names, ids, strict=True))
+                selects.append(_SERIES.format(column=column, values=", ".join(f":{name}" for name in names)))
+        if selects:
+            self._conditions["series_id"] = f"IN ({' INTERSECT '.join(selects)})"
+
+    def _pairs(self, by: Sequence[Filter]) -> Pairs | None:
+        """Return the counts that are to be summed up; None if there are no such counts."""
+        sides: dict[Filter, tuple[int, ...] | Filter] = {}
+        for each in DELIVERIES.filters:
+            if each in by:
+                if each.column in self.codes:
+                    return None
+                sides[each] = each
+            elif each.column in self.codes:
+                sides[each] = tuple(DELIVERIES.term(each, code) for code in self.codes[each.column])
+        filters = list(sides)
+        is_counted = len(filters) < 2 or (len(filters) == 2 and filters[0].is_paired_with(filters[1]))
+        if self._needle or not self._conditions.keys() <= self.codes.keys() or not is_counted:
+            return None
+        return Pairs(*(*sides.values(), (0,), (0,))[:2])
+
+    @property
+    def _lead(self) -> str | None:
+        """Return the column whose index is used; "search" for the index of texts, None for that of times."""
+        if self._is_indexed and self.is_few:
+            return "search"
+        usable = (
+            name
+            for name in _MOST_SELECTIVE_FIRST
+            if name in self._conditions
+            and (self.is_few or name in ("transaction_hash", "series_id") or self._conditions[name][0] == "=")
+        )
+        return next(usable, None)
+
+    def _count_rows(self, table: str, ranges: Sequence[Range], by: Sequence[Filter]) -> list[Sums]:
+        """Count one by one."""
+        sums: list[Sums] = [Counter() for _ in ranges]
+        columns = "".join(f", {each.column}" for each in by)
+        there = "".join(f" AND {each.column} IS NOT NULL" for each in by)
+        limits = [(n, each.begin * TICKS_PER_MS, each.end * TICKS_PER_MS) for n, each in enumerate(ranges)]
+        select = f"""SELECT n{columns}, count(*) FROM {self._db.param_table(_PARAM)} CROSS JOIN {table}
+        WHERE ticks >= low AND ticks < high AND {self.where(table)}{there} GROUP BY n{columns}"""
+        param = self._db.param_value(_PARAM, limits)
+        for n, *codes, count in rows(self._db, select, param=param, **self.values):
+            sums[n][tuple(codes)] += count
+        return sums
