@@ -43,6 +43,12 @@ def id_of(key: ItemKey) -> str:
     return str(uuid.UUID(int=fields << 64 | key.clock_and_node + _SIGNED_64))
 
 
+def id_at(item_id: str, clock_and_node: int) -> str:
+    """Return the id, in lower case, of the time of another id, also in lower case."""
+    bits = clock_and_node + _SIGNED_64
+    return f"{item_id[:19]}{bits >> 48:04x}-{bits & 0xFFFFFFFFFFFF:012x}"
+
+
 def new_key(ticks: int, ordinal: int = 0) -> ItemKey:
     """Return a fresh key at `ticks` (100 ns since the Unix epoch), for a new id.
 
@@ -65,7 +71,8 @@ def key_in_tenant(check: CheckPath, item_id: str, *position: str) -> ItemKey:
     things apart that are derived from one item (part E of the contract, E1 and E2).
     """
     place = "\0".join((check.entity_id, check.alarm_id, check.check_id, item_id, *position))
-    return ItemKey(key_of(item_id).ticks, _hashed(place.encode()))
+    time = int(item_id[15:18] + item_id[9:13] + item_id[:8], 16)
+    return ItemKey(time - UUID_EPOCH_TICKS, _hashed(place.encode()))
 
 
 def complete_item(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:

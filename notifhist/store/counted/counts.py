@@ -7,7 +7,7 @@ in the transaction that changes the records; a tenant has one such transaction a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import groupby
 
 from notifhist.store.counted.table import PARTS, Codes, Counted, Level
@@ -21,35 +21,52 @@ Change = tuple[int, Codes]
 """A record as it is counted: its time (ms since the epoch, UTC) and its codes."""
 
 
-def change(db: Database, table: Counted, tenant_id: int, changes: Mapping[Change, int], depth: int = 0) -> None:
+class _Pairs(dict[Codes, list[tuple[int, int]]]):
+    """The pairs that a record of some codes counts as: they are the same on all levels."""
+
+    def __init__(self, table: Counted) -> None:
+        self._table = table
+
+    def __missing__(self, codes: Codes) -> list[tuple[int, int]]:
+        self[codes] = pairs = list(self._table.pairs_of(codes))
+        return pairs
+
+
+def change(db: Database, table: Counted, tenant_id: int, changes: Mapping[Change, int]) -> None:
     """Add `changes` to the counts; the records themselves have been changed before, in this transaction."""
+    _change(db, table, tenant_id, changes, 0, _Pairs(table))
+
+
+def _change(
+    db: Database, table: Counted, tenant_id: int, changes: Mapping[Change, int], depth: int, pairs: _Pairs
+) -> None:
     if not changes:
         return
     level = table.levels[depth]
-    of_parts: Counter[Change] = Counter()
+    of_parts: dict[int, Counter[Codes]] = defaultdict(Counter)
     for (time_ms, codes), count in changes.items():
-        of_parts[time_ms // level.part_ms, codes] += count
+        of_parts[time_ms // level.part_ms][codes] += count
     counts: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * len(PARTS))
-    for (part, codes), count in of_parts.items():
+    for part, numbers in of_parts.items():
         bucket, index = divmod(part, level.parts)
-        for pair in table.pairs_of(codes):
-            counts[bucket, *pair][index] += count
+        for codes, count in numbers.items():
+            for first, second in pairs[codes]:
+                counts[bucket, first, second][index] += count
     db.insert_or_add(table.counts, sorted((tenant_id, level.number, *key, *parts) for key, parts in counts.items()))
     if depth + 1 == len(table.levels):
         return
     below: Counter[Change] = Counter()
-    split, full = _split_and_full(db, table, tenant_id, level, {part for part, _ in of_parts})
-    for (time_ms, codes), count in changes.items():
-        if time_ms // level.part_ms in split:
-            below[time_ms, codes] += count
+    split, full = _split_and_full(db, table, tenant_id, level, of_parts.keys())
+    if split:
+        below.update({each: count for each, count in changes.items() if each[0] // level.part_ms in split})
     for part in full:
         below.update(_recorded(db, table, tenant_id, depth + 1, part))
     _mark_split(db, table, tenant_id, level, full)
-    change(db, table, tenant_id, below, depth + 1)
+    _change(db, table, tenant_id, below, depth + 1, pairs)
 
 
 def _split_and_full(
-    db: Database, table: Counted, tenant_id: int, level: Level, parts: set[int]
+    db: Database, table: Counted, tenant_id: int, level: Level, parts: Collection[int]
 ) -> tuple[set[int], list[int]]:
     """Return the parts of buckets that are split, and those that have to be split now."""
     split, full = set(), []

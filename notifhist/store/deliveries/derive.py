@@ -9,7 +9,7 @@ import orjson
 from notifhist.errors import BadRequest
 from notifhist.schemas.deliveries import FAILED, IN_PROGRESS, NOT_SENT, OUTCOMES, SENT, UNKNOWN
 from notifhist.schemas.document import Document
-from notifhist.schemas.item_ids import id_of, key_in_tenant
+from notifhist.schemas.item_ids import id_at, key_in_tenant
 from notifhist.schemas.query import CheckPath
 
 MAX_CHARACTERS = 64 * 1024 * 1024
@@ -82,8 +82,10 @@ def target_of(details: Any) -> str | None:
     """Return the address of a receiver, from a result's `notification_details`."""
     if not isinstance(details, dict):
         return None
-    known = (details.get(name) for name in _TARGETS)
-    return next((each for each in (*known, *details.values()) if isinstance(each, str)), None)
+    for name in _TARGETS:
+        if isinstance(target := details.get(name), str):
+            return target
+    return next((each for each in details.values() if isinstance(each, str)), None)
 
 
 def hash_of(text: str) -> int:
@@ -98,7 +100,8 @@ def receiver_name(notification_id: str | None, notification_type: str | None, ta
 
 
 def _delivery(check: CheckPath, item: Document, position: int | None, result: Document) -> Delivery:
-    key = key_in_tenant(check, item["id"], "-" if position is None else str(position))
+    item_id = item["id"]
+    key = key_in_tenant(check, item_id, "-" if position is None else str(position))
     outcome, target = outcome_of(item, result), target_of(result.get("notification_details"))
     attempts = result.get("attempts") or ()
     status, notification_id = item.get("status"), result.get("notification_id")
@@ -106,12 +109,12 @@ def _delivery(check: CheckPath, item: Document, position: int | None, result: Do
     if message is None and outcome != NOT_SENT and attempts:
         message = attempts[-1].get("message")
     members = {
-        "id": id_of(key),
+        "id": id_at(item_id, key.clock_and_node),
         "timestamp": key.timestamp,
         "entity_id": check.entity_id,
         "alarm_id": check.alarm_id,
         "check_id": check.check_id,
-        "item_id": item["id"],
+        "item_id": item_id,
         "position": position,
         "state": item["state"],
         "previous_state": item.get("previous_state"),

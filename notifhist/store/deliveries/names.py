@@ -5,7 +5,6 @@ A name keeps its code for ever, so codes that were read are remembered with the 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 import orjson
 
@@ -24,11 +23,8 @@ WHERE tenant_id = :tenant_id AND column_name = :column_name AND code IN ({codes}
 _REMEMBERED = 50_000
 
 
-class Name(NamedTuple):
-    """A value of a filter, by the filter's column."""
-
-    column: str
-    name: str
+Name = tuple[str, str]
+"""A filter's column and a value of the filter."""
 
 
 def find_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name, int]:
@@ -61,9 +57,10 @@ def ensure_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Na
     new = []
     for name in wanted:
         if name not in codes:
-            codes[name] = last[name.column] = last.get(name.column, 0) + 1
-            text = orjson.dumps(name.name).decode()  # PostgreSQL stores no U+0000 as it is
-            new.append({"tenant_id": tenant_id, "column_name": name.column, "digest": _digest(name.name)})
+            column, value = name
+            codes[name] = last[column] = last.get(column, 0) + 1
+            text = orjson.dumps(value).decode()  # PostgreSQL stores no U+0000 as it is
+            new.append({"tenant_id": tenant_id, "column_name": column, "digest": _digest(value)})
             new[-1] |= {"code": codes[name], "name": text}
     db.execute_many(_INSERT, new)
     return codes
@@ -83,7 +80,7 @@ def names_of(db: Database, tenant_id: int, of: Filter, codes: Iterable[int]) -> 
 
 
 def _find(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name, int]:
-    by_digest = {(name.column, _digest(name.name)): name for name in names}
+    by_digest = {(column, _digest(value)): (column, value) for column, value in names}
     find = _FIND.format(param=db.param_table(_PARAM))
     found = rows(db, find, tenant_id=tenant_id, param=db.param_value(_PARAM, list(by_digest)))
     return {by_digest[column, digest]: code for column, digest, code in found}

@@ -103,7 +103,7 @@ def rows_of(derived: Derived, codes: dict[Name, int]) -> Iterator[Row]:
             *(derived.tenant_id, ticks, each.clock_and_node, derived.series_id, item_clock_and_node),
             *(each.log_clock_and_node, int(each.is_change), int(each.is_suppressed), each.outcome),
             *(
-                None if name is None else codes[Name(column, name)]
+                None if name is None else codes[column, name]
                 for column, name in zip(_NAMED_COLUMNS, each.names, strict=True)
             ),
             *(each.transaction_hash, each.search_text, each.document),
@@ -112,8 +112,7 @@ def rows_of(derived: Derived, codes: dict[Name, int]) -> Iterator[Row]:
 
 def remembered_codes(db: Database, tenant_id: int, deliveries: Sequence[Delivery]) -> dict[Name, int] | None:
     """Return the codes of all names of deliveries, if all are remembered; else None."""
-    names = set(_names(deliveries))
-    codes = {name: db.remembered.get((tenant_id, name)) for name in names}
+    codes = {name: db.remembered.get((tenant_id, name)) for name in _names(deliveries)}
     return codes if all(codes.values()) else None  # type: ignore[return-value]  # no None is among them
 
 
@@ -153,8 +152,7 @@ def _insert_counted(db: Database, tenant_id: int, new: Sequence[Row]) -> None:
     counts.change(db, DELIVERIES, tenant_id, Counter((row[1] // TICKS_PER_MS, row[_CODES]) for row in new))
 
 
-def _names(deliveries: Sequence[Delivery]) -> Iterator[Name]:
-    for each in deliveries:
-        for column, name in zip(_NAMED_COLUMNS, each.names, strict=True):
-            if name is not None:
-                yield Name(column, name)
+def _names(deliveries: Sequence[Delivery]) -> set[Name]:
+    """Return all names of deliveries."""
+    names = {name for each in deliveries for name in zip(_NAMED_COLUMNS, each.names, strict=True)}
+    return {name for name in names if name[1] is not None}  # type: ignore[misc]  # none is None

@@ -12,7 +12,7 @@ from notifhist.store.counted.table import Filter
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 from notifhist.store.deliveries.derive import hash_of
-from notifhist.store.deliveries.names import Name, find_codes
+from notifhist.store.deliveries.names import find_codes
 from notifhist.store.deliveries.recording import known_tenant
 from notifhist.store.deliveries.table import DELIVERIES
 
@@ -97,13 +97,13 @@ class Selection:
             for each in DELIVERIES.filters
             if each.parameter and getattr(query, each.parameter)
         }
-        names = [Name(each.column, value) for each, values in wanted.items() if not each.values for value in values]
+        names = [(each.column, value) for each, values in wanted.items() if not each.values for value in values]
         codes = find_codes(self._db, self.tenant_id, names) if names and self.tenant_id else {}
         return {
             each.column: tuple(
                 code
                 for value in values
-                if (code := each.code(value) if each.values else codes.get(Name(each.column, value))) is not None
+                if (code := each.code(value) if each.values else codes.get((each.column, value))) is not None
             )
             for each, values in wanted.items()
         }
