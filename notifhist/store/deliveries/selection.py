@@ -44,16 +44,17 @@ class Selection:
             self._add(column, codes)
         self._add("transaction_hash", [hash_of(each) for each in query.transaction_ids])
         self._add_series({"alarm_id": query.alarm_ids, "check_id": query.check_ids})
-        self.is_counted = not self._needle and self._conditions.keys() <= self.codes.keys() and len(self.codes) <= 2
-        """Whether the stored counts have its total."""
         self.is_few = False
         if self._is_indexed and not self.is_empty:
             found = db.count_found(MAIN, self._needle, self.tenant_id)
             self.is_few = found is not None and found <= _FEW
 
-    def where(self, table: str) -> str:
-        """Return the conditions for the deliveries of a table, but for their time."""
-        lead = self._lead if table == MAIN else None
+    def where(self, table: str, lead: str | None = None) -> str:
+        """Return the conditions for the deliveries of a table, but for their time.
+
+        `lead`: the column whose index is to be used; None: the most selective one, or none.
+        """
+        lead = lead or (self._lead if table == MAIN else None)
         unindexed = self._db.unindexed if table == MAIN else str
         conditions = [f"{unindexed('tenant_id') if lead == 'search' else 'tenant_id'} = :tenant_id"]
         for column, condition in self._conditions.items():

@@ -1,0 +1,111 @@
+"""Sums over deliveries: counts by time, and receivers. Contract: docs/contract.md, "Deliveries"."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from notifhist.schemas.deliveries import FAILED, OUTCOMES
+from notifhist.schemas.document import Document
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.query import DeliveriesQuery
+from notifhist.store.counted.ranges import Range
+from notifhist.store.counted.table import Filter
+from notifhist.store.database import Database
+from notifhist.store.database.sql import rows
+from notifhist.store.deliveries.names import names_of
+from notifhist.store.deliveries.reading import range_of
+from notifhist.store.deliveries.selection import MAIN, RECENT, Selection
+from notifhist.store.deliveries.table import NAMED, OUTCOME, RECEIVER
+
+NOBODY = "(none)"
+"""What has no name counts as this."""
+MAX_RECEIVERS = 1000
+COUNTED_BY: Mapping[str, Filter] = {
+    each.column: each
+    for each in (OUTCOME, *NAMED)
+    if each.column in ("outcome", "state", "notification_type", "notification_id")
+}
+"""What counts may be asked by."""
+_PARAM = {"wanted": "bigint"}
+_FAILED_CODE = OUTCOMES.index(FAILED) + 1
+
+
+def count_deliveries(
+    db: Database, query: DeliveriesQuery, oldest_ms: int | None, by: Filter, buckets: Sequence[Range]
+) -> list[dict[str, int]]:
+    """Return for each of the buckets how many deliveries of each name there are; names without any are left out."""
+    visible = range_of(query, oldest_ms)
+    ranges = [
+        Range(min(max(each.begin, visible.begin), visible.end), max(min(each.end, visible.end), visible.begin))
+        for each in buckets
+    ]
+    with db.reading():
+        selection = Selection(db, query)
+        counted = selection.counted(ranges, [by])
+        totals = selection.counted(ranges)
+        names = names_of(db, selection.tenant_id, by, {code for sums in counted for (code,) in sums})
+    values = []
+    for sums, total in zip(counted, totals, strict=True):
+        by_name = Counter({names[code]: count for (code,), count in sorted(sums.items())})
+        by_name[NOBODY] += total[()] - sums.total()
+        values.append({name: count for name, count in by_name.items() if count})
+    return values
+
+
+def list_receivers(db: Database, query: DeliveriesQuery, oldest_ms: int | None) -> list[Document]:
+    """Return the receivers, those with most failures first, then those that failed last: MAX_RECEIVERS at most.
+
+    Deliveries of which no receiver is known, such as an item without results, are left out.
+    """
+    within = range_of(query, oldest_ms)
+    with db.reading():
+        # Counts by receiver and outcome are kept; those of some outcomes are among them.
+        selection = Selection(db, replace(query, outcomes=()))
+        counts: dict[int, Counter[str]] = defaultdict(Counter)
+        for (outcome, receiver), count in selection.counted([within], [OUTCOME, RECEIVER])[0].items():
+            name = OUTCOMES[outcome - 1]
+            if name in query.outcomes or not query.outcomes:
+                counts[receiver][name] += count
+        most = sorted(counts, key=lambda receiver: (-counts[receiver][FAILED], receiver))[:MAX_RECEIVERS]
+        failures = _last_failures(db, selection, within, [each for each in most if counts[each][FAILED]])
+        names = names_of(db, selection.tenant_id, RECEIVER, most)
+    receivers = [_receiver(names[each], counts[each], failures.get(each)) for each in most]
+    return sorted(receivers, key=lambda each: (-each["counts"].get(FAILED, 0), -each.get("last_failure", 0)))
+
+
+def _receiver(name: str, counts: Counter[str], failure: Document | None) -> Document:
+    notification_id, notification_type, target = orjson.loads(name)
+    receiver: dict[str, Any] = {
+        "notification_id": notification_id,
+        "notification_type": notification_type,
+        "target": target,
+        "counts": {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]},
+    }
+    if failure is not None:
+        receiver |= {"last_failure": failure["timestamp"], "last_message": failure.get("message")}
+    return {member: value for member, value in receiver.items() if value is not None}
+
+
+def _last_failures(db: Database, selection: Selection, within: Range, receivers: Sequence[int]) -> dict[int, Document]:
+    """Return the newest failed delivery of each of some receivers, by the receiver's code."""
+    if not receivers:
+        return {}
+    values = {"low": within.begin * TICKS_PER_MS, "high": within.end * TICKS_PER_MS, **selection.values}
+    failed = f"outcome = {_FAILED_CODE} AND ticks >= :low AND ticks < :high"  # so that the partial index is used
+    newest = f"""SELECT document FROM delivery WHERE receiver = wanted AND {failed}
+        AND {selection.where(MAIN, "receiver")} ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
+    param = db.param_value(_PARAM, [(receiver,) for receiver in receivers])
+    found = rows(db, f"SELECT wanted, ({newest}) FROM {db.param_table(_PARAM)}", param=param, **values)
+    recent = f"SELECT receiver, document FROM delivery_recent WHERE {failed} AND {selection.where(RECENT)}"
+    found += rows(db, f"{recent} ORDER BY ticks, clock_and_node", **values)
+    newest_of: dict[int, Document] = {}
+    for receiver, text in found:
+        if text is not None:
+            document: Document = orjson.loads(text)
+            known = newest_of.get(receiver)
+            if known is None or document["timestamp"] >= known["timestamp"]:
+                newest_of[receiver] = document
+    return newest_of
