@@ -127,6 +127,13 @@ class JsonInteger(fields.Integer):
         return value
 
 
+class Timestamp(JsonInteger):
+    """A time that a version-1 UUID holds, in ms since the epoch, UTC; where there are no types (CSV) it is ISO."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(bounds=(0, MAX_TIMESTAMP), **kwargs)
+
+
 class JsonBoolean(fields.Boolean):
     """`true` or `false` of JSON; no number and no string counts as one."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import EXCLUDE, ValidationError, fields, validates_schema
 
 from notifhist.schemas.document import DocumentSchema, OpenDocumentSchema
-from notifhist.schemas.fields import MAX_TIMESTAMP, FreeMap, JsonBoolean, JsonInteger, Text, TimeUuid, in_xml
+from notifhist.schemas.fields import FreeMap, JsonBoolean, Text, Timestamp, TimeUuid, in_xml
 from notifhist.schemas.item_ids import key_of
 from notifhist.schemas.validation import Documents
 
@@ -57,7 +57,7 @@ class HistoryItemSchema(OpenDocumentSchema):
     description = "One alarm notification: the state of the alarm and the results of its notifications."
 
     id = TimeUuid(metadata=in_xml(attribute=True))
-    timestamp = JsonInteger(bounds=(0, MAX_TIMESTAMP))
+    timestamp = Timestamp()
     notification_plan_id = Text()
     transaction_id = Text()
     status = Text()

@@ -1,13 +1,13 @@
 """The formats of documents. A view declares which ones it offers and reads; no other code names one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from notifhist.schemas.document import Document, DocumentSchema
-from notifhist.serializers import as_json, as_xml, charsets, from_json, from_xml, negotiation
+from notifhist.serializers import as_csv, as_json, as_ndjson, as_xml, charsets, from_json, from_xml, negotiation
 from notifhist.serializers.parsed import Limits, Parsed
-from notifhist.serializers.stored import StoredDocument, StoredForm
+from notifhist.serializers.stored import Lines, StoredDocument, StoredForm
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,8 @@ class Format:
     "; charset=utf-8". `render` returns the body in parts; `parse` reads one, see `Parsed`; None: it is only written.
     `as_utf8` brings a body to what `parse` reads, if Content-Type names a charset.
     `stored_form` is the form in which `render` wants documents from the store. `shape` says how OpenAPI describes one:
-    by its members, by its XML elements, or as mere text.
+    by its members, by its XML elements, or as mere text. `stream` writes any number of documents, of one schema, in
+    pieces; None: it is never streamed. `extension` ends the name of a file in a format that is taken away as one.
     """
 
     name: str
@@ -29,6 +30,13 @@ class Format:
     parameters: str = ""
     shape: Literal["members", "elements", "text"] = "text"
     as_utf8: Callable[[bytes, str], bytes] | None = None
+    stream: Callable[[Iterable[Lines], DocumentSchema], Iterator[bytes]] | None = None
+    extension: str = ""
+
+    @property
+    def word(self) -> str:
+        """The word for it in a query string."""
+        return self.name.lower()
 
 
 class Formats:
@@ -52,6 +60,10 @@ class Formats:
         """Return the media type that an Accept header prefers; None if it accepts none (`negotiation.choose`)."""
         return negotiation.choose(accept, self.media_types)
 
+    def of_word(self, word: str) -> Format | None:
+        """Return the format that a query string means by a word; None if it means none of these."""
+        return next((each for each in self if each.word == word), None)
+
     def content_type(self, media_type: str) -> str:
         """Return the Content-Type of an answer in the format of a media type on offer."""
         return media_type + self[media_type].parameters
@@ -71,5 +83,12 @@ XML = Format(
     *("XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, CHARSET, "elements"),
     as_utf8=charsets.xml_as_utf8,
 )
+CSV = Format(
+    *("CSV", ("text/csv",), as_csv.parts),
+    parameters=f"{CHARSET}; header=present",
+    stream=as_csv.stream,
+    extension="csv",
+)
+NDJSON = Format(*("NDJSON", ("application/x-ndjson",), as_ndjson.parts), stream=as_ndjson.stream, extension="ndjson")
 JSON_AND_XML = Formats(JSON, XML)
 """The formats that most views offer and read, and in which errors are written."""

@@ -1,6 +1,7 @@
 """Documents as the store holds them: text that reaches the wire without being parsed and rendered again."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import zip_longest
@@ -14,6 +15,11 @@ HERE = "\0"
 
 BETWEEN_LINES = b"\n"
 """What separates documents where each will be rendered by itself: as JSON a stored one is a single line."""
+
+Lines = bytes
+"""Documents as they are stored as JSON, with BETWEEN_LINES between them; empty if there are none."""
+
+_end_of_text = json.JSONDecoder().raw_decode
 
 
 class StoredForm(Enum):
@@ -46,6 +52,26 @@ def documents_of(page: StoredPage) -> Iterator[Document]:
     """Yield the documents of a page whose form is JSON, for a format that cannot insert their texts."""
     for piece in page.pieces:
         yield from orjson.loads(b"[%b]" % piece)
+
+
+def documents_in(lines: Lines) -> list[Document]:
+    """Return the documents of lines."""
+    documents: list[Document] = orjson.loads(b"[%b]" % lines.replace(BETWEEN_LINES, b","))
+    return documents
+
+
+def lines_of(page: StoredPage) -> Lines:
+    """Return the documents of a page whose form is JSON as lines: each text as it is stored, byte by byte."""
+    return BETWEEN_LINES.join(_texts_of(page.pieces))
+
+
+def _texts_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        text, at = piece.decode(), 0
+        while at < len(text):
+            end = _end_of_text(text, at)[1]
+            yield text[at:end].encode()
+            at = end + 1
 
 
 def encoded(text: str | bytes) -> bytes:

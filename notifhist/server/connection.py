@@ -1,10 +1,12 @@
 """A client's connection. A request is taken in whole before a thread has it, and an answer leaves under a deadline.
 
-The poller's thread owns a connection, but for the time in which a thread answers its request.
+The poller's thread owns a connection, but for the time in which a thread answers its request, or makes a piece of an
+answer that is streamed.
 """
 
 import math
 import socket
+import struct
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -17,6 +19,7 @@ from typing import Any
 from notifhist.errors import BadRequest
 from notifhist.server.chunks import Chunks
 from notifhist.server.incoming import Incoming, end_of_head
+from notifhist.server.streams import Stream
 
 KEEPALIVE_S = 75
 """Proxies keep an idle connection for a minute. So they close it, and not we while they send the next request."""
@@ -36,6 +39,7 @@ IN_MEMORY_BYTES = 65_536
 """From this size on a body is kept in a temporary file."""
 _RECEIVE_BYTES = 65_536
 _PARTS_AT_ONCE = 512  # the kernel takes 1024
+_RESET = struct.pack("ii", 1, 0)  # linger for 0 s
 
 
 class LateRequest(BadRequest):
@@ -51,7 +55,7 @@ class State(Enum):
     IDLE = "the first byte of a request"
     HEAD = "the end of a request's head"
     BODY = "the end of a request's body"
-    ANSWER = "the answer of the app"
+    ANSWER = "the answer of the app, or more of it"
     SENDING = "the client, which is to receive the answer"
     DRAINING = "the end of a body that nobody reads"
     LINGERING = "the client, which is to close its side"
@@ -67,6 +71,8 @@ class Connection:
         self.head = b""
         self.request: Incoming | None = None
         self.unsent: deque[memoryview] = deque()
+        self.stream: Stream | None = None
+        """The rest of an answer that is streamed."""
         self.closes = False
         self.waits = False
         """Whether it is the poller's; else a thread has it."""
@@ -173,15 +179,23 @@ class Connection:
         self.request.body = self._body  # type: ignore[union-attr]
         return True
 
-    def reply(self, parts: Iterable[bytes], closes: bool) -> None:
-        """Send an answer, as much as the kernel takes now; `flush` sends the rest. OSError is raised there too."""
-        self.closes = closes or self.closes
+    def reply(self, parts: Iterable[bytes], closes: bool, stream: Stream | None = None) -> None:
+        """Send an answer, as much as the kernel takes now; `flush` sends the rest. OSError is raised there too.
+
+        `stream` has the rest of it; `go_on` sends that, piece by piece.
+        """
+        self.stream = stream
+        self.closes = closes or self.closes or (stream is not None and not stream.in_chunks)
+        self.go_on(parts)
+
+    def go_on(self, parts: Iterable[bytes]) -> None:
+        """Send more of an answer, all of whose parts before are sent. OSError is raised as by `flush`."""
         self.unsent.extend(memoryview(part) for part in parts if part)
         self.passed = 0
         self.flush()
 
     def flush(self) -> None:
-        """Send what the kernel takes; once all is sent, wait for the next request or for the end.
+        """Send what the kernel takes; once all is sent, wait for more of the answer, the next request or the end.
 
         Raises OSError where the connection is broken.
         """
@@ -189,10 +203,22 @@ class Connection:
             while self.unsent:
                 some = [self.unsent[n] for n in range(min(len(self.unsent), _PARTS_AT_ONCE))]
                 self._forget(self.sock.sendmsg(some))
-        if not self.unsent:
+        if self.unsent:
+            if self.state is not State.SENDING:
+                self.enter(State.SENDING)
+        elif self.stream is None or self.stream.done:
             self._done()
-        elif self.state is not State.SENDING:
-            self.enter(State.SENDING)
+        elif self.stream.failed:
+            self._break_off(self.stream)
+        else:
+            self.enter(State.ANSWER)
+
+    def _break_off(self, stream: Stream) -> None:
+        """End an answer so that its client sees that it is not whole: by no last chunk, else by a reset (`close`)."""
+        if stream.in_chunks:
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)
+        self.enter(State.LINGERING)
 
     def _forget(self, sent: int) -> None:
         self.passed += sent
@@ -206,6 +232,7 @@ class Connection:
     def _done(self) -> None:
         """End a request that is answered."""
         self._answered += 1
+        self.stream = None
         was_read_whole = self.request is not None and not self.closes
         if self.request is not None:
             self._close_body()
@@ -235,6 +262,10 @@ class Connection:
         if self.request is not None and self.state is not State.ANSWER:
             self._close_body()
         with suppress(OSError):
+            if self.stream is not None:
+                self.stream.close()
+                if not self.stream.in_chunks:  # an orderly end would make a whole answer of what has arrived
+                    self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.sock.close()
 
     def _close_body(self) -> None:

@@ -6,7 +6,7 @@ gunicorn's own take 85 µs a request, a fifth of reading an item; these 25.
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ from gunicorn.http.wsgi import SERVER, base_environ
 from gunicorn.util import unquote_to_wsgi_str
 
 from notifhist.server.incoming import Incoming
+from notifhist.server.streams import Stream
 
 _VALUE = r"[^\0-\x08\x0a-\x1f\x7f]*"
 _LINES = re.compile(rf"[0-9]{{3}}(?: {_VALUE})?\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: {_VALUE}\r\n)*")
@@ -27,6 +28,7 @@ _HOP_BY_HOP = re.compile(
 """What the server alone may say (RFC 9110, 7.6.1; PEP 3333)."""
 _OWN_FIELDS = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 """What WSGI names without HTTP_."""
+Field = tuple[str, str]
 _PORTS = {"http": "80", "https": "443"}
 
 
@@ -71,15 +73,16 @@ def _address(address: Any) -> tuple[str, str]:
     return (address[0], str(address[1])) if isinstance(address, tuple) else (str(address or ""), "")
 
 
-def ask(app: WSGIApplication, environ: dict[str, Any], *, closes: bool) -> list[bytes]:
+def ask(app: WSGIApplication, environ: dict[str, Any], *, closes: bool) -> tuple[list[bytes], Stream | None]:
     """Return the app's answer: its head, then its body in pieces. `closes`: whether the connection ends with it.
 
-    All of the body is there before its head, which so tells its length. Raises what the app raises,
+    All of the body is there before its head, which so tells its length. A body that has no length, in its head neither,
+    is streamed (docs/adr/0023): of that only the first piece is there. Raises what the app raises,
     InvalidResponseHeader where the head is not HTTP or its length not the body's, TypeError for a body of texts.
     """
-    started: list[tuple[str, list[tuple[str, str]]]] = []
+    started: list[tuple[str, list[Field]]] = []
 
-    def start_response(status: str, fields: list[tuple[str, str]], exc_info: Any = None) -> Any:
+    def start_response(status: str, fields: list[Field], exc_info: Any = None) -> Any:
         if started and exc_info is None:
             raise AssertionError("start_response was called before")
         started[:] = [(status, fields)]
@@ -88,6 +91,10 @@ def ask(app: WSGIApplication, environ: dict[str, Any], *, closes: bool) -> list[
     pieces: list[bytes] = []
     body = app(environ, start_response)
     try:
+        if started and not pieces and _is_streamed(body, environ, *started[0]):
+            head, stream = _begin(body, environ, *started[0], closes=closes)
+            body = ()  # the stream closes it
+            return [head, *stream.first()], stream
         pieces += body
     finally:
         if hasattr(body, "close"):
@@ -95,22 +102,45 @@ def ask(app: WSGIApplication, environ: dict[str, Any], *, closes: bool) -> list[
     ((status, fields),) = started
     if not all(isinstance(piece, bytes) for piece in pieces):
         raise TypeError("a body consists of bytes")
-    has_body = environ["REQUEST_METHOD"] != "HEAD" and status[:3] not in ("204", "304")
+    has_body = _has_body(environ, status)
     head = _head(status, fields, sum(map(len, pieces)) if has_body else None, closes=closes)
-    return [head, *pieces] if has_body else [head]
+    return [head, *pieces] if has_body else [head], None
 
 
-def _head(status: str, fields: Sequence[tuple[str, str]], length: int | None, *, closes: bool) -> bytes:
-    """Return the head of an answer, whose body has `length` bytes; None if it has no body."""
+def _has_body(environ: dict[str, Any], status: str) -> bool:
+    return environ["REQUEST_METHOD"] != "HEAD" and status[:3] not in ("204", "304")
+
+
+def _is_streamed(body: Iterable[bytes], environ: dict[str, Any], status: str, fields: Sequence[Field]) -> bool:
+    return not hasattr(body, "__len__") and _declared_length(fields) is None and _has_body(environ, status)
+
+
+def _begin(
+    body: Iterable[bytes], environ: dict[str, Any], status: str, fields: Sequence[Field], *, closes: bool
+) -> tuple[bytes, Stream]:
+    """Return the head of a streamed answer, and the rest. Clients of HTTP/1.0 know no chunks."""
+    in_chunks = environ["SERVER_PROTOCOL"] != "HTTP/1.0"
+    head = _head(status, fields, None, closes=closes or not in_chunks, in_chunks=in_chunks)
+    return head, Stream(body, in_chunks=in_chunks, request_id=dict(fields).get("X-Response-Id"))
+
+
+def _declared_length(fields: Sequence[Field]) -> str | None:
+    return next((value for name, value in fields if name.lower() == "content-length"), None)
+
+
+def _head(status: str, fields: Sequence[Field], length: int | None, *, closes: bool, in_chunks: bool = False) -> bytes:
+    """Return the head of an answer, whose body has `length` bytes; None if it has no body, or is streamed."""
     lines = "".join([f"{status}\r\n", *[f"{name}: {value}\r\n" for name, value in fields]])
     # A line break in a value would begin another field.
     if lines.count("\n") > len(fields) + 1 or not _LINES.fullmatch(lines) or _HOP_BY_HOP.search(lines):
         raise InvalidResponseHeader(status)
-    declared = [value for name, value in fields if name.lower() == "content-length"]
-    if status[0] == "1" or (declared and (status[:3] == "204" or length not in (None, int(declared[0])))):
+    declared = _declared_length(fields)
+    if status[0] == "1" or (declared is not None and (status[:3] == "204" or length not in (None, int(declared)))):
         raise InvalidResponseHeader("Content-Length")
-    if length is not None and not declared:
+    if length is not None and declared is None:
         lines += f"Content-Length: {length}\r\n"
+    if in_chunks:
+        lines += "Transfer-Encoding: chunked\r\n"
     connection = "close" if closes else "keep-alive"
     own = f"Server: {SERVER}\r\nDate: {_date(int(time.time()))}\r\nConnection: {connection}\r\n"
     return f"HTTP/1.1 {lines}{own}\r\n".encode("latin-1")

@@ -1,7 +1,8 @@
 """The threads of a worker, and the requests that wait for one: who is next, and who is refused.
 
 Requests that change something and those that only read wait in queues of their own, so that a database that cannot be
-written does not keep readers waiting. Liveness and readiness have a thread each.
+written does not keep readers waiting. Answers that are streamed take turns for each piece: while others wait, streams
+together have half of the time, and one thread less than there are. Liveness and readiness have a thread each.
 """
 
 import threading
@@ -64,6 +65,9 @@ class Threads:
         self._lock = threading.Lock()
         self._reads, self._writes = _Queue(), _Queue()
         self._writing = 0
+        self._streams: deque[Connection] = deque()
+        self._streaming, self._most_streaming = 0, max(number - 1, 1)
+        self._others_first_until = 0.0
         self._calls: SimpleQueue[None] = SimpleQueue()
         """An entry for each request that is put: a thread that gets one looks for work."""
         self._reader_calls: SimpleQueue[None] = SimpleQueue()
@@ -96,14 +100,37 @@ class Threads:
             (self._reader_calls if calls_reader else self._calls).put(None)
         return True
 
+    def put_stream(self, connection: Connection, *, is_left: bool = False) -> None:
+        """Have the next piece of an answer made; who has made it says so by `has_streamed`."""
+        with self._lock:
+            self._streams.append(connection)
+            calls_reader = self._writing == self._number
+        if not is_left:
+            (self._reader_calls if calls_reader else self._calls).put(None)
+
+    def has_streamed(self, seconds: float) -> None:
+        """Note that a piece of a stream was made, in so many seconds; for as long others go first."""
+        with self._lock:
+            self._streaming -= 1
+            self._others_first_until = time.monotonic() + seconds
+
+    def _take_stream(self, others_wait: object) -> Connection | None:
+        if self._streaming >= self._most_streaming or (others_wait and time.monotonic() < self._others_first_until):
+            return None
+        self._streaming += 1
+        return self._streams.popleft()
+
     @property
     def waiting(self) -> int:
-        """How many wait that no thread has, but for health."""
-        return len(self._reads) + len(self._writes)
+        """How many wait that no thread has, but for health; streams only if one of them may go on now."""
+        streams = len(self._streams) if self._streaming < self._most_streaming else 0
+        return len(self._reads) + len(self._writes) + streams
 
     def take_left(self) -> Connection | None:
         """Take out the one that has waited for longest, to be answered by the caller."""
         with self._lock:
+            if self._streams and (stream := self._take_stream(self._reads or self._writes)):
+                return stream
             waiting = [queue for queue in (self._reads, self._writes) if queue]
             return min(waiting, key=lambda queue: queue.first_since).take() if waiting else None
 
@@ -154,9 +181,12 @@ class Threads:
         """Return the request that has waited for longest, of those that this thread may take, and whether it writes."""
         with self._lock:
             reads, writes = self._reads, self._writes
+            may_stream = self._streams and (may_write or self._writing == self._number)
+            if may_stream and (stream := self._take_stream(reads or (may_write and writes))):
+                return stream, False
             if may_write and writes and not (reads and reads.first_since < writes.first_since):
                 self._writing += 1
-                if reads and self._writing == self._number:
+                if (reads or self._streams) and self._writing == self._number:
                     self._reader_calls.put(None)
                 return writes.take(), True
             if reads and (may_write or self._writing == self._number):

@@ -31,6 +31,7 @@ from notifhist.server.incoming import Incoming
 from notifhist.server.memory import keep_memory
 from notifhist.server.polling import Polling
 from notifhist.server.refusals import Overloaded, refusal
+from notifhist.server.streams import Stream
 from notifhist.server.threads import Threads
 from notifhist.store.database import open_database
 
@@ -71,7 +72,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def run(self) -> None:
         """Serve until a signal, or the end of the master, says to stop."""
         self._connections = Connections()
-        self._resumed: deque[Connection] = deque()  # those whose next request has arrived with the one before
+        self._resumed: deque[Connection] = deque()
+        """Those that wait for no client: their next request has arrived, or more of their answer is to be made."""
+        self._breaks_off = False
         self._swept = 0.0
         self._metrics = Metrics()
         settings = load_settings(os.environ)
@@ -110,9 +113,11 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             self._accept(listener, at_once=1 << 16)
             listener.close()
         stopped = time.monotonic()
-        while self._connections and time.monotonic() - stopped < self.cfg.graceful_timeout:
-            if time.monotonic() - stopped > STOP_TIMEOUT_S:
-                for connection in self._connections.waiting(*(state for state in State if state is not State.SENDING)):
+        while self._connections and (since := time.monotonic() - stopped) < self.cfg.graceful_timeout:
+            # At the end of that time the master kills this process.
+            self._breaks_off = since > self.cfg.graceful_timeout - STOP_TIMEOUT_S
+            for connection in self._connections.waiting() if since > STOP_TIMEOUT_S or self._breaks_off else ():
+                if self._breaks_off or connection.state is not State.SENDING:
                     self._connections.close(connection)
             self._turn()
         self._threads.end(STOP_TIMEOUT_S)
@@ -128,7 +133,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
                 if isinstance(each, Connection):
                     self._connections.close(each)
         while self._resumed:
-            self._take_request(self._resumed.popleft())
+            self._resume(self._resumed.popleft())
         if self.alive:
             for connection in self._threads.take_late():
                 self._refuse(connection, Overloaded())
@@ -226,6 +231,15 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         if not self._threads.put(connection, however_late=not self.alive, is_left=self._answers):
             self._refuse(connection, Overloaded())
 
+    def _resume(self, connection: Connection) -> None:
+        """Go on with a connection whose client was given all, or all that there is yet, of an answer."""
+        if connection.stream is None:
+            self._take_request(connection)
+        elif self._breaks_off:
+            self._connections.close(connection)
+        else:
+            self._threads.put_stream(connection, is_left=self._answers)
+
     def _refuse(self, connection: Connection, error: Exception) -> None:
         """Answer a request that no thread gets."""
         connection.waits = False
@@ -237,29 +251,37 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         parts = refusal(error, head, connection.since, self.log, closes=closes)
         status = int(parts[0].split(b" ", 2)[1])
         self._metrics.observe(request.method if request else "", "", status, time.monotonic() - connection.since)
-        self._reply(connection, parts, closes)
+        self._send(connection, lambda: connection.reply(parts, closes))
 
     def _answer(self, connection: Connection) -> None:
-        """Have the app answer a complete request. In any thread."""
+        """Have the app answer a complete request, or make more of its answer. In any thread."""
+        if connection.stream is not None:
+            self._stream(connection, connection.stream)
+            return
         request = cast("Incoming", connection.request)
         closes = not self.alive or connection.closes or request.should_close()
         try:
             environ = environ_of(request, connection.client, connection.server, self.cfg)
-            parts = ask(self.wsgi, environ, closes=closes)
+            parts, stream = ask(self.wsgi, environ, closes=closes)
         except BaseException as error:  # noqa: BLE001 - nothing but this thread would see it
-            parts, closes = refusal(error, connection.head, connection.since, self.log), True
-        self._reply(connection, parts, closes)
+            parts, closes, stream = refusal(error, connection.head, connection.since, self.log), True, None
+        self._send(connection, lambda: connection.reply(parts, closes, stream))
 
-    def _reply(self, connection: Connection, parts: list[bytes], closes: bool) -> None:
-        """Send an answer, as far as it goes now. In any thread."""
-        self._send(connection, lambda: connection.reply(parts, closes))
+    def _stream(self, connection: Connection, stream: Stream) -> None:
+        started = time.monotonic()
+        parts = stream.take()
+        self._threads.has_streamed(time.monotonic() - started)
+        if self._threads.waiting and not self._answers:
+            self._threads.call_for_left()  # no thread may have had room for another stream
+        self._send(connection, lambda: connection.go_on(parts))
 
     def _send(self, connection: Connection, send: Callable[[], None]) -> None:
+        """Send an answer, as far as it goes now. In any thread."""
         try:
             send()
         except OSError:  # the poller finds it at its end, and closes it
             connection.enter(State.LINGERING)
-        if connection.state is State.IDLE and connection.buffer:
+        if connection.state is State.ANSWER or (connection.state is State.IDLE and connection.buffer):
             self._resumed.append(connection)
             self._rouse()
         else:

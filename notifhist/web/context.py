@@ -45,6 +45,10 @@ class Service:
         retention_ms = self.settings.retention_ms
         return None if retention_ms is None else self.clock.now_ms() - retention_ms
 
+    def replica_for(self, tenant: str) -> Replica | None:
+        """Return the replica, if there is one and it has all that the tenant recorded; connects this thread to it."""
+        return self.replica if self.replica is not None and self.replica.has_all_of(self.db, tenant) else None
+
 
 def current_service() -> Service:
     """Return the service of the current application."""
@@ -59,10 +63,10 @@ def caller() -> ApiKey:
 def readable_db() -> Database:
     """Return the database to read from: the replica, if there is one and it has all that the tenant recorded."""
     service = current_service()
-    if service.replica is not None and service.replica.has_all_of(service.db, caller().tenant):
-        g.read_from = service.replica  # a database error is then the replica's
-        return service.replica.db
-    return service.db
+    if (replica := service.replica_for(caller().tenant)) is None:
+        return service.db
+    g.read_from = replica  # a database error is then the replica's
+    return replica.db
 
 
 def read_body() -> Body:

@@ -99,9 +99,10 @@ class View:
 
     `path` follows the API's prefixes, in Flask's notation; an id is a whole part of it, `<name>`. `summary` and
     `description` are published. Without `role` any key will do. 200 and 201 answer one of `documents`, in a format of
-    `offers`. A view with `content` (JSON schemas by media type) answers that, whatever the caller accepts. `answers`
-    are, by status, the headers beside those of every answer; `may_bear` those that some have. `read_body` returns the
-    `body`. `errors` come beside those of the API. `links` names the functions of views that OpenAPI links to.
+    `offers`; with `format_parameter`, `?format=` chooses it before Accept does. A view with `content` (JSON schemas by
+    media type) answers that, whatever the caller accepts. `answers` are, by status, the headers beside those of every
+    answer; `may_bear` those that some have. `read_body` returns the `body`. `errors` come beside those of the API.
+    `links` names the functions of views that OpenAPI links to.
     """
 
     api: Api
@@ -114,6 +115,7 @@ class View:
     _: KW_ONLY
     description: str = ""
     offers: Formats = JSON_AND_XML
+    format_parameter: bool = False
     content: Mapping[str, Json] = field(default_factory=dict)
     query: Schema | None = None
     body: ExpectedBody | None = None

@@ -46,6 +46,7 @@ _HEADERS: dict[str, tuple[str, Json]] = {
     "Location": ("The absolute URL of what was recorded.", {"type": "string", "format": "uri"}),
     "ETag": ("A tag of the bytes of this answer.", {"type": "string"}),
     "X-Notifhist-Note": ("`expired`: some of it is older than the retention, and never shown.", {"type": "string"}),
+    "Content-Disposition": ("`attachment`, and a name for the file.", {"type": "string"}),
     "Accept-Encoding": ("The content codings that are read here, after another one.", {"type": "string"}),
     "Allow": ("The methods that this URL knows.", {"type": "string"}),
 }
@@ -124,6 +125,10 @@ def _operation(description: Description, api: Api, prefix: str, view: View) -> J
 
 def _parameters(description: Description, view: View) -> list[Json]:
     parameters = description.parameters(view.query) if view.query else []
+    if view.format_parameter:
+        words = {"type": "string", "enum": [each.word for each in view.offers]}
+        about = "The format of the answer, whatever `Accept` says."
+        parameters.append({"name": "format", "in": "query", "description": about, "required": False, "schema": words})
     is_read = HTTPStatus.NOT_MODIFIED in view.answers
     conditions = _READ_CONDITIONS if is_read else _WRITE_CONDITIONS if errors.PreconditionFailed in view.errors else {}
     return parameters + [

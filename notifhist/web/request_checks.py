@@ -28,7 +28,8 @@ def check_request() -> Response | None:
     """Let the request through to its view, or raise the ApiError that refuses it; return the answer to a preflight.
 
     Sets in Flask's `g`: `started`, `request_id` and `api`, and for a request that is let through `view`, `key` and
-    `usage` (if its API has keys), `format` and `media_type` (if its view negotiates).
+    `usage` (if its API has keys), `format` and `media_type` (if its view negotiates), `named_type` (if it was named in
+    the query string).
     """
     request, context, service = unwrap(flask.request), unwrap(flask.g), current_service()
     context.started = time.perf_counter()
@@ -50,11 +51,29 @@ def check_request() -> Response | None:
     if view.content:
         return None  # nothing that the request says changes such an answer
     _check_url(request, ids)
-    context.media_type = media_type = view.offers.accepted_by(request.environ.get("HTTP_ACCEPT"))
+    media_type = _named_type(request, context, view) if view.format_parameter else None
+    media_type = media_type or view.offers.accepted_by(request.environ.get("HTTP_ACCEPT"))
+    context.media_type = media_type
     if media_type is None:
         raise errors.NotAcceptable(f"Nothing acceptable can be answered; accept {view.offers}.")
     context.format = view.offers[media_type]
     return None
+
+
+def _named_type(request: Request, context: Any, view: View) -> str | None:
+    """Return the media type that the query string names by a word, None if it does not; sets `g.named_type`.
+
+    Raises BadRequest for a word that means no format of the view.
+    """
+    word = request.args.get("format")
+    if word is None:
+        return None
+    named = view.offers.of_word(word)
+    if named is None:
+        problem = f"{word!r} is none of {', '.join(each.word for each in view.offers)}."
+        raise errors.BadRequest(details=errors.name_problems({"format": problem}))
+    context.named_type = media_type = named.media_types[0]
+    return media_type
 
 
 def _matched(request: Request) -> tuple[Rule | None, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Documents and errors as responses: format, status, Location, ETag."""
 
+from functools import partial
 from http import HTTPStatus
 
 import flask
@@ -9,11 +10,15 @@ from notifhist.auth import hide_secrets
 from notifhist.errors import ApiError
 from notifhist.schemas.document import Document, DocumentSchema, dump
 from notifhist.schemas.error import ErrorReport
+from notifhist.serializers.formats import JSON_AND_XML
 from notifhist.serializers.stored import StoredDocument, StoredForm
+from notifhist.store.database import ERRORS
 from notifhist.web.apis import api_of
 from notifhist.web.conditions import has_already, tag_of
+from notifhist.web.context import caller, current_service
 from notifhist.web.declarations import Api
 from notifhist.web.shortcuts import Response, unwrap
+from notifhist.web.streams import Batches, Reads, StreamedBody
 
 JOIN_BELOW_BYTES = 512 * 1024
 """A body below this size is sent as one piece: a system call for each of its parts costs more than the copy."""
@@ -55,6 +60,39 @@ def respond(
     return response
 
 
+def respond_stream(batches: Batches, schema: DocumentSchema) -> Response:
+    """Return all documents of `batches`, each described by `schema`, in the format that was negotiated.
+
+    They are read and written while they are sent; what fails before the first piece is there is answered as any error.
+    There is no ETag, since nobody knows the bytes. Raises TypeError for a format that is not streamed (`can_stream`).
+    """
+    context = unwrap(g)
+    if context.format.stream is None:
+        raise TypeError(f"{context.format.name} is not streamed")
+    reads = Reads(current_service(), caller().tenant)
+    try:
+        body = StreamedBody(reads, batches, partial(context.format.stream, schema=schema))
+    except ERRORS:
+        g.read_from = reads.replica
+        raise
+    return Response(body, content_type=context.media_type + context.format.parameters)
+
+
+def can_stream() -> bool:
+    """Say whether the answer's format can be streamed."""
+    return unwrap(g).format.stream is not None
+
+
+def name_file(response: Response, stem: str) -> Response:
+    """Return an answer that is saved as a file if its format is one to take away: `stem`, then the format's extension.
+
+    `stem` is of ASCII letters, digits, `-`, `_` and `.`.
+    """
+    if extension := unwrap(g).format.extension:
+        response.headers["Content-Disposition"] = f'attachment; filename="{stem}.{extension}"'
+    return response
+
+
 def note_expired(response: flask.Response, has_expired: bool) -> flask.Response:
     """Return the answer to what was recorded, with a note if some of it has expired already and is never shown."""
     if has_expired:
@@ -70,9 +108,14 @@ def no_content() -> Response:
 
 
 def error_response(error: ApiError) -> Response:
-    """Return `error` as the API that the request belongs to writes it, in JSON or XML."""
+    """Return `error` as the API that the request belongs to writes it, in JSON or XML.
+
+    The query string chooses between them if it names one of them (`View.format_parameter`), else Accept.
+    """
     context = unwrap(g)
-    accept = request.headers.get("Accept")
+    accept, named_type = request.headers.get("Accept"), context.get("named_type")
+    if named_type in JSON_AND_XML.media_types:
+        accept = named_type
     body, content_type = _write(context.api, error, request.path, accept, context.request_id)
     return Response(body, error.status, {**error.headers, "Content-Type": content_type})
 

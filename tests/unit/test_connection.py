@@ -12,6 +12,7 @@ from gunicorn.http.errors import ParseException
 from notifhist.server import connection
 from notifhist.server.connection import IN_MEMORY_BYTES, LARGEST_BODY_BYTES, Connection, State
 from notifhist.server.incoming import HEAD_BYTES, end_of_head
+from notifhist.server.streams import Stream
 from tests.full_disk import mounted
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -163,6 +164,111 @@ def test_a_body_for_which_there_is_no_space_closes_only_its_connection(
                 conn.take_request()
             conn.close()
             assert client.recv(1) == b""
+
+
+def state_of(conn: Connection) -> State:
+    return conn.state  # mypy would remember it
+
+
+def stream_of(*pieces: bytes, in_chunks: bool = True) -> Stream:
+    return Stream(iter(pieces), in_chunks=in_chunks, request_id=None)
+
+
+def go_on(conn: Connection) -> None:
+    """Do what a worker does in turn with a connection whose answer is streamed."""
+    if conn.state is State.SENDING:
+        conn.flush()
+    else:
+        assert conn.stream is not None
+        conn.go_on(conn.stream.take())
+
+
+def test_the_next_piece_is_made_once_the_client_has_taken_those_before(pair: tuple[socket.socket, Connection]) -> None:
+    client, conn = pair
+    assert sent(pair, GET + GET)
+    piece, made = b"x" * 1_000_000, 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal made
+        for made in range(1, 11):  # noqa: B007 - it is looked at from outside
+            yield piece
+
+    conn.reply([b"head"], closes=False, stream=Stream(pieces(), in_chunks=False, request_id=None))
+    assert state_of(conn) is State.ANSWER
+    received = client.recv(4)
+    while len(received) < 4 + 10 * len(piece):
+        go_on(conn)
+        assert conn.held_bytes() <= len(piece) + len(GET)
+        assert made <= len(received) // len(piece) + 2
+        while state_of(conn) is State.SENDING:
+            received += client.recv(1 << 20)
+            conn.flush()
+        with suppress(BlockingIOError):
+            received += client.recv(1 << 20, socket.MSG_DONTWAIT)
+    while conn.stream is not None:
+        go_on(conn)
+    assert state_of(conn) is State.LINGERING  # where there are no chunks the connection ends with the answer
+    assert client.recv(1) == b""
+
+
+def test_the_next_request_is_answered_after_a_stream(pair: tuple[socket.socket, Connection]) -> None:
+    client, conn = pair
+    assert sent(pair, GET + GET)
+    conn.reply([b"head"], closes=False, stream=stream_of(b"ab", b"", b"c"))
+    while conn.stream is not None:
+        go_on(conn)
+    assert client.recv(100) == b"head2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    assert state_of(conn) is State.IDLE
+    assert conn.take_request()
+
+
+def test_each_piece_has_as_long_as_its_bytes_need(pair: tuple[socket.socket, Connection]) -> None:
+    client, conn = pair
+    assert sent(pair, GET)
+    conn.reply([b"head"], closes=False, stream=stream_of(*[b"x" * 10_000_000] * 2))
+    assert conn.deadline == float("inf")  # nobody waits for the client
+    for _ in range(2):
+        go_on(conn)
+        assert state_of(conn) is State.SENDING
+        assert conn.deadline == conn.since + connection.SEND_TIMEOUT_S + conn.passed / connection.LEAST_BYTES_PER_S
+        since = conn.since
+        while state_of(conn) is State.SENDING:
+            assert conn.since == since
+            client.recv(1 << 20)
+            conn.flush()
+
+
+def test_a_stream_that_fails_ends_without_an_end(pair: tuple[socket.socket, Connection]) -> None:
+    client, conn = pair
+    assert sent(pair, GET)
+
+    def pieces() -> Iterator[bytes]:
+        yield b"ab"
+        raise OSError("gone")
+
+    conn.reply([], closes=False, stream=Stream(pieces(), in_chunks=True, request_id=None))
+    go_on(conn)
+    go_on(conn)
+    assert state_of(conn) is State.LINGERING
+    assert client.recv(100) == b"2\r\nab\r\n"
+    assert client.recv(100) == b""
+
+
+def test_what_is_closed_closes_its_stream(pair: tuple[socket.socket, Connection]) -> None:
+    closed = []
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            yield b"x" * 10_000_000
+        finally:
+            closed.append(True)
+
+    assert sent(pair, GET)
+    pair[1].reply([], closes=False, stream=Stream(pieces(), in_chunks=True, request_id=None))
+    go_on(pair[1])
+    assert closed == []
+    pair[1].close()
+    assert closed == [True]
 
 
 def test_a_client_that_has_gone_is_noticed(pair: tuple[socket.socket, Any]) -> None:

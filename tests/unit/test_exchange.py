@@ -1,6 +1,7 @@
 """A request as environ, and the app's answer as bytes."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import Any
 from wsgiref.types import StartResponse
@@ -12,6 +13,7 @@ from gunicorn.http.errors import ConfigurationProblem, InvalidResponseHeader
 
 from notifhist.server.exchange import ask, environ_of
 from notifhist.server.incoming import Incoming
+from notifhist.server.streams import Stream
 
 CLIENT, SERVER = ("10.0.0.1", 4711), ("10.0.0.2", 80)
 Field = tuple[str, str]
@@ -24,12 +26,45 @@ def environ(head: str = "GET /a%20b?c=%2F HTTP/1.1\r\nHost: h:81\r\n\r\n", serve
     return environ_of(request, CLIENT, server, cfg)
 
 
-def answer(status: str, *fields: Field, body: Iterable[bytes] = (b"ab", b"c"), method: str = "GET") -> list[bytes]:
+def ask_app(
+    status: str, *fields: Field, body: Iterable[bytes], method: str = "GET", protocol: str = "HTTP/1.1"
+) -> tuple[list[bytes], Stream | None]:
     def app(given: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         start_response(status, list(fields))
         return body
 
-    return ask(app, environ() | {"REQUEST_METHOD": method}, closes=False)
+    return ask(app, environ() | {"REQUEST_METHOD": method, "SERVER_PROTOCOL": protocol}, closes=False)
+
+
+def answer(status: str, *fields: Field, body: Iterable[bytes] = (b"ab", b"c"), method: str = "GET") -> list[bytes]:
+    parts, stream = ask_app(status, *fields, body=body, method=method)
+    assert stream is None
+    return parts
+
+
+def rest(stream: Stream | None) -> bytes:
+    """Return all that comes of a stream behind its first piece."""
+    assert stream is not None
+    sent = b""
+    while not (stream.done or stream.failed):
+        sent += b"".join(stream.take())
+    return sent
+
+
+class Body:
+    """A body without a length, which notes that it was closed."""
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self._pieces, self.closed = pieces, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    def close(self) -> None:
+        self.closed += 1
 
 
 def test_the_environ_tells_the_request() -> None:
@@ -69,18 +104,24 @@ def test_the_app_may_be_below_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
         environ("GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
 
 
-def test_wsgi_is_kept() -> None:
+@pytest.mark.parametrize("declared", [True, False], ids=["at once", "streamed"])
+def test_wsgi_is_kept(declared: bool) -> None:
     @validator
     def app(given: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"abc"]
+        length = [("Content-Length", "3")] if declared else []
+        start_response("200 OK", [("Content-Type", "text/plain"), *length])
+        return [b"abc"]  # the validator hides that it has a length
 
-    head, *pieces = ask(app, environ(), closes=True)
-    assert b"".join(pieces) == b"abc"
+    (head, *pieces), stream = ask(app, environ(), closes=True)
+    told = b"Content-Length: 3" if declared else b"Transfer-Encoding: chunked"
     assert head.startswith(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nServer: gunicorn\r\nDate: "
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n" + told + b"\r\nServer: gunicorn\r\nDate: "
     )
     assert head.endswith(b"GMT\r\nConnection: close\r\n\r\n")
+    if declared:
+        assert (b"".join(pieces), stream) == (b"abc", None)
+    else:
+        assert b"".join(pieces) + rest(stream) == b"3\r\nabc\r\n0\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -135,17 +176,70 @@ def test_a_status_that_would_begin_a_header_is_refused() -> None:
         answer("200 OK\r\nX: a")
 
 
-def test_a_body_is_closed_even_if_it_fails() -> None:
-    closed = []
-
-    class Failing:
-        def __iter__(self) -> Any:
-            yield b"a"
-            raise OSError("gone")
-
-        def close(self) -> None:
-            closed.append(True)
-
+@pytest.mark.parametrize("fields", [(), (("Content-Length", "1"),)], ids=["streamed", "at once"])
+def test_a_body_is_closed_even_if_it_fails(fields: tuple[Field, ...]) -> None:
+    body = Body(OSError("gone"))
     with pytest.raises(OSError, match="gone"):
-        answer("200 OK", body=Failing())
-    assert closed == [True]
+        ask_app("200 OK", *fields, body=body)
+    assert body.closed == 1
+
+
+def test_a_body_without_a_length_is_sent_piece_by_piece() -> None:
+    body = Body(b"ab", b"", b"c" * 17)
+    (head, *first), stream = ask_app("200 OK", body=body)
+    assert b"\r\nTransfer-Encoding: chunked\r\n" in head
+    assert b"\r\nConnection: keep-alive\r\n" in head
+    assert b"Content-Length" not in head
+    assert b"".join(first) == b"2\r\nab\r\n"
+    assert body.closed == 0
+    assert rest(stream) == b"11\r\n" + b"c" * 17 + b"\r\n0\r\n\r\n"
+    assert body.closed == 1
+
+
+def test_a_client_of_http_1_0_gets_no_chunks() -> None:
+    (head, *first), stream = ask_app("200 OK", body=Body(b"ab", b"c"), protocol="HTTP/1.0")
+    assert b"Transfer-Encoding" not in head
+    assert b"\r\nConnection: close\r\n" in head
+    assert b"".join(first) + rest(stream) == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified"), ("GET", "204 No Content")]
+)
+def test_where_there_is_no_body_none_is_streamed(method: str, status: str) -> None:
+    body = Body(b"ab")
+    (head,) = answer(status, body=body, method=method)
+    assert b"Transfer-Encoding" not in head
+    assert body.closed == 1
+
+
+def test_a_stream_that_fails_has_no_end_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    body = Body(b"ab", OSError("gone"))
+    _, stream = ask_app("200 OK", ("X-Response-Id", "r1"), body=body)
+    assert rest(stream) == b""
+    assert stream is not None
+    assert (stream.failed, body.closed) == (True, 1)
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert (str(record.exc_info[1]), record.__dict__["request_id"]) == ("gone", "r1")
+
+
+def test_a_stream_is_closed_once_and_whatever_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Body):
+        def close(self) -> None:
+            super().close()
+            raise ValueError("closed badly")
+
+    body = Failing(b"ab", b"c")
+    _, stream = ask_app("200 OK", body=body)
+    assert stream is not None
+    with caplog.at_level(logging.INFO):
+        stream.close()
+        stream.close()
+    assert body.closed == 1
+    assert [record.levelname for record in caplog.records] == ["INFO", "ERROR"]
+
+
+def test_pieces_that_are_no_bytes_break_a_stream_off() -> None:
+    _, stream = ask_app("200 OK", body=Body(b"ab", "c"))  # type: ignore[arg-type]
+    assert rest(stream) == b""

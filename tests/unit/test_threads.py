@@ -161,3 +161,51 @@ def test_what_was_left_is_answered_once_the_threads_are_called() -> None:
         for each in left:
             assert each.answered.wait(20)
         assert server.threads.take_left() is None
+
+
+def test_streams_and_others_take_turns() -> None:
+    with blocking(1) as server:
+        first, second = request(), request()
+        others = [request(), request("POST"), request()]
+        for stream in (first, second):
+            server.threads.put_stream(stream, is_left=True)
+        for other in others:
+            server.threads.put(other, however_late=False, is_left=True)
+        assert [server.threads.take_left()] == [first]
+        assert server.threads.waiting == len(others)  # no other stream may go on meanwhile
+        assert [server.threads.take_left()] == others[:1]
+        server.threads.has_streamed(1000)
+        assert server.threads.waiting == len([*others[1:], second])
+        assert [server.threads.take_left() for _ in range(3)] == [*others[1:], second]
+        server.threads.has_streamed(0)
+        server.threads.put_stream(first, is_left=True)
+        server.threads.put(others[0], however_late=False, is_left=True)
+        assert [server.threads.take_left() for _ in range(3)] == [first, others[0], None]
+
+
+def test_streams_leave_a_thread_to_others() -> None:
+    with blocking(3) as server:
+        streams = [request() for _ in range(3)]
+        for stream in streams:
+            server.threads.put_stream(stream)
+        server.wait_for(2)
+        other = request("POST")
+        server.put(other)
+        server.wait_for(3)
+        assert server.started == [*streams[:2], other]
+        assert server.threads.waiting == 0
+        server.go.set()
+        for _ in range(2):
+            server.threads.has_streamed(0)
+        server.threads.call_for_left()
+        assert streams[2].answered.wait(20)
+
+
+def test_a_stream_goes_on_while_all_threads_write() -> None:
+    with blocking() as server:
+        server.put(request("POST"), request("POST"))
+        server.wait_for(2)
+        stream = request()
+        server.threads.put_stream(stream)
+        server.wait_for(3)
+        assert server.started[2] is stream

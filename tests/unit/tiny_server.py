@@ -17,15 +17,15 @@ ROOT = Path(__file__).parents[2]
 HOST = b"Host: a\r\n"
 POST = b"POST /read HTTP/1.1\r\n" + HOST
 APP = """
-import os, sys, time
+import logging, os, sys, time
 from flask import Flask, request
 from notifhist.server import connection, connections, settings
 from notifhist.errors import ApiError
 from notifhist.metrics import Metrics
 from notifhist.web.responses import render_error
 
-connection.READ_TIMEOUT_S = 2.0
-connections.HELD_BYTES = 160_000
+connection.READ_TIMEOUT_S = connection.SEND_TIMEOUT_S = 2.0
+connections.HELD_BYTES = int(os.environ.get("HELD_BYTES", 160_000))
 
 def load():
     app, metrics = Flask("tiny"), Metrics()
@@ -58,6 +58,31 @@ def load():
     def about():
         return {"scheme": request.scheme, "metrics": os.environ["PROMETHEUS_MULTIPROC_DIR"]}
 
+    @app.get("/stream/<int:number>/<int:size>")
+    def stream(number, size):
+        # `number` pieces of `size` bytes, each of which takes ?seconds to make; with ?failing, an error after them.
+        failing, seconds = "failing" in request.args, float(request.args.get("seconds", 0))
+        name, log = request.args.get("name"), logging.getLogger("notifhist")
+        piece = b"x" * (size - 1) + b"\\n"
+
+        def pieces():
+            made = 0
+            try:
+                for made in range(1, number + 1):
+                    until = time.thread_time() + seconds
+                    while time.thread_time() < until:
+                        pass
+                    yield piece
+                if failing:
+                    raise RuntimeError("s3cret-free")
+            finally:
+                log.warning("%s ended after %d", name, made)
+
+        response = app.response_class(pieces(), mimetype="text/plain")
+        response.headers["X-Response-Id"] = "r1"
+        response.call_on_close(lambda: log.warning("%s closed", name))
+        return response
+
     @app.get("/<path:rest>")
     def any_path(rest):
         return "done"
@@ -70,6 +95,7 @@ def load():
     return broken_outside
 
 options = settings.options(int(sys.argv[1]), 2) | {"bind": "127.0.0.1:0", "worker_connections": 50}
+options["graceful_timeout"] = int(os.environ.get("GRACEFUL_TIMEOUT", 30))
 settings.Server(load, options).run()
 """
 
@@ -123,11 +149,11 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
 
 
 @contextmanager
-def started(directory: Path, workers: int = 2) -> Iterator[Running]:
-    """Run the tiny app as the service is run, on a port of the kernel's choice."""
+def started(directory: Path, workers: int = 2, **variables: str) -> Iterator[Running]:
+    """Run the tiny app as the service is run, on a port of the kernel's choice; `variables` of its environment."""
     log, script = directory / "log", directory / "tiny.py"
     script.write_text(APP)
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "FORWARDED_ALLOW_IPS": "*"}
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "FORWARDED_ALLOW_IPS": "*"} | variables
     with log.open("wb") as out:
         process = subprocess.Popen([sys.executable, str(script), str(workers)], stdout=out, stderr=out, env=environ)
     running = Running(process, log, 0)
