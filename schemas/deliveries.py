@@ -3,7 +3,7 @@
 from marshmallow import fields, validate
 
 from notifhist.schemas.document import DocumentSchema
-from notifhist.schemas.fields import JsonInteger, Text, TimeUuid, in_xml
+from notifhist.schemas.fields import FreeMap, JsonInteger, Text, Timestamp, TimeUuid, in_xml
 from notifhist.schemas.history import PageMetadataSchema
 from notifhist.schemas.validation import Documents
 
@@ -17,7 +17,7 @@ class DeliverySchema(DocumentSchema):
     description = "One notification to one receiver, or an item of which nothing was sent."
 
     id = TimeUuid(required=True, metadata=in_xml(attribute=True))
-    timestamp = JsonInteger(required=True)
+    timestamp = Timestamp(required=True)
     entity_id = Text(required=True)
     alarm_id = Text(required=True)
     check_id = Text(required=True)
@@ -34,6 +34,17 @@ class DeliverySchema(DocumentSchema):
     outcome = Text(required=True, validate=validate.OneOf(OUTCOMES))
     attempts = JsonInteger(required=True)
     message = Text()
+
+
+class DeliveryAttemptSchema(DeliverySchema):
+    """One attempt of a delivery, with the members of the delivery; of one without attempts, the delivery."""
+
+    root = "delivery_attempt"
+    description = "An attempt of a delivery."
+
+    attempt = JsonInteger()
+    attempt_message = Text()
+    attempt_from = Text()
 
 
 class DeliveriesMetadataSchema(PageMetadataSchema):
@@ -55,5 +66,52 @@ class DeliveriesPageSchema(DocumentSchema):
     metadata = fields.Nested(DeliveriesMetadataSchema, required=True)
 
 
+class BucketSchema(DocumentSchema):
+    """The deliveries of a span of time."""
+
+    root = "bucket"
+    description = "How many deliveries there are of each name, from one millisecond to another, both inclusive."
+
+    # `from` is a keyword of Python; the attribute makes dump read the document's own member.
+    from_ = Timestamp(required=True, data_key="from", attribute="from")
+    to = Timestamp(required=True)
+    counts = FreeMap(required=True)
+
+
+class CountsSchema(DocumentSchema):
+    """Counts by time."""
+
+    root = "container"
+    description = "Counts of deliveries by time, oldest first."
+
+    values = Documents(fields.Nested(BucketSchema), required=True, metadata=in_xml(item=BucketSchema.root))
+
+
+class ReceiverSchema(DocumentSchema):
+    """A receiver of deliveries."""
+
+    root = "receiver"
+    description = "A receiver: how many deliveries of each outcome it has, and what the last failure was."
+
+    notification_id = Text()
+    notification_type = Text()
+    target = Text()
+    counts = FreeMap(required=True)
+    last_failure = Timestamp()
+    last_message = Text()
+
+
+class ReceiversSchema(DocumentSchema):
+    """Receivers."""
+
+    root = "container"
+    description = "Receivers, those with most failures first."
+
+    values = Documents(fields.Nested(ReceiverSchema), required=True, metadata=in_xml(item=ReceiverSchema.root))
+
+
 DELIVERY = DeliverySchema()
+DELIVERY_ATTEMPT = DeliveryAttemptSchema()
 DELIVERIES_PAGE = DeliveriesPageSchema()
+COUNTS = CountsSchema()
+RECEIVERS = ReceiversSchema()

@@ -219,3 +219,17 @@ class QueryChoices(fields.List[str]):
             if choice not in self.choices:
                 raise ValidationError(f"{choice!r} is none of {', '.join(self.choices)}.")
         return wanted
+
+
+class QueryTexts(fields.List[str]):
+    """A list of texts in a query string: repeated, with `commas` also separated by these; empty ones are ignored."""
+
+    def __init__(self, *, commas: bool = False, **kwargs: Any) -> None:
+        super().__init__(fields.String(), **kwargs)
+        self.commas = commas
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str | None]:
+        texts = [part.strip() for text in value for part in text.split(",")] if self.commas else value
+        if any("\0" in text for text in texts):
+            raise ValidationError("U+0000 is not allowed.")
+        return [text for text in texts if text]

@@ -12,7 +12,7 @@ LIMIT = (1, 1000)
 """How many items a page may have."""
 PAGE_SIZE = (1, 1000)
 """How many runs a page may have."""
-_TIME = "ms since the epoch, or an ISO date and time, inclusive; a date alone"
+TIME = "ms since the epoch, or an ISO date and time, inclusive; a date alone"
 _BOOLEAN: dict[str, Any] = {"invalid": "Must be true or false."}
 
 
@@ -76,29 +76,6 @@ class RunsQuery(PageQuery):
     failed_reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class DeliveriesQuery:
-    """A tenant's deliveries. An empty tuple filters nothing; times: ms since the epoch, UTC, both inclusive."""
-
-    tenant: str
-    from_ms: int
-    to_ms: int
-    limit: int | None = None
-    """None: all of them."""
-    marker: str | None = None
-    reverse: bool = False
-    outcomes: tuple[str, ...] = ()
-    states: tuple[str, ...] = ()
-    notification_types: tuple[str, ...] = ()
-    notification_ids: tuple[str, ...] = ()
-    notification_plan_ids: tuple[str, ...] = ()
-    entity_ids: tuple[str, ...] = ()
-    alarm_ids: tuple[str, ...] = ()
-    check_ids: tuple[str, ...] = ()
-    transaction_ids: tuple[str, ...] = ()
-    search_query: str = ""
-
-
 class QuerySchema(Schema):
     """A query string: parameters that it does not name are ignored."""
 
@@ -109,8 +86,8 @@ class QuerySchema(Schema):
 class HistoryQuerySchema(QuerySchema):
     """The query string of a list of items."""
 
-    from_ = QueryInstant(data_key="from", metadata={"description": f"{_TIME} begins its day"})
-    to = QueryInstant(ends_day=True, metadata={"description": f"{_TIME} ends its day; now, if not given"})
+    from_ = QueryInstant(data_key="from", metadata={"description": f"{TIME} begins its day"})
+    to = QueryInstant(ends_day=True, metadata={"description": f"{TIME} ends its day; now, if not given"})
     limit = QueryInteger(bounds=LIMIT)
     marker = TimeUuid(metadata={"description": "the id of the first item of the page, from `next_marker`"})
     reverse = fields.Boolean(error_messages=_BOOLEAN, metadata={"description": "true: newest first"})

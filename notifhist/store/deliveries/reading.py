@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import orjson
 
 from notifhist.errors import AnswerTooLong
+from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, key_of
-from notifhist.schemas.query import DeliveriesQuery
 from notifhist.serializers.as_xml import MAX_RENDERED_BYTES
 from notifhist.serializers.stored import StoredForm, StoredPage, encoded
 from notifhist.store.counted.ranges import Range

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import TICKS_PER_MS
-from notifhist.schemas.query import DeliveriesQuery
 from notifhist.store.counted.pages import has_trigrams
 from notifhist.store.counted.ranges import Pairs, Range, Ranges, Sums
 from notifhist.store.counted.table import Filter

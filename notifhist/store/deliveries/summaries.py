@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 
 from notifhist.schemas.deliveries import FAILED, OUTCOMES
+from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
-from notifhist.schemas.query import DeliveriesQuery
 from notifhist.store.counted.ranges import Range
 from notifhist.store.counted.table import Filter
 from notifhist.store.database import Database
@@ -23,12 +23,8 @@ from notifhist.store.deliveries.table import NAMED, OUTCOME, RECEIVER
 NOBODY = "(none)"
 """What has no name counts as this."""
 MAX_RECEIVERS = 1000
-COUNTED_BY: Mapping[str, Filter] = {
-    each.column: each
-    for each in (OUTCOME, *NAMED)
-    if each.column in ("outcome", "state", "notification_type", "notification_id")
-}
-"""What counts may be asked by."""
+COUNTED_BY: Mapping[str, Filter] = {each.column: each for each in (OUTCOME, *NAMED)}
+"""The filters by their names."""
 _PARAM = {"wanted": "bigint"}
 _FAILED_CODE = OUTCOMES.index(FAILED) + 1
 
