@@ -90,5 +90,7 @@ CSV = Format(
     extension="csv",
 )
 NDJSON = Format(*("NDJSON", ("application/x-ndjson",), as_ndjson.parts), stream=as_ndjson.stream, extension="ndjson")
+TO_TAKE_AWAY = Formats(JSON, XML, CSV, NDJSON)
+"""The formats of lists that people take away whole."""
 JSON_AND_XML = Formats(JSON, XML)
 """The formats that most views offer and read, and in which errors are written."""

@@ -8,6 +8,7 @@ from werkzeug.datastructures import MultiDict
 from notifhist.clock import Clock
 from notifhist.config import Settings
 from notifhist.errors import BadRequest, InvalidLimit, name_problems
+from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.document import member_fields
 from notifhist.schemas.query import HISTORY_QUERY, CheckPath, HistoryQuery, PageQuery
 
@@ -15,16 +16,32 @@ Args = MultiDict[str, str]
 Query = TypeVar("Query", bound=PageQuery)
 
 
+def deliveries_query(schema: Schema, tenant: str, args: Args, settings: Settings, clock: Clock) -> DeliveriesQuery:
+    """Return the query of deliveries whose parameters `schema` names; without `limit` it has none.
+
+    Raises InvalidLimit, or BadRequest naming every other parameter that does not fit.
+    """
+    query = _loaded(schema, args)
+    to_ms = query.pop("to", clock.now_ms())
+    from_ms = query.pop("from_", to_ms - settings.query_window_ms)
+    names = DeliveriesQuery.__dataclass_fields__.keys() & query.keys()
+    values: dict[str, Any] = {
+        name: tuple(query[name]) if isinstance(query[name], list) else query[name] for name in names
+    }
+    return DeliveriesQuery(tenant, from_ms, to_ms, **values)
+
+
+def parameter_of(schema: Schema, name: str, args: Args) -> Any:
+    """Return the value of one parameter that `schema` names; None if it is not given. Raises as `deliveries_query`."""
+    return _loaded(schema, args).get(name)
+
+
 def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock) -> HistoryQuery:
     """Return the query of a list of items.
 
     Raises InvalidLimit, or BadRequest naming every other parameter that does not fit.
     """
-    try:
-        query = HISTORY_QUERY.load(_named(args, HISTORY_QUERY))
-    except ValidationError as error:
-        kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
-        raise kind(details=_details(error)) from None
+    query = _loaded(HISTORY_QUERY, args)
     to_ms = query.get("to", clock.now_ms())
     return HistoryQuery(
         check,
@@ -34,6 +51,15 @@ def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock
         marker=query.get("marker"),
         reverse=query.get("reverse", False),
     )
+
+
+def _loaded(schema: Schema, args: Args) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema.load(_named(args, schema))
+    except ValidationError as error:
+        kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
+        raise kind(details=_details(error)) from None
+    return loaded
 
 
 def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args) -> Query:

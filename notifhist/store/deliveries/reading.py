@@ -1,6 +1,6 @@
 """Lists of deliveries: pages, and batches of a list that is streamed. Contract: docs/contract.md, "Deliveries"."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import orjson
@@ -10,7 +10,7 @@ from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, key_of
 from notifhist.serializers.as_xml import MAX_RENDERED_BYTES
-from notifhist.serializers.stored import StoredForm, StoredPage, encoded
+from notifhist.serializers.stored import BETWEEN_LINES, Lines, StoredForm, StoredPage, encoded
 from notifhist.store.counted.ranges import Range
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
@@ -39,13 +39,15 @@ def range_of(query: DeliveriesQuery, oldest_ms: int | None) -> Range:
     return Range(begin, max(begin, min(query.to_ms, MAX_TIMESTAMP) + 1))
 
 
-def list_deliveries(db: Database, query: DeliveriesQuery, oldest_ms: int | None) -> DeliveriesPage:
+def list_deliveries(
+    db: Database, query: DeliveriesQuery, oldest_ms: int | None, default_limit: int = 50
+) -> DeliveriesPage:
     """Return one page of a tenant's deliveries, oldest first unless `query.reverse`, and the exact total.
 
     With up to two filters that are counted, the cost does not grow with the number of deliveries. Raises AnswerTooLong.
     """
     within = range_of(query, oldest_ms)
-    limit = query.limit or 0
+    limit = query.limit or default_limit
     pieces: list[bytes] = []
     size = 0
     with db.reading():
@@ -68,16 +70,21 @@ def list_deliveries(db: Database, query: DeliveriesQuery, oldest_ms: int | None)
     return DeliveriesPage(StoredPage(StoredForm.JSON, joined), count, total, after)
 
 
-def read_batches(db: Database, query: DeliveriesQuery, oldest_ms: int | None) -> Iterator[list[bytes]]:
-    """Yield all deliveries that match, in batches; each is one statement, and nothing is held between two."""
+def read_batches(
+    query: DeliveriesQuery, oldest_ms: int | None, connected: Callable[[], Database], together: int = STREAMED_TOGETHER
+) -> Iterator[Lines]:
+    """Yield the deliveries that match, up to `query.limit` if there is one, in batches of `together`.
+
+    Each batch is read by one statement, from what `connected` returns then; nothing is held between two.
+    """
     within = range_of(query, oldest_ms)
-    selection = Selection(db, query)
     after, left = query.marker, query.limit
     while left is None or left > 0:
-        wanted = STREAMED_TOGETHER if left is None else min(left, STREAMED_TOGETHER)
-        documents, after = _read(db, selection, query, within, after, wanted)
+        db = connected()
+        selection = Selection(db, query, is_stream=True)
+        documents, after = _read(db, selection, query, within, after, min(left or together, together))
         if documents:
-            yield documents
+            yield BETWEEN_LINES.join(documents)
         if after is None:
             return
         left = left and left - len(documents)

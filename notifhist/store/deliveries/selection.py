@@ -28,9 +28,13 @@ _SERIES = """SELECT id FROM series WHERE tenant_id = :tenant_id AND {column} IN 
 
 
 class Selection:
-    """The deliveries that a query asks for, in any time; `is_empty` if there can be none."""
+    """The deliveries that a query asks for, in any time; `is_empty` if there can be none.
 
-    def __init__(self, db: Database, query: DeliveriesQuery) -> None:
+    A stream is read by many statements, of which each would find all texts by the index anew: if these are not few, it
+    looks at every text, once.
+    """
+
+    def __init__(self, db: Database, query: DeliveriesQuery, *, is_stream: bool = False) -> None:
         self._db = db
         self.tenant_id = known_tenant(db, query.tenant) or 0
         self.codes = self._wanted_codes(query)
@@ -48,6 +52,7 @@ class Selection:
         if self._is_indexed and not self.is_empty:
             found = db.count_found(MAIN, self._needle, self.tenant_id)
             self.is_few = found is not None and found <= _FEW
+            self._is_indexed = self.is_few or not is_stream
 
     def where(self, table: str, lead: str | None = None) -> str:
         """Return the conditions for the deliveries of a table, but for their time.
