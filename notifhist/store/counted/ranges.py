@@ -10,7 +10,9 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
 
 _MANY_BUCKETS = 64
-_PARAM = {"level": "bigint", "bucket": "bigint"}
+_BUCKETS = {"level": "bigint", "bucket": "bigint"}
+_SEGMENTS = {"n": "integer", "level": "integer", "bucket": "bigint", "low": "integer", "high": "integer"}
+_OF = "{0}.tenant_id = :tenant_id AND {0}.level = param.level AND {0}.bucket = param.bucket"
 
 Codes = tuple[int, ...]
 """The codes of the filters by which is grouped, in the order of the table's filters."""
@@ -32,15 +34,25 @@ class Pairs:
     second: tuple[int, ...] | Filter
 
 
-_Bucket = tuple[int, int]
-"""The depth of a level and the number of a bucket of it."""
+class _Bucket(NamedTuple):
+    depth: int
+    number: int
 
 
 class _Counts(NamedTuple):
-    """The counts of a bucket's parts, by codes, and which parts are split, a bit each."""
+    """How many records there are in each part of a bucket, and which parts are split, a bit each."""
 
     split_mask: int
-    parts: dict[Codes, Sequence[int]]
+    parts: Sequence[int]
+
+
+class _Segment(NamedTuple):
+    """The parts of a bucket from `low` to before `high`, which lie in the n-th range."""
+
+    n: int
+    bucket: _Bucket
+    low: int
+    high: int
 
 
 class Ranges:
@@ -63,14 +75,18 @@ class Ranges:
     def sums(self, ranges: Sequence[Range]) -> list[Sums]:
         """Return the sums of each range, by codes."""
         edges = sorted({edge for each in ranges for edge in each})
-        if not edges or edges[0] == edges[-1]:
-            return [Sums() for _ in ranges]
-        roots = self._roots(Range(edges[0], edges[-1]))
-        self._read([*((0, root) for root in roots), *self._ways(edges)])
         sums = [Sums() for _ in ranges]
+        if not edges or edges[0] == edges[-1]:
+            return sums
+        roots = [_Bucket(0, root) for root in self._roots(Range(edges[0], edges[-1]))]
+        self._read([*roots, *self._ways(edges)])
+        whole: list[_Segment] = []
         left: list[tuple[int, Range]] = []
         for n, each in enumerate(ranges):
-            left += [(n, part) for root in roots for part in self._add(sums[n], 0, root, each)]
+            for root in roots:
+                self._divide(n, each, root, whole, left)
+        for n, codes, count in self._added_up(whole):
+            sums[n][codes] += count
         if left:
             for (n, _), counted in zip(left, self._count([part for _, part in left]), strict=True):
                 sums[n].update(counted)
@@ -94,66 +110,73 @@ class Ranges:
     def _ways(self, edges: Sequence[int]) -> Iterator[_Bucket]:
         """Yield the buckets, below the first level, that an edge divides."""
         for depth, level in enumerate(self._table.levels[1:], start=1):
-            yield from {(depth, edge // level.bucket_ms): None for edge in edges if edge % level.bucket_ms}
+            yield from {_Bucket(depth, edge // level.bucket_ms): None for edge in edges if edge % level.bucket_ms}
 
-    def _add(self, sums: Sums, depth: int, bucket: int, wanted: Range) -> Iterator[Range]:
-        """Add the counts of a bucket's parts that lie in a range; yield what must be counted one by one."""
-        counts = self._known.get((depth, bucket))
-        level = self._table.levels[depth]
-        begin = bucket * level.parts
-        inside = slice(
-            max(-(-wanted.begin // level.part_ms) - begin, 0),
-            max(min(wanted.end // level.part_ms - begin, level.parts), 0),
-        )
-        if counts is not None:
-            for codes, parts in counts.parts.items():
-                if count := sum(parts[inside]):
-                    sums[codes] += count
+    def _divide(
+        self, n: int, wanted: Range, bucket: _Bucket, whole: list[_Segment], left: list[tuple[int, Range]]
+    ) -> None:
+        """Add the parts of a bucket that lie in the n-th range to `whole`, and pieces of parts to `left`."""
+        if (counts := self._known.get(bucket)) is None:
+            return
+        level = self._table.levels[bucket.depth]
+        begin = bucket.number * level.parts
+        low = max(-(-wanted.begin // level.part_ms) - begin, 0)
+        high = min(wanted.end // level.part_ms - begin, level.parts)
+        if low < high and any(counts.parts[low:high]):
+            whole.append(_Segment(n, bucket, low, high))
         for part in {edge // level.part_ms for edge in wanted if edge % level.part_ms}:
             index = part - begin
-            if not 0 <= index < level.parts or counts is None:
+            if not (0 <= index < level.parts and counts.parts[index]):
                 continue
             if counts.split_mask >> index & 1:
-                yield from self._add(sums, depth + 1, part, wanted)
-            elif any(parts[index] for parts in counts.parts.values()):
+                self._divide(n, wanted, _Bucket(bucket.depth + 1, part), whole, left)
+            else:
                 cut = Range(max(wanted.begin, part * level.part_ms), min(wanted.end, (part + 1) * level.part_ms))
                 if cut.begin < cut.end:
-                    yield cut
+                    left.append((n, cut))
 
     def _read(self, wanted: Sequence[_Bucket]) -> None:
+        """Read how many records there are, of whatever codes, in the parts of buckets."""
         levels = self._table.levels
-        param = self._db.param_value(_PARAM, [(levels[depth].number, bucket) for depth, bucket in wanted])
+        parts = ", ".join(PARTS)
+        select = f"""SELECT param.level, param.bucket, split_mask, {parts}
+        FROM {self._db.param_table(_BUCKETS)} CROSS JOIN {self._table.counts.name} AS whole
+        WHERE {_OF.format("whole")} AND first_filter = 0 AND second_filter = 0"""
+        param = self._db.param_value(_BUCKETS, [(levels[depth].number, bucket) for depth, bucket in wanted])
         depths = {level.number: depth for depth, level in enumerate(levels)}
-        for number, bucket, split_mask, *others in rows(
-            self._db, self._sql, tenant_id=self._tenant_id, param=param, **self._values
-        ):
-            codes, parts = tuple(others[: -len(PARTS)]), others[-len(PARTS) :]
-            self._known.setdefault((depths[number], bucket), _Counts(split_mask, {})).parts[codes] = parts
+        for number, bucket, split_mask, *counts in rows(self._db, select, tenant_id=self._tenant_id, param=param):
+            self._known[_Bucket(depths[number], bucket)] = _Counts(split_mask, counts)
 
-    @property
-    def _values(self) -> dict[str, int]:
-        values: dict[str, int] = {}
+    def _added_up(self, segments: Sequence[_Segment]) -> Iterator[tuple[int, Codes, int]]:
+        """Yield the number of a range, codes, and how many records of these codes there are in its segments."""
+        if not segments:
+            return
+        if self._pairs == Pairs((0,), (0,)):
+            for n, bucket, low, high in segments:
+                yield n, (), sum(self._known[bucket].parts[low:high])
+            return
+        conditions, codes = [], []
+        values: dict[str, object] = {"tenant_id": self._tenant_id}
         for name, side in (("first", self._pairs.first), ("second", self._pairs.second)):
             terms = self._table.terms_of(side) if isinstance(side, Filter) else side
             values |= {f"{name}{n}": term for n, term in enumerate(terms)}
-        return values
-
-    @property
-    def _sql(self) -> str:
-        """Return the query for the counts of buckets: a row for each bucket and each value that is grouped by."""
-        conditions, codes = [], []
-        for name, side in (("first", self._pairs.first), ("second", self._pairs.second)):
-            column = f"part.{name}_filter"
             if isinstance(side, Filter):
-                conditions.append(f"{column} BETWEEN :{name}0 AND :{name}1")
-                codes.append(f"{column} & {(1 << self._table.code_bits) - 1}")
+                conditions.append(f"{name}_filter BETWEEN :{name}0 AND :{name}1")
+                codes.append(f"{name}_filter & {(1 << self._table.code_bits) - 1}")
             else:
-                conditions.append(f"{column} IN ({', '.join(f':{name}{n}' for n in range(len(side)))})")
-        group = ", ".join(["part.level", "part.bucket", "whole.split_mask", *codes])
-        of = "{0}.tenant_id = :tenant_id AND {0}.level = param.level AND {0}.bucket = param.bucket"
-        sums = ", ".join(f"CAST(sum(part.{name}) AS BIGINT)" for name in PARTS)
-        counts = self._table.counts.name
-        return f"""SELECT {group}, {sums}
-        FROM {self._db.param_table(_PARAM)} CROSS JOIN {counts} AS whole CROSS JOIN {counts} AS part
-        WHERE {of.format("whole")} AND whole.first_filter = 0 AND whole.second_filter = 0
-        AND {of.format("part")} AND {" AND ".join(conditions)} GROUP BY {group}"""
+                conditions.append(f"{name}_filter IN ({', '.join(f':{name}{n}' for n in range(len(terms)))})")
+        inside = " + ".join(
+            f"CASE WHEN low <= {n} AND high > {n} THEN {part} ELSE 0 END" for n, part in enumerate(PARTS)
+        )
+        group = ", ".join(["n", *codes])
+        select = f"""SELECT {group}, CAST(sum(count) AS BIGINT) FROM (
+            SELECT {", ".join(["n", "first_filter", "second_filter"])}, {inside} AS count
+            FROM {self._db.param_table(_SEGMENTS)} CROSS JOIN {self._table.counts.name} AS part
+            WHERE {_OF.format("part")} AND {" AND ".join(conditions)}) AS counted
+        WHERE count > 0 GROUP BY {group}"""
+        numbered = [
+            (n, self._table.levels[bucket.depth].number, bucket.number, low, high) for n, bucket, low, high in segments
+        ]
+        values["param"] = self._db.param_value(_SEGMENTS, numbered)
+        for n, *its_codes, count in rows(self._db, select, **values):
+            yield n, tuple(its_codes), count

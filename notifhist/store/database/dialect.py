@@ -111,6 +111,12 @@ class Database(Protocol):
         """Return the text of an item's column `document` or `xml`, wherever it is stored."""
 
     @staticmethod
+    def by_index(table: str, index: str | None) -> str:
+        """Return the table for FROM, read by an index where the planner would choose badly; None: by no index but the
+        table's own key.
+        """
+
+    @staticmethod
     def unindexed(column: str) -> str:
         """Return `column`, written so that no index is chosen for it where the planner would choose badly."""
 
@@ -148,6 +154,17 @@ class Database(Protocol):
     @staticmethod
     def found(table: str, text: str, tenant_id: str) -> str:
         """Return the condition that the tenant's record contains `text`, of TRIGRAM characters or more; by index."""
+
+    @staticmethod
+    def trigrams(text: str) -> str:
+        """Return the value of the parameter by which `likely` finds a text of TRIGRAM characters or more."""
+
+    @staticmethod
+    def likely(table: str, trigrams: str, tenant_id: str) -> str:
+        """Return the condition that the tenant's record has all trigrams of a text, in any place; by index."""
+
+    def count_likely(self, table: str, trigrams: str, tenant_id: int) -> int | None:
+        """Return how many of the tenant's records `likely` finds, by its index alone; None if that cannot tell."""
 
     def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
         """Return how many of the tenant's records `found` finds, by its index alone; None if the index cannot tell."""

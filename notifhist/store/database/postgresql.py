@@ -111,6 +111,11 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         return column
 
     @staticmethod
+    def by_index(table: str, index: str | None) -> str:
+        """Return `table`: the planner has statistics."""
+        return table
+
+    @staticmethod
     def unindexed(column: str) -> str:
         """Return `column`: the planner has statistics."""
         return column
@@ -171,6 +176,18 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         """Return the condition that a record has all trigrams, by the index, and the text itself."""
         likely = f"notifhist_trigrams(search_text) @> notifhist_trigrams({text})"
         return f"{likely} AND {PostgresqlDatabase.contains('search_text', text)}"
+
+    @staticmethod
+    def trigrams(text: str) -> str:
+        return text
+
+    @staticmethod
+    def likely(table: str, trigrams: str, tenant_id: str) -> str:
+        return f"notifhist_trigrams(search_text) @> notifhist_trigrams({trigrams})"
+
+    def count_likely(self, table: str, trigrams: str, tenant_id: int) -> int | None:
+        """Return None: to count them is to find them."""
+        return None
 
     def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
         """Return None: the index knows only which records are likely."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -10,11 +11,13 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_purge
-from notifhist.store.database.dialect import Table, or_add
+from notifhist.store.database.dialect import TRIGRAM, Table, or_add
 from notifhist.store.database.sqlite_file import SqliteFile
 
 _NUMBER_BITS = 40
 """A record's rowid is its tenant's number, followed by this many bits for the record's own number."""
+
+_TRIGRAMS = 60
 
 LONG_CHARACTERS = 64 * 1024
 """A text of an item that is longer than this stands in `long_text` (docs/adr/0021)."""
@@ -57,6 +60,11 @@ class SqliteDatabase(SqliteFile):
         """Return the column, or the long text it refers to; `typeof` does not read the column (docs/adr/0021)."""
         long_text = f"(SELECT text FROM long_text WHERE id = CAST({column} AS INTEGER))"
         return f"CASE typeof({column}) WHEN 'blob' THEN {long_text} ELSE {column} END"
+
+    @staticmethod
+    def by_index(table: str, index: str | None) -> str:
+        """Return the table and its index: SQLite has no statistics to choose well by."""
+        return f"{table} NOT INDEXED" if index is None else f"{table} INDEXED BY {index}"
 
     @staticmethod
     def unindexed(column: str) -> str:
@@ -130,8 +138,22 @@ class SqliteDatabase(SqliteFile):
     def found(table: str, text: str, tenant_id: str) -> str:
         """Return the condition that the index has the record's number, among the tenant's numbers."""
         phrase = f"""'"' || replace({text}, '"', '""') || '"'"""
-        numbers = f"rowid BETWEEN {tenant_id} << {_NUMBER_BITS} AND (({tenant_id} + 1) << {_NUMBER_BITS}) - 1"
-        return f"number IN (SELECT rowid FROM {table}_search WHERE text MATCH {phrase} AND {numbers})"
+        return f"number IN (SELECT rowid FROM {table}_search WHERE text MATCH {phrase} AND {_numbers_of(tenant_id)})"
+
+    @staticmethod
+    def trigrams(text: str) -> str:
+        """Return an expression of FTS5; some trigrams of a long text are enough to find few records."""
+        trigrams = dict.fromkeys(text[n : n + TRIGRAM] for n in range(len(text) - TRIGRAM + 1))
+        return " ".join('"' + each.replace('"', '""') + '"' for each in islice(trigrams, _TRIGRAMS))
+
+    @staticmethod
+    def likely(table: str, trigrams: str, tenant_id: str) -> str:
+        return f"number IN (SELECT rowid FROM {table}_search WHERE {table}_search MATCH {trigrams} AND {_numbers_of(tenant_id)})"
+
+    def count_likely(self, table: str, trigrams: str, tenant_id: int) -> int | None:
+        counted = f"SELECT count(*) FROM {table}_search WHERE {table}_search MATCH ? AND {_numbers_of(str(tenant_id))}"
+        count: int = self.execute_sql(counted, (trigrams,)).fetchone()[0]
+        return count
 
     def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
         """Return how many records `found` finds: the index counts them exactly."""
@@ -154,6 +176,11 @@ def _same_again(table: Table) -> str:
     """Return the statement that gives the row of a key the values that it has, for the sake of triggers."""
     same = ", ".join(f"{name} = {name}" for name in table.columns if name not in table.key)
     return f"UPDATE {table.name} SET {same} WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
+
+
+def _numbers_of(tenant_id: str) -> str:
+    """Return the condition for the rowids of a tenant's records."""
+    return f"rowid BETWEEN {tenant_id} << {_NUMBER_BITS} AND (({tenant_id} + 1) << {_NUMBER_BITS}) - 1"
 
 
 def _forget(table: str) -> str:

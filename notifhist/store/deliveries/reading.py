@@ -103,7 +103,7 @@ def _read(
         low, high = (low, min(high, key)) if query.reverse else (max(low, key), high)
     order = "ticks DESC, clock_and_node DESC" if query.reverse else "ticks, clock_and_node"
     of = " UNION ALL ".join(
-        f"""SELECT * FROM (SELECT ticks, clock_and_node, document FROM {table} WHERE {selection.where(table)}
+        f"""SELECT * FROM (SELECT ticks, clock_and_node, document FROM {selection.source(table)}
             AND ticks >= :low_ticks AND ticks <= :high_ticks
             AND (ticks, clock_and_node) >= (:low_ticks, :low_clock)
             AND (ticks, clock_and_node) <= (:high_ticks, :high_clock)

@@ -17,6 +17,7 @@ from notifhist.store.deliveries.recording import known_tenant
 from notifhist.store.deliveries.table import DELIVERIES
 
 MAIN, RECENT = "delivery", "delivery_recent"
+_SEARCH = "search"
 _FEW = 2000
 """Up to this many matches are fetched by an index that is not in their order, and sorted."""
 _MOST_SELECTIVE_FIRST = (
@@ -50,25 +51,27 @@ class Selection:
         self._add_series({"alarm_id": query.alarm_ids, "check_id": query.check_ids})
         self.is_few = False
         if self._is_indexed and not self.is_empty:
-            found = db.count_found(MAIN, self._needle, self.tenant_id)
-            self.is_few = found is not None and found <= _FEW
+            self.values["trigrams"] = trigrams = db.trigrams(self._needle)
+            likely = db.count_likely(MAIN, trigrams, self.tenant_id)
+            self.is_few = likely is not None and likely <= _FEW
             self._is_indexed = self.is_few or not is_stream
 
-    def where(self, table: str, lead: str | None = None) -> str:
-        """Return the conditions for the deliveries of a table, but for their time.
+    def source(self, table: str, lead: str | None = None) -> str:
+        """Return what stands after FROM for the deliveries of a table, with all conditions but for their time.
 
-        `lead`: the column whose index is to be used; None: the most selective one, or none.
+        `lead`: the column by whose index they are found; None: that of the most selective condition, else of time.
         """
-        lead = lead or (self._lead if table == MAIN else None)
-        unindexed = self._db.unindexed if table == MAIN else str
-        conditions = [f"{unindexed('tenant_id') if lead == 'search' else 'tenant_id'} = :tenant_id"]
-        for column, condition in self._conditions.items():
-            conditions.append(f"{column if column == lead else unindexed(column)} {condition}")
-        if self._needle and table == MAIN and self._is_indexed:
-            conditions.append(self._db.found(MAIN, ":needle", ":tenant_id"))
-        elif self._needle:
+        conditions = [f"{column} {condition}" for column, condition in self._conditions.items()]
+        if self._needle:
             conditions.append(self._db.contains("search_text", ":needle"))
-        return " AND ".join(conditions)
+        if table == RECENT:
+            return f"{RECENT} WHERE {' AND '.join(['tenant_id = :tenant_id', *conditions])}"
+        if self._is_indexed:
+            conditions.append(self._db.likely(MAIN, ":trigrams", ":tenant_id"))
+        lead = lead or self._lead
+        tenant_id = self._db.unindexed("tenant_id") if lead == _SEARCH else "tenant_id"
+        index = None if lead == _SEARCH else f"{MAIN}_{lead or 'time'}"
+        return f"{self._db.by_index(MAIN, index)} WHERE {' AND '.join([f'{tenant_id} = :tenant_id', *conditions])}"
 
     def counted(self, ranges: Sequence[Range], by: Sequence[Filter] = ()) -> list[Sums]:
         """Return how many there are in each range of time, exactly, by the codes of some filters.
@@ -149,9 +152,9 @@ class Selection:
 
     @property
     def _lead(self) -> str | None:
-        """Return the column whose index is used; "search" for the index of texts, None for that of times."""
+        """Return the column whose index is used; _SEARCH for the index of texts, None for that of times."""
         if self._is_indexed and self.is_few:
-            return "search"
+            return _SEARCH
         usable = (
             name
             for name in _MOST_SELECTIVE_FIRST
@@ -166,8 +169,8 @@ class Selection:
         columns = "".join(f", {each.column}" for each in by)
         there = "".join(f" AND {each.column} IS NOT NULL" for each in by)
         limits = [(n, each.begin * TICKS_PER_MS, each.end * TICKS_PER_MS) for n, each in enumerate(ranges)]
-        select = f"""SELECT n{columns}, count(*) FROM {self._db.param_table(_PARAM)} CROSS JOIN {table}
-        WHERE ticks >= low AND ticks < high AND {self.where(table)}{there} GROUP BY n{columns}"""
+        select = f"""SELECT n{columns}, count(*) FROM {self._db.param_table(_PARAM)} CROSS JOIN {self.source(table)}
+        AND ticks >= low AND ticks < high{there} GROUP BY n{columns}"""
         param = self._db.param_value(_PARAM, limits)
         for n, *codes, count in rows(self._db, select, param=param, **self.values):
             sums[n][tuple(codes)] += count

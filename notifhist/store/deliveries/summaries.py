@@ -91,11 +91,11 @@ def _last_failures(db: Database, selection: Selection, within: Range, receivers:
         return {}
     values = {"low": within.begin * TICKS_PER_MS, "high": within.end * TICKS_PER_MS, **selection.values}
     failed = f"outcome = {_FAILED_CODE} AND ticks >= :low AND ticks < :high"  # so that the partial index is used
-    newest = f"""SELECT document FROM delivery WHERE receiver = wanted AND {failed}
-        AND {selection.where(MAIN, "receiver")} ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
+    newest = f"""SELECT document FROM {selection.source(MAIN, RECEIVER.column)} AND receiver = wanted AND {failed}
+        ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
     param = db.param_value(_PARAM, [(receiver,) for receiver in receivers])
     found = rows(db, f"SELECT wanted, ({newest}) FROM {db.param_table(_PARAM)}", param=param, **values)
-    recent = f"SELECT receiver, document FROM delivery_recent WHERE {failed} AND {selection.where(RECENT)}"
+    recent = f"SELECT receiver, document FROM {selection.source(RECENT)} AND {failed}"
     found += rows(db, f"{recent} ORDER BY ticks, clock_and_node", **values)
     newest_of: dict[int, Document] = {}
     for receiver, text in found:
