@@ -1,5 +1,6 @@
 """A query string as the frozen query object that the store answers."""
 
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from marshmallow import Schema, ValidationError, fields
@@ -54,12 +55,21 @@ def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock
 
 
 def _loaded(schema: Schema, args: Args) -> dict[str, Any]:
+    if not (named := _named(args, schema)):
+        return {}
     try:
-        loaded: dict[str, Any] = schema.load(_named(args, schema))
+        loaded: dict[str, Any] = _only(type(schema), frozenset(named)).load(named)
     except ValidationError as error:
         kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
         raise kind(details=_details(error)) from None
     return loaded
+
+
+@lru_cache(maxsize=1024)
+def _only(schema_type: type[Schema], parameters: frozenset[str]) -> Schema:
+    """Return a schema of some parameters: marshmallow takes 4 µs for each that is not given."""
+    members = schema_type().fields
+    return schema_type(only=[name for name, field in members.items() if (field.data_key or name) in parameters])
 
 
 def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args) -> Query:
@@ -67,10 +77,7 @@ def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args)
 
     Raises BadRequest naming all parameters that do not fit.
     """
-    try:
-        query = schema.load(_named(args, schema))
-    except ValidationError as error:
-        raise BadRequest(details=_details(error)) from None
+    query = _loaded(schema, args)
     descending = query.pop("order_by", "DESC") == "DESC"
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in query.items()}
     return query_type(tenant, **values | {"descending": descending})

@@ -1,7 +1,7 @@
 """Sums of the stored counts over ranges of time, such as the total of a query or the bars of a chart."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,28 +56,21 @@ class _Segment(NamedTuple):
 
 
 class Ranges:
-    """Sums up counts of a tenant's records, all in the transaction of the caller.
+    """Sums up counts of a tenant's records, all in the transaction of the caller."""
 
-    `count` counts the records of ranges one by one: those of a part that is only partly in a range.
-    """
-
-    def __init__(
-        self,
-        db: Database,
-        table: Counted,
-        tenant_id: int,
-        pairs: Pairs,
-        count: Callable[[Sequence[Range]], Sequence[Sums]],
-    ) -> None:
-        self._db, self._table, self._tenant_id, self._pairs, self._count = db, table, tenant_id, pairs, count
+    def __init__(self, db: Database, table: Counted, tenant_id: int, pairs: Pairs) -> None:
+        self._db, self._table, self._tenant_id, self._pairs = db, table, tenant_id, pairs
         self._known: dict[_Bucket, _Counts] = {}
 
-    def sums(self, ranges: Sequence[Range]) -> list[Sums]:
-        """Return the sums of each range, by codes."""
+    def sums(self, ranges: Sequence[Range]) -> tuple[list[Sums], list[tuple[int, Range]]]:
+        """Return the sums of each range, by codes; and the pieces of ranges that are no whole parts.
+
+        The records of these pieces, each with the number of its range, have to be counted one by one.
+        """
         edges = sorted({edge for each in ranges for edge in each})
         sums = [Sums() for _ in ranges]
         if not edges or edges[0] == edges[-1]:
-            return sums
+            return sums, []
         roots = [_Bucket(0, root) for root in self._roots(Range(edges[0], edges[-1]))]
         self._read([*roots, *self._ways(edges)])
         whole: list[_Segment] = []
@@ -87,10 +80,7 @@ class Ranges:
                 self._divide(n, each, root, whole, left)
         for n, codes, count in self._added_up(whole):
             sums[n][codes] += count
-        if left:
-            for (n, _), counted in zip(left, self._count([part for _, part in left]), strict=True):
-                sums[n].update(counted)
-        return sums
+        return sums, left
 
     def _roots(self, whole: Range) -> range:
         """Return the buckets of the first level that may have records of a range."""
@@ -158,13 +148,11 @@ class Ranges:
         conditions, codes = [], []
         values: dict[str, object] = {"tenant_id": self._tenant_id}
         for name, side in (("first", self._pairs.first), ("second", self._pairs.second)):
-            terms = self._table.terms_of(side) if isinstance(side, Filter) else side
-            values |= {f"{name}{n}": term for n, term in enumerate(terms)}
             if isinstance(side, Filter):
-                conditions.append(f"{name}_filter BETWEEN :{name}0 AND :{name}1")
                 codes.append(f"{name}_filter & {(1 << self._table.code_bits) - 1}")
-            else:
-                conditions.append(f"{name}_filter IN ({', '.join(f':{name}{n}' for n in range(len(terms)))})")
+            condition, its_values = self._condition(name, side)
+            conditions.append(f"{name}_filter {condition}")
+            values |= its_values
         inside = " + ".join(
             f"CASE WHEN low <= {n} AND high > {n} THEN {part} ELSE 0 END" for n, part in enumerate(PARTS)
         )
@@ -180,3 +168,20 @@ class Ranges:
         values["param"] = self._db.param_value(_SEGMENTS, numbered)
         for n, *its_codes, count in rows(self._db, select, **values):
             yield n, tuple(its_codes), count
+
+    def _condition(self, name: str, side: tuple[int, ...] | Filter) -> tuple[str, dict[str, int]]:
+        """Return the condition for one side of the pairs, and its values.
+
+        Rows with some value of the first filter and one of the second are no neighbours in the index, which is by the
+        first: so each value of the first is looked up by itself.
+        """
+        if isinstance(side, Filter) and name == "first" and not side.values:
+            terms = f"SELECT {self._table.term(side, 0)} + code FROM {self._table.names}"
+            return f"IN ({terms} WHERE tenant_id = :tenant_id AND column_name = '{side.column}')", {}
+        if isinstance(side, Filter) and name == "second":
+            low, high = self._table.terms_of(side)
+            return f"BETWEEN :{name}0 AND :{name}1", {f"{name}0": low, f"{name}1": high}
+        if isinstance(side, Filter):
+            side = tuple(self._table.term(side, code) for code in range(1, len(side.values) + 1))
+        numbered = {f"{name}{n}": term for n, term in enumerate(side)}
+        return f"IN ({', '.join(f':{each}' for each in numbered)})", numbered

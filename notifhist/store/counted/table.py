@@ -98,6 +98,8 @@ class Counted:
     """and how many of its units are a millisecond."""
     code_bits: int = field(default=8, kw_only=True)
     """A code has so many bits at most."""
+    names: str = field(default="", kw_only=True)
+    """The table with the codes of the filters without a published list, if there are such filters."""
 
     @cached_property
     def codes(self) -> tuple[str, ...]:

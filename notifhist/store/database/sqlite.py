@@ -148,7 +148,8 @@ class SqliteDatabase(SqliteFile):
 
     @staticmethod
     def likely(table: str, trigrams: str, tenant_id: str) -> str:
-        return f"number IN (SELECT rowid FROM {table}_search WHERE {table}_search MATCH {trigrams} AND {_numbers_of(tenant_id)})"
+        found = f"SELECT rowid FROM {table}_search WHERE {table}_search MATCH {trigrams}"
+        return f"number IN ({found} AND {_numbers_of(tenant_id)})"
 
     def count_likely(self, table: str, trigrams: str, tenant_id: int) -> int | None:
         counted = f"SELECT count(*) FROM {table}_search WHERE {table}_search MATCH ? AND {_numbers_of(str(tenant_id))}"

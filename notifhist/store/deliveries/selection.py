@@ -78,19 +78,13 @@ class Selection:
 
         What has no code of one of them is left out.
         """
+        sums: list[Sums] = [Counter() for _ in ranges]
         if self.is_empty:
-            return [Counter() for _ in ranges]
-
-        def count_main(some: Sequence[Range]) -> list[Sums]:
-            return self._count_rows(MAIN, some, by)
-
-        pairs = self._pairs(by)
-        if pairs is None:
-            sums = count_main(ranges)
-        else:
-            sums = Ranges(self._db, DELIVERIES, self.tenant_id, pairs, count_main).sums(ranges)
-        for total, recent in zip(sums, self._count_rows(RECENT, ranges, by), strict=True):
-            total.update(recent)
+            return sums
+        left = list(enumerate(ranges))
+        if (pairs := self._pairs(by)) is not None:
+            sums, left = Ranges(self._db, DELIVERIES, self.tenant_id, pairs).sums(ranges)
+        self._count_rows(sums, by, {MAIN: left, RECENT: list(enumerate(ranges))})
         return sums
 
     def total(self, wanted: Range) -> int:
@@ -163,15 +157,19 @@ class Selection:
         )
         return next(usable, None)
 
-    def _count_rows(self, table: str, ranges: Sequence[Range], by: Sequence[Filter]) -> list[Sums]:
-        """Count one by one."""
-        sums: list[Sums] = [Counter() for _ in ranges]
+    def _count_rows(
+        self, sums: list[Sums], by: Sequence[Filter], ranges: Mapping[str, Sequence[tuple[int, Range]]]
+    ) -> None:
+        """Add to `sums` the deliveries of ranges of each table, one by one; a range has the number of its sum."""
         columns = "".join(f", {each.column}" for each in by)
         there = "".join(f" AND {each.column} IS NOT NULL" for each in by)
-        limits = [(n, each.begin * TICKS_PER_MS, each.end * TICKS_PER_MS) for n, each in enumerate(ranges)]
-        select = f"""SELECT n{columns}, count(*) FROM {self._db.param_table(_PARAM)} CROSS JOIN {self.source(table)}
-        AND ticks >= low AND ticks < high{there} GROUP BY n{columns}"""
-        param = self._db.param_value(_PARAM, limits)
-        for n, *codes, count in rows(self._db, select, param=param, **self.values):
+        values, selects = dict(self.values), []
+        for table, its_ranges in ranges.items():
+            if its_ranges:
+                limits = [(n, each.begin * TICKS_PER_MS, each.end * TICKS_PER_MS) for n, each in its_ranges]
+                values[table] = self._db.param_value(_PARAM, limits)
+                param = self._db.param_table(_PARAM).replace(":param", f":{table}")
+                selects.append(f"""SELECT n{columns}, count(*) FROM {param} CROSS JOIN {self.source(table)}
+                    AND ticks >= low AND ticks < high{there} GROUP BY n{columns}""")
+        for n, *codes, count in rows(self._db, " UNION ALL ".join(selects), **values):
             sums[n][tuple(codes)] += count
-        return sums

@@ -26,6 +26,7 @@ DELIVERIES = Counted(
     time="ticks",
     units_per_ms=TICKS_PER_MS,
     code_bits=40,
+    names="delivery_name",
 )
 
 _COLUMNS = {
