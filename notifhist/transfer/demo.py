@@ -21,7 +21,7 @@ TENANT = "123456"
 _KEY_NAME = "demo"
 _STARTED_MS, _LOADED = "demo_started_ms", "demo_loaded"
 """Names in `meta`: the time when loading began, so that an interrupted start can go on, and the mark of its end."""
-_TIMES = frozenset({"timestamp", "date_created", "date_updated"})
+_TIMES = frozenset({"timestamp", "date_created", "date_delivered", "date_updated"})
 _PUBLISHED, _LIFELIKE = "published", "lifelike"
 
 
