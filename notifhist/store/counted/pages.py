@@ -168,7 +168,11 @@ def _page_sql(
 ) -> str:
     """Return the query for `result`, an aggregate of page.text."""
     document = "document" if whole else "coalesce(brief, document)"
-    order = "date_created DESC, id DESC" if descending else "date_created, id"
+    # The index of a filter has the order of the dates within one value only. For several values all that match are
+    # sorted, by expressions: else SQLite reads the index of dates, which has that order, from end to end.
+    zero = " + 0" if dict(shape.codes).get(_lead(table, shape, are_few) or "", 1) > 1 else ""
+    direction = " DESC" if descending else ""
+    order = f"date_created{zero}{direction}, id{zero}{direction}"
     return f"""SELECT {result} FROM (
         SELECT {document} AS text FROM {table.name} WHERE {_conditions(dialect, table, shape, are_few)}
         ORDER BY {order} LIMIT :limit OFFSET :skipped) AS page"""
