@@ -61,10 +61,12 @@ def commands(key: str, address: str) -> list[str]:
     page = f"'{check}?from=1320883200000&to=1320886800000'"
     runs_url = f"http://{address}/api/v1/notifications/logs/run"
     runs_page = f"'{runs_url}?includeObjects=true&untilDate=2024-08-01T00:00:00Z'"
+    logs_page = f"'http://{address}/api/v1/notifications/logs?notificationRunIds=812'"
     return [
         f"curl -H 'X-Auth-Token: {key}' {page}",
         f"curl -H 'X-Auth-Token: {key}' -H 'Accept: application/xml' {page}",
         f"curl -H 'Authorization: Bearer {key}' {runs_page}",
+        f"curl -H 'Authorization: Bearer {key}' {logs_page}",
     ]
 
 
