@@ -21,7 +21,8 @@ from notifhist.factory import create_app
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import is_path_id
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
-from notifhist.schemas.query import RUNS_QUERY, CheckPath, RunsQuery
+from notifhist.schemas.logs import LOG, LOGS_CONTAINER
+from notifhist.schemas.query import LOGS_QUERY, RUNS_QUERY, CheckPath, LogsQuery, RunsQuery
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
 from notifhist.serializers import as_json, as_xml, from_json, from_xml
 from notifhist.serializers.bodies import ExpectedBody, parse_body
@@ -36,7 +37,12 @@ from notifhist.web.conditions import has_already
 from notifhist.web.context import host
 from notifhist.web.params import history_query, page_query
 
-BODIES = (ExpectedBody(ITEM, HISTORY_CONTAINER), ExpectedBody(RUN, RUNS_CONTAINER), ExpectedBody(ATTEMPT))
+BODIES = (
+    ExpectedBody(ITEM, HISTORY_CONTAINER),
+    ExpectedBody(RUN, RUNS_CONTAINER),
+    ExpectedBody(ATTEMPT),
+    ExpectedBody(LOG, LOGS_CONTAINER),
+)
 CHECK = CheckPath("t", "e", "a", "c")
 SETTINGS = load_settings({})
 """Those of a service without any."""
@@ -65,6 +71,7 @@ def fuzz_query(data: bytes) -> None:
     for read in (
         lambda args: history_query(CHECK, args, SETTINGS, Clock()),
         lambda args: page_query(RUNS_QUERY, RunsQuery, "t", args),
+        lambda args: page_query(LOGS_QUERY, LogsQuery, "t", args),
     ):
         with suppress(ApiError):
             read(Request(environ).args)
@@ -148,6 +155,6 @@ def _read(data: bytes, content_type: str, record_lines: Callable[[bytes, Documen
     if body.is_container and expected.container is not None:
         records = body.document[list_field(expected.container)[0]]
         assert len(list(record_lines(data, expected.container))) == len(records)
-    elif expected.single is not RUN:  # a run is loaded into other names than those it is written with
+    elif expected.single not in (RUN, LOG):  # they are loaded into other names than those they are written with
         assert equal_json(json.loads(as_json.render(body.document, expected.single)), body.document)
         from_xml.parse(as_xml.render(body.document, expected.single), expected.single)

@@ -83,6 +83,13 @@ class RunConflict(ApiError):
     message = "A run of this id exists with other content."
 
 
+class LogConflict(ApiError):
+    """A log to record differs from the log that the tenant has under this id."""
+
+    status, fault_type, run_error_type = 409, "badRequest", "CONFLICT"
+    message = "A log of this id exists with other content."
+
+
 class Unauthorized(ApiError):
     """The caller has no valid key."""
 

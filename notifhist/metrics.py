@@ -20,7 +20,7 @@ from notifhist import metric_files  # noqa: F401 - prometheus_client then counts
 
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
-KINDS = ("item", "run", "attempt")
+KINDS = ("item", "run", "log", "attempt")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram, in seconds."""
 
@@ -44,7 +44,10 @@ class _Families:
             buckets=BUCKETS,
         )
         self.recorded = Counter(
-            "notifhist_recorded_total", "Notifications, runs and attempts recorded.", ["kind"], registry=self.registry
+            "notifhist_recorded_total",
+            "Notifications, runs, logs and attempts recorded.",
+            ["kind"],
+            registry=self.registry,
         )
         self.rate_limited = Counter(
             "notifhist_rate_limited_total", "Requests refused with 429.", ["api"], registry=self.registry
@@ -102,7 +105,7 @@ class Metrics:
         return families.requests.labels(method, route, str(status)), families.seconds.labels(route)
 
     def recorded(self, kind: str, count: int) -> None:
-        """Count recorded items, runs or attempts, as `kind` says."""
+        """Count recorded items, runs, logs or attempts, as `kind` says."""
         self._families.recorded.labels(kind).inc(count)
 
     def rate_limited(self, api: str) -> None:

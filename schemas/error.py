@@ -41,7 +41,7 @@ class RunErrorSchema(DocumentSchema):
     """An error of the runs API."""
 
     root = "error"
-    description = "An error of the notification runs."
+    description = "An error of the notification runs and logs."
 
     details = fields.String(required=True, attribute="error.details")
     gateway_http_status = fields.Integer(required=True, data_key="gatewayHttpStatus", dump_default=0)
@@ -54,7 +54,7 @@ class RunErrorSchema(DocumentSchema):
 class ProblemSchema(DocumentSchema):
     """A 429 of the runs API, `application/problem+json` (RFC 9457)."""
 
-    description = "The rate limit of the notification runs is reached (RFC 9457)."
+    description = "The rate limit of the notification runs and logs is reached (RFC 9457)."
 
     detail = fields.String(attribute="error.message")
     instance = fields.String(attribute="path")

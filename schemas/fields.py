@@ -206,6 +206,21 @@ class QueryInteger(fields.Integer):
         raise ValidationError(f"Must be an integer from {self.bounds[0]} to {self.bounds[1]}.")
 
 
+class QueryList(fields.List[Any]):
+    """A list in a query string: repeated, comma-separated or both. Blanks beside a comma do not count."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        return [self.inner.deserialize(part) for text in value for part in _between_commas(text) if part]
+
+
+def _between_commas(text: str) -> list[str]:
+    first, *others = text.split(",")
+    if not others:
+        return [first]
+    *middle, last = others
+    return [first.rstrip(), *(part.strip() for part in middle), last.lstrip()]
+
+
 class QueryChoices(fields.List[str]):
     """A list in a query string: repeated, comma-separated or both, of the values in `choices`."""
 

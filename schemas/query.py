@@ -5,13 +5,26 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from notifhist.schemas.fields import INT32, Instant, QueryChoices, QueryInstant, QueryInteger, Text, TimeUuid
+from notifhist.schemas import logs
+from notifhist.schemas.fields import (
+    INT32,
+    INT64,
+    Instant,
+    QueryChoices,
+    QueryInstant,
+    QueryInteger,
+    QueryList,
+    Text,
+    TimeUuid,
+)
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
 LIMIT = (1, 1000)
 """How many items a page may have."""
 PAGE_SIZE = (1, 1000)
-"""How many runs a page may have."""
+"""How many runs or logs a page may have."""
+MAX_VALUES = PAGE_SIZE[1]
+"""How many values a filter by an open vocabulary takes: as many as a page has runs, whose logs are wanted."""
 TIME = "ms since the epoch, or an ISO date and time, inclusive; a date alone"
 _BOOLEAN: dict[str, Any] = {"invalid": "Must be true or false."}
 
@@ -76,6 +89,22 @@ class RunsQuery(PageQuery):
     failed_reasons: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class LogsQuery(PageQuery):
+    """A page of logs. An empty tuple filters nothing."""
+
+    notification_run_ids: tuple[int, ...] = ()
+    notification_types: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    recipient_types: tuple[str, ...] = ()
+    recipient_emails: tuple[str, ...] = ()
+    recipient_entity_ids: tuple[int, ...] = ()
+    recipient_channels: tuple[str, ...] = ()
+    mediums: tuple[str, ...] = ()
+    ignored_reasons: tuple[str, ...] = ()
+    failed_reasons: tuple[str, ...] = ()
+
+
 class QuerySchema(Schema):
     """A query string: parameters that it does not name are ignored."""
 
@@ -93,7 +122,19 @@ class HistoryQuerySchema(QuerySchema):
     reverse = fields.Boolean(error_messages=_BOOLEAN, metadata={"description": "true: newest first"})
 
 
-class RunsQuerySchema(QuerySchema):
+class PageQuerySchema(QuerySchema):
+    """The parameters of all pages by number."""
+
+    from_ms = Instant(data_key="fromDate", metadata={"description": "inclusive; a date alone begins its day"})
+    until_ms = Instant(
+        data_key="untilDate", ends_day=True, metadata={"description": "inclusive; a date alone ends its day"}
+    )
+    page_size = QueryInteger(data_key="pageSize", bounds=PAGE_SIZE)
+    page = QueryInteger(bounds=(0, INT32[1]))
+    order_by = fields.String(data_key="orderBy", validate=validate.OneOf(("ASC", "DESC")))
+
+
+class RunsQuerySchema(PageQuerySchema):
     """The query string of the runs."""
 
     notification_types = QueryChoices(NOTIFICATION_TYPES, data_key="notificationTypes")
@@ -107,14 +148,28 @@ class RunsQuerySchema(QuerySchema):
         metadata={"description": "part of the error message, the summary, or an object's name or tag"},
     )
     include_objects = fields.Boolean(data_key="includeObjects", error_messages=_BOOLEAN)
-    from_ms = Instant(data_key="fromDate", metadata={"description": "inclusive; a date alone begins its day"})
-    until_ms = Instant(
-        data_key="untilDate", ends_day=True, metadata={"description": "inclusive; a date alone ends its day"}
-    )
-    page_size = QueryInteger(data_key="pageSize", bounds=PAGE_SIZE)
-    page = QueryInteger(bounds=(0, INT32[1]))
-    order_by = fields.String(data_key="orderBy", validate=validate.OneOf(("ASC", "DESC")))
+
+
+def _open_list(values: fields.Field[Any], data_key: str) -> QueryList:
+    """Return the filter by values of an open vocabulary."""
+    return QueryList(values, data_key=data_key, validate=validate.Length(max=MAX_VALUES))
+
+
+class LogsQuerySchema(PageQuerySchema):
+    """The query string of the logs."""
+
+    notification_run_ids = _open_list(QueryInteger(bounds=INT64), "notificationRunIds")
+    notification_types = QueryChoices(NOTIFICATION_TYPES, data_key="notificationTypes")
+    statuses = QueryChoices(logs.STATUSES)
+    recipient_types = QueryChoices(logs.RECIPIENT_TYPES, data_key="recipientTypes")
+    recipient_emails = _open_list(Text(without_nul=True), "recipientEmails")
+    recipient_entity_ids = _open_list(QueryInteger(bounds=INT64), "recipientEntityIds")
+    recipient_channels = _open_list(Text(without_nul=True), "recipientChannels")
+    mediums = QueryChoices(MEDIUMS)
+    ignored_reasons = QueryChoices(logs.IGNORED_REASONS, data_key="ignoredReasons")
+    failed_reasons = QueryChoices(logs.FAILED_REASONS, data_key="failedReasons")
 
 
 HISTORY_QUERY = HistoryQuerySchema()
 RUNS_QUERY = RunsQuerySchema()
+LOGS_QUERY = LogsQuerySchema()

@@ -10,6 +10,7 @@ from marshmallow import RAISE
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import PathId
 from notifhist.schemas.history import HISTORY_CONTAINER, ITEM
+from notifhist.schemas.logs import LOG, LOGS_CONTAINER
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
 
@@ -50,3 +51,4 @@ ITEM_RESOURCE = Resource(
     "{tenant}/entities/{entity_id}/alarms/{alarm_id}/notification_history/{check_id}",
 )
 RUN_RESOURCE = Resource("run", RUN, RUNS_CONTAINER, Tenant, "{tenant}/api/v1/notifications/logs/run")
+LOG_RESOURCE = Resource("log", LOG, LOGS_CONTAINER, Tenant, "{tenant}/api/v1/notifications/logs")

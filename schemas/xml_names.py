@@ -10,7 +10,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from notifhist.schemas import deliveries, error, history, runs
+from notifhist.schemas import deliveries, error, history, logs, runs
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.fields import FreeMap, JsonBoolean, JsonInteger, Text, place_in_xml
 
@@ -19,12 +19,14 @@ ROOTS: dict[str, tuple[DocumentSchema, ...]] = {
     "container": (
         history.HISTORY_PAGE,
         runs.RUNS_PAGE,
+        logs.LOGS_PAGE,
         deliveries.DELIVERIES_PAGE,
         deliveries.COUNTS,
         deliveries.RECEIVERS,
     ),
     "alarm_notification_history_item": (history.ITEM,),
     "notification_run": (runs.RUN,),
+    "notification_log": (logs.LOG,),
     "fault": (error.FAULT,),
     "error": (error.RUN_ERROR,),
 }

@@ -8,9 +8,10 @@ from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath, RunsQuery, Tenant
 from notifhist.store.counted.pages import RecordsPage, list_records
-from notifhist.store.counted.records import Loaded as Run
+from notifhist.store.counted.records import CountedRecorder, Loaded
 from notifhist.store.database import Database
 from notifhist.store.history.items import ITEM_RECORDER
+from notifhist.store.logs import LOG_RECORDER
 from notifhist.store.recording import Recorded, record
 from notifhist.store.runs import RUN_RECORDER, TABLE
 
@@ -23,10 +24,19 @@ def record_items(
     return record(db, drafts, now_ticks, oldest_ms)
 
 
-def record_runs(db: Database, tenant: str, runs: Sequence[Run], now_ms: int = 0) -> Recorded:
+def record_runs(db: Database, tenant: str, runs: Sequence[Loaded], now_ms: int = 0) -> Recorded:
     """Record runs of one tenant, each as the schema loads it."""
+    return _record(db, RUN_RECORDER, tenant, runs, now_ms)
+
+
+def record_logs(db: Database, tenant: str, logs: Sequence[Loaded], now_ms: int = 0) -> Recorded:
+    """Record logs of one tenant, each as the schema loads it."""
+    return _record(db, LOG_RECORDER, tenant, logs, now_ms)
+
+
+def _record(db: Database, recorder: CountedRecorder, tenant: str, records: Sequence[Loaded], now_ms: int) -> Recorded:
     now_ticks = now_ms * TICKS_PER_MS
-    drafts = [RUN_RECORDER.draft(Tenant(tenant), run, now_ticks, n) for n, run in enumerate(runs)]
+    drafts = [recorder.draft(Tenant(tenant), each, now_ticks, n) for n, each in enumerate(records)]
     return record(db, drafts, now_ticks)
 
 

@@ -10,13 +10,16 @@ from notifhist.cli.databases import database
 from notifhist.clock import Clock
 from notifhist.schemas.instants import format_instant
 from notifhist.schemas.query import CheckPath, Tenant
-from notifhist.schemas.resources import ITEM_RESOURCE, RUN_RESOURCE
+from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE, Resource
 from notifhist.server.settings import cpu_count
 from notifhist.transfer.export import count_lines, export_lines
 from notifhist.transfer.files import Destination, owner_problems
 from notifhist.transfer.load import Loader, Source, find_sources
 from notifhist.transfer.progress import progress
 from notifhist.transfer.workers import workers_for
+
+_OF_TENANTS = {"runs": RUN_RESOURCE, "logs": LOG_RESOURCE}
+"""The resources whose records belong to a tenant as a whole, by the option that names them."""
 
 
 @click.command("load")
@@ -25,6 +28,7 @@ from notifhist.transfer.workers import workers_for
 @click.option("--entity", help="The items' entity.")
 @click.option("--alarm", help="The items' alarm.")
 @click.option("--check", help="The items' check.")
+@click.option("--of", "kind", type=click.Choice([*_OF_TENANTS]), help="What a tenant's file has; runs, if not given.")
 @click.option("--skip-bad", is_flag=True, help="Store the valid records of a file that has bad ones too.")
 def load(
     paths: tuple[Path, ...],
@@ -32,26 +36,30 @@ def load(
     entity: str | None,
     alarm: str | None,
     check: str | None,
+    kind: str | None,
     skip_bad: bool,
 ) -> None:
     """Load files of records, or folders of such files.
 
     Reads documents as the APIs answer them (.json, .xml: an item, a container of items, a run, a page of
-    runs) and the lines of an export (.ndjson). The path of a document tells where it belongs, if it is like
-    the URLs: TENANT/entities/E/alarms/A/notification_history/C.json or
-    TENANT/api/v1/notifications/logs/run.json. For other paths the options tell it: all four of them for
-    items, --tenant for runs.
+    runs, a log, a page of logs) and the lines of an export (.ndjson). The path of a document tells where it
+    belongs, if it is like the URLs: TENANT/entities/E/alarms/A/notification_history/C.json,
+    TENANT/api/v1/notifications/logs/run.json or TENANT/api/v1/notifications/logs.json. For other paths the
+    options tell it: --tenant, --entity, --alarm and --check for items, --tenant for runs, --tenant and
+    --of logs for logs.
 
     A file is checked whole before anything of it is stored, then stored in batches. Loading a file again
-    skips what is there; nothing that is stored is ever changed. So a run needs its id here, and an item
-    its id or its timestamp.
+    skips what is there; nothing that is stored is ever changed. So a run and a log need their id here, and
+    an item its id or its timestamp.
 
     \b
     Examples: notifhist load fixtures
               notifhist load --tenant 123456 --entity enOne --alarm alOne --check chOne list.json
+              notifhist load --tenant 123456 --of logs page.json
               notifhist load export.ndjson
     """
-    sources = list(find_sources(paths, _destination(tenant, entity, alarm, check)))
+    of_tenant = None if kind is None else _OF_TENANTS[kind]
+    sources = list(find_sources(paths, _destination(tenant, entity, alarm, check, of_tenant)))
     if not sources:
         raise click.ClickException(
             "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
@@ -81,7 +89,7 @@ def _load(sources: list[Source], *, skip_bad: bool) -> Loader:
 @click.command("export")
 @click.option("--output", type=click.File("wb", lazy=True), default="-", help="A file; standard output, if not given.")
 def export(output: BinaryIO) -> None:
-    """Write every item and run as NDJSON, which `notifhist load` reads; keys are not part of it.
+    """Write every item, run and log as NDJSON, which `notifhist load` reads; keys are not part of it.
 
     Example: notifhist export > history.ndjson
     """
@@ -113,17 +121,22 @@ def purge(batch: int) -> None:
     click.echo(f"Deleted {deleted} items older than {format_instant(oldest_ms)}.")
 
 
-def _destination(tenant: str | None, entity: str | None, alarm: str | None, check: str | None) -> Destination | None:
-    """Return the destination that the options name. Raises UsageError if some of them are missing."""
+def _destination(
+    tenant: str | None, entity: str | None, alarm: str | None, check: str | None, of_tenant: Resource | None
+) -> Destination | None:
+    """Return the destination that the options name. Raises UsageError if some are missing, or contradict others."""
     of_item = (entity, alarm, check)
+    names_item = any(each is not None for each in of_item)
     if tenant is None:
-        if any(each is not None for each in of_item):
-            raise click.UsageError("--entity, --alarm and --check need --tenant.")
+        if names_item or of_tenant is not None:
+            raise click.UsageError("--entity, --alarm, --check and --of need --tenant.")
         return None
-    destination = Destination(RUN_RESOURCE, Tenant(tenant))
+    destination = Destination(of_tenant or RUN_RESOURCE, Tenant(tenant))
+    if names_item and of_tenant is not None:
+        raise click.UsageError("--entity, --alarm and --check are of items, --of is of runs and logs.")
     if entity is not None and alarm is not None and check is not None:
         destination = Destination(ITEM_RESOURCE, CheckPath(tenant, entity, alarm, check))
-    elif any(each is not None for each in of_item):
+    elif names_item:
         raise click.UsageError("Items need all of --tenant, --entity, --alarm and --check.")
     if problems := owner_problems(destination.owner):
         raise click.UsageError(problems)

@@ -77,6 +77,34 @@ class NotificationRunRow(Model):
         primary_key = CompositeKey("tenant_id", "id")
 
 
+class NotificationLogRow(Model):
+    """A notification log of a tenant, as NotificationRunRow, with no text that is searched."""
+
+    tenant_id = BigIntegerField()
+    id = BigIntegerField()
+    date_created = BigIntegerField()
+    """ms since the epoch, UTC."""
+    type = SmallIntegerField()
+    status = SmallIntegerField()
+    recipient_type = SmallIntegerField()
+    medium = SmallIntegerField()
+    ignored_reason = SmallIntegerField(null=True)
+    failed_reason = SmallIntegerField(null=True)
+    """These six are codes."""
+    run_id = BigIntegerField()
+    recipient_email = TextField(null=True)
+    recipient_entity_id = BigIntegerField(null=True)
+    recipient_channel = TextField(null=True)
+    """These four are values as `store.counted.table.IndexedFilter` stores them: of a text a digest."""
+    brief = TextField(null=True)
+    """None: the whole document is brief."""
+    document = TextField()
+
+    class Meta:
+        table_name = "notification_log"
+        primary_key = CompositeKey("tenant_id", "id")
+
+
 class ApiKeyRow(Model):
     """A key. Times in ms since the epoch, UTC."""
 

@@ -21,7 +21,7 @@ TENANT = "123456"
 _KEY_NAME = "demo"
 _STARTED_MS, _LOADED = "demo_started_ms", "demo_loaded"
 """Names in `meta`: the time when loading began, so that an interrupted start can go on, and the mark of its end."""
-_TIMES = frozenset({"timestamp", "date_created", "date_updated"})
+_TIMES = frozenset({"timestamp", "date_created", "date_delivered", "date_updated"})
 _PUBLISHED, _LIFELIKE = "published", "lifelike"
 
 
@@ -61,10 +61,12 @@ def commands(key: str, address: str) -> list[str]:
     page = f"'{check}?from=1320883200000&to=1320886800000'"
     runs_url = f"http://{address}/api/v1/notifications/logs/run"
     runs_page = f"'{runs_url}?includeObjects=true&untilDate=2024-08-01T00:00:00Z'"
+    logs_page = f"'http://{address}/api/v1/notifications/logs?notificationRunIds=812'"
     return [
         f"curl -H 'X-Auth-Token: {key}' {page}",
         f"curl -H 'X-Auth-Token: {key}' -H 'Accept: application/xml' {page}",
         f"curl -H 'Authorization: Bearer {key}' {runs_page}",
+        f"curl -H 'Authorization: Bearer {key}' {logs_page}",
     ]
 
 

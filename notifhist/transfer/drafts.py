@@ -17,7 +17,7 @@ class Drafted(NamedTuple):
 
 
 def make_drafts(records: Iterable[Record | BadRecord], now_ticks: int) -> Drafted:
-    """Return the drafts of the records; a run without a date gets `now_ticks` (100 ns since the epoch)."""
+    """Return the drafts of the records; a run or log without a date gets `now_ticks` (100 ns since the epoch)."""
     drafted = Drafted([], [])
     for record in records:
         if isinstance(record, BadRecord):

@@ -105,7 +105,7 @@ def read_records(path: Path, destination: Destination | None) -> Iterator[Record
     elif _DISCOVERY_PATH.search(path.absolute().as_posix()):
         yield BadRecord(1, "This list of checks follows from their items; load those.")
     else:
-        yield BadRecord(1, "Where does it belong? Give --tenant, and for items --entity, --alarm and --check.")
+        yield BadRecord(1, "Where does it belong? Give --tenant, and --entity, --alarm and --check or --of.")
 
 
 def read_chunks(path: Path) -> Iterator[Chunk]:

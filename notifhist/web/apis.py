@@ -55,7 +55,7 @@ HISTORY = Api(
 )
 RUNS = Api(
     name="runs",
-    tag="Notification runs",
+    tag="Notification runs and logs",
     prefixes={"/api/v1/notifications/logs": ""},
     root="/api",
     error_form=ErrorForm(RUN_ERROR),

@@ -31,7 +31,7 @@ _ID = Text(
     validate=[validate.Length(1, MAX_PATH_ID), validate.Regexp(r"^[^/\x00-\x1f\x7f-\x9f]*$")],
     metadata={"description": "any characters but a slash and controls, percent-encoded UTF-8"},
 )
-_PATH_FIELDS: dict[str, fields.Field[Any]] = {"uuid": TimeUuid(), "run_id": JsonInteger()}
+_PATH_FIELDS: dict[str, fields.Field[Any]] = {"uuid": TimeUuid(), "run_id": JsonInteger(), "log_id": JsonInteger()}
 
 _HEADERS: dict[str, tuple[str, Json]] = {
     "X-Response-Id": ("The id of this answer; errors repeat it.", {"type": "string"}),

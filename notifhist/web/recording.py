@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 
 from notifhist.errors import AnswerTooLong, BadRequest
-from notifhist.schemas.document import Document, DocumentSchema
+from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import INT64
 from notifhist.schemas.numbers import parse_integer
 from notifhist.schemas.query import PageQuery, Tenant
@@ -60,8 +60,8 @@ def list_page(recorder: CountedRecorder, query: PageQuery, schema: DocumentSchem
     """Answer a page by number of a counted resource, with the exact total."""
     page = list_records(readable_db(), recorder.table, query, to_render=stored_form() is not StoredForm.JSON)
     pages = -(-page.total // query.page_size)
-    members = {"page": query.page, list_field(schema)[0]: page.records}
-    return respond({**members, "total": page.total, "totalPages": pages}, schema)
+    members = {list_field(schema)[0]: page.records, "page": query.page, "total": page.total, "totalPages": pages}
+    return respond({name: members[name] for name in member_fields(schema)}, schema)
 
 
 def get_record(recorder: CountedRecorder, id_text: str) -> Response:

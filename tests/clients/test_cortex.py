@@ -1,11 +1,11 @@
-"""The published command line client, cortexapps-cli, fetches all runs page by page."""
+"""The published command line client, cortexapps-cli, fetches all runs and all logs page by page, and filters them."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from tests.clients.running import find, run
-from tests.http.helpers import RUNS, run_of
+from tests.http.helpers import LOGS, RUNS, log_of, run_of
 from tests.system.conftest import MakeService
 from tests.system.service import Service
 
@@ -14,11 +14,12 @@ PAGE = 250
 PAGES = -(-COUNT // PAGE)
 
 
-def fetch(service: Service, key: str, home: Path) -> tuple[int, str]:
-    """Return exit code and output of the client asked for all runs; it waits out what it must."""
+def fetch(service: Service, key: str, home: Path, endpoint: str = RUNS, **filters: str) -> tuple[int, str]:
+    """Return exit code and output of the client asked for all runs or logs; it waits out what it must."""
     program = find("NOTIFHIST_TEST_CORTEX", ".venv-cortex/bin/cortex")
-    arguments = ("--api-key", key, "--url", service.url, "rest", "fetch", "--endpoint", RUNS)
-    done = run(program, *arguments, HOME=str(home), NO_PROXY="*", COLUMNS="1000")
+    arguments = ("--api-key", key, "--url", service.url, "rest", "fetch", "--endpoint", endpoint)
+    parameters = [part for name, value in filters.items() for part in ("--params", f"{name}={value}")]
+    done = run(program, *arguments, *parameters, HOME=str(home), NO_PROXY="*", COLUMNS="1000")
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout
 
@@ -35,9 +36,9 @@ def record(service: Service) -> list[dict[str, Any]]:
     return recorded
 
 
-def asked(service: Service) -> list[int]:
+def asked(service: Service, endpoint: str = RUNS) -> list[int]:
     """Return the statuses of the client's requests, in their order."""
-    return [line["status"] for line in service.lines() if line.get("method") == "GET" and line["path"] == RUNS]
+    return [line["status"] for line in service.lines() if line.get("method") == "GET" and line["path"] == endpoint]
 
 
 def test_it_fetches_every_run_once(database_url: str, make_service: MakeService, tmp_path: Path) -> None:
@@ -48,6 +49,39 @@ def test_it_fetches_every_run_once(database_url: str, make_service: MakeService,
     newest_first = sorted(runs, key=lambda each: each["id"], reverse=True)
     assert json.loads(output) == {"total": COUNT, "page": 0, "totalPages": 1, "runs": newest_first}
     assert asked(service) == [200] * PAGES
+
+
+def test_it_fetches_every_log_once(database_url: str, make_service: MakeService, tmp_path: Path) -> None:
+    service = make_service(database_url).start()
+    logs = [log_of(runId=n % 10, recipientChannel=f"#c{n % 3}", recipientType="TEAM") for n in range(COUNT)]
+    answer = service.client(service.create_key("notification-logs:edit")).post(LOGS, {"logs": logs})
+    assert answer.status_code == 201, answer.text
+    newest_first = answer.json()["logs"][::-1]
+    key = service.create_key("notification-logs:view")
+    code, output = fetch(service, key, tmp_path, LOGS)
+    assert code == 0, output
+    assert json.loads(output) == {"total": COUNT, "page": 0, "totalPages": 1, "logs": newest_first}
+    assert asked(service, LOGS) == [200] * PAGES
+    code, output = fetch(service, key, tmp_path, LOGS, notificationRunIds="1,2", recipientChannels="#c0,#c2")
+    assert code == 0, output
+    chosen = [each for each in newest_first if each["runId"] in (1, 2) and each["recipientChannel"] in ("#c0", "#c2")]
+    assert json.loads(output)["logs"] == chosen
+
+
+def test_it_filters_runs_by_several_values_with_commas(
+    sqlite_database: str, make_service: MakeService, tmp_path: Path
+) -> None:
+    """The client keeps one value of a parameter, so a comma is all that its users have."""
+    service = make_service(sqlite_database).start()
+    statuses = ("FAILED", "IGNORED", "COMPLETED")
+    runs = [run_of(status=statuses[n % 3]) for n in range(900)]
+    answer = service.client(service.create_key("notification-logs:edit")).post(RUNS, {"runs": runs})
+    assert answer.status_code == 201, answer.text
+    key = service.create_key("notification-logs:view")
+    code, output = fetch(service, key, tmp_path, statuses="FAILED,IGNORED", mediums="EMAIL,SLACK")
+    assert code == 0, output
+    newest_first = answer.json()["runs"][::-1]
+    assert json.loads(output)["runs"] == [each for each in newest_first if each["status"] != "COMPLETED"]
 
 
 def test_it_waits_as_long_as_the_rate_limit_says(

@@ -11,7 +11,7 @@ from lxml import etree
 from werkzeug.test import TestResponse
 
 from tests.conftest import NOW_MS, TENANT, MakeApp, MakeKey, authorized
-from tests.http.helpers import ALARM, JSON, RUNS, XML, read_xml, validated
+from tests.http.helpers import ALARM, JSON, LOGS, RUNS, XML, read_xml, validated
 
 EXAMPLES = Path(__file__).parent / "examples"
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "published"
@@ -29,6 +29,7 @@ COPIES = {
     "list.json": f"{TENANT}/{HISTORY}/chOne.json",
     "list.xml": f"{TENANT}/{HISTORY}/chOne.xml",
     "runs.json": f"{TENANT}/api/v1/notifications/logs/run.json",
+    "logs.json": f"{TENANT}/api/v1/notifications/logs.json",
     "runs-403.json": "errors/runs-403.json",
     "runs-429.json": "errors/runs-429.json",
 }
@@ -131,6 +132,8 @@ def test_each_fixture_is_recorded_where_its_path_says(client: FlaskClient, poste
     record(client, url, posted.read_bytes(), posted.suffix[1:])
     if url == RUNS:
         assert json.loads(client.get(ALL_RUNS).data)["runs"] == json.loads(example("runs.json"))["runs"]
+    elif url == LOGS:
+        assert_is_json(client.get(LOGS), example("logs.json"))
     elif url.endswith("/chOne"):
         for answered in ("item.json", "item.xml", "list.json", "list.xml"):
             assert_answers(client, answered)
@@ -179,6 +182,21 @@ def test_the_runs_in_xml_can_be_posted_for_another_tenant(app: Flask, client: Fl
     record(other, RUNS, answered.data, "xml")
     runs = json.loads(other.get(ALL_RUNS).data)["runs"]
     assert json.dumps(runs) == json.dumps(json.loads(example("runs.json"))["runs"])
+
+
+def test_the_log_is_answered_as_published_in_either_format(app: Flask, client: FlaskClient, make_key: MakeKey) -> None:
+    record(client, LOGS, example("logs.json"), "json")
+    assert_is_json(client.get(LOGS), example("logs.json"))
+    assert_is_json(
+        client.get(f"{LOGS}/9108"), json.dumps(json.loads(example("logs.json"))["logs"][0], indent=2).encode()
+    )
+    answered = client.get(LOGS, headers={"Accept": XML})
+    page = read_xml(answered)
+    assert [child.tag for child in page] == ["values", "metadata"]
+    assert [log.get("id") for log in page.iterfind("values/notification_log")] == ["9108"]
+    other = authorized(app, make_key(tenant="654321"))
+    record(other, LOGS, answered.data, "xml")
+    assert_is_json(other.get(LOGS), example("logs.json"))
 
 
 def test_a_403_has_the_members_of_the_published_one(client: FlaskClient) -> None:

@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from openapi_spec_validator import validate
 
-from notifhist.schemas import error, history, runs
+from notifhist.schemas import error, history, logs, runs
 from notifhist.schemas.document import DocumentSchema, member_fields
-from notifhist.schemas.query import HISTORY_QUERY, RUNS_QUERY
+from notifhist.schemas.query import HISTORY_QUERY, LOGS_QUERY, RUNS_QUERY
 from tests.contract.described import Description
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).parent / "examples"
 
 def documents() -> list[DocumentSchema]:
     """Return a schema of every document that has members."""
-    classes = [each for module in (history, runs, error) for each in vars(module).values()]
+    classes = [each for module in (history, runs, logs, error) for each in vars(module).values()]
     found = {each for each in classes if isinstance(each, type) and issubclass(each, DocumentSchema)}
     return sorted((each() for each in found if each().fields), key=lambda each: type(each).__name__)
 
@@ -83,7 +83,12 @@ def test_every_member_of_a_document_is_described(description: Description, schem
 
 @pytest.mark.parametrize(
     ("operation_id", "schema"),
-    [("list_items", HISTORY_QUERY), ("list_items_of_own_tenant", HISTORY_QUERY), ("list_runs", RUNS_QUERY)],
+    [
+        ("list_items", HISTORY_QUERY),
+        ("list_items_of_own_tenant", HISTORY_QUERY),
+        ("list_runs", RUNS_QUERY),
+        ("list_logs", LOGS_QUERY),
+    ],
 )
 def test_every_query_parameter_is_described(
     description: Description, operation_id: str, schema: DocumentSchema
@@ -108,6 +113,10 @@ def test_every_query_parameter_is_described(
         ("NotificationRun", "dateCreated", {"type": "string", "format": "date-time"}),
         ("NotificationRun", "medium", {"enum": ["SLACK", "MICROSOFT_TEAMS", "EMAIL", "WEBHOOK"]}),
         ("RunsPage", "runs", {"xml": {"name": "values", "wrapped": True}}),
+        ("NotificationLog", "runId", {"format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1}),
+        ("NotificationLog", "recipientType", {"enum": ["USER", "TEAM", "ENTITY"]}),
+        ("LogsPage", "logs", {"xml": {"name": "values", "wrapped": True}}),
+        ("LogsPageXml", "metadata", {"required": ["page", "total", "totalPages"]}),
         ("RunsPageXml", "metadata", {"required": ["page", "total", "totalPages"]}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -127,12 +136,21 @@ def test_types_bounds_and_places_in_xml_are_described(
         ("marker", {"type": "string", "format": "uuid"}),
         ("page", {"minimum": 0, "maximum": 2**31 - 1}),
         ("mediums", {"type": "array", "items": {"type": "string", "enum": list(runs.MEDIUMS)}}),
+        (
+            "recipientEntityIds",
+            {
+                "type": "array",
+                "items": {"type": "integer", "format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1},
+                "maxItems": 1000,
+            },
+        ),
+        ("recipientEmails", {"type": "array", "items": {"type": "string", "pattern": r"^[^\x00]*$"}, "maxItems": 1000}),
         ("orderBy", {"enum": ["ASC", "DESC"]}),
         ("untilDate", {"type": "string", "format": "date-time"}),
     ],
 )
 def test_the_values_of_parameters_are_described(description: Description, name: str, expected: dict[str, Any]) -> None:
-    ids = ("list_items", "list_runs")
+    ids = ("list_items", "list_runs", "list_logs")
     parameters = [each for operation_id in ids for each in description.operation(operation_id)["parameters"]]
     parameter = next(each for each in parameters if each["name"] == name)
     assert parameter["schema"].items() >= expected.items()
@@ -152,7 +170,7 @@ def test_every_api_names_its_own_header_first(description: Description) -> None:
         if "security" in operation
     }
     assert first["get_item"] == first["delete_item_of_own_tenant"] == "X-Auth-Token"
-    assert first["get_run"] == first["record_runs"] == "Bearer"
+    assert first["get_run"] == first["record_runs"] == first["list_logs"] == "Bearer"
     assert len(list(description.operations())) - len(first) == 5  # the operations need no key
 
 
@@ -163,6 +181,7 @@ def test_every_api_names_its_own_header_first(description: Description) -> None:
         ("list", "HistoryPage"),
         ("item", "HistoryItem"),
         ("runs", "RunsPage"),
+        ("logs", "LogsPage"),
         ("runs-403", "RunError"),
         ("runs-429", "Problem"),
     ],

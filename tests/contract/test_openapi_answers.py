@@ -15,13 +15,14 @@ from notifhist.store.database import Database
 from notifhist.store.models import HistoryItemRow, NotificationRunRow
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.contract.described import Description, Json
-from tests.http.helpers import ALARM, CHECK, JSON, RUNS, XML, id_at, item_at, run_of
+from tests.http.helpers import ALARM, CHECK, JSON, LOGS, RUNS, XML, id_at, item_at, log_of, run_of
 
 ITEM_ID = id_at(NOW_MS)
 ITEM = f"{CHECK}/{ITEM_ID}"
 ATTEMPTS = f"{ITEM}/notification_results/ntOne/attempts"
 SEEDED_ITEM = item_at(NOW_MS, notification_results=[{"notification_id": "ntOne"}])
 SEEDED_RUN = run_of(id=1, notificationObjects=[{"id": 1, "name": "n", "type": "ENTITY"}])
+SEEDED_LOG = log_of(id=1, recipientEmail="a@example.com", recipientEntityId=2)
 Ask = Callable[[FlaskClient], TestResponse]
 
 
@@ -32,7 +33,7 @@ def ask(method: str, url: str, body: Any = None, **headers: str) -> Ask:
     return lambda client: client.open(url, method=method, data=data, content_type=content_type, headers=names)
 
 
-# What is asked of a store that has SEEDED_ITEM and SEEDED_RUN, one after the other.
+# What is asked of a store that has SEEDED_ITEM, SEEDED_RUN and SEEDED_LOG, one after the other.
 ANSWERS: list[tuple[str, int, Ask]] = [
     ("list_checks", 200, ask("GET", ALARM)),
     ("list_checks", 400, ask("GET", ALARM.replace("enOne", "en%00"))),
@@ -70,6 +71,18 @@ ANSWERS: list[tuple[str, int, Ask]] = [
     ("replace_run", 201, ask("PUT", f"{RUNS}/7", run_of())),
     ("replace_run", 200, ask("PUT", f"{RUNS}/1", run_of())),
     ("replace_run", 413, ask("PUT", f"{RUNS}/1", b" " * (MAX_BODY_BYTES + 1))),
+    ("list_logs", 200, ask("GET", f"{LOGS}?recipientEmails=a@example.com&recipientEntityIds=2,3")),
+    ("list_logs", 400, ask("GET", f"{LOGS}?notificationRunIds=one")),
+    ("get_log", 200, ask("GET", f"{LOGS}/1")),
+    ("get_log", 304, ask("GET", f"{LOGS}/1", If_None_Match="*")),
+    ("get_log", 404, ask("GET", f"{LOGS}/9")),
+    ("record_logs", 201, ask("POST", LOGS, log_of())),
+    ("record_logs", 201, ask("POST", LOGS, {"logs": [log_of(), log_of()]})),
+    ("record_logs", 200, ask("POST", LOGS, SEEDED_LOG)),
+    ("record_logs", 409, ask("POST", LOGS, log_of(id=1, runId=2))),
+    ("replace_log", 201, ask("PUT", f"{LOGS}/7", log_of())),
+    ("replace_log", 200, ask("PUT", f"{LOGS}/1", log_of())),
+    ("replace_log", 400, ask("PUT", RUNS, log_of())),
     ("healthz", 200, ask("GET", "/healthz")),
     ("readyz", 200, ask("GET", "/readyz")),
     ("metrics", 200, ask("GET", "/metrics")),
@@ -80,7 +93,7 @@ in_each_format = pytest.mark.parametrize("accept", [JSON, XML, "text/xml"])
 
 
 def seed(client: FlaskClient) -> None:
-    for url, document in ((CHECK, SEEDED_ITEM), (RUNS, SEEDED_RUN)):
+    for url, document in ((CHECK, SEEDED_ITEM), (RUNS, SEEDED_RUN), (LOGS, SEEDED_LOG)):
         assert client.post(url, json=document).status_code == 201
 
 

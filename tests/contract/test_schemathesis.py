@@ -22,13 +22,13 @@ from schemathesis.openapi.checks import RejectedPositiveData
 from schemathesis.specs.openapi.checks import ignored_auth
 from schemathesis.transport.serialization import serialize_xml_with_schema
 
-from notifhist.schemas import runs
+from notifhist.schemas import logs, runs
 from notifhist.schemas.fields import NUMBER_RANGE, UUID_EPOCH_TICKS
 from notifhist.schemas.instants import parse_instant
 from notifhist.schemas.item_ids import key_of
 from tests.conftest import NOW_MS, TENANT, MakeApp, authorized
 from tests.contract.described import Description, Json
-from tests.http.helpers import CHECK, RUNS, item_at, run_of, xsd
+from tests.http.helpers import CHECK, LOGS, RUNS, item_at, log_of, run_of, xsd
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES")
 PHASES: dict[str, Json] = {
@@ -45,11 +45,13 @@ ACCEPTS = ("", "application/json", "application/xml", "text/xml", "*/*")
 XML = ("application/xml", "text/xml")
 LISTS = {
     "notificationTypes": runs.NOTIFICATION_TYPES,
-    "statuses": runs.STATUSES,
+    "statuses": (*runs.STATUSES, *logs.STATUSES),
+    "recipientTypes": logs.RECIPIENT_TYPES,
     "mediums": runs.MEDIUMS,
-    "ignoredReasons": runs.IGNORED_REASONS,
-    "failedReasons": runs.FAILED_REASONS,
+    "ignoredReasons": (*runs.IGNORED_REASONS, *logs.IGNORED_REASONS),
+    "failedReasons": (*runs.FAILED_REASONS, *logs.FAILED_REASONS),
 }
+"""The values of the runs' lists and of the logs'."""
 
 
 def time_uuid(time: int, rest: int) -> str:
@@ -69,7 +71,7 @@ def write_xml(context: Any, value: Any) -> bytes:
     schema = dict(context.case.operation.get_body_for_media_type(context.case.media_type).optimized_schema)
     any_of = schema.pop("anyOf", ())
     if any_of:
-        is_container = isinstance(value, dict) and bool({"values", "runs"} & value.keys())
+        is_container = isinstance(value, dict) and bool({"values", "runs", "logs"} & value.keys())
         schema.update(any_of[-1] if is_container else any_of[0])
     written: bytes = serialize_xml_with_schema(value, schema, None)["data"]
     return written
@@ -113,12 +115,12 @@ def before_call(context: Any, case: Any, kwargs: Json) -> None:
 def make_fit(case: Any) -> None:
     """Leave the reserved `values` out of an item, and make ids and times agree."""
     path = case.path_parameters or {} if case.method == "PUT" else {}
-    name = "runs" if case.path.startswith(RUNS) else "values"
+    name = "runs" if case.path.startswith(RUNS) else "logs" if case.path.startswith(LOGS) else "values"
     if path or not is_list_of_documents(case.body.get(name)):
         case.body.pop(name, None)
     for document in case.body.get(name, [case.body]):
-        if "run_id" in path and "id" in document:
-            document["id"] = int(path["run_id"])
+        if number := path.get("run_id", path.get("log_id")):
+            document.update({"id": int(number)} if "id" in document else {})
         if "uuid" in path and "id" in document:
             document["id"] = path["uuid"]
         item_id = path.get("uuid", document.get("id"))
@@ -168,6 +170,8 @@ def is_taken_all_the_same(case: Any) -> bool:
 
 def is_lax(name: str, value: Any) -> bool:
     values = [str(each) for each in (value if isinstance(value, list) else [value])]
+    if name in ("notificationRunIds", "recipientEntityIds"):  # as below, and blanks beside commas
+        return all(re.fullmatch("-?[0-9]{1,18}|", part.strip()) for each in values for part in each.split(","))
     if name in LISTS:  # comma-separated as well, and empty: none
         return all(part.strip() in ("", *LISTS[name]) for each in values for part in each.split(","))
     if name in ("from", "to"):  # beyond int64 as well, and dates
@@ -206,7 +210,11 @@ def seed(client: FlaskClient) -> None:
     results = [{"notification_id": "ntOne", "attempts": [{"message": "refused", "from": "ele"}]}]
     items = [item_at(NOW_MS - n, n, notification_results=results) for n in range(3)]
     about = [{"id": n, "name": "n", "type": "ENTITY", "tag": "t"} for n in range(2)]
-    for url, document in ((CHECK, {"values": items}), (RUNS, {"runs": [run_of(notificationObjects=about)]})):
+    for url, document in (
+        (CHECK, {"values": items}),
+        (RUNS, {"runs": [run_of(notificationObjects=about)]}),
+        (LOGS, {"logs": [log_of(recipientEmail="a@example.com", recipientEntityId=1)]}),
+    ):
         assert client.post(url, json=document).status_code == 201
 
 

@@ -36,6 +36,10 @@ def run(inner: str, attributes: str = 'id="1"') -> str:
     return f"<notification_run {attributes}>{inner}</notification_run>"
 
 
+def log(inner: str, attributes: str = 'id="1"') -> str:
+    return f"<notification_log {attributes}>{inner}</notification_log>"
+
+
 def container(inner: str) -> str:
     return f"<container><values>{inner}</values>{METADATA}</container>"
 
@@ -53,6 +57,8 @@ VALID = {
     "a container in another order": f"<container>{METADATA}<values/></container>",
     "a container of items": container(item("")),
     "a container of runs": container(run("")),
+    "a container of logs": container(log("")),
+    "a log": log("<runId>1</runId><recipientEntityId>2</recipientEntityId><recipientEmail/>"),
     "a run": run("<seqNo>1</seqNo><notificationObjects><id>1</id></notificationObjects>"),
     "no checks": "<alarm_checks_map><check_ids/></alarm_checks_map>",
     "checks": "<alarm_checks_map><check_ids><check_id>a</check_id></check_ids></alarm_checks_map>",
@@ -89,6 +95,9 @@ INVALID = {
     "a run in a container with an unknown element": container(run("<extra/>")),
     "a run without id": run("", ""),
     "a run whose id is text": run("", 'id="one"'),
+    "a log with an unknown element": log("<extra/>"),
+    "a log without id": log("", ""),
+    "a runId of letters": log("<runId>one</runId>"),
     "a seqNo beyond int32": run("<seqNo>2147483648</seqNo>"),
     "an originalRunId beyond int64": run("<originalRunId>9223372036854775808</originalRunId>"),
     "an object with an unknown element": run("<notificationObjects><extra/></notificationObjects>"),

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.conftest import TENANT
-from tests.http.helpers import RUNS, run_of
+from tests.http.helpers import LOGS, RUNS, log_of, run_of
 
 OBSERVER, CREATOR, ADMIN = "monitoring:observer", "monitoring:creator", "monitoring:admin"
 VIEW, EDIT = "notification-logs:view", "notification-logs:edit"
@@ -36,6 +36,10 @@ NEEDED = {
     ("POST", RUNS): EDIT,
     ("GET", f"{RUNS}/<run_id>"): VIEW,
     ("PUT", f"{RUNS}/<run_id>"): EDIT,
+    ("GET", LOGS): VIEW,
+    ("POST", LOGS): EDIT,
+    ("GET", f"{LOGS}/<log_id>"): VIEW,
+    ("PUT", f"{LOGS}/<log_id>"): EDIT,
 }
 """The role that each call needs. Views of the history API also have URLs under the tenant; HEAD is as GET."""
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/schemas/notification_history.xsd"}
@@ -50,13 +54,16 @@ THERE = {
     "uuid": ITEM_ID,
     "notification_id": "ntOne",
     "run_id": "1",
+    "log_id": "1",
 }
-NOT_THERE = {name: "2" if name == "run_id" else "none" for name in THERE} | {"tenant_id": TENANT}
+NOT_THERE = {name: "2" if name in ("run_id", "log_id") else "none" for name in THERE} | {"tenant_id": TENANT}
 BODIES = {
     "notification_history": {"state": "OK", "notification_results": []},
     "attempts": {"message": "x"},
     "run": run_of(),
+    "logs": log_of(),
 }
+"""By the last of these words in a URL."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,8 @@ class Call:
     ) -> TestResponse:
         """Send it with a body that fits; to what is there, unless `ids` say otherwise."""
         words = set(self.rule.split("/"))
-        body = next((BODIES[word] for word in ("attempts", "notification_history", "run") if word in words), None)
+        ours = ("attempts", "notification_history", "run", "logs")
+        body = next((BODIES[word] for word in ours if word in words), None)
         has_body = self.method in ("POST", "PUT", "PATCH")
         return client.open(self.url(ids or THERE), method=self.method, json=body if has_body else None, headers=headers)
 

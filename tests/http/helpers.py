@@ -13,7 +13,8 @@ from notifhist.schemas.item_ids import ItemKey, id_of
 
 ALARM = "/v1.0/123456/entities/enOne/alarms/alOne/notification_history"
 CHECK = f"{ALARM}/chOne"
-RUNS = "/api/v1/notifications/logs/run"
+LOGS = "/api/v1/notifications/logs"
+RUNS = f"{LOGS}/run"
 JSON = "application/json"
 XML = "application/xml"
 IN_XML = f"{XML}; charset=utf-8"
@@ -39,6 +40,12 @@ def item_at(ms: int, number: int = 0, **members: Any) -> dict[str, Any]:
 def run_of(**members: Any) -> dict[str, Any]:
     """Return a run, as short as one may be."""
     return {"notificationType": "WEEKLY_REPORT", "medium": "EMAIL", "status": "CREATED", **members}
+
+
+def log_of(**members: Any) -> dict[str, Any]:
+    """Return a log, as short as one may be."""
+    required = {"runId": 1, "type": "WEEKLY_REPORT", "medium": "EMAIL", "recipientType": "USER", "status": "READY"}
+    return {**required, **members}
 
 
 def post(client: FlaskClient, url: str, document: Any, status: int = 201, **headers: str) -> TestResponse:

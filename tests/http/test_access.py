@@ -25,14 +25,14 @@ from tests.http.access_table import (
     every_call,
     guarded_calls,
 )
-from tests.http.helpers import CHECK, RUNS, run_of
+from tests.http.helpers import CHECK, LOGS, RUNS, log_of, run_of
 
 ROLE_SETS = [(role,) for role in INCLUDED] + [(OBSERVER, EDIT), (CREATOR, VIEW), (VIEW, ADMIN), tuple(INCLUDED)]
 
 
 @pytest.fixture
 def stocked(app: Flask, make_key: MakeKey) -> Flask:
-    """An app with one item and one run."""
+    """An app with one item, one run and one log."""
     stock(app, make_key())
     return app
 
@@ -42,6 +42,7 @@ def stock(app: Flask, key: str) -> None:
     results = [{"notification_id": "ntOne", "attempts": []}]
     client.put(f"{CHECK}/{ITEM_ID}", json={"state": "WARNING", "notification_results": results})
     client.put(f"{RUNS}/1", json=run_of())
+    client.put(f"{LOGS}/1", json=log_of())
 
 
 def shown(response: TestResponse) -> dict[str, str]:

@@ -12,6 +12,7 @@ from notifhist.schemas.document import Document, member_fields
 from notifhist.schemas.fields import MAX_TIMESTAMP, NUMBER_RANGE, UUID_EPOCH_TICKS
 from notifhist.schemas.history import ATTEMPT, HISTORY_PAGE, ITEM, NotificationResultSchema
 from notifhist.schemas.item_ids import ItemKey, id_of
+from notifhist.schemas.logs import LOG
 from notifhist.schemas.runs import RUN
 from notifhist.schemas.xml_names import ROOTS
 
@@ -20,10 +21,10 @@ MAX_TICKS = 2**60 - 1 - UUID_EPOCH_TICKS
 """The last 100 ns, since the epoch, that a version-1 UUID holds."""
 
 _NAMED = {
-    name for schema in (ITEM, RESULT, ATTEMPT, HISTORY_PAGE, RUN) for name in (schema.root, *member_fields(schema))
+    name for schema in (ITEM, RESULT, ATTEMPT, HISTORY_PAGE, RUN, LOG) for name in (schema.root, *member_fields(schema))
 }
 AWKWARD_NAMES = (
-    *sorted(_NAMED | ROOTS.keys() | {"notification_result", "check_ids", "check_id", "runs"}),
+    *sorted(_NAMED | ROOTS.keys() | {"notification_result", "check_ids", "check_id", "runs", "logs"}),
     *("entry", "item", "key", "from_", "__class__", "xml", "xmlns", "xmlns:a", "xsi:type", "a:b", "{a}b", "a b"),
     *("", " ", "0", "-", ".", "é", "e\u0301", "\u0301e", "\u05e9\u05dc\u05d5\u05dd", "\u202eabc", "🚨", "👩\u200d🚒"),
     *("\0", "a\0", "a\x1f", "\x7f", "\x85", "\u2028", "\ufeff", "\ufffd", "\ufffe", "\U000effff", "\U000f0000"),

@@ -15,13 +15,15 @@ from werkzeug.test import TestResponse
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.error import FAULT, RUN_ERROR
 from notifhist.schemas.history import DISCOVERY, HISTORY_PAGE, ITEM
+from notifhist.schemas.logs import LOG, LOGS_CONTAINER, LOGS_PAGE
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
 from tests.property.conftest import Newcomer
 from tests.property.strategies import ANY_ITEM, VALUES, examples
 
 ALARM = "/entities/e/alarms/a/notification_history"
 AN_ID = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
-RUNS = "/api/v1/notifications/logs/run"
+LOGS = "/api/v1/notifications/logs"
+RUNS = f"{LOGS}/run"
 FORMATS = ("application/json", "application/xml", "text/xml")
 XML_SCHEMA = etree.XMLSchema(
     etree.fromstring(files("notifhist.schemas").joinpath("notification_history.xsd").read_bytes())
@@ -33,6 +35,8 @@ ANSWERS: dict[str, DocumentSchema] = {
     f"{ALARM}/c/{AN_ID}": ITEM,
     RUNS: RUNS_PAGE,
     f"{RUNS}/1": RUN,
+    LOGS: LOGS_PAGE,
+    f"{LOGS}/1": LOG,
 }
 """The document that each path answers with 200."""
 PATHS = st.sampled_from(tuple(ANSWERS))
@@ -59,6 +63,7 @@ _NAMES = st.sampled_from(
     (
         *("from", "to", "limit", "marker", "reverse", "notificationTypes", "statuses", "mediums", "other", ""),
         *("searchQuery", "includeObjects", "fromDate", "untilDate", "pageSize", "page", "orderBy"),
+        *("notificationRunIds", "recipientEmails", "recipientEntityIds", "recipientChannels", "recipientTypes"),
     )
 )
 _VALUES = st.one_of(
@@ -102,12 +107,14 @@ def assert_known(response: TestResponse, answers: tuple[DocumentSchema, ...]) ->
 
 
 def recorded(client: FlaskClient) -> FlaskClient:
-    """Record what `ANSWERS` answers: an item that XML would trip over, a run, and others behind them."""
+    """Record what `ANSWERS` answers: an item that XML would trip over, a run, a log, and others behind them."""
     item = {"state": "<\0>", "notification_results": [{"a:b": {"": [[], {"\ufffe": None}]}}]}
     items = [{"id": AN_ID, **item}, *({"timestamp": 1320885544875 + n, **item} for n in (0, 1))]
     about = [{"id": 1, "name": "<\x01>", "type": "ENTITY"}]
     run = {"notificationType": "WEEKLY_REPORT", "medium": "EMAIL", "status": "FAILED", "notificationObjects": about}
-    for path, body in ((f"{ALARM}/c", {"values": items}), (RUNS, {"runs": [run, run]})):
+    log = {"runId": 1, "type": "WEEKLY_REPORT", "medium": "EMAIL", "recipientType": "USER", "status": "FAILED"}
+    logs = [{**log, "recipientEmail": "<\x01>"}, log]
+    for path, body in ((f"{ALARM}/c", {"values": items}), (RUNS, {"runs": [run, run]}), (LOGS, {"logs": logs})):
         assert client.post(path, json=body).status_code == 201
     return client
 
@@ -193,14 +200,21 @@ def test_any_body(unlimited: Flask, newcomer: Newcomer) -> None:
             lambda t: t.encode("utf-8", "surrogatepass")
         ),
         st.builds(lambda value: json.dumps(value).encode(), VALUES | ANY_ITEM),
-        st.builds(lambda item: json.dumps({"values": [item], "runs": [item]}).encode(), VALUES | ANY_ITEM),
+        st.builds(
+            lambda item: json.dumps({"values": [item], "runs": [item], "logs": [item]}).encode(), VALUES | ANY_ITEM
+        ),
         st.text(st.sampled_from("<>/!?&;[]a=\"' -"), max_size=20).map(
             lambda text: f"<alarm_notification_history_item><state/>{text}</alarm_notification_history_item>".encode()
         ),
     )
 
     @given(
-        st.sampled_from((("POST", f"{ALARM}/c"), ("PUT", f"{ALARM}/c/{AN_ID}"), ("POST", RUNS), ("PUT", f"{RUNS}/1"))),
+        st.sampled_from(
+            [
+                *(("POST", f"{ALARM}/c"), ("PUT", f"{ALARM}/c/{AN_ID}"), ("POST", RUNS), ("PUT", f"{RUNS}/1")),
+                *(("POST", LOGS), ("PUT", f"{LOGS}/1"), ("PUT", RUNS)),
+            ]
+        ),
         bodies,
         st.sampled_from((*FORMATS, "application/json; charset=latin-1", "text/plain", "")) | _BYTES,
         st.sampled_from(FORMATS),
@@ -209,6 +223,8 @@ def test_any_body(unlimited: Flask, newcomer: Newcomer) -> None:
     def holds(call: tuple[str, str], body: bytes, content_type: str, accept: str) -> None:
         method, path = call
         more: dict[str, Any] = {"method": method, "data": body, "content_type": content_type}
-        assert_known(ask(client, path, accept=accept, **more), (ITEM, HISTORY_PAGE, RUN, RUNS_CONTAINER))
+        assert_known(
+            ask(client, path, accept=accept, **more), (ITEM, HISTORY_PAGE, RUN, RUNS_CONTAINER, LOG, LOGS_CONTAINER)
+        )
 
     holds()

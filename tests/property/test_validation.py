@@ -12,11 +12,13 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates, val
 from notifhist.schemas import validation
 from notifhist.schemas.document import Document, DocumentSchema, dump
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
-from notifhist.schemas.resources import ITEM_RESOURCE, RUN_RESOURCE
+from notifhist.schemas.logs import LOG, LOGS_CONTAINER
+from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
 from notifhist.schemas.validation import Documents
 from notifhist.schemas.writing import write
 from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, MAPS, NAMES, VALUES, examples
+from tests.property.test_logs import GIVEN_LOGS
 from tests.property.test_runs import GIVEN_RUNS
 
 IDS = {"tenant": "t", "entity_id": "e", "alarm_id": "a", "check_id": "c"}
@@ -27,6 +29,14 @@ RUN_OF_OBJECTS = {
     "status": "FAILED",
     "dateCreated": "2024-07-29T15:51:28Z",
     "notificationObjects": OBJECTS,
+}
+A_LOG = {
+    "runId": 1,
+    "type": "WEEKLY_REPORT",
+    "medium": "SLACK",
+    "recipientType": "TEAM",
+    "status": "DELIVERED",
+    "dateDelivered": "2024-07-29T15:51:28Z",
 }
 DOCUMENTS: dict[DocumentSchema, st.SearchStrategy[Document]] = {
     ITEM: ANY_ITEM,
@@ -40,6 +50,9 @@ DOCUMENTS: dict[DocumentSchema, st.SearchStrategy[Document]] = {
     RUN: GIVEN_RUNS,
     RUNS_CONTAINER: st.fixed_dictionaries({"runs": st.lists(GIVEN_RUNS, max_size=2)}),
     RUN_RESOURCE.line: st.fixed_dictionaries({"tenant": st.just("t"), "run": GIVEN_RUNS}),
+    LOG: GIVEN_LOGS,
+    LOGS_CONTAINER: st.fixed_dictionaries({"logs": st.lists(GIVEN_LOGS, max_size=2)}),
+    LOG_RESOURCE.line: st.fixed_dictionaries({"tenant": st.just("t"), "log": GIVEN_LOGS}),
 }
 FITTING = [
     (ITEM, AWKWARD_ITEM),
@@ -49,6 +62,9 @@ FITTING = [
     (RUN, RUN_OF_OBJECTS),
     (RUNS_CONTAINER, {"runs": [RUN_OF_OBJECTS], "total": 1}),
     (RUN_RESOURCE.line, {"tenant": "t", "run": RUN_OF_OBJECTS}),
+    (LOG, A_LOG),
+    (LOGS_CONTAINER, {"logs": [A_LOG], "total": 1}),
+    (LOG_RESOURCE.line, {"tenant": "t", "log": A_LOG}),
 ]
 
 
@@ -187,8 +203,12 @@ def test_what_else_a_schema_may_use_is_not_passed_over(kind: type[DocumentSchema
         assert outcome(lambda each: validation.validate(schema, each), document) == outcome(schema.load, document)
 
 
-@given(GIVEN_RUNS)
-@examples()
-def test_a_run_is_written_as_marshmallow_writes_it(run: Document) -> None:
-    record = RUN.load(run)
-    assert json.dumps(write(RUN, record)) == json.dumps(dump(RUN, record))
+@pytest.mark.parametrize("schema", [RUN, LOG], ids=["run", "log"])
+def test_a_closed_document_is_written_as_marshmallow_writes_it(schema: DocumentSchema) -> None:
+    @given(DOCUMENTS[schema])
+    @examples()
+    def holds(document: Document) -> None:
+        record = schema.load(document)
+        assert json.dumps(write(schema, record)) == json.dumps(dump(schema, record))
+
+    holds()

@@ -12,6 +12,7 @@ from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.error import FAULT, RUN_ERROR
 from notifhist.schemas.fields import FreeMap
 from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM
+from notifhist.schemas.logs import LOG, LOGS_CONTAINER, LOGS_PAGE
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
 from notifhist.serializers import as_json, as_xml
 from notifhist.serializers.stored import StoredForm, StoredPage
@@ -36,7 +37,7 @@ ANY_VALUES: st.SearchStrategy[Any] = st.recursive(
 ANY_MAPS = st.dictionaries(ANY_NAMES, ANY_VALUES, max_size=4)
 SCHEMAS = (
     *(ITEM, ATTEMPT, HISTORY_PAGE, HISTORY_CONTAINER, DISCOVERY),
-    *(RUN, RUNS_PAGE, RUNS_CONTAINER, FAULT, RUN_ERROR),
+    *(RUN, RUNS_PAGE, RUNS_CONTAINER, LOG, LOGS_PAGE, LOGS_CONTAINER, FAULT, RUN_ERROR),
 )
 
 

@@ -19,7 +19,8 @@ from tests.conftest import NOW, TENANT, authorized
 from tests.system.service import NOTIFHIST, PATIENCE_S, ROOT, create_key, environment
 
 FIXTURES = ROOT / "fixtures"
-FIXTURES_COUNTS = "Stored 954, there already 3, bad 0."
+FIXTURES_RECORDS = 2689
+FIXTURES_COUNTS = f"Stored {FIXTURES_RECORDS}, there already 3, bad 0."
 """What loading the fixtures says: of the published ones, three show again what others hold."""
 
 

@@ -14,14 +14,23 @@ from notifhist.schemas.query import CheckPath
 from notifhist.transfer.load import find_sources
 from tests.conftest import NOW_MS, TENANT, every_row
 from tests.contract.test_examples import COPIES, assert_answers, assert_is_json, example
-from tests.http.helpers import CHECK, JSON, RUNS, XML, get_json, item_at, run_of
+from tests.http.helpers import CHECK, JSON, LOGS, RUNS, XML, get_json, item_at, log_of, run_of
 from tests.records import count_items, count_runs
-from tests.system.commands import FIXTURES, FIXTURES_COUNTS, application, client_of, item_line, run, write_lines
+from tests.system.commands import (
+    FIXTURES,
+    FIXTURES_COUNTS,
+    FIXTURES_RECORDS,
+    application,
+    client_of,
+    item_line,
+    run,
+    write_lines,
+)
 from tests.system.service import opened
 
 WHERE = ("--tenant", TENANT, "--entity", "enOne", "--alarm", "alOne", "--check", "chOne")
 LIFELIKE_NOW = "2026-10-07T15:30:00Z"
-RECORDS = ("tenant", "series", "history_item", "notification_run")
+RECORDS = ("tenant", "series", "history_item", "notification_run", "notification_log")
 """Tables in which rows are only ever added."""
 
 
@@ -39,7 +48,7 @@ def rows(database_url: str) -> dict[str, list[str]]:
 def test_the_fixtures_tree_is_loaded_as_a_whole_once_and_answers_every_example(database_url: str) -> None:
     assert run(database_url, "load", FIXTURES).stderr == f"{FIXTURES_COUNTS}\n"
     before = rows(database_url)
-    assert run(database_url, "load", FIXTURES).stderr == "Stored 0, there already 957, bad 0.\n"
+    assert run(database_url, "load", FIXTURES).stderr == f"Stored 0, there already {FIXTURES_RECORDS + 3}, bad 0.\n"
     assert rows(database_url) == before
     with application(database_url) as app:
         client = client_of(app)
@@ -49,18 +58,25 @@ def test_the_fixtures_tree_is_loaded_as_a_whole_once_and_answers_every_example(d
         assert json.dumps(published) == json.dumps(json.loads(example("runs.json"))["runs"])
 
 
-@pytest.mark.parametrize("name", ["item.json", "item.xml", "list.json", "list.xml", "runs.json"])
+TENANTS_OWN = {
+    "runs.json": (WHERE[:2], f"{RUNS}?includeObjects=true"),
+    "logs.json": ((*WHERE[:2], "--of", "logs"), LOGS),
+}
+"""Published pages of what belongs to a tenant as a whole: the options that say so, and the URL that answers it."""
+
+
+@pytest.mark.parametrize("name", ["item.json", "item.xml", "list.json", "list.xml", *TENANTS_OWN])
 def test_a_published_document_is_loaded_to_where_the_options_say(database_url: str, tmp_path: Path, name: str) -> None:
     published = FIXTURES / "published" / COPIES[name]
     document = tmp_path / f"any name{published.suffix}"
     shutil.copy(published, document)
-    options = WHERE[:2] if name == "runs.json" else WHERE
+    options, url = TENANTS_OWN.get(name, (WHERE, ""))
     assert run(database_url, "load", *options, document).stderr == "Stored 1, there already 0, bad 0.\n"
     with application(database_url) as app:
         client = client_of(app)
-        if name == "runs.json":
-            answered = get_json(client, f"{RUNS}?includeObjects=true")["runs"]
-            assert json.dumps(answered) == json.dumps(json.loads(example(name))["runs"])
+        if url:
+            kind = name.removesuffix(".json")
+            assert json.dumps(get_json(client, url)[kind]) == json.dumps(json.loads(example(name))[kind])
         else:
             for each in ("list.json", "list.xml", "item.json", "item.xml"):
                 assert_answers(client, each)
@@ -170,7 +186,7 @@ def test_what_cannot_be_loaded_by_name_is_named(sqlite_database: str, tmp_path: 
     refused = run(sqlite_database, "load", discovery, error, code=1).stderr.splitlines()
     assert refused == [
         f"{discovery}:1: This list of checks follows from their items; load those.",
-        f"{error}:1: Where does it belong? Give --tenant, and for items --entity, --alarm and --check.",
+        f"{error}:1: Where does it belong? Give --tenant, and --entity, --alarm and --check or --of.",
         "Stored 0, there already 0, bad 2.",
     ]
     nothing = run(sqlite_database, "load", error.parent, code=1).stderr
@@ -221,6 +237,14 @@ def answers(database_url: str) -> dict[str, bytes]:
             for query in ("", "includeObjects=true&pageSize=7&page=2", "statuses=FAILED", "searchQuery=a&orderBy=ASC"):
                 answered = pages(client, f"{RUNS}?{query}")
                 found.update((f"{tenant} {url}", page) for url, page in answered)
+            for query in (
+                "",
+                "pageSize=7&page=20",
+                "recipientTypes=TEAM&mediums=SLACK",
+                "recipientEmails=ops@example.com",
+            ):
+                answered = pages(client, f"{LOGS}?{query}")
+                found.update((f"{tenant} {url}", page) for url, page in answered)
     return found
 
 
@@ -235,26 +259,28 @@ def test_an_export_loaded_elsewhere_answers_the_same_byte_for_byte(
     there = run(sqlite_database, "export", NOW="2026-11-03T12:00:00Z").stdout
     first = tmp_path / "first.ndjson"
     first.write_text(there)
-    assert run(postgres_database, "load", first).stderr == "Stored 954, there already 0, bad 0.\n"
+    assert run(postgres_database, "load", first).stderr == f"Stored {FIXTURES_RECORDS}, there already 0, bad 0.\n"
     assert answers(postgres_database) == expected
     second = tmp_path / "second.ndjson"
     assert run(postgres_database, "export", "--output", second).stdout == ""
     assert sorted(second.read_text().splitlines()) == sorted(there.splitlines())
     back = f"sqlite:///{tmp_path}/back.db"
-    assert run(back, "load", second).stderr == "Stored 954, there already 0, bad 0.\n"
+    assert run(back, "load", second).stderr == f"Stored {FIXTURES_RECORDS}, there already 0, bad 0.\n"
     assert answers(back) == expected
 
 
 def test_an_export_has_lines_that_name_the_place_of_a_record_and_no_keys(database_url: str, tmp_path: Path) -> None:
-    one = {**run_of(id=2), "dateCreated": "2011-11-01T00:00:00.000Z"}
-    lines = [item_line(FIRST), {"tenant": TENANT, "run": one}]
+    one, log = ({**each, "dateCreated": "2011-11-01T00:00:00.000Z"} for each in (run_of(id=2), log_of(id=3)))
+    lines = [item_line(FIRST), {"tenant": TENANT, "run": one}, {"tenant": TENANT, "log": log}]
     run(database_url, "load", write_lines(tmp_path / "a.ndjson", lines))
     key = run(database_url, "keys", "create", "--tenant", TENANT, "--role", "monitoring:observer").stdout
     exported = run(database_url, "export").stdout
-    item, recorded = map(json.loads, exported.splitlines())
+    item, recorded, recorded_log = map(json.loads, exported.splitlines())
     assert json.dumps(item) == json.dumps(item_line(FIRST))
     assert list(recorded) == ["tenant", "run"]
     assert recorded["run"].items() >= one.items()
+    assert list(recorded_log) == ["tenant", "log"]
+    assert recorded_log["log"].items() >= log.items()
     assert key.split("_")[1] not in exported
 
 

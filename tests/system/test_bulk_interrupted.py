@@ -18,7 +18,16 @@ from notifhist.store.staging import BATCH_RECORDS
 from tests.conftest import NOW, NOW_MS, TENANT
 from tests.http.helpers import item_at
 from tests.records import count_items, record_items
-from tests.system.commands import FIXTURES, finish, item_line, run, start, write_lines
+from tests.system.commands import (
+    FIXTURES,
+    FIXTURES_COUNTS,
+    FIXTURES_RECORDS,
+    finish,
+    item_line,
+    run,
+    start,
+    write_lines,
+)
 from tests.system.service import NOTIFHIST, PATIENCE_S, environment, opened, wait_until
 
 MANY = 20_000
@@ -100,15 +109,15 @@ def on_terminal(database_url: str, *arguments: str | Path) -> Iterator[OnTermina
 def test_progress_is_shown_on_a_terminal_and_not_in_a_pipe(sqlite_database: str) -> None:
     with on_terminal(sqlite_database, "load", FIXTURES) as shown:
         assert shown.wait() == 0
-        assert shown.reported() == (957, 957)
-        assert re.search(r"Loading ━+ 957/957", shown.text())
-        assert "Stored 954, there already 3, bad 0." in shown.text()
+        assert shown.reported() == (FIXTURES_RECORDS + 3,) * 2
+        assert re.search(rf"Loading ━+ {FIXTURES_RECORDS + 3}/{FIXTURES_RECORDS + 3}", shown.text())
+        assert FIXTURES_COUNTS in shown.text()
     piped = run(sqlite_database, "export")
     assert piped.stderr == ""
-    assert len(piped.stdout.splitlines()) == 954
+    assert len(piped.stdout.splitlines()) == FIXTURES_RECORDS
     with on_terminal(sqlite_database, "export") as shown:
         assert shown.wait() == 0
-        assert re.search(r"Exporting ━+ 954/954", shown.text())
+        assert re.search(rf"Exporting ━+ {FIXTURES_RECORDS}/{FIXTURES_RECORDS}", shown.text())
 
 
 def test_what_was_reported_survives_a_kill_and_loading_again_completes_it(database_url: str, many_lines: Path) -> None:

@@ -13,7 +13,7 @@ from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
 from tests.conftest import TENANT, every_row
 from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
-from tests.http.helpers import RUNS, item_at
+from tests.http.helpers import LOGS, RUNS, item_at
 from tests.records import record_items, record_runs
 from tests.system.conftest import FragileDatabase
 from tests.system.service import PATIENCE_S, Service, free_port, opened, running
@@ -35,7 +35,7 @@ def printed(service: Service) -> tuple[str, list[str]]:
     lines = [line.strip() for line in service.output().splitlines() if line.strip() and line[0] != "{"]
     keys = [line for line in lines if re.fullmatch(r"nh_\w+_[\w-]+", line)]
     commands = [line for line in lines if line.startswith("curl ")]
-    assert (len(keys), len(commands)) == (1, 3), lines
+    assert (len(keys), len(commands)) == (1, 4), lines
     assert all(keys[0] in command for command in commands)
     return keys[0], commands
 
@@ -66,12 +66,13 @@ def exported(directory: Path, url: str) -> str:
 
 def assert_published(commands: list[str]) -> None:
     """Assert that the commands answer the published examples."""
-    as_json, as_xml, runs = (run(command) for command in commands)
+    as_json, as_xml, runs, logs = (run(command) for command in commands)
     assert same_text(json.loads(as_json), json.loads((EXAMPLES / "list.json").read_bytes()))
     assert canonical(as_xml) == canonical((EXAMPLES / "list.xml").read_bytes())
     page = json.loads(runs)
     assert same_text(page["runs"], json.loads((EXAMPLES / "runs.json").read_bytes())["runs"])
     assert (page["total"], page["totalPages"]) == (1, 1)
+    assert same_text(json.loads(logs), json.loads((EXAMPLES / "logs.json").read_bytes()))
 
 
 def test_the_demo_shows_the_published_examples_and_a_lifelike_history(
@@ -88,6 +89,8 @@ def test_the_demo_shows_the_published_examples_and_a_lifelike_history(
         assert_published(commands)
         assert service.ask(LIFELIKE, key).json()["values"]
         assert service.ask(RUNS, key).json()["total"] > 1
+        newest = service.ask(f"{LOGS}?statuses=DELIVERED", key).json()["logs"][0]
+        assert newest["dateCreated"] <= newest["dateDelivered"] <= newest["dateUpdated"]
         service.stop()
         made = {path.name for path in directory.iterdir()} - {"stdout", "stderr"}
         assert made == (set() if is_told else {"notifhist-demo.db"})

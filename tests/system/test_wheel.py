@@ -28,7 +28,7 @@ from lxml import etree
 from notifhist.store.machine import machine_directory
 from tests.conftest import MIGRATIONS
 from tests.contract.test_examples import canonical, example
-from tests.system.commands import FIXTURES, FIXTURES_COUNTS
+from tests.system.commands import FIXTURES, FIXTURES_COUNTS, FIXTURES_RECORDS
 from tests.system.service import PATIENCE_S, ROOT, free_port, wait_until
 
 NOT_COPIED = (".*", "__pycache__", "*.egg-info", "build", "dist", "*.db*")
@@ -167,7 +167,7 @@ def test_every_command_works_on_either_database(installed: Installed, postgres_d
         assert "monitoring:admin" in installed.run("notifhist", "keys", "list", **settings)
         assert installed.run("notifhist", "keys", "revoke", "N", **settings) == "Revoked: 1\n"
         assert installed.run("notifhist", "load", FIXTURES, **settings) == f"{FIXTURES_COUNTS}\n"
-        assert len(installed.run("notifhist", "export", **settings).splitlines()) == 954
+        assert len(installed.run("notifhist", "export", **settings).splitlines()) == FIXTURES_RECORDS
         assert installed.run("notifhist", "purge", **settings).startswith("Deleted 2 items")
 
 

@@ -1,4 +1,4 @@
-"""Drafts of short items and runs, and recording them in a line."""
+"""Drafts of short items, runs and logs, and recording them in a line."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,16 @@ import orjson
 
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.logs import LOG
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.runs import RUN
 from notifhist.store.database import Database
 from notifhist.store.history.items import ITEM_RECORDER
+from notifhist.store.logs import LOG_RECORDER
 from notifhist.store.recording import Draft, Recorded, record
 from notifhist.store.runs import RUN_RECORDER
 from tests.conftest import NOW_MS
-from tests.http.helpers import item_at, run_of
+from tests.http.helpers import item_at, log_of, run_of
 
 CHECK = CheckPath("t", "e", "a", "c")
 NOW_TICKS = NOW_MS * TICKS_PER_MS
@@ -28,6 +30,11 @@ def item(number: int = 0, check: CheckPath = CHECK, **members: Any) -> Draft:
 def run(run_id: int | None = None, tenant: str = "t", ordinal: int = 0, **members: Any) -> Draft:
     given = run_of(**members) if run_id is None else run_of(id=run_id, **members)
     draft: Draft = RUN_RECORDER.draft(Tenant(tenant), RUN.load(given), NOW_TICKS, ordinal)
+    return draft
+
+
+def log(log_id: int, tenant: str = "t", **members: Any) -> Draft:
+    draft: Draft = LOG_RECORDER.draft(Tenant(tenant), LOG.load(log_of(id=log_id, **members)), NOW_TICKS)
     return draft
 
 

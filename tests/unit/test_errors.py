@@ -15,6 +15,7 @@ FAULTS = {
     errors.MethodNotAllowed: (405, "methodNotAllowed", "BAD_REQUEST"),
     errors.NotAcceptable: (406, "notAcceptable", "BAD_REQUEST"),
     errors.RunConflict: (409, "badRequest", "CONFLICT"),
+    errors.LogConflict: (409, "badRequest", "CONFLICT"),
     errors.PreconditionFailed: (412, "preconditionFailed", "CONFLICT"),
     errors.RequestTooLarge: (413, "requestTooLargeError", "BAD_REQUEST"),
     errors.UnsupportedMediaType: (415, "unsupportedMediaType", "BAD_REQUEST"),

@@ -10,7 +10,7 @@ from notifhist.schemas.history import HISTORY_PAGE
 from notifhist.schemas.history import ITEM as ITEM_SCHEMA
 from notifhist.schemas.item_ids import key_of
 from notifhist.schemas.query import CheckPath, Tenant
-from notifhist.schemas.resources import ITEM_RESOURCE, RUN_RESOURCE
+from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE
 from notifhist.serializers.as_xml import render
 from notifhist.transfer.files import BadRecord, Destination, Record, destination_of, owner_problems, read_records
 from notifhist.transfer.load import find_sources
@@ -51,7 +51,8 @@ def destination(owner: Tenant) -> Destination:
         ("T/entities/E/alarms/A/notification_history/C.ndjson", None),
         ("T/entities/E/alarms/A/notification_history/C", None),
         ("T/entities/E/notification_history/C.json", None),
-        ("T/api/v1/notifications/logs/runs.json", None),
+        ("T/api/v1/notifications/runs.json", None),
+        ("T/api/v1/notifications/logs/run/1/2.json", None),
         ("errors/runs-403.json", None),
         ("list.json", None),
     ],
@@ -59,6 +60,12 @@ def destination(owner: Tenant) -> Destination:
 def test_the_path_of_a_document_says_where_it_belongs(path: str, owner: Tenant | None) -> None:
     expected = None if owner is None else destination(owner)
     assert destination_of(Path("/anywhere") / path) == expected
+
+
+@pytest.mark.parametrize("path", ["logs.json", "logs.xml", "logs/17.json", "logs/runs.json"])
+def test_a_log_lies_beside_the_runs(path: str) -> None:
+    found = destination_of(Path("/anywhere/T/api/v1/notifications") / path)
+    assert found == Destination(LOG_RESOURCE, Tenant("T"))
 
 
 def test_a_relative_path_says_it_from_within_the_tree(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -91,7 +98,7 @@ def test_the_fixtures_are_found_by_their_paths_alone() -> None:
     documents = {path.relative_to(FIXTURES).as_posix() for path in FIXTURES.rglob("*.*") if path.is_file()}
     others = {path for path in documents if "/" not in path or "/errors/" in path or "_history." in path}
     assert sources.keys() == documents - others
-    assert len(others) == 5 + 2 + 2
+    assert len(others) == 7 + 2 + 2
     odd = "lifelike/654321/entities/en100%25/alarms/alLoadAvg1/notification_history/chLoad%252F1.json"
     assert sources[odd] == Destination(ITEM_RESOURCE, CheckPath("654321", "en100%", "alLoadAvg1", "chLoad%2F1"))
     assert None not in sources.values()
@@ -244,7 +251,7 @@ def test_it_says_what_to_do_where_an_owner_is_missing(tmp_path: Path, name: str)
     text = json.dumps(ITEM)
     if name == "a.json":
         assert lines_of(read(tmp_path, name, text, destination=None)) == [
-            (1, "Where does it belong? Give --tenant, and for items --entity, --alarm and --check.")
+            (1, "Where does it belong? Give --tenant, and --entity, --alarm and --check or --of.")
         ]
     else:
         ((_, problem),) = lines_of(read(tmp_path, name, text, destination=None))

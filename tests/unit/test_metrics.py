@@ -46,8 +46,8 @@ def test_it_counts_what_is_recorded_from_zero() -> None:
     metrics = Metrics()
     metrics.recorded("item", 3)
     assert value(metrics, "notifhist_recorded_total", kind="item") == 3
-    assert value(metrics, "notifhist_recorded_total", kind="run") == 0
-    assert value(metrics, "notifhist_recorded_total", kind="attempt") == 0
+    for kind in ("run", "log", "attempt"):
+        assert value(metrics, "notifhist_recorded_total", kind=kind) == 0
 
 
 def test_it_counts_refusals_by_api() -> None:

@@ -15,6 +15,7 @@ from notifhist.factory import create_app
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.runs import RUN
 from notifhist.store import migrations
+from notifhist.store.counted.table import CountedTable
 from notifhist.store.database import (
     Database,
     SqliteDatabase,
@@ -25,15 +26,24 @@ from notifhist.store.database import (
 )
 from notifhist.store.database.sql import rows
 from notifhist.store.keys import add_key
-from notifhist.store.models import ApiKeyRow, HistoryItemRow, MetaRow, NotificationRunRow, SeriesRow, TenantRow
-from notifhist.store.runs import TABLE
+from notifhist.store.logs import TABLE as LOG_TABLE
+from notifhist.store.models import (
+    ApiKeyRow,
+    HistoryItemRow,
+    MetaRow,
+    NotificationLogRow,
+    NotificationRunRow,
+    SeriesRow,
+    TenantRow,
+)
+from notifhist.store.runs import TABLE as RUN_TABLE
 from tests.conftest import MIGRATIONS, NOW_MS, TENANT, authorized, every_row
 from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
 from tests.http.helpers import CHECK, RUNS, assert_fault, item_at, run_of
 from tests.long_texts import assert_every_reference_is_right
 from tests.records import all_items, record_items, record_runs
 
-TABLES = (TenantRow, SeriesRow, HistoryItemRow, NotificationRunRow, ApiKeyRow, MetaRow)
+TABLES = (TenantRow, SeriesRow, HistoryItemRow, NotificationRunRow, NotificationLogRow, ApiKeyRow, MetaRow)
 READ_BY_ALL = {"tenant", "api_key", "meta", "schema_migration"}
 """Tables that no tenant leads: they are small, or a tenant is not known yet."""
 
@@ -89,8 +99,9 @@ def test_the_migration_makes_the_tables_of_the_models(db: Any) -> None:
         assert columns == {name: (field.null, name in key_names) for name, field in model._meta.columns.items()}
 
 
-def test_the_migration_makes_the_table_of_counts(db: Any) -> None:
-    counts = TABLE.counts
+@pytest.mark.parametrize("table", [RUN_TABLE, LOG_TABLE], ids=["runs", "logs"])
+def test_the_migration_makes_the_table_of_counts(db: Any, table: CountedTable) -> None:
+    counts = table.counts
     columns = {column.name: column.primary_key for column in db.get_columns(counts.name)}
     assert columns == {name: name in counts.key for name in (*counts.columns, "split_mask")}
 
@@ -135,6 +146,8 @@ def test_every_unique_key_is_led_by_the_tenant(db: Database) -> None:
         "series": {"tenant_id"},
         "notification_run": {"tenant_id", "number"} if on_sqlite else {"tenant_id"},
         "notification_run_count": {"tenant_id"},
+        "notification_log": {"tenant_id"},
+        "notification_log_count": {"tenant_id"},
     } | ({"long_text": {"id"}} if on_sqlite else {"last_write": {"tenant"}})
 
 

@@ -10,13 +10,14 @@ from notifhist.errors import ApiError, ItemConflict, RunConflict
 from notifhist.schemas.fields import INT64
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
+from notifhist.store.logs import TABLE as LOGS
 from notifhist.store.recording import Draft, Recorded
 from notifhist.store.resources import RECORDERS
 from tests.conftest import NOW_MS, every_row
 from tests.http.helpers import item_at
 from tests.records import all_items, all_runs, count_items, count_runs
 from tests.recount import assert_counts_are_true
-from tests.unit.drafts import ids_of, item, record_now, run
+from tests.unit.drafts import ids_of, item, log, record_now, run
 
 
 def mixed() -> list[Draft]:
@@ -30,6 +31,8 @@ def mixed() -> list[Draft]:
         run(),
         item(3, state="CRITICAL"),
         run(7, "a"),
+        log(5),
+        log(7, "z", runId=7),
     ]
 
 
@@ -40,7 +43,7 @@ def test_items_of_several_checks_and_tenants_and_runs_are_recorded_by_one_call(d
     assert recorded.documents == [draft.document for draft in drafts]
     assert ids_of(recorded.documents) == [
         *(7, item_at(NOW_MS, 2)["id"], item_at(NOW_MS, 1)["id"], 5),
-        *(item_at(NOW_MS, 1)["id"], 6, item_at(NOW_MS, 3)["id"], 7),
+        *(item_at(NOW_MS, 1)["id"], 6, item_at(NOW_MS, 3)["id"], 7, 5, 7),
     ]
     stored = {(check.tenant, check.check_id, item["id"]) for check, item in all_items(db)}
     assert stored == {
@@ -54,6 +57,7 @@ def test_items_of_several_checks_and_tenants_and_runs_are_recorded_by_one_call(d
     ]
     for tenant in ("a", "t", "z"):
         assert_counts_are_true(db, tenant)
+        assert_counts_are_true(db, tenant, LOGS)
 
 
 def test_what_is_recorded_again_stays_as_it_is(db: Database) -> None:

@@ -73,6 +73,8 @@ class _Shape:
 
     codes: tuple[tuple[str, int], ...]
     """The columns that are filtered by, each with the number of values."""
+    indexed: tuple[str, ...]
+    """Those of them that have no counts but an index, the most selective first."""
     search_characters: int
     """The length of the searched text, up to TRIGRAM; less than that if no index can find it."""
 
@@ -84,9 +86,10 @@ class _Selection:
         self, db: Database, table: CountedTable, query: PageQuery, begin: int, end: int, *, is_deep: bool
     ) -> None:
         wanted = table.wanted_codes(query)
+        indexed = {column: _padded(values) for column, values in table.wanted_values(query).items()}
         needle = query.search_query.casefold()
         self._db, self._table, self._query = db, table, query
-        terms = None if needle else table.wanted_terms(wanted)
+        terms = None if needle or indexed else table.wanted_terms(wanted)
         self.totals: Totals | None = None
         """The totals of all dates; None if the combination has no counts."""
         if terms is not None:
@@ -94,12 +97,13 @@ class _Selection:
             dates += [end] if query.until_ms is not None else []
             self.totals = Totals(db, table, query.tenant, terms, dates=dates, is_deep=is_deep)
         self._shape = _Shape(
-            tuple((column, len(codes)) for column, codes in wanted.items()),
+            tuple((column, len(values)) for column, values in (wanted | indexed).items()),
+            tuple(indexed),
             min(len(needle), TRIGRAM if has_trigrams(needle) else TRIGRAM - 1),
         )
         self._values: dict[str, Any] = {"tenant": query.tenant, "needle": needle}
-        for column, codes in wanted.items():
-            self._values |= {f"{column}{n}": code for n, code in enumerate(codes)}
+        for column, values in (wanted | indexed).items():
+            self._values |= {f"{column}{n}": value for n, value in enumerate(values)}
         self._found: int | None = None
         if self._shape.search_characters == TRIGRAM:
             tenant_id = find_tenant(db, query.tenant) or 0
@@ -137,6 +141,11 @@ class _Selection:
         return StoredPage(StoredForm.JSON, joined.split(BETWEEN_LINES) if to_render else [joined])
 
 
+def _padded(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return 2^n values, the last one repeated: their number is part of the SQL text, of which there should be few."""
+    return values + values[-1:] * ((1 << (len(values) - 1).bit_length()) - len(values))
+
+
 def has_trigrams(needle: str) -> bool:
     """Say whether an index can find the text."""
     return len(needle) >= TRIGRAM and not _FTS_CONFUSES & set(needle)
@@ -159,7 +168,11 @@ def _page_sql(
 ) -> str:
     """Return the query for `result`, an aggregate of page.text."""
     document = "document" if whole else "coalesce(brief, document)"
-    order = "date_created DESC, id DESC" if descending else "date_created, id"
+    # The index of a filter has the order of the dates within one value only. For several values all that match are
+    # sorted, by expressions: else SQLite reads the index of dates, which has that order, from end to end.
+    zero = " + 0" if dict(shape.codes).get(_lead(table, shape, are_few) or "", 1) > 1 else ""
+    direction = " DESC" if descending else ""
+    order = f"date_created{zero}{direction}, id{zero}{direction}"
     return f"""SELECT {result} FROM (
         SELECT {document} AS text FROM {table.name} WHERE {_conditions(dialect, table, shape, are_few)}
         ORDER BY {order} LIMIT :limit OFFSET :skipped) AS page"""
@@ -186,10 +199,13 @@ def _conditions(dialect: type[Database], table: CountedTable, shape: _Shape, are
 def _lead(table: CountedTable, shape: _Shape, are_few: bool) -> str | None:
     """Return the filter whose index is used; _SEARCH for the index of texts, None for the index of dates.
 
-    By the index of a filter, records come in the order of their dates only if one value of it is wanted.
+    By the index of a filter, records come in the order of their dates only if one value of it is wanted. Where there
+    are no counts, all that match have been counted anyway: to sort them costs no more.
     """
     if are_few and shape.search_characters == TRIGRAM:
         return _SEARCH
+    if shape.indexed:
+        return shape.indexed[0]
     counts = dict(shape.codes)
     usable = (name for name in table.most_selective_first if name in counts and (are_few or counts[name] == 1))
     return next(usable, None)

@@ -1,5 +1,6 @@
 """The description of a counted table: its name, its filters, and which counts are kept of it."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -69,6 +70,25 @@ class Filter:
         return all(a.paired_with is None or b.column in a.paired_with for a, b in ((self, other), (other, self)))
 
 
+@dataclass(frozen=True)
+class IndexedFilter:
+    """A filter whose values are an open vocabulary: not counted, its cost grows with the number of records that match.
+
+    Its column has an index, in which `date_created` and `id` follow the column. An integer is stored as it is, a text
+    as a digest: a text may have 10 MB, and an index of PostgreSQL takes no more than 2.7 kB.
+    """
+
+    column: str
+    """The column; also the record's member, by the schema's name."""
+    parameter: str
+    """The attribute of the query object that holds the values asked for."""
+
+    @staticmethod
+    def stored(value: str | int | None) -> str | int | None:
+        """Return a value as the column has it."""
+        return hashlib.blake2b(value.encode(), digest_size=16).hexdigest() if isinstance(value, str) else value
+
+
 class CountedRow(NamedTuple):
     """The columns of a record, beside its tenant."""
 
@@ -76,10 +96,12 @@ class CountedRow(NamedTuple):
     date_created: int
     """ms since the epoch, UTC."""
     codes: Codes
-    search_text: str
-    brief: str | None
-    """The document as pages have it by default; None where that is the whole document."""
     document: str
+    search_text: str = ""
+    brief: str | None = None
+    """The document as pages have it by default; None where that is the whole document."""
+    indexed: tuple[str | int | None, ...] = ()
+    """The record's values of the table's `indexed` filters, as they are stored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,21 +177,33 @@ class Counted:
 class CountedTable(Counted):
     """A table of a tenant's records with the columns of `CountedRow`, a column for each filter.
 
-    Beside it there are the counts, and on SQLite `{name}_search`, the index of the searched texts.
+    Beside it there are the counts, and on SQLite `{name}_search`, the index of the searched texts. A table that
+    `is_searched` by nobody has neither that nor the column `search_text`.
     """
 
     most_selective_first: tuple[str, ...]
     """The filters' columns that have an index, in which `date_created` and `id` follow the column."""
+    indexed: tuple[IndexedFilter, ...] = ()
+    """The filters that are not counted, the most selective first."""
+    is_searched: bool = True
 
     def codes_of(self, record: Mapping[str, Any]) -> Codes:
         """Return the codes of a record, a mapping by the schema's names."""
         return tuple(each.code(record[each.column]) for each in self.filters)
 
+    def indexed_of(self, record: Mapping[str, Any]) -> tuple[str | int | None, ...]:
+        """Return a record's values of the `indexed` filters, as they are stored."""
+        return tuple(each.stored(record[each.column]) for each in self.indexed)
+
     def columns_of(self, tenant_id: int, row: CountedRow) -> dict[str, object]:
         """Return a row's values by column."""
         values = row._asdict()
+        if not self.is_searched:
+            del values["search_text"]
         codes: Sequence[int | None] = values.pop("codes")
-        return {"tenant_id": tenant_id, **values, **dict(zip(self.codes, codes, strict=True))}
+        indexed = zip(self.indexed, values.pop("indexed"), strict=True)
+        by_column = {each.column: value for each, value in indexed} | dict(zip(self.codes, codes, strict=True))
+        return {"tenant_id": tenant_id, **values, **by_column}
 
     def wanted_codes(self, query: PageQuery) -> dict[str, tuple[int, ...]]:
         """Return the codes that a query asks for, by column, for the filters that it has."""
@@ -178,3 +212,8 @@ class CountedTable(Counted):
             if values := getattr(query, each.parameter):
                 wanted[each.column] = tuple(sorted({each.values.index(value) + 1 for value in values}))
         return wanted
+
+    def wanted_values(self, query: PageQuery) -> dict[str, tuple[str | int | None, ...]]:
+        """Return the stored values that a query asks for, by column, for the `indexed` filters that it has."""
+        wanted = {each: dict.fromkeys(getattr(query, each.parameter)) for each in self.indexed}
+        return {each.column: tuple(map(each.stored, values)) for each, values in wanted.items() if values}

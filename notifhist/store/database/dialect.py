@@ -136,7 +136,7 @@ class Database(Protocol):
         """Insert rows; if a key is there already, add the row's other columns to the stored ones."""
 
     def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Insert records of one tenant into a counted table, and its index of `search_text`.
+        """Insert records of one tenant into a counted table, and its index of `search_text`, if they have that column.
 
         All have the same columns. The tenant's name is locked.
         """

@@ -18,6 +18,9 @@ _NUMBER_BITS = 40
 """A record's rowid is its tenant's number, followed by this many bits for the record's own number."""
 
 _TRIGRAMS = 60
+"""As many trigrams of a text are looked for: they find few records."""
+_SEARCHED = "search_text"
+"""The column with the text that is searched; a table that nobody searches lacks it, and the index."""
 
 LONG_CHARACTERS = 64 * 1024
 """A text of an item that is longer than this stands in `long_text` (docs/adr/0021)."""
@@ -104,27 +107,34 @@ class SqliteDatabase(SqliteFile):
         self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table)}", rows)
 
     def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Number the records within their tenant's numbers, since the index refers to them by rowid."""
+        """Insert records; those with a text are numbered, since the index refers to them by rowid."""
         if not rows:
             return
+        is_searched = _SEARCHED in rows[0]
+        if is_searched:
+            rows = self._numbered(table, rows)
+        names = list(rows[0])
+        values = ", ".join(f":{name}" for name in names)
+        self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", rows)
+        if is_searched:
+            self.execute_many(f"INSERT INTO {table}_search (rowid, text) VALUES (:number, :{_SEARCHED})", rows)
+
+    def _numbered(self, table: str, rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+        """Return the records of one tenant with the next of the tenant's numbers."""
         low = int(str(rows[0]["tenant_id"])) << _NUMBER_BITS
         last = f"SELECT number FROM {table} WHERE number BETWEEN ? AND ? ORDER BY number DESC LIMIT 1"
         found = self.execute_sql(last, (low, low + (1 << _NUMBER_BITS) - 1)).fetchone()
         greatest = found[0] if found else low
-        numbered = [{"number": greatest + n, **row} for n, row in enumerate(rows, start=1)]
-        names = list(numbered[0])
-        values = ", ".join(f":{name}" for name in names)
-        self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", numbered)
-        self.execute_many(f"INSERT INTO {table}_search (rowid, text) VALUES (:number, :search_text)", numbered)
+        return [{"number": greatest + n, **row} for n, row in enumerate(rows, start=1)]
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         """Replace the record; to remove its old text from the index, the index needs that text."""
         is_it = "WHERE tenant_id = :tenant_id AND id = :id"
-        self.execute_sql(f"{_forget(table)} {is_it}", row)
-        changes = ", ".join(f"{name} = :{name}" for name in row)
-        self.execute_sql(f"UPDATE {table} SET {changes} {is_it}", row)
-        index = f"INSERT INTO {table}_search (rowid, text) SELECT number, search_text FROM {table}"
-        self.execute_sql(f"{index} {is_it}", row)
+        update = f"UPDATE {table} SET {', '.join(f'{name} = :{name}' for name in row)} {is_it}"
+        index = f"INSERT INTO {table}_search (rowid, text) SELECT number, {_SEARCHED} FROM {table} {is_it}"
+        searched = _SEARCHED in row
+        for sql in (f"{_forget(table)} {is_it}", update, index) if searched else (update,):
+            self.execute_sql(sql, row)
 
     def delete_searchable(self, table: str, condition: str, values: Mapping[str, object]) -> None:
         self.execute_sql(f"{_forget(table)} WHERE {condition}", values)
@@ -187,4 +197,4 @@ def _numbers_of(tenant_id: str) -> str:
 def _forget(table: str) -> str:
     """Return the beginning of the statement that takes records out of the index of texts, which needs their texts."""
     return f"""INSERT INTO {table}_search ({table}_search, rowid, text)
-    SELECT 'delete', number, search_text FROM {table}"""
+    SELECT 'delete', number, {_SEARCHED} FROM {table}"""
