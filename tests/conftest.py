@@ -117,10 +117,11 @@ def postgres_database(postgres_tables: str) -> Iterator[str]:
     with psycopg.connect(postgres_tables, autocommit=True) as connection:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         connection.execute(f"{others} AND pid <> pg_backend_pid()")
-        connection.execute(
-            "TRUNCATE meta, tenant, series, history_item, notification_run, notification_run_count, last_write, "
-            "api_key, delivery, delivery_recent, delivery_count, delivery_name, notification_log, notification_log_count"
-        )
+        tables = connection.execute(
+            "SELECT string_agg(tablename, ', ') FROM pg_tables "
+            "WHERE schemaname = current_schema AND tablename <> 'schema_migration'"
+        ).fetchone()
+        connection.execute(f"TRUNCATE {tables[0] if tables else ''}".encode())
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
