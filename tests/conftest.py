@@ -118,8 +118,8 @@ def postgres_database(postgres_tables: str) -> Iterator[str]:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         connection.execute(f"{others} AND pid <> pg_backend_pid()")
         connection.execute(
-            "TRUNCATE meta, tenant, series, history_item, notification_run, notification_run_count, last_write, api_key, "
-            "delivery, delivery_recent, delivery_count, delivery_name"
+            "TRUNCATE meta, tenant, series, history_item, notification_run, notification_run_count, delivery, "
+            "delivery_recent, delivery_count, delivery_name, last_write, api_key"
         )
 
 
