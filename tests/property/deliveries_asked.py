@@ -12,20 +12,9 @@ from hypothesis import note
 from notifhist.schemas.delivery_queries import COUNTED_BY, DeliveriesQuery
 from notifhist.schemas.document import Document
 from notifhist.store.counted.ranges import Range
-from notifhist.store.database import Database, SqliteDatabase
-from notifhist.store.database.sql import rows
+from notifhist.store.database import Database
 from notifhist.store.deliveries import reading, summaries
-from notifhist.store.deliveries.derive import deliveries_of
-from notifhist.store.deliveries.names import names_of
-from notifhist.store.deliveries.table import NAMED
-from notifhist.store.tenants import find_tenant
 from tests.property.deliveries import RECEIVER, Model, counted, receivers
-
-_COLUMNS = (
-    *("ticks", "clock_and_node", "log_clock_and_node", "is_change", "is_suppressed", "outcome"),
-    *("transaction_hash", "search_text", "document"),
-    *(each.column for each in NAMED),
-)
 
 
 def assert_answered(db: Database, model: Model, query: DeliveriesQuery, oldest_ms: int | None, pages: int = 3) -> None:
@@ -70,44 +59,3 @@ def assert_summed_up(
     assert len(listed) == len(expected)
     ranks = [(-each["counts"].get("failed", 0), -each.get("last_failure", 0)) for each in listed]
     assert ranks == sorted(ranks)
-
-
-def assert_every_row_is_right(db: Database, model: Model, tenant: str) -> None:
-    """Compare all rows with those of the model's items, and what is remembered and searched with the rows."""
-    tenant_id = find_tenant(db, tenant) or 0
-    stored = []
-    for table in ("delivery", "delivery_recent"):
-        select = f"SELECT {', '.join(_COLUMNS)} FROM {table} WHERE tenant_id = :tenant_id"
-        stored += rows(db, select, tenant_id=tenant_id)
-    names: dict[int, dict[int | None, str | None]] = {}
-    for n, each in enumerate(NAMED, start=-len(NAMED)):
-        codes = {row[n] for row in stored} - {None}
-        names[n] = dict([(None, None), *names_of(db, tenant_id, each, codes).items()])
-    named = [(*row[: -len(NAMED)], *(names[n][row[n]] for n in range(-len(NAMED), 0))) for row in stored]
-    expected = [
-        (
-            *(expect.place[0] - _EPOCH, each.clock_and_node, each.log_clock_and_node),
-            *(int(each.is_change), int(each.is_suppressed), each.outcome),
-            *(each.transaction_hash, each.search_text, each.document, *each.names),
-        )
-        for (check, item_id), item in model.items.items()
-        if check.tenant == tenant
-        for each, expect in zip(deliveries_of(check, item), model.deliveries[check, item_id], strict=True)
-    ]
-    assert sorted(named, key=repr) == sorted(expected, key=repr)
-    known = {
-        (column, orjson.loads(name)): code
-        for column, name, code in rows(
-            db, "SELECT column_name, name, code FROM delivery_name WHERE tenant_id = :tenant_id", tenant_id=tenant_id
-        )
-    }
-    remembered = {key[1]: code for key, code in db.remembered.items() if key[0] == tenant_id}
-    assert remembered.items() <= known.items()
-    if isinstance(db, SqliteDatabase):
-        # The index has an entry for each row, and none else; so each text has been taken out with its row.
-        indexed = rows(db, "SELECT id FROM delivery_search_docsize ORDER BY id")
-        assert indexed == rows(db, "SELECT number FROM delivery ORDER BY number")
-
-
-_EPOCH = 0x01B21DD213814000
-"""The Unix epoch in the ticks of UUIDs."""
