@@ -182,7 +182,7 @@ class Logs(RuleBasedStateMachine):
             self.expect("GET", f"{LOGS}/{log_id}", None, 200, self.logs[log_id])
 
     def teardown(self) -> None:
-        assert_counts_are_true(self.db, self.tenant, TABLE)
+        assert_counts_are_true(self.db, self.tenant)
 
 
 @pytest.fixture(autouse=True)

@@ -57,7 +57,6 @@ def test_items_of_several_checks_and_tenants_and_runs_are_recorded_by_one_call(d
     ]
     for tenant in ("a", "t", "z"):
         assert_counts_are_true(db, tenant)
-        assert_counts_are_true(db, tenant, LOGS)
 
 
 def test_what_is_recorded_again_stays_as_it_is(db: Database) -> None:

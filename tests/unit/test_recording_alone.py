@@ -26,10 +26,24 @@ def test_only_a_new_item_of_a_known_series_is_stored_alone(db: Database) -> None
     others = [item(1), item(1, state="WARNING"), item(2, CheckPath("t", "e", "a", "other")), run(1), run(2), run()]
     assert [draft.recorder.store_alone(db, draft) for draft in others] == [False] * len(others)
     assert every_row(db) == before
+    # The first record of a name gives it a code, and the second one remembers that.
+    record_now(db, [item(2)])
     # On SQLite never: who writes must have the turn.
-    new = item(2)
+    new = item(3)
     assert new.recorder.store_alone(db, new) is not db.runs_in_process
-    assert count_items(db) == (1 if db.runs_in_process else 2)
+    assert count_items(db) == (2 if db.runs_in_process else 3)
+
+
+@on_postgresql
+def test_an_item_with_a_new_name_is_not_stored_alone_until_its_name_is_remembered(db: Database) -> None:
+    record_now(db, [item(0)])
+    named = [item(1 + number, state="NEW", status="a text is no name") for number in range(3)]
+    assert not named[0].recorder.store_alone(db, named[0])
+    record_now(db, named[:1])
+    assert not named[1].recorder.store_alone(db, named[1])  # what a transaction wrote, it might have undone
+    record_now(db, named[1:2])
+    assert named[2].recorder.store_alone(db, named[2])
+    assert count_items(db) == 4
 
 
 def recorded_elsewhere(url: str, draft: Draft) -> int:

@@ -45,8 +45,8 @@ class Database(Protocol):
     """True if the engine runs in this process: no statement is a round trip, and reading threads queue at the GIL."""
 
     remembered: dict[Any, Any]
-    """What may be remembered of rows that never change, of all tables; emptied whenever a thread connects, since there
-    may be another database then."""
+    """What may be remembered of rows that never change, of all tables. Whenever a thread connects, there may be another
+    database, and an empty dict takes its place; what a query finds belongs into the dict of before the query."""
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         """Connect this thread."""

@@ -45,7 +45,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def _connect(self) -> Any:
         connection = super()._connect()  # type: ignore[misc]  # peewee's stubs leave it out
-        self.remembered.clear()
+        self.remembered = {}
         if self._timeout_s:
             connection.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
         return connection

@@ -90,7 +90,7 @@ class SqliteFile(peewee.SqliteDatabase):
                 time.sleep(0.01)
             else:
                 self._opened.file = file_id(self.path)
-                self.remembered.clear()
+                self.remembered = {}
                 self._opened.deadline = deadline = _Deadline()
                 if self._timeout_s:
                     connection.set_progress_handler(deadline, _CHECK_EVERY_INSTRUCTIONS)

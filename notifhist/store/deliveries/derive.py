@@ -1,7 +1,7 @@
 """The deliveries of an item: pure functions (docs/contract.md, "Deliveries")."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -103,11 +103,9 @@ def _delivery(check: CheckPath, item: Document, position: int | None, result: Do
     item_id = item["id"]
     key = key_in_tenant(check, item_id, "-" if position is None else str(position))
     outcome, target = outcome_of(item, result), target_of(result.get("notification_details"))
-    attempts = result.get("attempts") or ()
-    status, notification_id = item.get("status"), result.get("notification_id")
-    message = status if outcome == NOT_SENT else result.get("message")
-    if message is None and outcome != NOT_SENT and attempts:
-        message = attempts[-1].get("message")
+    notification_id, notification_type = result.get("notification_id"), result.get("notification_type")
+    plan_id, transaction_id = item.get("notification_plan_id"), item.get("transaction_id")
+    attempts, message = result.get("attempts") or (), _message_of(item, result, outcome)
     members = {
         "id": id_at(item_id, key.clock_and_node),
         "timestamp": key.timestamp,
@@ -118,39 +116,40 @@ def _delivery(check: CheckPath, item: Document, position: int | None, result: Do
         "position": position,
         "state": item["state"],
         "previous_state": item.get("previous_state"),
-        "status": status,
-        "notification_plan_id": item.get("notification_plan_id"),
-        "transaction_id": item.get("transaction_id"),
+        "status": item.get("status"),
+        "notification_plan_id": plan_id,
+        "transaction_id": transaction_id,
         "notification_id": notification_id,
-        "notification_type": result.get("notification_type"),
+        "notification_type": notification_type,
         "target": target,
         "outcome": outcome,
         "attempts": len(attempts),
         "message": message,
     }
-    texts = [status, message, result.get("message"), target, notification_id]
-    searched = dict.fromkeys(text for text in (*texts, *(each.get("message") for each in attempts)) if text)
-    transaction_id = members["transaction_id"]
+    receiver = receiver_name(notification_id, notification_type, target)
+    texts = [item.get("status"), message, result.get("message"), target, notification_id]
     return Delivery(
         clock_and_node=key.clock_and_node,
         log_clock_and_node=None,
         is_change=False,
         is_suppressed=False,
         outcome=OUTCOMES.index(outcome) + 1,
-        names=(
-            item["state"],
-            result.get("notification_type"),
-            notification_id,
-            members["notification_plan_id"],
-            check.entity_id,
-            receiver_name(notification_id, result.get("notification_type"), target),
-        ),
+        names=(item["state"], notification_type, notification_id, plan_id, check.entity_id, receiver),
         transaction_hash=None if transaction_id is None else hash_of(transaction_id),
-        search_text=_BETWEEN_TEXTS.join(_folded(searched)),
+        search_text=_folded([*texts, *(each.get("message") for each in attempts)]),
         document=orjson.dumps({name: value for name, value in members.items() if value is not None}).decode(),
     )
 
 
-def _folded(texts: dict[str, None]) -> Iterator[str]:
-    """Yield texts as they are searched in; PostgreSQL stores no U+0000, and nobody can ask for one."""
-    return (text.casefold().replace("\0", _BETWEEN_TEXTS) for text in texts)
+def _message_of(item: Document, result: Document, outcome: str) -> str | None:
+    if outcome == NOT_SENT:
+        return item.get("status")
+    if (message := result.get("message")) is None and result.get("attempts"):
+        message = result["attempts"][-1].get("message")
+    return message
+
+
+def _folded(texts: Sequence[str | None]) -> str:
+    """Return texts as they are searched in, each once; PostgreSQL stores no U+0000, and nobody can ask for one."""
+    there = dict.fromkeys(text for text in texts if text)
+    return _BETWEEN_TEXTS.join(text.casefold().replace("\0", _BETWEEN_TEXTS) for text in there)

@@ -29,16 +29,20 @@ Name = tuple[str, str]
 
 def find_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name, int]:
     """Return the codes of those names that have one, and remember them. Not in a transaction that writes."""
-    remembered: dict[tuple[int, Name], int] = db.remembered
-    wanted = dict.fromkeys(names)
-    missing = [name for name in wanted if (tenant_id, name) not in remembered]
+    remembered: dict[tuple[int, Name], int] = db.remembered  # another thread that connects puts a new one in its place
+    codes = {}
+    missing = []
+    for name in dict.fromkeys(names):
+        if (code := remembered.get((tenant_id, name))) is not None:
+            codes[name] = code
+        else:
+            missing.append(name)
     if missing:
-        found = _find(db, tenant_id, missing)
-        if len(remembered) + len(found) > _REMEMBERED:
+        codes |= _find(db, tenant_id, missing)
+        if len(remembered) + len(missing) > _REMEMBERED:
             remembered.clear()
-            found = _find(db, tenant_id, wanted)
-        remembered.update({(tenant_id, name): code for name, code in found.items()})
-    return {name: code for name in wanted if (code := remembered.get((tenant_id, name))) is not None}
+        remembered.update({(tenant_id, name): code for name, code in codes.items()})
+    return codes
 
 
 def ensure_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name, int]:

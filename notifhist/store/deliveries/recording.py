@@ -65,10 +65,11 @@ def prepare(db: Database, tenant: str, deliveries: Sequence[Delivery]) -> None:
 
 def known_tenant(db: Database, tenant: str) -> int | None:
     """Return a tenant's number, which it keeps; None if nothing of it has been recorded. Not in a transaction."""
-    if (tenant_id := db.remembered.get(("tenant", tenant))) is None:
+    remembered: dict[tuple[str, str], int] = db.remembered
+    if (tenant_id := remembered.get(("tenant", tenant))) is None:
         tenant_id = find_tenant(db, tenant)
         if tenant_id is not None:
-            db.remembered["tenant", tenant] = tenant_id
+            remembered["tenant", tenant] = tenant_id
     return tenant_id
 
 
@@ -77,7 +78,7 @@ def lock_tenants(db: Database, deliveries: Sequence[tuple[str, Sequence[Delivery
     for tenant, some in groupby(sorted(deliveries, key=lambda each: each[0]), key=lambda each: each[0]):
         its = [delivery for _, deliveries in some for delivery in deliveries]
         tenant_id = db.remembered.get(("tenant", tenant))
-        if tenant_id is None or len(its) >= _DIRECT_FROM or remembered_codes(db, tenant_id, its) is None:
+        if tenant_id is None or codes_without_lock(db, tenant_id, its) is None:
             db.lock_name(tenant)
 
 
@@ -110,8 +111,13 @@ def rows_of(derived: Derived, codes: dict[Name, int]) -> Iterator[Row]:
         )
 
 
-def remembered_codes(db: Database, tenant_id: int, deliveries: Sequence[Delivery]) -> dict[Name, int] | None:
-    """Return the codes of all names of deliveries, if all are remembered; else None."""
+def codes_without_lock(db: Database, tenant_id: int, deliveries: Sequence[Delivery]) -> dict[Name, int] | None:
+    """Return the codes of all names of deliveries, which may be recent ones; None if the tenant's name must be locked.
+
+    It must be for a name that is not remembered, and for so many deliveries that they are counted at once.
+    """
+    if len(deliveries) >= _DIRECT_FROM:
+        return None
     codes = {name: db.remembered.get((tenant_id, name)) for name in _names(deliveries)}
     return codes if all(codes.values()) else None  # type: ignore[return-value]  # no None is among them
 

@@ -222,7 +222,7 @@ class ItemRecorder:
             return False  # there are no round trips, and the threads take turns in `writing`
         if (tenant_id := delivery_index.known_tenant(db, draft.owner.tenant)) is None:
             return False
-        if (codes := delivery_index.remembered_codes(db, tenant_id, draft.deliveries())) is None:
+        if (codes := delivery_index.codes_without_lock(db, tenant_id, draft.deliveries())) is None:
             return False
         derived = Derived(tenant_id << NUMBER_BITS, draft.key, draft.deliveries())
         values = {**check_values(draft.owner), **draft.key._asdict(), **draft.texts()._asdict()}

@@ -75,6 +75,7 @@ def add_attempt(
         key = key_of(item_id)
     except ValueError as error:
         raise ParentNotFound("No such item.", f"{item_id}: {error}") from None
+    delivery_index.prepare(db, check.tenant, ())
     with db.writing():
         db.lock_name(check.tenant)
         found = _locked(db, check, key, oldest_ms)
