@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from notifhist.schemas.fields import INT32, Instant, QueryChoices, QueryInstant, QueryInteger, Text, TimeUuid
+from notifhist.schemas.fields import INT32, Instant, PathId, QueryChoices, QueryInstant, QueryInteger, Text, TimeUuid
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
 LIMIT = (1, 1000)
@@ -24,10 +24,16 @@ class Tenant:
 
 
 @dataclass(frozen=True)
-class AlarmPath(Tenant):
-    """An alarm of a tenant."""
+class EntityPath(Tenant):
+    """An entity of a tenant."""
 
     entity_id: str
+
+
+@dataclass(frozen=True)
+class AlarmPath(EntityPath):
+    """An alarm of an entity."""
+
     alarm_id: str
 
 
@@ -45,6 +51,16 @@ class HistoryQuery:
     check: CheckPath
     from_ms: int
     to_ms: int
+    limit: int
+    marker: str | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class RegisterQuery:
+    """A page of what has history below `owner`, by id: from the id `marker` on, sorted by code point."""
+
+    owner: Tenant
     limit: int
     marker: str | None = None
     reverse: bool = False
@@ -93,6 +109,14 @@ class HistoryQuerySchema(QuerySchema):
     reverse = fields.Boolean(error_messages=_BOOLEAN, metadata={"description": "true: newest first"})
 
 
+class RegisterQuerySchema(QuerySchema):
+    """The query string of a list of what has history."""
+
+    limit = QueryInteger(bounds=LIMIT)
+    marker = PathId(metadata={"description": "the id to begin the page at, from `next_marker`"})
+    reverse = fields.Boolean(error_messages=_BOOLEAN, metadata={"description": "true: the last id first"})
+
+
 class RunsQuerySchema(QuerySchema):
     """The query string of the runs."""
 
@@ -117,4 +141,5 @@ class RunsQuerySchema(QuerySchema):
 
 
 HISTORY_QUERY = HistoryQuerySchema()
+REGISTER_QUERY = RegisterQuerySchema()
 RUNS_QUERY = RunsQuerySchema()

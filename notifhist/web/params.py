@@ -9,7 +9,15 @@ from notifhist.clock import Clock
 from notifhist.config import Settings
 from notifhist.errors import BadRequest, InvalidLimit, name_problems
 from notifhist.schemas.document import member_fields
-from notifhist.schemas.query import HISTORY_QUERY, CheckPath, HistoryQuery, PageQuery
+from notifhist.schemas.query import (
+    HISTORY_QUERY,
+    REGISTER_QUERY,
+    CheckPath,
+    HistoryQuery,
+    PageQuery,
+    RegisterQuery,
+    Tenant,
+)
 
 Args = MultiDict[str, str]
 Query = TypeVar("Query", bound=PageQuery)
@@ -20,11 +28,7 @@ def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock
 
     Raises InvalidLimit, or BadRequest naming every other parameter that does not fit.
     """
-    try:
-        query = HISTORY_QUERY.load(_named(args, HISTORY_QUERY))
-    except ValidationError as error:
-        kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
-        raise kind(details=_details(error)) from None
+    query = _load(HISTORY_QUERY, args)
     to_ms = query.get("to", clock.now_ms())
     return HistoryQuery(
         check,
@@ -34,6 +38,12 @@ def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock
         marker=query.get("marker"),
         reverse=query.get("reverse", False),
     )
+
+
+def register_query(owner: Tenant, args: Args, settings: Settings) -> RegisterQuery:
+    """Return the query of a list of what has history. Raises as `history_query`."""
+    query = _load(REGISTER_QUERY, args)
+    return RegisterQuery(owner, **{"limit": settings.default_limit, **query})
 
 
 def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args) -> Query:
@@ -48,6 +58,15 @@ def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args)
     descending = query.pop("order_by", "DESC") == "DESC"
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in query.items()}
     return query_type(tenant, **values | {"descending": descending})
+
+
+def _load(schema: Schema, args: Args) -> dict[str, Any]:
+    try:
+        query: dict[str, Any] = schema.load(_named(args, schema))
+    except ValidationError as error:
+        kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
+        raise kind(details=_details(error)) from None
+    return query
 
 
 def _named(args: Args, schema: Schema) -> dict[str, Any]:

@@ -107,6 +107,10 @@ class Database(Protocol):
         """Return the text of an item's column `document` or `xml`, wherever it is stored."""
 
     @staticmethod
+    def by_code_point(column: str) -> str:
+        """Return a column of texts, written so that it is compared and sorted by code point, by index too."""
+
+    @staticmethod
     def unindexed(column: str) -> str:
         """Return `column`, written so that no index is chosen for it where the planner would choose badly."""
 
