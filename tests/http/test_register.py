@@ -49,7 +49,7 @@ def at(make_app: MakeApp, key: str) -> At:
     return lambda now_ms, **settings: authorized(make_app(NOW=now_ms, **settings), key)
 
 
-ENTITY = {
+ENTITY: dict[str, Any] = {
     "id": "en <é>",
     "label": "en <é>",
     "metadata": None,
@@ -157,7 +157,7 @@ def test_an_alarm_has_the_check_and_the_plan_of_its_newest_item(at: At) -> None:
     client = at(NOW_MS)
     newest = [(-3, "b", "np1"), (-2, "a", None), (-1, "c", "np3"), (-2 * RETENTION, "d", "np4"), (-4, "c", "np5")]
     for time, check, plan in newest:
-        plans = {} if plan is None else {"notification_plan_id": plan}
+        plans: dict[str, Any] = {} if plan is None else {"notification_plan_id": plan}
         post(client, series("en", "al", check), item_at(NOW_MS + time, **plans))
 
     def assert_alarm(client: FlaskClient, check_id: str, plan: str | None) -> None:
