@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from notifhist.schemas.item_ids import derived_id, key_of
+from notifhist.schemas.item_ids import id_of, key_in_tenant, key_of
 from notifhist.schemas.query import CheckPath
 from notifhist.store.history import listing
 from tests.conftest import NOW_MS, MakeApp
@@ -107,7 +107,7 @@ class Model:
                 "status": None,
                 "state": newest["state"],
                 "previous_state": newest.get("previous_state"),
-                "alarm_changelog_id": derived_id(CheckPath("", *ids), key_of(changes[0])) if changes else None,
+                "alarm_changelog_id": id_of(key_in_tenant(CheckPath("", *ids), changes[0])) if changes else None,
                 "analyzed_by_monitoring_zone_id": None,
                 "alarm_label": None,
             }
@@ -128,7 +128,7 @@ class Model:
         return lists
 
 
-def id_of(document: dict[str, Any]) -> str:
+def id_in(document: dict[str, Any]) -> str:
     found: str = document.get("id") or document["entity_id"]
     return found
 
@@ -200,7 +200,7 @@ def test_walks_see_what_was_there_all_the_time_once(make_app: MakeApp, newcomer:
         while href:
             answer: Any = model.client.get(href).get_json()
             note(f"GET {href} -> {answer}")
-            seen += map(id_of, answer["values"])
+            seen += map(id_in, answer["values"])
             href = answer["metadata"]["next_href"]
             if later:
                 model.record(*later.pop())

@@ -8,7 +8,7 @@ import orjson
 from notifhist.errors import AnswerTooLong
 from notifhist.schemas.document import Document
 from notifhist.schemas.history import is_change
-from notifhist.schemas.item_ids import ItemKey, derived_id
+from notifhist.schemas.item_ids import ItemKey, id_of, key_in_tenant
 from notifhist.schemas.query import RegisterQuery
 from notifhist.schemas.states import state_of, states_of
 from notifhist.serializers.as_xml import MAX_RENDERED_BYTES
@@ -55,7 +55,8 @@ def list_states(db: Database, query: RegisterQuery, oldest_ms: int | None) -> Re
             before = size
             for each, item in newest:
                 change = newest_change(db, each, item, oldest_ms)
-                states.append(state_of(each.check, item, change.key and derived_id(each.check, change.key)))
+                changelog_id = change.key and id_of(key_in_tenant(each.check, id_of(change.key)))
+                states.append(state_of(each.check, item, changelog_id))
                 items_read += change.items_read
                 size += sum(len(value) for value in states[-1].values() if isinstance(value, str))
                 if size - before > MAX_RENDERED_BYTES and len(states) > 1:
