@@ -244,7 +244,7 @@ def test_entities_that_come_and_go_between_two_pages_neither_hide_nor_repeat_oth
 
 
 LIMITS = {
-    "so many items": (states, "MAX_ITEMS_OF_PAGE", 40),
+    "so many items": (states, "MAX_ITEMS_OF_PAGE", 100),
     "so many series": (listing, "MAX_SERIES_OF_PAGE", 2),
     "so many characters": (states, "MAX_RENDERED_BYTES", 900),
 }

@@ -19,10 +19,10 @@ from notifhist.store.history.reading import low_ticks
 
 MAX_ITEMS_OF_CHECK = 1000
 """How many items of a check are looked at, from the newest one back, for its newest change."""
-MAX_ITEMS_OF_PAGE = 20_000
-"""A page ends after the entity for whose changes it has looked at so many items behind the newest ones."""
+MAX_ITEMS_OF_PAGE = 10_000
+"""A page ends after the entity for whose changes it has asked for so many items behind the newest ones."""
 _FIRST_ITEMS, _MOST_ITEMS = 10, 100
-"""How many items the first statement reads, and how many any does: each reads twice as many as the one before."""
+"""How many items the first statement asks for, and how many any does: each asks for twice as many as the last."""
 
 _EARLIER = """SELECT ticks, clock_and_node, {document} FROM history_item
 WHERE series_id = :series_id AND ticks >= :low AND ticks <= :ticks
@@ -31,10 +31,10 @@ ORDER BY ticks DESC, clock_and_node DESC LIMIT :count"""
 
 
 class Change(NamedTuple):
-    """The newest change of a check that was found, and how many items were read to find it."""
+    """The newest change of a check that was found, and how many items were asked for to find it."""
 
     key: ItemKey | None
-    items_read: int
+    items: int
 
 
 def list_states(db: Database, query: RegisterQuery, oldest_ms: int | None) -> RegisterPage[Document]:
@@ -44,12 +44,12 @@ def list_states(db: Database, query: RegisterQuery, oldest_ms: int | None) -> Re
     changes. Raises AnswerTooLong if the states of one entity are longer than a page may be: a text may have 10 MB.
     """
     entities: list[Document] = []
-    size = items_read = 0
+    size = items = 0
     with db.reading():
         page = list_groups(db, Level.ENTITIES, query, oldest_ms)
         series = [each for group in page.values for each in sorted(group.series, key=_place)]
         for entity_id, newest in groupby(newest_items(db, series), key=lambda each: each[0].check.entity_id):
-            if size > MAX_RENDERED_BYTES or items_read > MAX_ITEMS_OF_PAGE:
+            if size > MAX_RENDERED_BYTES or items > MAX_ITEMS_OF_PAGE:
                 return RegisterPage(entities, entity_id)
             states: list[Document] = []
             before = size
@@ -57,7 +57,7 @@ def list_states(db: Database, query: RegisterQuery, oldest_ms: int | None) -> Re
                 change = newest_change(db, each, item, oldest_ms)
                 changelog_id = change.key and id_of(key_in_tenant(each.check, id_of(change.key)))
                 states.append(state_of(each.check, item, changelog_id))
-                items_read += change.items_read
+                items += change.items
                 size += sum(len(value) for value in states[-1].values() if isinstance(value, str))
                 if size - before > MAX_RENDERED_BYTES and len(states) > 1:
                     raise AnswerTooLong(MAX_RENDERED_BYTES)
@@ -67,20 +67,21 @@ def list_states(db: Database, query: RegisterQuery, oldest_ms: int | None) -> Re
 
 def newest_change(db: Database, series: Series, newest: Document, oldest_ms: int | None) -> Change:
     """Return the newest change of a series whose newest item is `newest`, of the last MAX_ITEMS_OF_CHECK items."""
-    key, count, items_read = series.newest, _FIRST_ITEMS, 0
+    key, count, items = series.newest, _FIRST_ITEMS, 0
     text, low = _EARLIER.format(document=db.text_of("document")), low_ticks(oldest_ms)
     if is_change(newest):
         return Change(key, 0)
-    while items_read < MAX_ITEMS_OF_CHECK:
+    while items < MAX_ITEMS_OF_CHECK:
         found = rows(db, text, series_id=series.id, low=low, **key._asdict(), count=count)
+        items += count
         for ticks, clock_and_node, document in found:
-            key, items_read = ItemKey(ticks, clock_and_node), items_read + 1
+            key = ItemKey(ticks, clock_and_node)
             if is_change(orjson.loads(document)):
-                return Change(key, items_read)
+                return Change(key, items)
         if len(found) < count:
             break
-        count = min(2 * count, _MOST_ITEMS, MAX_ITEMS_OF_CHECK - items_read)
-    return Change(None, items_read)
+        count = min(2 * count, _MOST_ITEMS, MAX_ITEMS_OF_CHECK - items)
+    return Change(None, items)
 
 
 def _place(series: Series) -> tuple[str, str]:
