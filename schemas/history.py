@@ -23,6 +23,11 @@ def time_problems(item: Mapping[str, Any]) -> dict[str, str]:
     return {}
 
 
+def is_change(item: Mapping[str, Any]) -> bool:
+    """Say whether the state has changed with an item, as far as the item itself knows."""
+    return bool(item.get("previous_state") != item["state"])
+
+
 class AttemptSchema(OpenDocumentSchema):
     """One attempt, a member of a result; also recorded by itself."""
 

@@ -10,6 +10,7 @@ from notifhist.schemas.fields import (
     INT32,
     INT64,
     Instant,
+    PathId,
     QueryChoices,
     QueryInstant,
     QueryInteger,
@@ -37,10 +38,16 @@ class Tenant:
 
 
 @dataclass(frozen=True)
-class AlarmPath(Tenant):
-    """An alarm of a tenant."""
+class EntityPath(Tenant):
+    """An entity of a tenant."""
 
     entity_id: str
+
+
+@dataclass(frozen=True)
+class AlarmPath(EntityPath):
+    """An alarm of an entity."""
+
     alarm_id: str
 
 
@@ -58,6 +65,16 @@ class HistoryQuery:
     check: CheckPath
     from_ms: int
     to_ms: int
+    limit: int
+    marker: str | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class RegisterQuery:
+    """A page of what has history below `owner`, by id: from the id `marker` on, sorted by code point."""
+
+    owner: Tenant
     limit: int
     marker: str | None = None
     reverse: bool = False
@@ -122,6 +139,14 @@ class HistoryQuerySchema(QuerySchema):
     reverse = fields.Boolean(error_messages=_BOOLEAN, metadata={"description": "true: newest first"})
 
 
+class RegisterQuerySchema(QuerySchema):
+    """The query string of a list of what has history."""
+
+    limit = QueryInteger(bounds=LIMIT)
+    marker = PathId(metadata={"description": "the id to begin the page at, from `next_marker`"})
+    reverse = fields.Boolean(error_messages=_BOOLEAN, metadata={"description": "true: the last id first"})
+
+
 class PageQuerySchema(QuerySchema):
     """The parameters of all pages by number."""
 
@@ -171,5 +196,6 @@ class LogsQuerySchema(PageQuerySchema):
 
 
 HISTORY_QUERY = HistoryQuerySchema()
+REGISTER_QUERY = RegisterQuerySchema()
 RUNS_QUERY = RunsQuerySchema()
 LOGS_QUERY = LogsQuerySchema()

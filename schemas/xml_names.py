@@ -10,27 +10,34 @@ from typing import Any
 
 from marshmallow import fields
 
-from notifhist.schemas import deliveries, error, history, logs, runs
+from notifhist.schemas import deliveries, error, history, limits, logs, register, runs, states
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.fields import FreeMap, JsonBoolean, JsonInteger, Text, place_in_xml
 
 ROOTS: dict[str, tuple[DocumentSchema, ...]] = {
     "alarm_checks_map": (history.DISCOVERY,),
     "container": (
-        history.HISTORY_PAGE,
-        runs.RUNS_PAGE,
-        logs.LOGS_PAGE,
-        deliveries.DELIVERIES_PAGE,
-        deliveries.COUNTS,
-        deliveries.RECEIVERS,
+        *(history.HISTORY_PAGE, runs.RUNS_PAGE, logs.LOGS_PAGE),
+        *(register.ENTITY_PAGE, register.ALARM_PAGE, register.CHECK_PAGE, states.STATES_PAGE),
+        *(deliveries.DELIVERIES_PAGE, deliveries.COUNTS, deliveries.RECEIVERS),
     ),
     "alarm_notification_history_item": (history.ITEM,),
     "notification_run": (runs.RUN,),
     "notification_log": (logs.LOG,),
+    "entity": (register.ENTITY,),
+    "alarm": (register.ALARM,),
+    "check": (register.CHECK,),
+    "limit": (limits.LIMITS,),
     "fault": (error.FAULT,),
     "error": (error.RUN_ERROR,),
 }
 """Documents that stand alone in XML, by their element."""
+
+COMMON_WORDS = {"entity", "alarm", "check", "limit"}
+"""Roots whose names are common among unnamed members of items.
+
+The XML schema lets their elements hold anything where they stand alone, so that such members keep their names.
+"""
 
 OPEN_DOCUMENTS: tuple[DocumentSchema, ...] = (history.ITEM, history.NotificationResultSchema(), history.ATTEMPT)
 
@@ -49,7 +56,7 @@ def _global_members() -> dict[str, fields.Field[Any]]:
 GLOBAL_MEMBERS = _global_members()
 """The fields of the open documents' members, by element name."""
 
-DECLARED = GLOBAL_MEMBERS.keys() | ROOTS.keys()
+DECLARED = GLOBAL_MEMBERS.keys() | (ROOTS.keys() - COMMON_WORDS)
 """The elements that an unnamed member might not fit."""
 
 _BOOLEAN = re.compile("true|false|0|1")

@@ -11,7 +11,7 @@ from marshmallow import Schema, fields
 
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.fields import FreeMap, JsonBoolean, JsonInteger, place_in_xml
-from notifhist.schemas.xml_names import GLOBAL_MEMBERS, OPEN_DOCUMENTS, ROOTS
+from notifhist.schemas.xml_names import COMMON_WORDS, GLOBAL_MEMBERS, OPEN_DOCUMENTS, ROOTS
 
 _XS = "http://www.w3.org/2001/XMLSchema"
 
@@ -61,6 +61,8 @@ def _root(parent: etree._Element, name: str, documents: tuple[DocumentSchema, ..
     else:
         element = _xs(parent, "element", name=name)
         _document(element, documents[0].description)
+        if name in COMMON_WORDS:
+            return
         # An `error` may be plain text as well: attempts often have an unnamed member of that name.
         _closed_type(element, documents[0], mixed=name == "error")
 
@@ -71,18 +73,26 @@ def _container(parent: etree._Element, pages: tuple[DocumentSchema, ...]) -> Non
     _document(element, " ".join(page.description for page in pages))
     both = _xs(_xs(element, "complexType"), "all")
     values = _xs(_xs(_xs(both, "element", name="values"), "complexType"), "choice", **_MANY)
-    metadata = _xs(_xs(_xs(both, "element", name="metadata"), "complexType"), "choice", **_MANY)
-    declared: set[str] = set()
+    metadata: dict[str, fields.Field[Any]] = {}
     for page in pages:
         for name, field in member_fields(page).items():
             if isinstance(field, fields.List):
-                _xs(values, "element", ref=place_in_xml(field).item or "")
-                continue
-            inside = member_fields(field.schema) if isinstance(field, fields.Nested) else {name: field}
-            for inner_name, inner in inside.items():
-                if inner_name not in declared:  # a choice may have no element twice
-                    _element(metadata, inner_name, inner)
-                declared.add(inner_name)
+                _value(values, place_in_xml(field).item or name, field.inner)
+            elif isinstance(field, fields.Nested):
+                metadata |= member_fields(field.schema)
+            else:
+                metadata[name] = field
+    choice = _xs(_xs(_xs(both, "element", name="metadata"), "complexType"), "choice", **_MANY)
+    for name, field in metadata.items():
+        _element(choice, name, field)
+
+
+def _value(values: etree._Element, name: str, field: fields.Field[Any]) -> None:
+    """Declare an element of `values`: here, if it never stands alone, or there may hold anything."""
+    if name in ROOTS and name not in COMMON_WORDS:
+        _xs(values, "element", ref=name)
+    else:
+        _element_of(_xs(values, "element", name=name), field)
 
 
 _MANY = {"minOccurs": "0", "maxOccurs": "unbounded"}

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from notifhist import errors
 from notifhist.errors import ApiError
 from notifhist.schemas.document import DocumentSchema
-from notifhist.schemas.fields import MAX_PATH_ID, JsonInteger, Text, TimeUuid
+from notifhist.schemas.fields import JsonInteger, PathId, TimeUuid
 from notifhist.serializers.codings import ACCEPT_ENCODING
 from notifhist.serializers.formats import Format, Formats
 from notifhist.web.declarations import Api, Json, View
@@ -27,10 +27,7 @@ _ABOUT = (
     "`Accept` chooses between JSON, the default, and XML."
 )
 _BODY = f"It may be packed, as `Content-Encoding` then says: {ACCEPT_ENCODING}. Limits count what it unpacks to."
-_ID = Text(
-    validate=[validate.Length(1, MAX_PATH_ID), validate.Regexp(r"^[^/\x00-\x1f\x7f-\x9f]*$")],
-    metadata={"description": "any characters but a slash and controls, percent-encoded UTF-8"},
-)
+_ID = PathId(metadata={"description": "any characters but a slash and controls, percent-encoded UTF-8"})
 _PATH_FIELDS: dict[str, fields.Field[Any]] = {"uuid": TimeUuid(), "run_id": JsonInteger(), "log_id": JsonInteger()}
 
 _HEADERS: dict[str, tuple[str, Json]] = {

@@ -10,9 +10,11 @@ from marshmallow import Schema, fields
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.fields import (
     INT32,
+    MAX_PATH_ID,
     FreeMap,
     Instant,
     JsonInteger,
+    PathId,
     QueryChoices,
     QueryInstant,
     QueryInteger,
@@ -27,6 +29,7 @@ from notifhist.web.declarations import Json
 _OPENAPI_VERSION = "3.0.3"
 _HEX = "[0-9a-fA-F]"
 _TIME_UUID = f"^{_HEX}{{8}}-{_HEX}{{4}}-1{_HEX}{{3}}-[89abAB]{_HEX}{{3}}-{_HEX}{{12}}$"
+_IN_PATH = r"^[^/\x00-\x1f\x7f-\x9f]*$"
 _WITHOUT_NUL = r"^[^\x00]*$"
 
 
@@ -107,6 +110,8 @@ def _describe_type(converter: OpenAPIConverter, field: fields.Field[Any], ret: J
             return {"format": "uuid", "pattern": _TIME_UUID}
         case Instant():
             return {"type": "string", "format": "date-time"}
+        case PathId():
+            return {"minLength": 1, "maxLength": MAX_PATH_ID, "pattern": _IN_PATH}
         case Text(without_nul=True):
             return {"pattern": _WITHOUT_NUL}
         case FreeMap():

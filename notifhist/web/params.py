@@ -11,7 +11,15 @@ from notifhist.config import Settings
 from notifhist.errors import BadRequest, InvalidLimit, name_problems
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.document import member_fields
-from notifhist.schemas.query import HISTORY_QUERY, CheckPath, HistoryQuery, PageQuery
+from notifhist.schemas.query import (
+    HISTORY_QUERY,
+    REGISTER_QUERY,
+    CheckPath,
+    HistoryQuery,
+    PageQuery,
+    RegisterQuery,
+    Tenant,
+)
 
 Args = MultiDict[str, str]
 Query = TypeVar("Query", bound=PageQuery)
@@ -54,7 +62,14 @@ def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock
     )
 
 
+def register_query(owner: Tenant, args: Args, settings: Settings) -> RegisterQuery:
+    """Return the query of a list of what has history. Raises as `history_query`."""
+    query = _loaded(REGISTER_QUERY, args)
+    return RegisterQuery(owner, **{"limit": settings.default_limit, **query})
+
+
 def _loaded(schema: Schema, args: Args) -> dict[str, Any]:
+    """Return the parameters that `schema` names, as it loads them."""
     if not (named := _named(args, schema)):
         return {}
     try:
@@ -81,6 +96,15 @@ def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args)
     descending = query.pop("order_by", "DESC") == "DESC"
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in query.items()}
     return query_type(tenant, **values | {"descending": descending})
+
+
+def _load(schema: Schema, args: Args) -> dict[str, Any]:
+    try:
+        query: dict[str, Any] = schema.load(_named(args, schema))
+    except ValidationError as error:
+        kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
+        raise kind(details=_details(error)) from None
+    return query
 
 
 def _named(args: Args, schema: Schema) -> dict[str, Any]:

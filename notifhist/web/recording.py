@@ -1,4 +1,4 @@
-"""The work that views of all resources share: record a body, replace a record, answer a page by number."""
+"""The work that views of all resources share: record a body, replace a record, answer a page."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -54,6 +54,13 @@ def answer_replaced(document: Document | StoredDocument, schema: DocumentSchema,
     current_service().metrics.recorded(name, int(created))
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     return respond(document, schema, status, location=url_here() if created else None, etag=True)
+
+
+def page_metadata(count: int, limit: int, marker: str | None = None, next_marker: str | None = None) -> Document:
+    """Return the metadata of a page; its next page has the URL of this request, from `next_marker` on."""
+    next_href = next_marker and url_here(marker=next_marker)
+    first = {"count": count, "limit": limit, "marker": marker}
+    return {**first, "next_marker": next_marker, "next_href": next_href}
 
 
 def list_page(recorder: CountedRecorder, query: PageQuery, schema: DocumentSchema) -> Response:

@@ -1,6 +1,6 @@
 """What the published client rackspace-monitoring finds, as JSON; run by the interpreter that has it.
 
-Arguments: URL of the tenant, key, and the ids of entity, alarm and check.
+Arguments: what is asked (a name in ASKED), URL of the tenant, key, and the ids of entity, alarm and check.
 """
 
 import json
@@ -15,19 +15,58 @@ from rackspace_monitoring.drivers.rackspace import (  # type: ignore[import-not-
 from rackspace_monitoring.providers import get_driver  # type: ignore[import-not-found]
 from rackspace_monitoring.types import Provider  # type: ignore[import-not-found]
 
+NOT_OF_THE_ANSWER = {"driver"}
 
-def ask(url: str, key: str, entity_id: str, alarm_id: str, check_id: str) -> dict[str, Any]:
-    """Return what the client finds out about a check, or the error that it raises."""
+
+def shown(found: Any) -> dict[str, Any]:
+    """Return the attributes that the client gives to what it finds."""
+    return {name: value for name, value in vars(found).items() if name not in NOT_OF_THE_ANSWER}
+
+
+def history(driver: Any, *ids: str) -> dict[str, Any]:
+    """Return the checks of an alarm, and the items of a check both ways."""
+    entity, alarm, check = (SimpleNamespace(id=each) for each in ids)
+    return {
+        "checks": driver.ex_list_alarm_notification_history_checks(entity, alarm),
+        "items": list(driver.ex_list_alarm_notification_history(entity, alarm, check)),
+        "reverse": list(driver.ex_list_alarm_notification_history(entity, alarm, check, reverse=True)),
+    }
+
+
+def register(driver: Any, entity_id: str, alarm_id: str, check_id: str) -> dict[str, Any]:
+    """Return the limits, everything that has history, and each of it by its id."""
+    entity = driver.get_entity(entity_id)
+    return {
+        "limits": driver.ex_limits(),
+        "entities": list(map(shown, driver.list_entities())),
+        "alarms": list(map(shown, driver.list_alarms(entity))),
+        "checks": list(map(shown, driver.list_checks(entity))),
+        "entity": shown(entity),
+        "alarm": shown(driver.get_alarm(entity_id, alarm_id)),
+        "check": shown(driver.get_check(entity_id, check_id)),
+        "entities_from": list(map(shown, driver.list_entities(ex_next_marker=entity_id))),
+    }
+
+
+def command_line(driver: Any, entity_id: str, alarm_id: str, check_id: str) -> dict[str, Any]:
+    """Return a history as `raxmon-alarms-notification-history-list` of rackspace-monitoring-cli 0.7.3 asks for it."""
+    entity = driver.get_entity(entity_id=entity_id)
+    check = driver.get_check(entity_id=entity_id, check_id=check_id)
+    alarm = driver.get_alarm(entity_id=entity_id, alarm_id=alarm_id)
+    found = driver.ex_list_alarm_notification_history(entity=entity, alarm=alarm, check=check, reverse=True)
+    return {"items": list(found)}
+
+
+ASKED = {each.__name__: each for each in (history, register, command_line)}
+
+
+def ask(asked: str, url: str, key: str, *ids: str) -> dict[str, Any]:
+    """Return what the client finds out, or the error that it raises."""
     driver = get_driver(Provider.RACKSPACE)(
         "user", "secret", secure=False, ex_force_base_url=url, ex_force_auth_token=key
     )
-    entity, alarm, check = (SimpleNamespace(id=each) for each in (entity_id, alarm_id, check_id))
     try:
-        return {
-            "checks": driver.ex_list_alarm_notification_history_checks(entity, alarm),
-            "items": list(driver.ex_list_alarm_notification_history(entity, alarm, check)),
-            "reverse": list(driver.ex_list_alarm_notification_history(entity, alarm, check, reverse=True)),
-        }
+        return ASKED[asked](driver, *ids)
     except RackspaceMonitoringValidationError as error:
         members = {name: getattr(error, name) for name in ("type", "code", "message", "details")}
         return {"error": type(error).__name__, "members": members}

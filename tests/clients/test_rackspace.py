@@ -17,10 +17,12 @@ PAGE = 50  # what a client gets that names no limit, as this one
 SCRIPT = Path(__file__).parent / "ask_rackspace.py"
 
 
-def ask(service: Service, key: str, tenant: str = TENANT, check_id: str = "chOne") -> dict[str, Any]:
+def ask(
+    service: Service, key: str, tenant: str = TENANT, check_id: str = "chOne", asked: str = "history"
+) -> dict[str, Any]:
     """Return what the client finds."""
     python = find("NOTIFHIST_TEST_RACKSPACE_PYTHON", ".venv-rackspace/bin/python")
-    done = run(python, SCRIPT, f"{service.url}/v1.0/{tenant}", key, "enOne", "alOne", check_id)
+    done = run(python, SCRIPT, asked, f"{service.url}/v1.0/{tenant}", key, "enOne", "alOne", check_id)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -76,3 +78,44 @@ def test_it_notices_that_the_rate_limit_is_reached(sqlite_database: str, make_se
     record(service, key, [item_at(NOW_MS, n) for n in range(3 * PAGE)])
     found = ask(service, key)
     assert (found["error"], found["code"]) == ("RateLimitReachedError", 429)
+
+
+def test_it_lists_what_has_history_and_finds_each(database_url: str, make_service: MakeService) -> None:
+    service = make_service(database_url).start()
+    key = service.create_key("monitoring:creator")
+    item = item_at(NOW_MS, notification_plan_id="npOne")
+    record(service, key, [item])
+    others = [f"en{n:03}" for n in range(2 * PAGE)]
+    for entity in others:
+        record(service, key, [item], CHECK.replace("enOne", entity))
+    record(service, key, [item_at(NOW_MS - 1)], CHECK.replace("alOne", "al two").replace("chOne", "chTwo"))
+    found = ask(service, key, asked="register")
+    assert [each["id"] for each in found["entities"]] == [*others, "enOne"]
+    assert [each["id"] for each in found["entities_from"]] == ["enOne"]
+    assert found["entities"][-1] == found["entity"]
+    assert (found["entity"]["label"], found["entity"]["ip_addresses"]) == ("enOne", [])
+    assert [(each["id"], each["check_id"]) for each in found["alarms"]] == [("al two", "chTwo"), ("alOne", "chOne")]
+    assert found["alarms"][-1] == found["alarm"]
+    assert (found["alarm"]["notification_plan_id"], found["alarm"]["criteria"]) == ("npOne", None)
+    assert [each["id"] for each in found["checks"]] == ["chOne", "chTwo"]
+    assert found["checks"][0] == found["check"]
+    assert found["check"]["type"] is None
+    rate = found["limits"]["rate"]["global"]
+    assert (found["limits"]["resource"], rate["limit"], rate["window"]) == ({}, 50_000, "24 hours")
+    assert rate["used"] > len(others)
+
+
+def test_the_command_line_asks_for_three_things_before_it_asks_for_a_history(
+    database_url: str, make_service: MakeService
+) -> None:
+    service = make_service(database_url).start()
+    key = service.create_key("monitoring:creator")
+    items = [item_at(NOW_MS - n, status=str(n)) for n in range(3)]
+    record(service, key, items)
+    assert ask(service, key, asked="command_line") == {"items": items}
+    asked = [line["path"] for line in service.lines() if line.get("method") == "GET" and line["path"] != "/readyz"]
+    entity = CHECK.partition("/alarms")[0]
+    assert asked == [entity, f"{entity}/checks/chOne", f"{entity}/alarms/alOne", CHECK]
+    # The published matrix lets observers read no checks, so this command is not for them.
+    assert_fault(ask(service, service.create_key("monitoring:observer"), asked="command_line"), 403, "forbiddenError")
+    assert_fault(ask(service, key, check_id="none", asked="command_line"), 404, "notFoundError")

@@ -9,9 +9,10 @@ import pytest
 from flask import Flask
 from openapi_spec_validator import validate
 
-from notifhist.schemas import error, history, logs, runs
+from notifhist.schemas import deliveries, error, history, limits, logs, register, runs, states
+from notifhist.schemas.delivery_queries import COUNTS_QUERY, DELIVERIES_QUERY
 from notifhist.schemas.document import DocumentSchema, member_fields
-from notifhist.schemas.query import HISTORY_QUERY, LOGS_QUERY, RUNS_QUERY
+from notifhist.schemas.query import HISTORY_QUERY, LOGS_QUERY, REGISTER_QUERY, RUNS_QUERY
 from tests.contract.described import Description
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -19,7 +20,8 @@ EXAMPLES = Path(__file__).parent / "examples"
 
 def documents() -> list[DocumentSchema]:
     """Return a schema of every document that has members."""
-    classes = [each for module in (history, runs, logs, error) for each in vars(module).values()]
+    modules = (history, runs, logs, register, states, limits, deliveries, error)
+    classes = [each for module in modules for each in vars(module).values()]
     found = {each for each in classes if isinstance(each, type) and issubclass(each, DocumentSchema)}
     return sorted((each() for each in found if each().fields), key=lambda each: type(each).__name__)
 
@@ -86,8 +88,12 @@ def test_every_member_of_a_document_is_described(description: Description, schem
     [
         ("list_items", HISTORY_QUERY),
         ("list_items_of_own_tenant", HISTORY_QUERY),
+        ("list_entities", REGISTER_QUERY),
+        ("latest_alarm_states", REGISTER_QUERY),
         ("list_runs", RUNS_QUERY),
         ("list_logs", LOGS_QUERY),
+        ("list_deliveries", DELIVERIES_QUERY),
+        ("count_deliveries", COUNTS_QUERY),
     ],
 )
 def test_every_query_parameter_is_described(

@@ -17,6 +17,8 @@ from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.contract.described import Description, Json
 from tests.http.helpers import ALARM, CHECK, JSON, LOGS, RUNS, XML, id_at, item_at, log_of, run_of
 
+TENANT_URL = "/v1.0/123456"
+ENTITY = f"{TENANT_URL}/entities/enOne"
 ITEM_ID = id_at(NOW_MS)
 ITEM = f"{CHECK}/{ITEM_ID}"
 ATTEMPTS = f"{ITEM}/notification_results/ntOne/attempts"
@@ -37,6 +39,20 @@ def ask(method: str, url: str, body: Any = None, **headers: str) -> Ask:
 ANSWERS: list[tuple[str, int, Ask]] = [
     ("list_checks", 200, ask("GET", ALARM)),
     ("list_checks", 400, ask("GET", ALARM.replace("enOne", "en%00"))),
+    ("get_limits", 200, ask("GET", f"{TENANT_URL}/limits")),
+    ("latest_alarm_states", 200, ask("GET", f"{TENANT_URL}/views/latest_alarm_states")),
+    ("list_entities", 200, ask("GET", f"{TENANT_URL}/entities")),
+    ("list_entities", 400, ask("GET", f"{TENANT_URL}/entities?marker=%00")),
+    ("get_entity", 200, ask("GET", ENTITY)),
+    ("get_entity", 304, ask("GET", ENTITY, If_None_Match="*")),
+    ("get_entity", 404, ask("GET", f"{ENTITY}x")),
+    ("list_alarms", 200, ask("GET", f"{ENTITY}/alarms")),
+    ("get_alarm", 200, ask("GET", f"{ENTITY}/alarms/alOne")),
+    ("get_alarm", 304, ask("GET", f"{ENTITY}/alarms/alOne", If_None_Match="*")),
+    ("list_entity_checks", 200, ask("GET", f"{ENTITY}/checks")),
+    ("list_entity_checks", 404, ask("GET", f"{ENTITY}x/checks")),
+    ("get_check", 200, ask("GET", f"{ENTITY}/checks/chOne")),
+    ("get_check", 304, ask("GET", f"{ENTITY}/checks/chOne", If_None_Match="*")),
     ("list_items", 200, ask("GET", CHECK)),
     ("list_items", 400, ask("GET", f"{CHECK}?limit=0")),
     ("list_items", 406, ask("GET", CHECK, Accept="image/png")),

@@ -20,7 +20,8 @@ INCLUDED = {
     EDIT: {VIEW, EDIT},
 }
 
-_ALARM = "/entities/<entity_id>/alarms/<alarm_id>/notification_history"
+_ENTITY = "/entities/<entity_id>"
+_ALARM = f"{_ENTITY}/alarms/<alarm_id>/notification_history"
 _CHECK = f"{_ALARM}/<check_id>"
 _ITEM = f"{_CHECK}/<uuid>"
 _ATTEMPTS = f"{_ITEM}/notification_results/<notification_id>/attempts"
@@ -32,6 +33,14 @@ NEEDED = {
     ("PUT", _ITEM): CREATOR,
     ("DELETE", _ITEM): ADMIN,
     ("POST", _ATTEMPTS): CREATOR,
+    ("GET", "/limits"): OBSERVER,
+    ("GET", "/views/latest_alarm_states"): OBSERVER,
+    ("GET", "/entities"): OBSERVER,
+    ("GET", _ENTITY): OBSERVER,
+    ("GET", f"{_ENTITY}/alarms"): OBSERVER,
+    ("GET", f"{_ENTITY}/alarms/<alarm_id>"): OBSERVER,
+    ("GET", f"{_ENTITY}/checks"): CREATOR,
+    ("GET", f"{_ENTITY}/checks/<check_id>"): CREATOR,
     ("GET", RUNS): VIEW,
     ("POST", RUNS): EDIT,
     ("GET", f"{RUNS}/<run_id>"): VIEW,

@@ -130,14 +130,14 @@ def test_an_item_deleted_while_it_is_posted_again_is_recorded(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     posted = send(client, "POST", CHECK, ITEM)
-    find = items._find
+    find = items.find_documents
 
     def find_after_another_deletes(*arguments: Any) -> Any:
-        monkeypatch.setattr(items, "_find", find)
+        monkeypatch.setattr(items, "find_documents", find)
         arguments[0].execute(HistoryItemRow.delete())
         return find(*arguments)
 
-    monkeypatch.setattr(items, "_find", find_after_another_deletes)
+    monkeypatch.setattr(items, "find_documents", find_after_another_deletes)
     assert send(client, "POST", CHECK, posted.json).status_code == 201
     assert client.get(posted.headers["Location"]).json == posted.json
 

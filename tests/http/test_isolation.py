@@ -59,6 +59,11 @@ def test_tenants_with_equal_ids_each_read_their_own(tenants: dict[str, FlaskClie
 def test_pages_and_totals_count_only_what_is_ones_own(tenants: dict[str, FlaskClient]) -> None:
     for tenant, client in tenants.items():
         assert get_json(client, BARE) == {"check_ids": sorted(["chOne", f"of {tenant}"])}
+        checks = get_json(client, "/entities/enOne/checks")["values"]
+        assert [check["id"] for check in checks] == sorted(["chOne", f"of {tenant}"])
+        assert get_json(client, f"/entities/enOne/checks/of {tenant}")["id"] == f"of {tenant}"
+        ((entity,),) = (get_json(client, "/views/latest_alarm_states")["values"],)
+        assert {state["status"] for state in entity["latest_alarm_states"]} == {f"of {tenant}"}
         page = get_json(client, f"{BARE}/chOne?limit=1&reverse=true")
         assert page["values"] == [item_of(tenant)]
         assert (page["metadata"]["count"], page["metadata"]["next_marker"]) == (1, None)

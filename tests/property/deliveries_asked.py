@@ -11,6 +11,7 @@ from hypothesis import note
 
 from notifhist.schemas.delivery_queries import COUNTED_BY, DeliveriesQuery
 from notifhist.schemas.document import Document
+from notifhist.serializers.stored import documents_in
 from notifhist.store.counted.ranges import Range
 from notifhist.store.database import Database
 from notifhist.store.deliveries import reading, summaries
@@ -34,8 +35,8 @@ def assert_answered(db: Database, model: Model, query: DeliveriesQuery, oldest_m
         marker = following[0]["id"] if following else None
         assert (page.count, page.next_marker) == (len(listed), marker)
     for wanted in (None, limit):
-        batches = reading.read_batches(db, replace(query, limit=wanted), oldest_ms)
-        streamed = [orjson.loads(each) for batch in batches for each in batch]
+        batches = reading.read_batches(replace(query, limit=wanted), oldest_ms, lambda: db)
+        streamed = [document for batch in batches for document in documents_in(batch)]
         assert in_order(streamed) == in_order(documents[:wanted])
 
 

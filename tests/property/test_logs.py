@@ -24,7 +24,6 @@ from notifhist.schemas.logs import FAILED_REASONS, IGNORED_REASONS, LOG, RECIPIE
 from notifhist.schemas.runs import MEDIUMS, NOTIFICATION_TYPES
 from notifhist.store.counted import counts, pages
 from notifhist.store.database import Database
-from notifhist.store.logs import TABLE
 from tests.conftest import NOW, MakeKey, authorized
 from tests.property.strategies import examples
 from tests.property.test_runs import DATES, TEXTS

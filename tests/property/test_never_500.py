@@ -15,8 +15,12 @@ from werkzeug.test import TestResponse
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.error import FAULT, RUN_ERROR
 from notifhist.schemas.history import DISCOVERY, HISTORY_PAGE, ITEM
+from notifhist.schemas.limits import LIMITS
 from notifhist.schemas.logs import LOG, LOGS_CONTAINER, LOGS_PAGE
+from notifhist.schemas.register import ALARM as REGISTERED_ALARM
+from notifhist.schemas.register import ALARM_PAGE, CHECK, CHECK_PAGE, ENTITY, ENTITY_PAGE
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
+from notifhist.schemas.states import STATES_PAGE
 from tests.property.conftest import Newcomer
 from tests.property.strategies import ANY_ITEM, VALUES, examples
 
@@ -31,6 +35,14 @@ XML_SCHEMA = etree.XMLSchema(
 
 ANSWERS: dict[str, DocumentSchema] = {
     ALARM: DISCOVERY,
+    "/limits": LIMITS,
+    "/views/latest_alarm_states": STATES_PAGE,
+    "/entities": ENTITY_PAGE,
+    "/entities/e": ENTITY,
+    "/entities/e/alarms": ALARM_PAGE,
+    "/entities/e/alarms/a": REGISTERED_ALARM,
+    "/entities/e/checks": CHECK_PAGE,
+    "/entities/e/checks/c": CHECK,
     f"{ALARM}/c": HISTORY_PAGE,
     f"{ALARM}/c/{AN_ID}": ITEM,
     RUNS: RUNS_PAGE,

@@ -17,7 +17,6 @@ from notifhist.schemas.item_ids import key_of
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.runs import RUN
 from notifhist.store import migrations
-from notifhist.store.counted.table import CountedTable
 from notifhist.store.database import (
     Database,
     SqliteDatabase,

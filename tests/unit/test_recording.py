@@ -10,7 +10,6 @@ from notifhist.errors import ApiError, ItemConflict, RunConflict
 from notifhist.schemas.fields import INT64
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
-from notifhist.store.logs import TABLE as LOGS
 from notifhist.store.recording import Draft, Recorded
 from notifhist.store.resources import RECORDERS
 from tests.conftest import NOW_MS, every_row

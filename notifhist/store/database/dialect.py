@@ -117,6 +117,10 @@ class Database(Protocol):
         """
 
     @staticmethod
+    def by_code_point(column: str) -> str:
+        """Return a column of texts, written so that it is compared and sorted by code point, by index too."""
+
+    @staticmethod
     def unindexed(column: str) -> str:
         """Return `column`, written so that no index is chosen for it where the planner would choose badly."""
 

@@ -116,6 +116,11 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         return table
 
     @staticmethod
+    def by_code_point(column: str) -> str:
+        """Return `column` in the collation "C": the database's own may sort as a language does."""
+        return f'{column} COLLATE "C"'
+
+    @staticmethod
     def unindexed(column: str) -> str:
         """Return `column`: the planner has statistics."""
         return column

@@ -70,6 +70,11 @@ class SqliteDatabase(SqliteFile):
         return f"{table} NOT INDEXED" if index is None else f"{table} INDEXED BY {index}"
 
     @staticmethod
+    def by_code_point(column: str) -> str:
+        """Return `column`: SQLite compares UTF-8 byte by byte, which is the same."""
+        return column
+
+    @staticmethod
     def unindexed(column: str) -> str:
         """Return `column` such that no index is chosen for it: SQLite has no statistics to choose well by."""
         return f"+{column}"

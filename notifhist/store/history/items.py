@@ -198,7 +198,7 @@ class ItemRecorder:
         """Return for each draft the document that is stored under its identity."""
         series = find_series(db, {draft.owner for draft in drafts})
         keys = [(series.get(draft.owner), *draft.key) for draft in drafts]
-        found = _find(db, {key for key in keys if key[0] is not None})
+        found = find_documents(db, {key for key in keys if key[0] is not None})
         return [found.get(key) for key in keys]
 
     def all(self, db: Database) -> Iterator[tuple[CheckPath, StoredDocument]]:
@@ -256,13 +256,14 @@ def _insert_or_find(db: Database, items: dict[RowKey, tuple[Any, ...]]) -> dict[
     missing = items
     while missing:
         absent = missing.keys() - db.insert_missing(TABLE, list(missing.values()))
-        known |= _find(db, absent)
+        known |= find_documents(db, absent)
         # A row that was neither inserted nor found has been deleted in between.
         missing = {key: row for key, row in items.items() if key in absent and key not in known}
     return known
 
 
-def _find(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
+def find_documents(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
+    """Return the documents of those rows that are there, by key."""
     if not keys:
         return {}
     find = _FIND.format(param=db.param_table(KEY), document=db.text_of("document"))
