@@ -21,7 +21,7 @@ from notifhist.schemas.xml_names import DECLARED, fits_declaration
 from notifhist.serializers.stored import HERE, StoredDocument, StoredForm, StoredPage, documents_of, insert
 from notifhist.serializers.xml_characters import NAME
 
-MAPPING_VERSION = 2
+MAPPING_VERSION = 3
 """The version of the mapping from documents to XML. XML that was stored with an older version is not answered."""
 
 MAX_RENDERED_BYTES = 64 * 1024 * 1024

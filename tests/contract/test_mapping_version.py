@@ -12,7 +12,7 @@ from tests import plain_xml
 from tests.contract.test_examples import example
 from tests.http.helpers import validated
 
-PINNED = 2, "d5ff10e2b73c336128016eaf7a5f5c1728eb5223224d6a2efe4da9cd2fff94b9"
+PINNED = 3, "ea6a89cb34031dd792fadbb120bae0f2b211aadcc95ef37c1507b77166520055"
 """The version of the mapping, and a digest of what it makes of `corpus`."""
 
 NAMES = (
@@ -41,6 +41,7 @@ ELSEWHERE: Document = {
     "entry": 1,
     "item": 2,
     "key": 3,
+    "suppressions": ["text", {"a": 1}],
 }
 """Members called like those of other levels and like roots: some fit what is declared of the name."""
 
@@ -65,6 +66,7 @@ WHOLE: Document = {
     "previous_state": "",
     "error": [{"code": 1}],
     "attempts": [{"message": 1}, "text"],
+    "suppressions": [CHARACTERS, ""],
 }
 """An item in which every rule of the mapping has its say."""
 
