@@ -19,7 +19,14 @@ from notifhist.store.database import Database, open_database
 from notifhist.store.remembered_keys import RememberedKeys
 from notifhist.store.replicas import Replica
 from notifhist.store.request_counts import open_counter
-from notifhist.web import cors, history, operations, response_hooks, runs  # noqa: F401 - their views declare themselves
+from notifhist.web import (  # noqa: F401 - most are imported so that their views declare themselves
+    changelogs,
+    cors,
+    history,
+    operations,
+    response_hooks,
+    runs,
+)
 from notifhist.web.apis import APIS
 from notifhist.web.context import Service
 from notifhist.web.declarations import Api

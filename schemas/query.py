@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from notifhist.schemas.fields import INT32, Instant, QueryChoices, QueryInstant, QueryInteger, Text, TimeUuid
+from notifhist.schemas.fields import INT32, Instant, PathId, QueryChoices, QueryInstant, QueryInteger, Text, TimeUuid
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
 LIMIT = (1, 1000)
@@ -38,16 +38,30 @@ class CheckPath(AlarmPath):
     check_id: str
 
 
-@dataclass(frozen=True)
-class HistoryQuery:
-    """A page of a check's items. Times: ms since the epoch, UTC, both inclusive."""
+@dataclass(frozen=True, kw_only=True)
+class TimeSeriesQuery:
+    """A page of a time series. Times: ms since the epoch, UTC, both inclusive."""
 
-    check: CheckPath
     from_ms: int
     to_ms: int
     limit: int
     marker: str | None = None
     reverse: bool = False
+
+
+@dataclass(frozen=True)
+class HistoryQuery(TimeSeriesQuery):
+    """A page of a check's items."""
+
+    check: CheckPath
+
+
+@dataclass(frozen=True)
+class LogsQuery(TimeSeriesQuery):
+    """A page of a tenant's changelogs, or of its suppression logs. None filters nothing."""
+
+    tenant: str
+    entity_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +130,12 @@ class HistoryQuerySchema(QuerySchema):
     reverse = fields.Boolean(error_messages=_BOOLEAN, metadata={"description": "true: newest first"})
 
 
+class ChangelogsQuerySchema(HistoryQuerySchema):
+    """The query string of the changelogs."""
+
+    entity_id = PathId(data_key="entityId", metadata={"description": "changes of this entity's alarms alone"})
+
+
 class RunsQuerySchema(QuerySchema):
     """The query string of the runs."""
 
@@ -140,4 +160,5 @@ class RunsQuerySchema(QuerySchema):
 
 
 HISTORY_QUERY = HistoryQuerySchema()
+CHANGELOGS_QUERY = ChangelogsQuerySchema()
 RUNS_QUERY = RunsQuerySchema()

@@ -10,15 +10,17 @@ from typing import Any
 
 from marshmallow import fields
 
-from notifhist.schemas import error, history, runs
+from notifhist.schemas import changelogs, error, history, runs
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.fields import FreeMap, JsonBoolean, JsonInteger, Text, place_in_xml
 
 ROOTS: dict[str, tuple[DocumentSchema, ...]] = {
     "alarm_checks_map": (history.DISCOVERY,),
-    "container": (history.HISTORY_PAGE, runs.RUNS_PAGE),
+    "container": (history.HISTORY_PAGE, runs.RUNS_PAGE, changelogs.CHANGELOGS_PAGE, changelogs.SUPPRESSION_LOGS_PAGE),
     "alarm_notification_history_item": (history.ITEM,),
     "notification_run": (runs.RUN,),
+    "alarm_changelog": (changelogs.ALARM_CHANGELOG,),
+    "suppression_log": (changelogs.SUPPRESSION_LOG,),
     "fault": (error.FAULT,),
     "error": (error.RUN_ERROR,),
 }

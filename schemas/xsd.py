@@ -72,15 +72,15 @@ def _container(parent: etree._Element, pages: tuple[DocumentSchema, ...]) -> Non
     both = _xs(_xs(element, "complexType"), "all")
     values = _xs(_xs(_xs(both, "element", name="values"), "complexType"), "choice", **_MANY)
     metadata = _xs(_xs(_xs(both, "element", name="metadata"), "complexType"), "choice", **_MANY)
+    members: dict[str, fields.Field[Any]] = {}
     for page in pages:
         for name, field in member_fields(page).items():
             if isinstance(field, fields.List):
                 _xs(values, "element", ref=place_in_xml(field).item or "")
-            elif isinstance(field, fields.Nested):
-                for inner_name, inner in member_fields(field.schema).items():
-                    _element(metadata, inner_name, inner)
             else:
-                _element(metadata, name, field)
+                members |= member_fields(field.schema) if isinstance(field, fields.Nested) else {name: field}
+    for name, field in members.items():
+        _element(metadata, name, field)
 
 
 _MANY = {"minOccurs": "0", "maxOccurs": "unbounded"}

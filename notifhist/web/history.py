@@ -16,11 +16,11 @@ from notifhist.store.history import reading, recording
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.web.apis import HISTORY
 from notifhist.web.conditions import precondition
-from notifhist.web.context import caller, current_service, read_body, readable_db, url_here
+from notifhist.web.context import caller, current_service, read_body, readable_db
 from notifhist.web.declarations import READ, RECORDED, REPLACED, View
 from notifhist.web.params import history_query
 from notifhist.web.recording import answer_replaced, record_body
-from notifhist.web.responses import no_content, note_expired, respond, stored_form
+from notifhist.web.responses import no_content, note_expired, page_metadata, respond, stored_form
 
 _ALARM = "/entities/<entity_id>/alarms/<alarm_id>/notification_history"
 _CHECK = f"{_ALARM}/<check_id>"
@@ -42,7 +42,7 @@ def list_items(**ids: str) -> Response:
     service = current_service()
     query = history_query(_check(ids), request.args, service.settings, service.clock)
     page = reading.list_items(readable_db(), query, service.oldest_ms(), stored_form())
-    metadata = _metadata(page.count, query.limit, request.args.get("marker"), page.next_marker)
+    metadata = page_metadata(page.count, query.limit, request.args.get("marker"), page.next_marker)
     return respond({"values": page.items, "metadata": metadata}, HISTORY_PAGE)
 
 
@@ -64,7 +64,7 @@ def get_item(uuid: str, **ids: str) -> Response:
 def record_items(**ids: str) -> Response:
     """Record an item, or all items of a container."""
     return record_body(
-        ITEM_RECORDER, _check(ids), HISTORY_PAGE, lambda items, n: {"values": items, "metadata": _metadata(n, n)}
+        ITEM_RECORDER, _check(ids), HISTORY_PAGE, lambda items, n: {"values": items, "metadata": page_metadata(n, n)}
     )
 
 
@@ -133,10 +133,3 @@ def _item_of(item: Document, uuid: str) -> Document:
     if problems := time_problems(item):
         raise BadRequest("The body does not fit.", name_problems(problems))
     return complete_item(item)
-
-
-def _metadata(count: int, limit: int, marker: str | None = None, next_marker: str | None = None) -> Document:
-    """Return the metadata of a page; its next page has the URL of this request, from `next_marker` on."""
-    next_href = next_marker and url_here(marker=next_marker)
-    first = {"count": count, "limit": limit, "marker": marker}
-    return {**first, "next_marker": next_marker, "next_href": next_href}

@@ -9,31 +9,35 @@ from notifhist.clock import Clock
 from notifhist.config import Settings
 from notifhist.errors import BadRequest, InvalidLimit, name_problems
 from notifhist.schemas.document import member_fields
-from notifhist.schemas.query import HISTORY_QUERY, CheckPath, HistoryQuery, PageQuery
+from notifhist.schemas.query import HISTORY_QUERY, CheckPath, HistoryQuery, LogsQuery, PageQuery
 
 Args = MultiDict[str, str]
 Query = TypeVar("Query", bound=PageQuery)
 
 
 def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock) -> HistoryQuery:
-    """Return the query of a list of items.
+    """Return the query of a list of items. Raises as `_time_series`."""
+    return HistoryQuery(check, **_time_series(HISTORY_QUERY, args, settings, clock))
+
+
+def logs_query(schema: Schema, tenant: str, args: Args, settings: Settings, clock: Clock) -> LogsQuery:
+    """Return the query of a list of logs. Raises as `_time_series`."""
+    return LogsQuery(tenant, **_time_series(schema, args, settings, clock))
+
+
+def _time_series(schema: Schema, args: Args, settings: Settings, clock: Clock) -> dict[str, Any]:
+    """Return what a query string asks of a time series, as attributes of a TimeSeriesQuery.
 
     Raises InvalidLimit, or BadRequest naming every other parameter that does not fit.
     """
     try:
-        query = HISTORY_QUERY.load(_named(args, HISTORY_QUERY))
+        query: dict[str, Any] = schema.load(_named(args, schema))
     except ValidationError as error:
         kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
         raise kind(details=_details(error)) from None
-    to_ms = query.get("to", clock.now_ms())
-    return HistoryQuery(
-        check,
-        from_ms=query.get("from_", to_ms - settings.query_window_ms),
-        to_ms=to_ms,
-        limit=query.get("limit", settings.default_limit),
-        marker=query.get("marker"),
-        reverse=query.get("reverse", False),
-    )
+    to_ms = query.pop("to", clock.now_ms())
+    from_ms = query.pop("from_", to_ms - settings.query_window_ms)
+    return {"limit": settings.default_limit, **query, "from_ms": from_ms, "to_ms": to_ms}
 
 
 def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args) -> Query:

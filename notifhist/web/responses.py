@@ -12,6 +12,7 @@ from notifhist.schemas.error import ErrorReport
 from notifhist.serializers.stored import StoredDocument, StoredForm
 from notifhist.web.apis import api_of
 from notifhist.web.conditions import has_already, tag_of
+from notifhist.web.context import url_here
 from notifhist.web.declarations import Api
 from notifhist.web.shortcuts import Response, unwrap
 
@@ -53,6 +54,13 @@ def respond(
             response.response = []
             del response.headers["Content-Type"], response.headers["Content-Length"]
     return response
+
+
+def page_metadata(count: int, limit: int, marker: str | None = None, next_marker: str | None = None) -> Document:
+    """Return the metadata of a page; its next page has the URL of this request, from `next_marker` on."""
+    next_href = next_marker and url_here(marker=next_marker)
+    first = {"count": count, "limit": limit, "marker": marker}
+    return {**first, "next_marker": next_marker, "next_href": next_href}
 
 
 def note_expired(response: flask.Response, has_expired: bool) -> flask.Response:

@@ -32,6 +32,8 @@ NEEDED = {
     ("PUT", _ITEM): CREATOR,
     ("DELETE", _ITEM): ADMIN,
     ("POST", _ATTEMPTS): CREATOR,
+    ("GET", "/changelogs/alarms"): OBSERVER,
+    ("GET", "/suppression_logs"): OBSERVER,
     ("GET", RUNS): VIEW,
     ("POST", RUNS): EDIT,
     ("GET", f"{RUNS}/<run_id>"): VIEW,
