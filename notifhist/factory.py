@@ -19,7 +19,8 @@ from notifhist.store.database import Database, open_database
 from notifhist.store.remembered_keys import RememberedKeys
 from notifhist.store.replicas import Replica
 from notifhist.store.request_counts import open_counter
-from notifhist.web import (  # noqa: F401 - their views declare themselves
+from notifhist.web import (  # noqa: F401 - most are imported so that their views declare themselves
+    changelogs,
     cors,
     deliveries,
     history,

@@ -71,6 +71,7 @@ class HistoryItemSchema(OpenDocumentSchema):
     notification_results = Documents(
         fields.Nested(NotificationResultSchema), required=True, metadata=in_xml(item=NotificationResultSchema.root)
     )
+    suppressions = Documents(Text())
 
     def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
         """Return the problems of the item as a whole, by member."""

@@ -58,11 +58,10 @@ class CheckPath(AlarmPath):
     check_id: str
 
 
-@dataclass(frozen=True)
-class HistoryQuery:
-    """A page of a check's items. Times: ms since the epoch, UTC, both inclusive."""
+@dataclass(frozen=True, kw_only=True)
+class TimeSeriesQuery:
+    """A page of a time series. Times: ms since the epoch, UTC, both inclusive."""
 
-    check: CheckPath
     from_ms: int
     to_ms: int
     limit: int
@@ -78,6 +77,21 @@ class RegisterQuery:
     limit: int
     marker: str | None = None
     reverse: bool = False
+
+
+@dataclass(frozen=True)
+class HistoryQuery(TimeSeriesQuery):
+    """A page of a check's items."""
+
+    check: CheckPath
+
+
+@dataclass(frozen=True)
+class ItemLogsQuery(TimeSeriesQuery):
+    """A page of a tenant's changelogs, or of its suppression logs. None filters nothing."""
+
+    tenant: str
+    entity_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +153,12 @@ class HistoryQuerySchema(QuerySchema):
     reverse = fields.Boolean(error_messages=_BOOLEAN, metadata={"description": "true: newest first"})
 
 
+class ChangelogsQuerySchema(HistoryQuerySchema):
+    """The query string of the changelogs."""
+
+    entity_id = PathId(data_key="entityId", metadata={"description": "changes of this entity's alarms alone"})
+
+
 class RegisterQuerySchema(QuerySchema):
     """The query string of a list of what has history."""
 
@@ -197,5 +217,6 @@ class LogsQuerySchema(PageQuerySchema):
 
 HISTORY_QUERY = HistoryQuerySchema()
 REGISTER_QUERY = RegisterQuerySchema()
+CHANGELOGS_QUERY = ChangelogsQuerySchema()
 RUNS_QUERY = RunsQuerySchema()
 LOGS_QUERY = LogsQuerySchema()

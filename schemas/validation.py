@@ -131,7 +131,7 @@ def _value_validator(field: fields.Field[Any]) -> _Validate:
 
 
 class Documents(fields.List[Any]):
-    """A list of documents. Only those that do not fit go to marshmallow, until MAX_PROBLEMS_NAMED problems are found.
+    """A list of documents or texts. Only those that do not fit go to marshmallow, until MAX_PROBLEMS_NAMED are found.
 
     One wrong document among a million would else cost what a million wrong ones cost, 15 s.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from notifhist.schemas import deliveries, error, history, limits, logs, register, runs, states
+from notifhist.schemas import changelogs, deliveries, error, history, limits, logs, register, runs, states
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.fields import FreeMap, JsonBoolean, JsonInteger, Text, place_in_xml
 
@@ -19,6 +19,7 @@ ROOTS: dict[str, tuple[DocumentSchema, ...]] = {
     "container": (
         *(history.HISTORY_PAGE, runs.RUNS_PAGE, logs.LOGS_PAGE),
         *(register.ENTITY_PAGE, register.ALARM_PAGE, register.CHECK_PAGE, states.STATES_PAGE),
+        *(changelogs.CHANGELOGS_PAGE, changelogs.SUPPRESSION_LOGS_PAGE),
         *(deliveries.DELIVERIES_PAGE, deliveries.COUNTS, deliveries.RECEIVERS),
     ),
     "alarm_notification_history_item": (history.ITEM,),
@@ -72,7 +73,10 @@ def fits_declaration(name: str, value: object, text: str | None) -> bool:
     if name in ROOTS:
         # Only the root `error` may hold plain text, because attempts often have a member of that name.
         return name == "error" and (text is not None or is_empty)
-    match GLOBAL_MEMBERS.get(name):
+    field = GLOBAL_MEMBERS.get(name)
+    if isinstance(field, fields.List) and isinstance(field.inner, Text):
+        field = field.inner  # of a list that repeats its own name each element has one of its texts
+    match field:
         case None | FreeMap():
             return True
         case Text():
@@ -81,7 +85,7 @@ def fits_declaration(name: str, value: object, text: str | None) -> bool:
             return text is not None and _BOOLEAN.fullmatch(text) is not None
         case JsonInteger(bounds=(low, high)):
             return text is not None and _INTEGER.fullmatch(text) is not None and low <= int(text) <= high
-        case fields.List() as field if place_in_xml(field).item is None:
+        case fields.List() if place_in_xml(field).item is None:
             # A list in a list becomes an element with `item` elements, which is read back as a map.
             return isinstance(value, dict | list) or is_empty
         case _:

@@ -10,10 +10,12 @@ from notifhist.schemas.query import CheckPath, RunsQuery, Tenant
 from notifhist.store.counted.pages import RecordsPage, list_records
 from notifhist.store.counted.records import CountedRecorder, Loaded
 from notifhist.store.database import Database
+from notifhist.store.deliveries.recording import move_recent
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.store.logs import LOG_RECORDER
 from notifhist.store.recording import Recorded, record
 from notifhist.store.runs import RUN_RECORDER, TABLE
+from notifhist.store.tenants import find_tenant
 
 
 def record_items(
@@ -69,3 +71,12 @@ def runs_of(page: RecordsPage) -> list[Document]:
     """Return the runs of a page."""
     runs: list[Document] = orjson.loads(b"[%b]" % b",".join(page.records.pieces))
     return runs
+
+
+def move_recent_deliveries(db: Database, tenant: str) -> int:
+    """Move a tenant's recent deliveries to the others, as recording does now and then; return how many."""
+    tenant_id = find_tenant(db, tenant)
+    if tenant_id is None:
+        return 0
+    with db.writing():
+        return move_recent(db, tenant_id, tenant)

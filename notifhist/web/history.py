@@ -19,8 +19,8 @@ from notifhist.web.conditions import precondition
 from notifhist.web.context import caller, current_service, read_body, readable_db
 from notifhist.web.declarations import READ, RECORDED, REPLACED, View
 from notifhist.web.params import history_query
-from notifhist.web.recording import answer_replaced, page_metadata, record_body
-from notifhist.web.responses import no_content, note_expired, respond, stored_form
+from notifhist.web.recording import answer_replaced, record_body
+from notifhist.web.responses import no_content, note_expired, page_metadata, respond, stored_form
 
 _ALARM = "/entities/<entity_id>/alarms/<alarm_id>/notification_history"
 _CHECK = f"{_ALARM}/<check_id>"

@@ -16,6 +16,7 @@ from notifhist.schemas.query import (
     REGISTER_QUERY,
     CheckPath,
     HistoryQuery,
+    ItemLogsQuery,
     PageQuery,
     RegisterQuery,
     Tenant,
@@ -46,20 +47,24 @@ def parameter_of(schema: Schema, name: str, args: Args) -> Any:
 
 
 def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock) -> HistoryQuery:
-    """Return the query of a list of items.
+    """Return the query of a list of items. Raises as `_time_series`."""
+    return HistoryQuery(check, **_time_series(HISTORY_QUERY, args, settings, clock))
+
+
+def item_logs_query(schema: Schema, tenant: str, args: Args, settings: Settings, clock: Clock) -> ItemLogsQuery:
+    """Return the query of a list of changelogs or suppression logs. Raises as `_time_series`."""
+    return ItemLogsQuery(tenant, **_time_series(schema, args, settings, clock))
+
+
+def _time_series(schema: Schema, args: Args, settings: Settings, clock: Clock) -> dict[str, Any]:
+    """Return what a query string asks of a time series, as attributes of a TimeSeriesQuery.
 
     Raises InvalidLimit, or BadRequest naming every other parameter that does not fit.
     """
-    query = _loaded(HISTORY_QUERY, args)
-    to_ms = query.get("to", clock.now_ms())
-    return HistoryQuery(
-        check,
-        from_ms=query.get("from_", to_ms - settings.query_window_ms),
-        to_ms=to_ms,
-        limit=query.get("limit", settings.default_limit),
-        marker=query.get("marker"),
-        reverse=query.get("reverse", False),
-    )
+    query = _loaded(schema, args)
+    to_ms = query.pop("to", clock.now_ms())
+    from_ms = query.pop("from_", to_ms - settings.query_window_ms)
+    return {"limit": settings.default_limit, **query, "from_ms": from_ms, "to_ms": to_ms}
 
 
 def register_query(owner: Tenant, args: Args, settings: Settings) -> RegisterQuery:

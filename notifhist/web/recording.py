@@ -56,13 +56,6 @@ def answer_replaced(document: Document | StoredDocument, schema: DocumentSchema,
     return respond(document, schema, status, location=url_here() if created else None, etag=True)
 
 
-def page_metadata(count: int, limit: int, marker: str | None = None, next_marker: str | None = None) -> Document:
-    """Return the metadata of a page; its next page has the URL of this request, from `next_marker` on."""
-    next_href = next_marker and url_here(marker=next_marker)
-    first = {"count": count, "limit": limit, "marker": marker}
-    return {**first, "next_marker": next_marker, "next_href": next_href}
-
-
 def list_page(recorder: CountedRecorder, query: PageQuery, schema: DocumentSchema) -> Response:
     """Answer a page by number of a counted resource, with the exact total."""
     page = list_records(readable_db(), recorder.table, query, to_render=stored_form() is not StoredForm.JSON)

@@ -14,8 +14,7 @@ from notifhist.web.apis import HISTORY
 from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import LIST, READ, View
 from notifhist.web.params import register_query
-from notifhist.web.recording import page_metadata
-from notifhist.web.responses import respond
+from notifhist.web.responses import page_metadata, respond
 
 _ENTITIES = "/entities"
 _ENTITY = f"{_ENTITIES}/<entity_id>"

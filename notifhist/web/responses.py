@@ -15,7 +15,7 @@ from notifhist.serializers.stored import StoredDocument, StoredForm
 from notifhist.store.database import ERRORS
 from notifhist.web.apis import api_of
 from notifhist.web.conditions import has_already, tag_of
-from notifhist.web.context import caller, current_service
+from notifhist.web.context import caller, current_service, url_here
 from notifhist.web.declarations import Api
 from notifhist.web.shortcuts import Response, unwrap
 from notifhist.web.streams import Batches, Reads, StreamedBody
@@ -91,6 +91,13 @@ def name_file(response: Response, stem: str) -> Response:
     if extension := unwrap(g).format.extension:
         response.headers["Content-Disposition"] = f'attachment; filename="{stem}.{extension}"'
     return response
+
+
+def page_metadata(count: int, limit: int, marker: str | None = None, next_marker: str | None = None) -> Document:
+    """Return the metadata of a page; its next page has the URL of this request, from `next_marker` on."""
+    next_href = next_marker and url_here(marker=next_marker)
+    first = {"count": count, "limit": limit, "marker": marker}
+    return {**first, "next_marker": next_marker, "next_href": next_href}
 
 
 def note_expired(response: flask.Response, has_expired: bool) -> flask.Response:

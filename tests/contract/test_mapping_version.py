@@ -42,6 +42,9 @@ ELSEWHERE: Document = {
     "entry": 1,
     "item": 2,
     "key": 3,
+    "suppressions": ["text", {"a": 1}],
+    "alarm_changelog": "text",
+    "suppression_log": {"id": "x"},
 }
 """Members called like those of other levels and like roots: some fit what is declared of the name."""
 
@@ -66,6 +69,7 @@ WHOLE: Document = {
     "previous_state": "",
     "error": [{"code": 1}],
     "attempts": [{"message": 1}, "text"],
+    "suppressions": [CHARACTERS, ""],
 }
 """An item in which every rule of the mapping has its say."""
 

@@ -41,6 +41,8 @@ NEEDED = {
     ("GET", f"{_ENTITY}/alarms/<alarm_id>"): OBSERVER,
     ("GET", f"{_ENTITY}/checks"): CREATOR,
     ("GET", f"{_ENTITY}/checks/<check_id>"): CREATOR,
+    ("GET", "/changelogs/alarms"): OBSERVER,
+    ("GET", "/suppression_logs"): OBSERVER,
     ("GET", RUNS): VIEW,
     ("POST", RUNS): EDIT,
     ("GET", f"{RUNS}/<run_id>"): VIEW,

@@ -167,6 +167,7 @@ _WRONG_ITEM = {
         {"attempts": [{}, "x", {"message": 3, "from": []}]},
         5,
     ],
+    "suppressions": ["sp", 1, None],
 }
 _WRONG_ITEM_DETAILS = (
     "id: Not a valid string",
@@ -185,6 +186,8 @@ _WRONG_ITEM_DETAILS = (
     "notification_results[2].attempts[2].message: Not a valid string",
     "notification_results[2].attempts[2].from: Not a valid string",
     "notification_results[3]: Must be an object",
+    "suppressions[1]: Not a valid string",
+    "suppressions[2]: Field may not be null",
 )
 _WRONG_RUN: dict[str, Any] = {
     "dateCreated": 5,
@@ -228,6 +231,7 @@ def conflict_cases() -> Iterator[Case]:
         ("timestamp 1e-1", ',"timestamp":1e-1', f"timestamp: {INTEGER}"),
         ("timestamp 1e15", ',"timestamp":1e15', "timestamp: Must be from 0 to 103072857660684"),
         ("timestamp true", ',"timestamp":true', f"timestamp: {INTEGER}"),
+        ("suppressions as a text", ',"suppressions":"sp"', "suppressions: Not a valid list"),
     ):
         yield post_body(name, CHECK, json_item(more), details)
     again = json_item(f',"id":"{ITEM_ID}"')

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,7 +12,9 @@ from tests.http.helpers import CHECK, NIL, RUNS, XML, get_json, id_at, item_at, 
 
 ITEM = f"{CHECK}/{id_at(NOW_MS)}"
 ATTEMPTS = f"{ITEM}/notification_results/nt/attempts"
-NULLS: dict[str, Any] = dict.fromkeys(("notification_plan_id", "transaction_id", "status", "previous_state"))
+NULLS: dict[str, Any] = dict.fromkeys(
+    ("notification_plan_id", "transaction_id", "status", "previous_state", "suppressions")
+)
 
 
 def xml_item(inner: str, results: str = "<notification_results/>") -> str:
@@ -67,6 +70,17 @@ def test_empty_elements_that_hold_no_text_are_absent(client: FlaskClient) -> Non
     results = "<notification_results><notification_result><success/></notification_result></notification_results>"
     send_xml(client, CHECK, xml_item("<timestamp/>", results))
     assert get_json(client, ITEM) == item_at(NOW_MS, notification_results=[{}])
+
+
+def test_suppressions_are_a_list_in_xml_too(client: FlaskClient) -> None:
+    for ids in ([], ["sp 1"], ["sp 1", "", "sp<2>"]):
+        elements = "".join(f"<suppressions>{escape(each)}</suppressions>" for each in ids) or "<suppressions/>"
+        send_xml(client, ITEM, xml_item(elements), "PUT")
+        assert get_json(client, ITEM) == item_at(NOW_MS, suppressions=ids)
+        item = read_xml(client.get(ITEM, headers={"Accept": XML}))
+        assert [each.text or "" for each in item.iterfind("suppressions")] == (ids or [""])
+    send_xml(client, ITEM, xml_item(f"<suppressions {NIL}/>"), "PUT")
+    assert get_json(client, ITEM) == item_at(NOW_MS)
 
 
 def test_nil_members_of_a_run_are_absent(client: FlaskClient) -> None:

@@ -24,16 +24,6 @@ LATER = NOW_MS + 100 * DAY
 """Where the clocks of most tests here stand, unless they move."""
 
 
-@pytest.fixture
-def at(make_app: MakeApp, key: str) -> Any:
-    """Makes clients of a service whose clock stands at a given time, over the same database."""
-
-    def make(now_ms: int, **settings: object) -> FlaskClient:
-        return authorized(make_app(NOW=now_ms, **settings), key)
-
-    return make
-
-
 def results() -> list[dict[str, str]]:
     return [{"notification_id": "ntOne"}]
 

@@ -112,9 +112,13 @@ def _history(text: st.SearchStrategy[str], details: st.SearchStrategy[Document],
             "attempts": st.lists(attempts, max_size=4),
         },
     )
+    suppressions = st.lists(text, max_size=3)
+    if not unnamed:  # so is an empty text alone
+        suppressions = suppressions.filter(lambda each: len(each) != 1 or each[0].strip())
+    members = dict.fromkeys(("notification_plan_id", "transaction_id", "status", "previous_state"), text)
     return document(
         {"state": text, "notification_results": st.lists(results, max_size=3)},
-        dict.fromkeys(("notification_plan_id", "transaction_id", "status", "previous_state"), text),
+        {**members, "suppressions": suppressions},
         "values",
         "id",
         "timestamp",

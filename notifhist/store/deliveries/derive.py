@@ -38,6 +38,8 @@ class Delivery(NamedTuple):
     transaction_hash: int | None
     search_text: str
     document: str
+    log_members: str | None = None
+    """JSON of the members that the item's changelog and suppression log have beside those of this delivery."""
 
 
 def deliveries_of(check: CheckPath, item: Document) -> list[Delivery]:
@@ -59,7 +61,9 @@ def deliveries_of(check: CheckPath, item: Document) -> list[Delivery]:
     is_suppressed = bool(item.get("suppressions"))
     if is_change or is_suppressed:
         log = key_in_tenant(check, item["id"]).clock_and_node
-        deliveries[0] = deliveries[0]._replace(log_clock_and_node=log, is_change=is_change, is_suppressed=is_suppressed)
+        deliveries[0] = deliveries[0]._replace(
+            log_clock_and_node=log, is_change=is_change, is_suppressed=is_suppressed, log_members=_log_members(item)
+        )
     return deliveries
 
 
@@ -67,6 +71,20 @@ def is_change_of_state(item: Document) -> bool:
     """Say whether an item is a change, which has a changelog (docs/contract.md, "Changelogs")."""
     changed: bool = item.get("previous_state") != item["state"]
     return changed
+
+
+def _log_members(item: Document) -> str | None:
+    """Return JSON of an item's members that its logs have and its deliveries have not; None if it has none of them.
+
+    The logs are read from the first delivery alone: an item may have 16 MiB (docs/contract.md, "Changelogs").
+    """
+    members = Document()
+    if isinstance(zone := item.get("analyzed_by_monitoring_zone_id"), str):
+        members["analyzed_by_monitoring_zone_id"] = zone
+    if suppressions := item.get("suppressions"):
+        # Before they were a named member, XML with a single one was recorded as a text.
+        members["suppressions"] = [suppressions] if isinstance(suppressions, str) else suppressions
+    return orjson.dumps(members).decode() if members else None
 
 
 def outcome_of(item: Document, result: Document) -> str:

@@ -107,7 +107,7 @@ def rows_of(derived: Derived, codes: dict[Name, int]) -> Iterator[Row]:
                 None if name is None else codes[column, name]
                 for column, name in zip(_NAMED_COLUMNS, each.names, strict=True)
             ),
-            *(each.transaction_hash, each.search_text, each.document),
+            *(each.transaction_hash, each.search_text, each.document, each.log_members),
         )
 
 

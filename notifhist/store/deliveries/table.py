@@ -42,6 +42,7 @@ _COLUMNS = {
     "transaction_hash": "bigint",
     "search_text": "text",
     "document": "text",
+    "log_members": "text",
 }
 COLUMNS = tuple(_COLUMNS)
 """The columns of both tables, in their order."""

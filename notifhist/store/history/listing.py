@@ -20,8 +20,8 @@ from notifhist.schemas.query import CheckPath, RegisterQuery
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 from notifhist.store.history.items import find_documents
-from notifhist.store.history.reading import low_ticks
 from notifhist.store.history.series import TENANT_ID
+from notifhist.store.time_ranges import low_ticks
 
 MAX_SERIES_OF_PAGE = 10_000
 """A page ends after the group in which it has looked at so many series, expired ones too: it may be short, or empty."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from notifhist.errors import AnswerTooLong, NotFound
-from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.schemas.query import AlarmPath, CheckPath, HistoryQuery
 from notifhist.serializers.as_xml import MAPPING_VERSION, MAX_RENDERED_BYTES
@@ -16,8 +15,7 @@ from notifhist.serializers.stored import BETWEEN_LINES, StoredDocument, StoredFo
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
 from notifhist.store.history.series import SERIES_ID, TENANT_ID, alarm_digest, check_values
-
-_MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
+from notifhist.store.time_ranges import key_range, low_ticks
 
 _RENDERED_TOGETHER = 10
 """Items that are read at once to be rendered: one may have 16 MiB, and only a page of few bytes is answered."""
@@ -56,11 +54,7 @@ def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: S
     Where not every item is stored in `form`, each piece of the page is one item as JSON. Raises AnswerTooLong where
     these are too long to be rendered.
     """
-    low = ItemKey(max(low_ticks(query.from_ms), low_ticks(oldest_ms)), _MIN_BIGINT)
-    high = ItemKey(_high_ticks(query.to_ms), _MAX_BIGINT)
-    if query.marker is not None:
-        marker = key_of(query.marker)
-        low, high = (low, min(high, marker)) if query.reverse else (max(low, marker), high)
+    low, high = key_range(query, oldest_ms)
     page, texts = _read(db, query, low, high, form)
     if texts < page.count:
         page, _ = _read(db, query, low, high, StoredForm.JSON, to_render=True)
@@ -157,13 +151,3 @@ def key_or_not_found(item_id: str) -> ItemKey:
         return key_of(item_id)
     except ValueError as error:
         raise NotFound("No such item.", f"{item_id}: {error}") from None
-
-
-def low_ticks(ms: int | None) -> int:
-    """Return the first tick of the millisecond `ms`, within the range of the column."""
-    return _MIN_BIGINT if ms is None else min(max(ms * TICKS_PER_MS, _MIN_BIGINT), _MAX_BIGINT)
-
-
-def _high_ticks(ms: int) -> int:
-    """Return the last tick of the millisecond `ms`, within the range of the column."""
-    return min(max(ms * TICKS_PER_MS + TICKS_PER_MS - 1, _MIN_BIGINT), _MAX_BIGINT)

@@ -21,9 +21,10 @@ from notifhist.store.deliveries import recording as delivery_index
 from notifhist.store.deliveries.derive import deliveries_of
 from notifhist.store.deliveries.recording import Derived
 from notifhist.store.history.items import TABLE, TEXTS, Texts, texts_of
-from notifhist.store.history.reading import key_or_not_found, low_ticks
+from notifhist.store.history.reading import key_or_not_found
 from notifhist.store.history.series import SERIES_ID, check_values, ensure_series, find_series
 from notifhist.store.recording import Precondition
+from notifhist.store.time_ranges import low_ticks
 
 _IS_ITEM = f"series_id = {SERIES_ID} AND ticks = :ticks AND clock_and_node = :clock_and_node"
 _IS_SHOWN = f"{_IS_ITEM} AND ticks >= :low"

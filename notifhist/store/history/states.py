@@ -15,7 +15,7 @@ from notifhist.serializers.as_xml import MAX_RENDERED_BYTES
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 from notifhist.store.history.listing import Level, RegisterPage, Series, list_groups, newest_items
-from notifhist.store.history.reading import low_ticks
+from notifhist.store.time_ranges import low_ticks
 
 MAX_ITEMS_OF_CHECK = 1000
 """How many items of a check are looked at, from the newest one back, for its newest change."""

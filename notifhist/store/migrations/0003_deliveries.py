@@ -16,7 +16,8 @@ COLUMNS = f"""
     {", ".join(f"{name} BIGINT" for name in CODES)},
     transaction_hash BIGINT,
     search_text TEXT NOT NULL,
-    document TEXT NOT NULL"""
+    document TEXT NOT NULL,
+    log_members TEXT"""
 NAME = """CREATE TABLE delivery_name (
     tenant_id BIGINT NOT NULL,
     column_name TEXT NOT NULL,
