@@ -71,16 +71,26 @@ def _container(parent: etree._Element, pages: tuple[DocumentSchema, ...]) -> Non
     _document(element, " ".join(page.description for page in pages))
     both = _xs(_xs(element, "complexType"), "all")
     values = _xs(_xs(_xs(both, "element", name="values"), "complexType"), "choice", **_MANY)
-    metadata = _xs(_xs(_xs(both, "element", name="metadata"), "complexType"), "choice", **_MANY)
+    metadata: dict[str, fields.Field[Any]] = {}
     for page in pages:
         for name, field in member_fields(page).items():
             if isinstance(field, fields.List):
-                _xs(values, "element", ref=place_in_xml(field).item or "")
+                _value(values, place_in_xml(field).item or name, field.inner)
             elif isinstance(field, fields.Nested):
-                for inner_name, inner in member_fields(field.schema).items():
-                    _element(metadata, inner_name, inner)
+                metadata |= member_fields(field.schema)
             else:
-                _element(metadata, name, field)
+                metadata[name] = field
+    choice = _xs(_xs(_xs(both, "element", name="metadata"), "complexType"), "choice", **_MANY)
+    for name, field in metadata.items():
+        _element(choice, name, field)
+
+
+def _value(values: etree._Element, name: str, field: fields.Field[Any]) -> None:
+    """Declare an element of `values`: here, if it never stands alone."""
+    if name in ROOTS:
+        _xs(values, "element", ref=name)
+    else:
+        _element_of(_xs(values, "element", name=name), field)
 
 
 _MANY = {"minOccurs": "0", "maxOccurs": "unbounded"}
