@@ -35,7 +35,7 @@ class DeliveriesPage:
 
 def range_of(query: DeliveriesQuery, oldest_ms: int | None) -> Range:
     """Return the time that a query asks for, as far as nothing has expired and an id can have it."""
-    begin = min(max(query.from_ms, oldest_ms or 0, 0), MAX_TIMESTAMP)
+    begin = min(max(query.from_ms, oldest_ms or 0, 0), MAX_TIMESTAMP + 1)
     return Range(begin, max(begin, min(query.to_ms, MAX_TIMESTAMP) + 1))
 
 
