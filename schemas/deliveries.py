@@ -3,7 +3,7 @@
 from marshmallow import fields, validate
 
 from notifhist.schemas.document import DocumentSchema
-from notifhist.schemas.fields import FreeMap, JsonInteger, Text, Timestamp, TimeUuid, in_xml
+from notifhist.schemas.fields import INT32, FreeMap, JsonInteger, Text, Timestamp, TimeUuid, in_xml
 from notifhist.schemas.history import PageMetadataSchema
 from notifhist.schemas.validation import Documents
 
@@ -22,7 +22,7 @@ class DeliverySchema(DocumentSchema):
     alarm_id = Text(required=True)
     check_id = Text(required=True)
     item_id = TimeUuid(required=True)
-    position = JsonInteger()
+    position = JsonInteger(bounds=(0, INT32[1]))
     state = Text(required=True)
     previous_state = Text()
     status = Text()
@@ -32,7 +32,7 @@ class DeliverySchema(DocumentSchema):
     notification_type = Text()
     target = Text()
     outcome = Text(required=True, validate=validate.OneOf(OUTCOMES))
-    attempts = JsonInteger(required=True)
+    attempts = JsonInteger(bounds=(0, INT32[1]), required=True)
     message = Text()
 
 
@@ -42,7 +42,7 @@ class DeliveryAttemptSchema(DeliverySchema):
     root = "delivery_attempt"
     description = "An attempt of a delivery."
 
-    attempt = JsonInteger()
+    attempt = JsonInteger(bounds=(1, INT32[1]))
     attempt_message = Text()
     attempt_from = Text()
 

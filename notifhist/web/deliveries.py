@@ -1,5 +1,6 @@
 """Deliveries: what was sent to whom, across all alarms. Contract: docs/contract.md, "Deliveries"."""
 
+import re
 from functools import partial
 
 from flask import Response, request
@@ -15,6 +16,8 @@ from notifhist.schemas.delivery_queries import (
     INTERVALS_MS,
     DeliveriesQuery,
 )
+from notifhist.schemas.fields import MAX_TIMESTAMP
+from notifhist.schemas.instants import format_instant
 from notifhist.serializers.formats import TO_TAKE_AWAY
 from notifhist.store.counted.ranges import Range
 from notifhist.store.deliveries import reading, summaries
@@ -93,8 +96,9 @@ def _query(schema: Schema) -> DeliveriesQuery:
 
 
 def _file_name(query: DeliveriesQuery) -> str:
-    """Return a name that says which time a file is about."""
-    return "deliveries-" + "-".join(str(ms) for ms in (query.from_ms, query.to_ms))
+    """Return a name that says which time a file is about, such as `deliveries-20111103T010000Z-20111110T010000Z`."""
+    times = (format_instant(min(max(ms, 0), MAX_TIMESTAMP)) for ms in (query.from_ms, query.to_ms))
+    return "-".join(["deliveries", *(re.sub(r"[-:]|\.\d+", "", time) for time in times)])
 
 
 def _buckets(query: DeliveriesQuery, interval: str | None) -> list[Range]:
@@ -104,7 +108,7 @@ def _buckets(query: DeliveriesQuery, interval: str | None) -> list[Range]:
     numbers = {length: max(last // length - first // length + 1, 0) if first <= last else 0 for length in lengths}
     length = next((each for each in lengths if numbers[each] <= _USUAL_BUCKETS), lengths[-1])
     if numbers[length] > _MOST_BUCKETS:
-        problem = f"There would be {numbers[length]} of them, and {_MOST_BUCKETS} are allowed: name a longer one."
+        problem = f"There would be {numbers[length]} buckets, and {_MOST_BUCKETS} are allowed."
         raise BadRequest(details=name_problems({"interval": problem}))
     begin = first // length
     return [

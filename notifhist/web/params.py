@@ -11,6 +11,7 @@ from notifhist.config import Settings
 from notifhist.errors import BadRequest, InvalidLimit, name_problems
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.document import member_fields
+from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.query import (
     HISTORY_QUERY,
     REGISTER_QUERY,
@@ -29,7 +30,8 @@ Query = TypeVar("Query", bound=PageQuery)
 def deliveries_query(schema: Schema, tenant: str, args: Args, settings: Settings, clock: Clock) -> DeliveriesQuery:
     """Return the query of deliveries whose parameters `schema` names; without `limit` it has none.
 
-    Raises InvalidLimit, or BadRequest naming every other parameter that does not fit.
+    It is about no time that an id cannot have. Raises InvalidLimit, or BadRequest naming every other parameter that
+    does not fit.
     """
     query = _loaded(schema, args)
     to_ms = query.pop("to", clock.now_ms())
@@ -38,7 +40,7 @@ def deliveries_query(schema: Schema, tenant: str, args: Args, settings: Settings
     values: dict[str, Any] = {
         name: tuple(query[name]) if isinstance(query[name], list) else query[name] for name in names
     }
-    return DeliveriesQuery(tenant, from_ms, to_ms, **values)
+    return DeliveriesQuery(tenant, max(from_ms, 0), min(to_ms, MAX_TIMESTAMP), **values)
 
 
 def parameter_of(schema: Schema, name: str, args: Args) -> Any:
