@@ -1,6 +1,6 @@
 """Documents as the store holds them: text that reaches the wire without being parsed and rendered again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import zip_longest
@@ -11,6 +11,12 @@ from notifhist.schemas.document import Document
 
 HERE = "\0"
 """The place of a stored text within another text: neither JSON nor XML may contain this character."""
+
+MAX_PAGE_BYTES = 64 * 1024 * 1024
+"""How long the documents of a page may be, together; a page of one document is always answered.
+
+Without a bound, 1,000 items of 16 MiB would be in memory at once, and XML may be a thousand times as long as its JSON.
+"""
 
 BETWEEN_LINES = b"\n"
 """What separates documents where each will be rendered by itself: as JSON a stored one is a single line."""
@@ -46,6 +52,11 @@ def documents_of(page: StoredPage) -> Iterator[Document]:
     """Yield the documents of a page whose form is JSON, for a format that cannot insert their texts."""
     for piece in page.pieces:
         yield from orjson.loads(b"[%b]" % piece)
+
+
+def lines_of(texts: Iterable[bytes]) -> list[bytes]:
+    """Return the documents of texts that have BETWEEN_LINES between them."""
+    return [line for text in texts for line in text.split(BETWEEN_LINES)]
 
 
 def encoded(text: str | bytes) -> bytes:

@@ -103,6 +103,21 @@ class Database(Protocol):
         """
 
     @staticmethod
+    def within_share(text: str) -> str:
+        """Return the expression `text`, which is to be joined by `first_within`: null where it is too long for that."""
+
+    @staticmethod
+    def count_joined(column: str) -> str:
+        """Return the aggregate that counts the texts that are joined, of texts none of which is null by itself."""
+
+    def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
+        """Return the first row of a query whose texts, up to `:limit`, are `joined` to at most `max_bytes`.
+
+        If they are longer, they are never in memory: SQLite returns None; PostgreSQL leaves out those that are longer
+        than an equal share of `max_bytes`. Without `max_bytes` they may have any length.
+        """
+
+    @staticmethod
     def text_of(column: str) -> str:
         """Return the text of an item's column `document` or `xml`, wherever it is stored."""
 

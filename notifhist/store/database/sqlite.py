@@ -1,5 +1,6 @@
 """SQLite's dialect."""
 
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import peewee
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_purge
 from notifhist.store.database.dialect import Table, or_add
+from notifhist.store.database.errors import is_too_long
 from notifhist.store.database.sqlite_file import SqliteFile
 
 _NUMBER_BITS = 40
@@ -51,6 +53,31 @@ class SqliteDatabase(SqliteFile):
     def joined(column: str, separator: str) -> str:
         """Return the aggregate of a column's texts; as a blob, since bytes need not be decoded."""
         return f"CAST(group_concat({column}, '{separator}') AS BLOB)"
+
+    @staticmethod
+    def within_share(text: str) -> str:
+        return text
+
+    @staticmethod
+    def count_joined(column: str) -> str:
+        """Return the count of all: none is left out, and to look whether one is null SQLite would copy it."""
+        return "count(*)"
+
+    def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
+        """Return the row, if no value is longer than the connection may make it meanwhile."""
+        values = {**values, "limit": limit}
+        if max_bytes is None:
+            return self.execute_sql(text, values).fetchone()
+        connection: sqlite3.Connection = self.connection()  # type: ignore[no-untyped-call]  # by peewee's stubs
+        usual = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max_bytes)
+        try:
+            return self.execute_sql(text, values).fetchone()
+        except (peewee.DataError, sqlite3.DataError) as error:
+            if not is_too_long(error):
+                raise
+            return None
+        finally:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
 
     @staticmethod
     def text_of(column: str) -> str:
