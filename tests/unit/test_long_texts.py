@@ -7,6 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from notifhist.store.database import Database
+from notifhist.store.database.sql import rows
+from notifhist.store.history.items import KEY, TABLE
 from notifhist.transfer.export import export_lines
 from tests.conftest import NOW_MS
 from tests.http.helpers import CHECK, get_json, get_xml, id_at, item_at, post, send
@@ -87,6 +89,27 @@ def test_an_item_that_is_there_already_leaves_nothing_behind(db: Database) -> No
     record_now(db, [item(status="x" * 100_000)], skip_conflicts=True)
     assert_every_reference_is_right(db, texts=0)
     assert [found["status"] for _, found in all_items(db)] == ["x" * 10]
+
+
+@pytest.mark.parametrize("there", SIZES)
+def test_rows_that_are_there_when_they_are_inserted_leave_nothing_behind(there: str, db: Database) -> None:
+    record_now(db, [item(1, status="x" * SIZES[there])])
+    (row,) = rows(db, f"SELECT {', '.join(KEY)} FROM history_item")
+    new, long = (row[0], row[1] + 1, row[2]), ("y" * 70_000, "z" * 70_000, 1)
+    with db.writing():
+        assert db.insert_missing(TABLE, [(*row, *long), (*new, *long), (*new, *long)]) == {new}
+    assert_every_reference_is_right(db, texts=texts(there) + 2)
+    read = f"SELECT {db.text_of('document')}, {db.text_of('xml')} FROM history_item WHERE ticks = :ticks"
+    assert rows(db, read, ticks=new[1]) == [long[:2]]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_new_item_is_never_in_the_table_with_its_long_texts(db: Database) -> None:
+    """A trigger would set them apart, once they are written: they would be written twice."""
+    for column in ("document", "xml"):
+        db.execute_sql(f"DROP TRIGGER long_{column}_updated")
+    assert record_now(db, [item(status="x" * 100_000)]).created == 1
+    assert_every_reference_is_right(db, texts=2)
 
 
 def test_long_items_are_exported_and_loaded_again(db: Database) -> None:

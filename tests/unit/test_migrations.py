@@ -22,6 +22,7 @@ from notifhist.store.database import (
     migrate,
     open_database,
     pending_migrations,
+    sqlite,
 )
 from notifhist.store.database.sql import rows
 from notifhist.store.keys import add_key
@@ -54,15 +55,19 @@ def test_migrating_twice_changes_nothing(empty: Database) -> None:
     assert migrate(empty) == []
 
 
-def test_items_are_the_same_after_the_migrations_that_followed_the_first(empty: Database) -> None:
+def test_items_are_the_same_after_the_migrations_that_followed_the_first(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Runner(empty, directory=str(Path(migrations.__file__).parent)).up(MIGRATIONS[0])
     assert pending_migrations(empty) == MIGRATIONS[1:]
     items = [item_at(NOW_MS + n, status="x" * n * 30_000) for n in range(6)]
     if isinstance(empty, SqliteDatabase):  # as the version of that migration recorded them
+        monkeypatch.setattr(sqlite, "LONG_CHARACTERS", 10**9)
         empty.execute_sql("CREATE TEMPORARY VIEW long_text AS SELECT NULL AS id, NULL AS text")
     record_items(empty, CheckPath(TENANT, "e", "a", "c"), items)
     if isinstance(empty, SqliteDatabase):
         empty.execute_sql("DROP VIEW temp.long_text")
+    monkeypatch.undo()
     migrate(empty)
     assert [item for _, item in all_items(empty)] == items
     assert_every_reference_is_right(empty, texts=2 * 3)

@@ -15,11 +15,15 @@ TRIGRAM = 3
 
 @dataclass(frozen=True)
 class Table:
-    """A table with bulk inserts: its columns with their types, and its key."""
+    """A table with bulk inserts: its columns with their types, and its key.
+
+    `long_texts`: the columns whose texts SQLite sets apart if they are long (docs/adr/0021).
+    """
 
     name: str
     columns: Mapping[str, str]
     key: tuple[str, ...]
+    long_texts: tuple[str, ...] = ()
 
     @property
     def insert(self) -> str:

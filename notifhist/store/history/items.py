@@ -20,7 +20,7 @@ from notifhist.store.recording import Stored
 
 KEY = {"series_id": "bigint", "ticks": "bigint", "clock_and_node": "bigint"}
 TEXTS = {"document": "text", "xml": "text", "xml_version": "integer"}
-TABLE = Table("history_item", KEY | TEXTS, tuple(KEY))
+TABLE = Table("history_item", KEY | TEXTS, tuple(KEY), long_texts=("document", "xml"))
 
 _BATCH = 1000
 """Items that are inserted by one statement."""
