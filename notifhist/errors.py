@@ -3,7 +3,7 @@
 Sources: docs/contract.md, "Faults" (the history API) and "Errors" (the runs API).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from notifhist.auth import hide_secrets
 from notifhist.schemas.fields import MAX_PROBLEMS_NAMED
@@ -174,6 +174,15 @@ class Unavailable(ApiError):
 
     def __init__(self, message: str | None = None, details: str = "") -> None:
         super().__init__(message, details, {"Retry-After": RETRY_AFTER_S})
+
+
+class NotUpToDate(Unavailable):
+    """Migrations or fills are yet to be done, whose names are given."""
+
+    message = "The tables are not up to date: run `notifhist migrate`."
+
+    def __init__(self, pending: Iterable[str]) -> None:
+        super().__init__(details=", ".join(pending))
 
 
 class QueryTooExpensive(Unavailable):

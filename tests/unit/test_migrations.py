@@ -15,17 +15,10 @@ from notifhist.factory import create_app
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.runs import RUN
 from notifhist.store import migrations
-from notifhist.store.database import (
-    Database,
-    SqliteDatabase,
-    ensure_connected,
-    migrate,
-    open_database,
-    pending_migrations,
-    sqlite,
-)
+from notifhist.store.database import Database, SqliteDatabase, ensure_connected, open_database, sqlite
 from notifhist.store.database.sql import rows
 from notifhist.store.keys import add_key
+from notifhist.store.migrating import migrate, pending_migrations
 from notifhist.store.models import ApiKeyRow, HistoryItemRow, MetaRow, NotificationRunRow, SeriesRow, TenantRow
 from notifhist.store.runs import TABLE
 from tests.conftest import MIGRATIONS, NOW_MS, TENANT, authorized, every_row
