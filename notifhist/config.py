@@ -157,7 +157,7 @@ SETTINGS = (
     ),
     Setting(
         "MAX_WAIT_MS",
-        "250",
+        "200",
         _integer(0, 3_600_000),
         "ms that requests may wait for a thread of a busy service before some are answered 503; 0: as long as it takes",
     ),

@@ -3,7 +3,7 @@
 Sources: docs/contract.md, "Faults" (the history API) and "Errors" (the runs API).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from notifhist.auth import hide_secrets
 from notifhist.schemas.fields import MAX_PROBLEMS_NAMED
@@ -174,9 +174,22 @@ class Unavailable(ApiError):
 
     status, fault_type = 503, "systemFailureError"
     message = "The service cannot reach its database at the moment; try again."
+    description = (
+        "The database cannot be reached or is not ready, or this is more than it can do for one request, or a page of "
+        "several records would have more than 64 MiB. `details` may say what to ask for instead."
+    )
 
     def __init__(self, message: str | None = None, details: str = "") -> None:
         super().__init__(message, details, {"Retry-After": RETRY_AFTER_S})
+
+
+class NotUpToDate(Unavailable):
+    """Migrations or fills are yet to be done, whose names are given."""
+
+    message = "The tables are not up to date: run `notifhist migrate`."
+
+    def __init__(self, pending: Iterable[str]) -> None:
+        super().__init__(details=", ".join(pending))
 
 
 class QueryTooExpensive(Unavailable):
@@ -190,9 +203,10 @@ class QueryTooExpensive(Unavailable):
 
 
 class AnswerTooLong(Unavailable):
-    """A page would be longer in the format that is asked for than it may be."""
+    """A page of several records would be longer in the format that is asked for than it may be."""
 
-    message = "The page is too long to be answered in this format."
+    message = "The page is too long to be answered."
 
     def __init__(self, max_bytes: int) -> None:
-        super().__init__(details=f"It may have {max_bytes} bytes. Ask for less, by limit or pageSize, or for JSON.")
+        less = "Ask for fewer records, by limit or pageSize; JSON is shorter than XML."
+        super().__init__(details=f"It may have {max_bytes} bytes. {less}")

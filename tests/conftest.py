@@ -20,9 +20,10 @@ from notifhist.factory import create_app
 from notifhist.logs import LOGGERS, configure_logging
 from notifhist.schemas.instants import parse_instant
 from notifhist.store import migrations
-from notifhist.store.database import Database, ensure_connected, migrate, open_database
+from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import add_key
 from notifhist.store.machine import machine_directory
+from notifhist.store.migrating import migrate
 from notifhist.web.apis import APIS
 from notifhist.web.declarations import Api
 from tests.full_disk import FullDisk, mounted
@@ -119,9 +120,10 @@ def postgres_database(postgres_tables: str) -> Iterator[str]:
         connection.execute(f"{others} AND pid <> pg_backend_pid()")
         tables = connection.execute(
             "SELECT string_agg(tablename, ', ') FROM pg_tables "
-            "WHERE schemaname = current_schema AND tablename <> 'schema_migration'"
+            "WHERE schemaname = current_schema AND tablename NOT IN ('meta', 'schema_migration')"
         ).fetchone()
         connection.execute(f"TRUNCATE {tables[0] if tables else ''}".encode())
+        connection.execute("DELETE FROM meta WHERE name NOT LIKE 'fill %'")  # the tables stay filled
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

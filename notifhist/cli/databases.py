@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from notifhist.config import Settings, load_settings
-from notifhist.store.database import Database, ensure_connected, migrate, open_database
+from notifhist.store.database import Database, ensure_connected, open_database
+from notifhist.store.migrating import migrate
+from notifhist.transfer.progress import progress
 
 
 @contextmanager
@@ -16,7 +18,7 @@ def database(*, create: bool = False, migrated: bool = True) -> Iterator[tuple[D
     ensure_connected(db)
     try:
         if migrated:
-            migrate(db)
+            migrate(db, progress)
         yield db, settings
     finally:
         db.close()

@@ -9,7 +9,7 @@ from notifhist.clock import Clock
 from notifhist.config import PREFIX
 from notifhist.factory import create_app
 from notifhist.server import settings as server
-from notifhist.store.database import migrate
+from notifhist.store.migrating import migrate
 from notifhist.transfer import demo
 from notifhist.transfer.progress import progress
 
@@ -54,8 +54,9 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
 def migrate_command() -> None:
     """Create or upgrade the tables of NOTIFHIST_DATABASE_URL.
 
-    Safe to repeat, and by several hosts at once; the other commands do it too.
+    Safe to repeat, and by several hosts at once; the other commands do it too. Where records have to be worked on,
+    it shows how far it is; if it is interrupted, run it again: it goes on from there.
     """
     with database(create=True, migrated=False) as (db, _):
-        applied = migrate(db)
+        applied = migrate(db, progress)
     click.echo(f"Applied: {', '.join(applied)}" if applied else "The tables are up to date.")

@@ -18,17 +18,19 @@ from notifhist.errors import AnswerTooLong
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import FreeMap, place_in_xml
 from notifhist.schemas.xml_names import DECLARED, fits_declaration
-from notifhist.serializers.stored import HERE, StoredDocument, StoredForm, StoredPage, documents_of, insert
+from notifhist.serializers.stored import (
+    HERE,
+    MAX_PAGE_BYTES,
+    StoredDocument,
+    StoredForm,
+    StoredPage,
+    documents_of,
+    insert,
+)
 from notifhist.serializers.xml_characters import NAME
 
 MAPPING_VERSION = 3
 """The version of the mapping from documents to XML. XML that was stored with an older version is not answered."""
-
-MAX_RENDERED_BYTES = 64 * 1024 * 1024
-"""How long a page may be whose records are rendered when it is read; a page of one record is always answered.
-
-To render one takes up to twice its memory, and XML may be a thousand times as long as its JSON.
-"""
 
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 _MAX_NAME_CHARS = 1000  # parsers refuse much longer names
@@ -76,8 +78,8 @@ def _rendered(page: StoredPage, name: str, schema: DocumentSchema) -> StoredPage
     for document in documents_of(page):
         pieces.append(write(document).encode())
         size += len(pieces[-1])
-        if size > MAX_RENDERED_BYTES and len(pieces) > 1:
-            raise AnswerTooLong(MAX_RENDERED_BYTES)
+        if size > MAX_PAGE_BYTES and len(pieces) > 1:
+            raise AnswerTooLong(MAX_PAGE_BYTES)
     return StoredPage(StoredForm.XML, pieces)
 
 

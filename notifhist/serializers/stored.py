@@ -13,6 +13,12 @@ from notifhist.schemas.document import Document
 HERE = "\0"
 """The place of a stored text within another text: neither JSON nor XML may contain this character."""
 
+MAX_PAGE_BYTES = 64 * 1024 * 1024
+"""How long the documents of a page may be, together; a page of one document is always answered.
+
+Without a bound, 1,000 items of 16 MiB would be in memory at once, and XML may be a thousand times as long as its JSON.
+"""
+
 BETWEEN_LINES = b"\n"
 """What separates documents where each will be rendered by itself: as JSON a stored one is a single line."""
 
@@ -72,6 +78,11 @@ def _texts_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
             end = _end_of_text(text, at)[1]
             yield text[at:end].encode()
             at = end + 1
+
+
+def split_lines(texts: Iterable[Lines]) -> list[bytes]:
+    """Return the documents of texts that have BETWEEN_LINES between them."""
+    return [line for text in texts for line in text.split(BETWEEN_LINES)]
 
 
 def encoded(text: str | bytes) -> bytes:

@@ -1,7 +1,11 @@
 """Values about the whole database, by name."""
 
 from notifhist.store.database import Database
+from notifhist.store.database.sql import changed
 from notifhist.store.models import MetaRow
+
+_SET = """INSERT INTO meta (name, value) VALUES (:name, :value)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
 
 
 def get_meta(db: Database, name: str) -> str | None:
@@ -11,6 +15,6 @@ def get_meta(db: Database, name: str) -> str | None:
 
 
 def set_meta(db: Database, name: str, value: str) -> None:
-    """Store the value of a name that has none."""
+    """Store the value of a name, in the place of the one it has."""
     with db.writing():
-        db.execute(MetaRow.insert(name=name, value=value))
+        changed(db, _SET, name=name, value=value)

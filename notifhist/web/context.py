@@ -16,6 +16,7 @@ from notifhist.metrics import Metrics
 from notifhist.serializers.bodies import Body, ExpectedBody, parse_body
 from notifhist.serializers.codings import unpack
 from notifhist.store.database import Database
+from notifhist.store.fills import FillsSeen
 from notifhist.store.remembered_keys import RememberedKeys
 from notifhist.store.replicas import Replica
 from notifhist.web.declarations import Api, View
@@ -39,6 +40,7 @@ class Service:
     metrics: Metrics
     apis: tuple[Api, ...]
     views: dict[str, View] = field(default_factory=dict)
+    fills: FillsSeen = field(default_factory=FillsSeen)
 
     def oldest_ms(self) -> int | None:
         """Return the time before which items have expired, ms since the epoch; None if none ever does."""

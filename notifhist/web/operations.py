@@ -6,9 +6,10 @@ from importlib.resources import files
 import orjson
 
 from notifhist.config import ConfigError
-from notifhist.errors import Unavailable
+from notifhist.errors import NotUpToDate, Unavailable
 from notifhist.serializers.formats import CHARSET, XML
-from notifhist.store.database import ensure_connected, pending_migrations
+from notifhist.store.database import ensure_connected
+from notifhist.store.migrating import pending_migrations
 from notifhist.web.apis import OPERATIONS
 from notifhist.web.context import current_service
 from notifhist.web.declarations import Api, View
@@ -37,7 +38,7 @@ def readyz() -> Response:
     except ConfigError as error:
         raise Unavailable("The tables are of another version.", str(error)) from None
     if pending:
-        raise Unavailable("The tables are not up to date: run `notifhist migrate`.", ", ".join(pending))
+        raise NotUpToDate(pending)
     return Response(b'{"status":"ready"}', content_type=_JSON)
 
 

@@ -95,10 +95,12 @@ def _check_access(request: Request, context: Any, view: View | None, ids: dict[s
     service, access = current_service(), context.api.access
     try:
         ensure_connected(service.db)
+        if pending := service.fills.pending(service.db):
+            raise errors.NotUpToDate(pending)
         context.key = key = _authenticate(request, service, context.api, access)
         if view is not None:  # if the URL does not have the method, no role is needed
             _authorize(key, None if request.url_rule is None else view.role, ids)
-    except (access.refusal, errors.Forbidden, *ERRORS):
+    except (access.refusal, errors.Forbidden, errors.Unavailable, *ERRORS):
         if view is None:
             raise errors.NotFound from None
         raise

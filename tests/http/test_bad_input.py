@@ -21,9 +21,10 @@ from werkzeug.test import TestResponse
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.factory import create_app
-from notifhist.store.database import Database, ensure_connected, migrate, open_database
+from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import add_key
 from notifhist.store.machine import machine_directory
+from notifhist.store.migrating import migrate
 from tests.conftest import NOW, TENANT, authorized, every_row
 from tests.http.bad_input_cases import ATTEMPTS, ITEM_ID, RUN_ID, Case, header_cases, json_item, path_cases
 from tests.http.bad_json_cases import conflict_cases, json_cases

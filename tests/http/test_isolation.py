@@ -11,9 +11,10 @@ from flask.testing import FlaskClient
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.factory import create_app
-from notifhist.store.database import Database, ensure_connected, migrate, open_database
+from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import add_key
 from notifhist.store.machine import machine_directory
+from notifhist.store.migrating import migrate
 from tests.conftest import NOW, NOW_MS, TENANT, MakeApp, MakeKey, authorized, every_row
 from tests.http.helpers import JSON, RUNS, XML, get_json, item_at, post, read_xml, run_of
 

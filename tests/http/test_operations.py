@@ -10,8 +10,9 @@ from lxml import etree
 
 from notifhist.auth import OBSERVER
 from notifhist.factory import create_app
-from notifhist.store.database import ensure_connected, migrate, open_database, pending_migrations
+from notifhist.store.database import ensure_connected, open_database
 from notifhist.store.machine import machine_directory
+from notifhist.store.migrating import migrate, pending_migrations
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.http.helpers import (
     CHECK,

@@ -15,7 +15,7 @@ DEFAULTS = {
     "RUNS_RATE_LIMIT": limits.parse("1000/minute"),
     "RATE_LIMIT_STORAGE": "memory://",
     "TRUSTED_PROXIES": 0,
-    "MAX_WAIT_MS": 250,
+    "MAX_WAIT_MS": 200,
     "PUBLIC_URL": "",
     "ALLOWED_HOSTS": frozenset(),
     "CORS_ORIGINS": frozenset(),

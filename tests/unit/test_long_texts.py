@@ -1,12 +1,16 @@
 """Long texts of items, which SQLite stores apart, are read, replaced and deleted as short ones are."""
 
 import json
+from importlib import import_module
 from itertools import product
 
 import pytest
 from flask.testing import FlaskClient
 
 from notifhist.store.database import Database
+from notifhist.store.database.sql import changed, rows
+from notifhist.store.database.sqlite import LONG_CHARACTERS
+from notifhist.store.history.items import KEY, TABLE
 from notifhist.transfer.export import export_lines
 from tests.conftest import NOW_MS
 from tests.http.helpers import CHECK, get_json, get_xml, id_at, item_at, post, send
@@ -87,6 +91,43 @@ def test_an_item_that_is_there_already_leaves_nothing_behind(db: Database) -> No
     record_now(db, [item(status="x" * 100_000)], skip_conflicts=True)
     assert_every_reference_is_right(db, texts=0)
     assert [found["status"] for _, found in all_items(db)] == ["x" * 10]
+
+
+@pytest.mark.parametrize("there", SIZES)
+def test_rows_that_are_there_when_they_are_inserted_leave_nothing_behind(there: str, db: Database) -> None:
+    record_now(db, [item(1, status="x" * SIZES[there])])
+    (row,) = rows(db, f"SELECT {', '.join(KEY)} FROM history_item")
+    new, long = (row[0], row[1] + 1, row[2]), ("y" * 70_000, "z" * 70_000, 1)
+    with db.writing():
+        assert db.insert_missing(TABLE, [(*row, *long), (*new, *long), (*new, *long)]) == {new}
+    assert_every_reference_is_right(db, texts=texts(there) + 2)
+    read = f"SELECT {db.text_of('document')}, {db.text_of('xml')} FROM history_item WHERE ticks = :ticks"
+    assert rows(db, read, ticks=new[1]) == [long[:2]]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_new_item_is_never_in_the_table_with_its_long_texts(db: Database) -> None:
+    """A trigger would set them apart, once they are written: they would be written twice."""
+    for column in ("document", "xml"):
+        db.execute_sql(f"DROP TRIGGER long_{column}_updated")
+    assert record_now(db, [item(status="x" * 100_000)]).created == 1
+    assert_every_reference_is_right(db, texts=2)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("characters", [LONG_CHARACTERS, LONG_CHARACTERS + 1])
+def test_what_is_long_is_the_same_for_inserts_updates_and_the_migration(characters: int, db: Database) -> None:
+    kinds = "SELECT typeof(document), typeof(xml) FROM history_item"
+    text, expected = "ж" * characters, [("blob" if characters > LONG_CHARACTERS else "text",) * 2]
+    with db.writing():
+        db.insert_missing(TABLE, [(1, 1, 1, text, text, 1)])
+        assert rows(db, kinds) == expected
+        changed(db, "UPDATE history_item SET document = :value, xml = :value", value=text)
+        assert rows(db, kinds) == expected
+    assert_every_reference_is_right(db)
+    migration = import_module("notifhist.store.migrations.0002_long_texts")
+    ((is_long,),) = rows(db, f"SELECT {migration.IS_LONG.format(':value')}", value=text)
+    assert is_long == (characters > LONG_CHARACTERS)
 
 
 def test_long_items_are_exported_and_loaded_again(db: Database) -> None:

@@ -17,15 +17,7 @@ from notifhist.schemas.item_ids import key_of
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.runs import RUN
 from notifhist.store import migrations
-from notifhist.store.database import (
-    Database,
-    SqliteDatabase,
-    Table,
-    ensure_connected,
-    migrate,
-    open_database,
-    pending_migrations,
-)
+from notifhist.store.database import Database, SqliteDatabase, Table, ensure_connected, open_database
 from notifhist.store.database.sql import rows
 from notifhist.store.deliveries.recording import move_recent
 from notifhist.store.deliveries.table import COLUMNS, DELIVERIES, RECENT
@@ -33,6 +25,7 @@ from notifhist.store.history.items import texts_of
 from notifhist.store.history.series import alarm_digest
 from notifhist.store.keys import add_key
 from notifhist.store.logs import TABLE as LOG_TABLE
+from notifhist.store.migrating import migrate, pending_migrations
 from notifhist.store.models import (
     ApiKeyRow,
     HistoryItemRow,
@@ -70,7 +63,9 @@ def test_migrating_twice_changes_nothing(empty: Database) -> None:
     assert migrate(empty) == []
 
 
-def test_items_are_the_same_after_the_migrations_that_followed_the_first(empty: Database) -> None:
+def test_items_are_the_same_after_the_migrations_that_followed_the_first(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Runner(empty, directory=str(Path(migrations.__file__).parent)).up(MIGRATIONS[0])
     assert pending_migrations(empty) == MIGRATIONS[1:]
     items = [item_at(NOW_MS + n, status="x" * n * 30_000) for n in range(6)]

@@ -11,10 +11,11 @@ from notifhist.config import MS_PER_DAY
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
-from notifhist.store.database import Database, PostgresqlDatabase, ensure_connected, migrate, open_database
+from notifhist.store.database import Database, PostgresqlDatabase, ensure_connected, open_database
 from notifhist.store.database.partitions import OTHER, name_of
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.store.history.recording import replace_item
+from notifhist.store.migrating import migrate
 from notifhist.store.recording import record
 from tests.conftest import NOW_MS
 from tests.http.helpers import item_at

@@ -11,7 +11,8 @@ import pytest
 
 from notifhist.errors import ItemConflict
 from notifhist.schemas.query import CheckPath
-from notifhist.store.database import Database, ensure_connected, migrate, open_database
+from notifhist.store.database import Database, ensure_connected, open_database
+from notifhist.store.migrating import migrate
 from notifhist.store.recording import Draft
 from tests.conftest import every_row
 from tests.records import count_items

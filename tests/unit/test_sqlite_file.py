@@ -8,8 +8,9 @@ from pathlib import Path
 import peewee
 import pytest
 
-from notifhist.store.database import Database, SqliteDatabase, ensure_connected, is_unreachable, migrate, open_database
+from notifhist.store.database import Database, SqliteDatabase, ensure_connected, is_unreachable, open_database
 from notifhist.store.database.sql import rows
+from notifhist.store.migrating import migrate
 from notifhist.store.models import TenantRow
 from tests.full_disk import FullDisk
 from tests.unit.tenant_rows import count, insert

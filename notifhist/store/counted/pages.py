@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from notifhist.errors import AnswerTooLong
 from notifhist.schemas.instants import MAX_INSTANT, MIN_INSTANT
 from notifhist.schemas.query import PageQuery
-from notifhist.serializers.as_xml import MAX_RENDERED_BYTES
-from notifhist.serializers.stored import BETWEEN_LINES, StoredForm, StoredPage, encoded
+from notifhist.serializers.stored import BETWEEN_LINES, StoredForm, StoredPage, encoded, split_lines
 from notifhist.store.counted.table import CountedTable
 from notifhist.store.counted.totals import Totals
 from notifhist.store.database import TRIGRAM, Database
 from notifhist.store.database.sql import rows
+from notifhist.store.pieces import Piece, read_pieces
 from notifhist.store.tenants import find_tenant
 
 _SKIP_BY_COUNTS_ABOVE = 1000
@@ -20,7 +19,6 @@ _SKIP_BY_COUNTS_ABOVE = 1000
 _SORT_BELOW = 2000
 """Up to this many matches are fetched by a filter and sorted; for more, the index of dates is scanned."""
 _NONE = StoredPage(StoredForm.JSON, ())
-_LENGTH = "coalesce(sum(length(page.text)), 0)"
 _SEARCH = "search"
 _FTS_CONFUSES = frozenset("\ufffd\ufffe\uffff")
 """SQLite's trigram index takes these characters for each other."""
@@ -124,21 +122,26 @@ class _Selection:
         return int(rows(self._db, text, begin=begin, end=end, **self._values)[0][0])
 
     def read(self, begin: int, end: int, skipped: int, limit: int, are_few: bool, to_render: bool) -> StoredPage:
-        """Return up to `limit` of them, after the first `skipped`, in the query's order.
+        """Return `limit` of them, which are there, after the first `skipped`, in the query's order.
 
-        Raises AnswerTooLong where they are too long to be rendered, before it has them in memory.
+        Raises AnswerTooLong.
         """
         query = self._query
-        values = self._values | {"begin": begin, "end": end, "skipped": skipped, "limit": limit}
         asked = (type(self._db), self._table, self._shape, query.descending, query.include_objects, are_few)
-        if to_render and limit > 1 and rows(self._db, _page_sql(*asked, _LENGTH), **values)[0][0] > MAX_RENDERED_BYTES:
-            raise AnswerTooLong(MAX_RENDERED_BYTES)
-        joined_by = type(self._db).joined("page.text", BETWEEN_LINES.decode() if to_render else ",")
-        ((documents,),) = rows(self._db, _page_sql(*asked, joined_by), **values)
-        if not documents:
-            return _NONE
-        joined = encoded(documents)
-        return StoredPage(StoredForm.JSON, joined.split(BETWEEN_LINES) if to_render else [joined])
+        text = _page_sql(*asked, BETWEEN_LINES.decode() if to_render else ",")
+        values = self._values | {"begin": begin, "end": end}
+        read = 0
+
+        def read_piece(number: int, max_bytes: int | None) -> Piece | None:
+            nonlocal read
+            row = self._db.first_within(max_bytes, number, text, {**values, "skipped": skipped + read})
+            if row is None or row[1] < number:
+                return None
+            read += number
+            return encoded(row[0] or b""), number, read == limit
+
+        texts, _ = read_pieces(limit, limit, read_piece)
+        return StoredPage(StoredForm.JSON, split_lines(texts) if to_render else texts)
 
 
 def _padded(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -164,16 +167,16 @@ def _page_sql(
     descending: bool,
     whole: bool,
     are_few: bool,
-    result: str,
+    separator: str,
 ) -> str:
-    """Return the query for `result`, an aggregate of page.text."""
-    document = "document" if whole else "coalesce(brief, document)"
+    """Return the query for the text of a piece of a page, and how many records it has."""
+    document = dialect.within_share("document" if whole else "coalesce(brief, document)")
     # The index of a filter has the order of the dates within one value only. For several values all that match are
     # sorted, by expressions: else SQLite reads the index of dates, which has that order, from end to end.
     zero = " + 0" if dict(shape.codes).get(_lead(table, shape, are_few) or "", 1) > 1 else ""
     direction = " DESC" if descending else ""
     order = f"date_created{zero}{direction}, id{zero}{direction}"
-    return f"""SELECT {result} FROM (
+    return f"""SELECT {dialect.joined("page.text", separator)}, {dialect.count_joined("page.text")} FROM (
         SELECT {document} AS text FROM {table.name} WHERE {_conditions(dialect, table, shape, are_few)}
         ORDER BY {order} LIMIT :limit OFFSET :skipped) AS page"""
 

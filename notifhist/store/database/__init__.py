@@ -1,12 +1,10 @@
-"""The databases: how to open one, connect to it, and create or upgrade its tables."""
+"""The databases: how to open one, and connect to it."""
 
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import peewee
-from playhouse.migrations import Runner
 
 from notifhist.config import ConfigError
 from notifhist.store.database.dialect import TRIGRAM, Database, Table
@@ -25,19 +23,9 @@ __all__ = [
     "ensure_connected",
     "exceeded_limits",
     "is_unreachable",
-    "migrate",
     "open_database",
-    "pending_migrations",
     "sqlstate",
 ]
-
-_MIGRATIONS = Path(__file__).parents[1] / "migrations"
-_OTHER_LAYOUT = (
-    "This database was made by another version, and this one does not read its tables. Keep its data: run "
-    "`notifhist export > history.ndjson` with that version, name a new database in NOTIFHIST_DATABASE_URL, "
-    "`notifhist load history.ndjson` with this one, and create new keys. A file of the demo "
-    "(notifhist-demo.db) holds only examples: delete it."
-)
 
 
 def open_database(url: str, *, create: bool = False, statement_timeout_s: float = 0) -> Database:
@@ -83,31 +71,3 @@ def discard_connection(db: Database) -> None:
     state.transactions.clear()
     with suppress(peewee.PeeweeException):
         db.close()
-
-
-def migrate(db: Database) -> list[str]:
-    """Create or upgrade the tables; safe to repeat, and by several hosts at once.
-
-    Returns the names of the migrations applied. The database must be connected. Raises ConfigError for a database
-    of another version's layout.
-    """
-    with db.migrating():
-        _refuse_other_layout(db)
-        applied: list[str] = _runner(db).up()
-    return applied
-
-
-def pending_migrations(db: Database) -> list[str]:
-    """Return the names of the migrations that are yet to be applied. Raises ConfigError as `migrate` does."""
-    _refuse_other_layout(db)
-    return [each.name for each in _runner(db).status() if each.applied is None]
-
-
-def _refuse_other_layout(db: Database) -> None:
-    """Raise ConfigError if a migration was applied that this version does not have."""
-    if any(each.path is None for each in _runner(db).status()):
-        raise ConfigError(_OTHER_LAYOUT)
-
-
-def _runner(db: Database) -> Runner:
-    return Runner(db, directory=str(_MIGRATIONS))

@@ -15,11 +15,15 @@ TRIGRAM = 3
 
 @dataclass(frozen=True)
 class Table:
-    """A table with bulk inserts: its columns with their types, and its key."""
+    """A table with bulk inserts: its columns with their types, and its key.
+
+    `long_texts`: the columns whose texts SQLite sets apart if they are long (docs/adr/0021).
+    """
 
     name: str
     columns: Mapping[str, str]
     key: tuple[str, ...]
+    long_texts: tuple[str, ...] = ()
 
     @property
     def insert(self) -> str:
@@ -104,6 +108,21 @@ class Database(Protocol):
         """Return the aggregate that joins a column's texts (ASCII `separator`) in the order of the rows.
 
         Its value is text or UTF-8 bytes; null if there are no rows.
+        """
+
+    @staticmethod
+    def within_share(text: str) -> str:
+        """Return the expression `text`, which is to be joined by `first_within`: null where it is too long for that."""
+
+    @staticmethod
+    def count_joined(column: str) -> str:
+        """Return the aggregate that counts the texts that are joined, of texts none of which is null by itself."""
+
+    def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
+        """Return the first row of a query whose texts, up to `:limit`, are `joined` to at most `max_bytes`.
+
+        If they are longer, they are never in memory: SQLite returns None; PostgreSQL leaves out those that are longer
+        than an equal share of `max_bytes`. Without `max_bytes` they may have any length.
         """
 
     @staticmethod

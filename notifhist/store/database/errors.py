@@ -24,6 +24,11 @@ def is_unreachable(error: Exception) -> bool:
     return sqlstate(error) in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN)
 
 
+def is_too_long(error: Exception) -> bool:
+    """Say whether SQLite would have had to make a longer value than the connection may."""
+    return any(getattr(each, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG for each in _causes(error))
+
+
 def exceeded_limits(error: Exception) -> bool:
     """Say whether a statement ran into its time limit, or its answer was too long for one text."""
     return any(

@@ -18,6 +18,7 @@ from notifhist.store.database.partitions import Partitions
 
 _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
 _TRUSTED_IDLE_S = 1.0
+_LONGEST_TEXT = 2**31 - 1  # bytes, more than PostgreSQL stores
 _COPY_FROM_ROWS = 500
 """From this many rows on, COPY into a temporary table is cheaper than JSON."""
 
@@ -104,6 +105,20 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     @staticmethod
     def joined(column: str, separator: str) -> str:
         return f"string_agg({column}, '{separator}')"
+
+    @staticmethod
+    def within_share(text: str) -> str:
+        """Return `text`, if it is within its share: PostgreSQL knows how long a text is without reading it."""
+        return f"CASE WHEN octet_length({text}) <= :share THEN {text} END"
+
+    @staticmethod
+    def count_joined(column: str) -> str:
+        return f"count({column})"
+
+    def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
+        share = _LONGEST_TEXT if max_bytes is None else max_bytes // limit
+        bounds = {"limit": limit, "share": share}
+        return self.execute_sql(_named(text), {**values, **bounds}).fetchone()  # type: ignore[no-untyped-call]
 
     @staticmethod
     def text_of(column: str) -> str:

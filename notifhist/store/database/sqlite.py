@@ -1,5 +1,6 @@
 """SQLite's dialect."""
 
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import peewee
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_purge
 from notifhist.store.database.dialect import TRIGRAM, Table, or_add
+from notifhist.store.database.errors import is_too_long
 from notifhist.store.database.sqlite_file import SqliteFile
 
 _NUMBER_BITS = 40
@@ -59,6 +61,31 @@ class SqliteDatabase(SqliteFile):
         return f"CAST(group_concat({column}, '{separator}') AS BLOB)"
 
     @staticmethod
+    def within_share(text: str) -> str:
+        return text
+
+    @staticmethod
+    def count_joined(column: str) -> str:
+        """Return the count of all: none is left out, and to look whether one is null SQLite would copy it."""
+        return "count(*)"
+
+    def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
+        """Return the row, if no value is longer than the connection may make it meanwhile."""
+        values = {**values, "limit": limit}
+        if max_bytes is None:
+            return self.execute_sql(text, values).fetchone()
+        connection: sqlite3.Connection = self.connection()  # type: ignore[no-untyped-call]  # by peewee's stubs
+        usual = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max_bytes)
+        try:
+            return self.execute_sql(text, values).fetchone()
+        except (peewee.DataError, sqlite3.DataError) as error:
+            if not is_too_long(error):
+                raise
+            return None
+        finally:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
+
+    @staticmethod
     def text_of(column: str) -> str:
         """Return the column, or the long text it refers to; `typeof` does not read the column (docs/adr/0021)."""
         long_text = f"(SELECT text FROM long_text WHERE id = CAST({column} AS INTEGER))"
@@ -88,23 +115,24 @@ class SqliteDatabase(SqliteFile):
         return orjson.dumps(rows).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
-        """Insert row by row: for RETURNING, SQLite would write a temporary file at each statement.
-
-        A long text is set apart by a trigger, once its row is updated.
-        """
+        """Insert row by row: for RETURNING, SQLite would write a temporary file at each statement."""
+        names = list(table.columns)
         conflict = f"ON CONFLICT ({', '.join(table.key)}) DO NOTHING"
-        insert = f"{table.insert} VALUES ({', '.join('?' * len(table.columns))}) {conflict}"
-        key_indexes = [list(table.columns).index(name) for name in table.key]
+        insert = f"{table.insert} VALUES ({', '.join('?' * len(names))}) {conflict}"
+        key_indexes = [names.index(name) for name in table.key]
+        may_be_long = [names.index(name) for name in table.long_texts]
         inserted = set()
         self.start_deadline()
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             cursor = self.cursor()  # type: ignore[no-untyped-call]
             for row in rows:
-                if cursor.execute(insert, row).rowcount > 0:
-                    key = tuple([row[n] for n in key_indexes])
+                long = [n for n in may_be_long if row[n] is not None and len(row[n]) > LONG_CHARACTERS]
+                key = tuple([row[n] for n in key_indexes])
+                if long and _has(cursor, table, key):
+                    continue
+                values = _with_references(cursor, table, key, row, long) if long else row
+                if cursor.execute(insert, values).rowcount > 0:
                     inserted.add(key)
-                    if any(isinstance(value, str) and len(value) > LONG_CHARACTERS for value in row):
-                        cursor.execute(_same_again(table), key)
         return inserted
 
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -188,12 +216,6 @@ class SqliteDatabase(SqliteFile):
         return sqlite_purge.purge(self, oldest_ms * TICKS_PER_MS, batch)
 
 
-def _same_again(table: Table) -> str:
-    """Return the statement that gives the row of a key the values that it has, for the sake of triggers."""
-    same = ", ".join(f"{name} = {name}" for name in table.columns if name not in table.key)
-    return f"UPDATE {table.name} SET {same} WHERE {' AND '.join(f'{name} = ?' for name in table.key)}"
-
-
 def _numbers_of(tenant_id: str) -> str:
     """Return the condition for the rowids of a tenant's records."""
     return f"rowid BETWEEN {tenant_id} << {_NUMBER_BITS} AND (({tenant_id} + 1) << {_NUMBER_BITS}) - 1"
@@ -203,3 +225,22 @@ def _forget(table: str) -> str:
     """Return the beginning of the statement that takes records out of the index of texts, which needs their texts."""
     return f"""INSERT INTO {table}_search ({table}_search, rowid, text)
     SELECT 'delete', number, {_SEARCHED} FROM {table}"""
+
+
+def _has(cursor: sqlite3.Cursor, table: Table, key: Sequence[Any]) -> bool:
+    """Say whether a table has a row of this key."""
+    is_it = " AND ".join(f"{name} = ?" for name in table.key)
+    return cursor.execute(f"SELECT 1 FROM {table.name} WHERE {is_it}", key).fetchone() is not None
+
+
+def _with_references(
+    cursor: sqlite3.Cursor, table: Table, key: Sequence[Any], row: Sequence[Any], long: Iterable[int]
+) -> list[Any]:
+    """Store the `long` values of a row apart; return the row with references to them (docs/adr/0021)."""
+    values = list(row)
+    for n in long:
+        columns = ", ".join((*table.key, "text"))
+        marks = ", ".join("?" * (len(key) + 1))
+        cursor.execute(f"INSERT INTO long_text ({columns}) VALUES ({marks})", (*key, row[n]))
+        values[n] = str(cursor.lastrowid).encode()
+    return values

@@ -16,8 +16,7 @@ from notifhist.schemas.changelogs import ALARM_CHANGELOG, SUPPRESSION_LOG
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.item_ids import ItemKey, id_of
 from notifhist.schemas.query import ItemLogsQuery
-from notifhist.serializers.as_xml import MAX_RENDERED_BYTES
-from notifhist.serializers.stored import StoredForm, StoredPage
+from notifhist.serializers.stored import MAX_PAGE_BYTES, StoredForm, StoredPage
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 from notifhist.store.deliveries.names import find_codes, names_of
@@ -148,8 +147,8 @@ def _documents(db: Database, tenant_id: int, logs: Sequence[_Log], flag: str, sc
             {name: known.get(name) for name, is_required in members.items() if is_required or name in known}
         )
         size += len(orjson.dumps(documents[-1]))
-        if size > MAX_RENDERED_BYTES and len(documents) > 1:
-            raise AnswerTooLong(MAX_RENDERED_BYTES)
+        if size > MAX_PAGE_BYTES and len(documents) > 1:
+            raise AnswerTooLong(MAX_PAGE_BYTES)
     return documents
 
 

@@ -9,8 +9,7 @@ from notifhist.errors import AnswerTooLong
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, key_of
-from notifhist.serializers.as_xml import MAX_RENDERED_BYTES
-from notifhist.serializers.stored import BETWEEN_LINES, Lines, StoredForm, StoredPage, encoded
+from notifhist.serializers.stored import BETWEEN_LINES, MAX_PAGE_BYTES, Lines, StoredForm, StoredPage, encoded
 from notifhist.store.counted.ranges import Range
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
@@ -60,8 +59,8 @@ def list_deliveries(
             pieces += documents
             count += len(documents)
             size += sum(map(len, documents))
-            if size > MAX_RENDERED_BYTES and count > 1:
-                raise AnswerTooLong(MAX_RENDERED_BYTES)
+            if size > MAX_PAGE_BYTES and count > 1:
+                raise AnswerTooLong(MAX_PAGE_BYTES)
             if after is None:
                 break
         else:

@@ -26,15 +26,19 @@ from notifhist.store.recording import Stored
 
 KEY = {"series_id": "bigint", "ticks": "bigint", "clock_and_node": "bigint"}
 TEXTS = {"document": "text", "xml": "text", "xml_version": "integer"}
-TABLE = Table("history_item", KEY | TEXTS, tuple(KEY))
+TABLE = Table("history_item", KEY | TEXTS, tuple(KEY), long_texts=("document", "xml"))
 
 _BATCH = 1000
 """Items that are inserted by one statement."""
 _SHORT_CHARACTERS = 16 * 1024
 """XML is at most 1003 times as long as its JSON, so the XML of a shorter JSON text is never too long."""
-_MAX_XML_CHARACTERS = 64 * 1024 * 1024
-_MAX_XML_MEMORY = 64 * 1024 * 1024
-"""What the XML of one item may take of memory, in bytes; while it is rendered, it is there three times."""
+_ROOM_CHARACTERS = 64 * 1024 * 1024
+"""How many characters of XML are rendered, in all, for items that are recorded together; see `Room`."""
+_MAX_XML_BYTES = 64 * 1024 * 1024
+"""How many bytes of memory the XML of one item may take; while it is rendered, it is there three times.
+
+Python keeps a text with 1, 2 or 4 bytes a character, so that is 64, 32 or 16 million characters.
+"""
 _WIDE = {4: re.compile("[\U00010000-\U0010ffff]"), 2: re.compile("[\u0100-\uffff]")}
 _MAX_XML_RATIO = 8
 """XML that exceeds its JSON by more than this factor is not stored, but rendered for each answer."""
@@ -56,10 +60,11 @@ RowKey = tuple[Any, ...]
 
 
 class Room:
-    """How many characters of XML are still rendered for items that are recorded together; the others get none."""
+    """What is left for the XML of items that are recorded together; once it is used up, others are stored without."""
 
     def __init__(self) -> None:
-        self.characters = _MAX_XML_CHARACTERS
+        self.characters = _ROOM_CHARACTERS
+        """How many characters of XML are still rendered."""
 
 
 class Texts(NamedTuple):
@@ -74,12 +79,12 @@ def texts_of(document: Document, json: str | None = None, room: Room | None = No
     """Return the texts of an item; `json` is its JSON text if that is rendered already.
 
     XML that does not fit into `room` is not stored, but rendered for each answer, as that of a bad ratio. Raises
-    BadRequest if its XML might need more than _MAX_XML_MEMORY.
+    BadRequest if its XML might need more than _MAX_XML_BYTES.
     """
     if json is None:
         json = as_json.text(document)
     if len(json) > _SHORT_CHARACTERS:
-        characters = _MAX_XML_MEMORY // _bytes_of_a_character(json)
+        characters = _MAX_XML_BYTES // _bytes_of_a_character(json)
         if as_xml.longest(document) > characters:
             raise BadRequest(
                 "The item does not fit.", f"As XML it may have {characters} characters; names are repeated."

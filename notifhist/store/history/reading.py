@@ -7,18 +7,16 @@ nothing ever does. Contract: docs/contract.md, "Items" and "Time series and page
 from dataclasses import dataclass
 from functools import cache
 
-from notifhist.errors import AnswerTooLong, NotFound
+from notifhist.errors import NotFound
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.schemas.query import AlarmPath, CheckPath, HistoryQuery
-from notifhist.serializers.as_xml import MAPPING_VERSION, MAX_RENDERED_BYTES
-from notifhist.serializers.stored import BETWEEN_LINES, StoredDocument, StoredForm, StoredPage, encoded
+from notifhist.serializers.as_xml import MAPPING_VERSION
+from notifhist.serializers.stored import BETWEEN_LINES, StoredDocument, StoredForm, StoredPage, encoded, split_lines
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
 from notifhist.store.history.series import SERIES_ID, TENANT_ID, alarm_digest, check_values
+from notifhist.store.pieces import Piece, read_pieces
 from notifhist.store.time_ranges import key_range, low_ticks
-
-_RENDERED_TOGETHER = 10
-"""Items that are read at once to be rendered: one may have 16 MiB, and only a page of few bytes is answered."""
 
 _SEPARATORS = {StoredForm.JSON: ",", StoredForm.XML: ""}
 """What separates the texts of a page."""
@@ -51,50 +49,53 @@ def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[s
 def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: StoredForm) -> HistoryPage:
     """Return one page of a check's items, oldest first unless `query.reverse`; a range of one index.
 
-    Where not every item is stored in `form`, each piece of the page is one item as JSON. Raises AnswerTooLong where
-    these are too long to be rendered.
+    Where not every item is stored in `form`, each piece of the page is one item as JSON. Raises AnswerTooLong.
     """
     low, high = key_range(query, oldest_ms)
-    page, texts = _read(db, query, low, high, form)
-    if texts < page.count:
-        page, _ = _read(db, query, low, high, StoredForm.JSON, to_render=True)
-    return page
+    try:
+        return _read(db, query, low, high, form)
+    except _NotStored:
+        return _read(db, query, low, high, StoredForm.JSON, to_render=True)
+
+
+class _NotStored(Exception):
+    """An item is not stored in the form that is asked for."""
 
 
 def _read(
     db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: StoredForm, to_render: bool = False
-) -> tuple[HistoryPage, int]:
-    """Return the page of the items from `low` to `high`, and how many of them are stored in `form`.
-
-    It is read in pieces, because a database has a text in memory several times while it joins it. With `to_render` each
-    item is a piece.
-    """
-    pieces: list[bytes] = []
-    pieces_of = _RENDERED_TOGETHER if to_render else db.pieces_of
-    count, texts, size, is_end = 0, 0, 0, False
-    next_key = high if query.reverse else low
+) -> HistoryPage:
+    """Return the page of the items from `low` to `high`. With `to_render` each item is a piece. Raises _NotStored."""
     text = _page_sql(type(db), query.reverse, form, to_render)
-    while count < query.limit and not is_end:
-        low, high = (low, next_key) if query.reverse else (next_key, high)
-        ((piece, read, with_text, *key),) = rows(
-            db,
-            text,
-            **check_values(query.check),
-            low_ticks=low.ticks,
-            low_clock_and_node=low.clock_and_node,
-            high_ticks=high.ticks,
-            high_clock_and_node=high.clock_and_node,
-            limit=min(query.limit - count, pieces_of),
-        )
-        if piece:
-            pieces += encoded(piece).split(BETWEEN_LINES) if to_render else [encoded(piece)]
-            size += len(piece)
-            if to_render and size > MAX_RENDERED_BYTES and count + read > 1:
-                raise AnswerTooLong(MAX_RENDERED_BYTES)
-        count, texts = count + read, texts + with_text
-        if not (is_end := key[0] is None):
+    check = check_values(query.check)
+    next_key, is_end = high if query.reverse else low, False
+
+    def read(number: int, max_bytes: int | None) -> Piece | None:
+        nonlocal next_key, is_end
+        begin, end = (low, next_key) if query.reverse else (next_key, high)
+        values = {
+            **check,
+            "low_ticks": begin.ticks,
+            "low_clock_and_node": begin.clock_and_node,
+            "high_ticks": end.ticks,
+            "high_clock_and_node": end.clock_and_node,
+        }
+        row = db.first_within(max_bytes, number, text, values)
+        if row is None:
+            return None
+        joined, found, texts, *key = row
+        if texts < found and form is StoredForm.JSON:
+            return None
+        if texts < found:
+            raise _NotStored
+        is_end = key[0] is None
+        if not is_end:
             next_key = ItemKey(*key)
-    return HistoryPage(StoredPage(form, pieces), count, None if is_end else id_of(next_key)), texts
+        return encoded(joined or b""), found, is_end
+
+    pieces, count = read_pieces(query.limit, db.pieces_of, read)
+    pieces = split_lines(pieces) if to_render else pieces
+    return HistoryPage(StoredPage(form, pieces), count, None if is_end else id_of(next_key))
 
 
 @cache
@@ -109,13 +110,13 @@ def _page_sql(dialect: type[Database], reverse: bool, form: StoredForm, to_rende
         AND (ticks, clock_and_node) <= (:high_ticks, :high_clock_and_node)"""
     order = "ORDER BY ticks DESC, clock_and_node DESC" if reverse else "ORDER BY ticks, clock_and_node"
     separator = BETWEEN_LINES.decode() if to_render else _SEPARATORS[form]
-    # SQLite copies each text to count it, and every item has JSON.
-    texts = "count(*)" if form is StoredForm.JSON else "count(page.text)"
+    texts = dialect.count_joined("page.text") if form is StoredForm.JSON else "count(page.text)"
     return f"""WITH after AS (
         SELECT ticks, clock_and_node FROM history_item {where} {order} LIMIT 1 OFFSET :limit)
     SELECT {dialect.joined("page.text", separator)}, count(*), {texts},
         (SELECT ticks FROM after), (SELECT clock_and_node FROM after)
-    FROM (SELECT {_text(dialect, form)} AS text FROM history_item {where} {order} LIMIT :limit) AS page"""
+    FROM (SELECT {dialect.within_share(_text(dialect, form))} AS text
+        FROM history_item {where} {order} LIMIT :limit) AS page"""
 
 
 def get_item(

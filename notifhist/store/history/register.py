@@ -8,7 +8,7 @@ from notifhist.errors import NotFound
 from notifhist.schemas.document import Document
 from notifhist.schemas.query import AlarmPath, EntityPath, RegisterQuery
 from notifhist.schemas.register import alarm_of
-from notifhist.serializers.as_xml import MAX_RENDERED_BYTES
+from notifhist.serializers.stored import MAX_PAGE_BYTES
 from notifhist.store.database import Database
 from notifhist.store.history.listing import Group, Level, RegisterPage, Series, groups_of, list_groups, newest_items
 
@@ -38,7 +38,7 @@ def list_alarms(
     with db.reading():
         page = list_groups(db, Level.ALARMS, query, oldest_ms)
         for series, item in newest_items(db, map(_newest_of, page.values)):
-            if size > MAX_RENDERED_BYTES:  # a plan's id may have 10 MB
+            if size > MAX_PAGE_BYTES:  # a plan's id may have 10 MB
                 return RegisterPage(alarms, series.check.alarm_id)
             alarms.append(_alarm(series, item))
             size += len(item.get("notification_plan_id", ""))

@@ -11,7 +11,7 @@ from notifhist.schemas.history import is_change
 from notifhist.schemas.item_ids import ItemKey, id_of, key_in_tenant
 from notifhist.schemas.query import RegisterQuery
 from notifhist.schemas.states import state_of, states_of
-from notifhist.serializers.as_xml import MAX_RENDERED_BYTES
+from notifhist.serializers.stored import MAX_PAGE_BYTES
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 from notifhist.store.history.listing import Level, RegisterPage, Series, list_groups, newest_items
@@ -49,7 +49,7 @@ def list_states(db: Database, query: RegisterQuery, oldest_ms: int | None) -> Re
         page = list_groups(db, Level.ENTITIES, query, oldest_ms)
         series = [each for group in page.values for each in sorted(group.series, key=_place)]
         for entity_id, newest in groupby(newest_items(db, series), key=lambda each: each[0].check.entity_id):
-            if size > MAX_RENDERED_BYTES or items > MAX_ITEMS_OF_PAGE:
+            if size > MAX_PAGE_BYTES or items > MAX_ITEMS_OF_PAGE:
                 return RegisterPage(entities, entity_id)
             states: list[Document] = []
             before = size
@@ -59,8 +59,8 @@ def list_states(db: Database, query: RegisterQuery, oldest_ms: int | None) -> Re
                 states.append(state_of(each.check, item, changelog_id))
                 items += change.items
                 size += sum(len(value) for value in states[-1].values() if isinstance(value, str))
-                if size - before > MAX_RENDERED_BYTES and len(states) > 1:
-                    raise AnswerTooLong(MAX_RENDERED_BYTES)
+                if size - before > MAX_PAGE_BYTES and len(states) > 1:
+                    raise AnswerTooLong(MAX_PAGE_BYTES)
             entities.append(states_of(entity_id, states))
     return RegisterPage(entities, page.next_marker)
 

@@ -2,7 +2,7 @@
 
 In `history_item`, such a text is replaced by a reference: its id in `long_text` as a blob, which no text is. Triggers
 set texts apart when an item is updated, and remove texts that nothing refers to. None fires at an insert, where it
-would double the cost of usual items: `SqliteDatabase.insert_missing` updates an item that has a long text.
+would double the cost of usual items: `SqliteDatabase.insert_missing` itself stores a new item's long texts apart.
 """
 
 from peewee import Database, SqliteDatabase
