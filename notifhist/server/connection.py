@@ -189,9 +189,16 @@ class Connection:
         self.go_on(parts)
 
     def go_on(self, parts: Iterable[bytes]) -> None:
-        """Send more of an answer, all of whose parts before are sent. OSError is raised as by `flush`."""
+        """Send more of an answer, all of whose parts before are sent. OSError is raised as by `flush`.
+
+        Where a piece of a stream is empty, a client that has closed its side counts as gone: no sending would tell.
+        """
         self.unsent.extend(memoryview(part) for part in parts if part)
         self.passed = 0
+        if not self.unsent and self.stream is not None:
+            with suppress(BlockingIOError):
+                if not self.sock.recv(1, socket.MSG_PEEK):
+                    raise ConnectionAbortedError
         self.flush()
 
     def flush(self) -> None:

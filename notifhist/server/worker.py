@@ -72,8 +72,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def run(self) -> None:
         """Serve until a signal, or the end of the master, says to stop."""
         self._connections = Connections()
-        self._resumed: deque[Connection] = deque()
-        """Those that wait for no client: their next request has arrived, or more of their answer is to be made."""
+        self._resumed: deque[Connection] = deque()  # those whose next request has arrived, or next piece is due
         self._breaks_off = False
         self._swept = 0.0
         self._metrics = Metrics()
@@ -114,10 +113,10 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             listener.close()
         stopped = time.monotonic()
         while self._connections and (since := time.monotonic() - stopped) < self.cfg.graceful_timeout:
-            # At the end of that time the master kills this process.
+            # At the end of that time the master kills this process: long streams, and who reads slowly, end before.
             self._breaks_off = since > self.cfg.graceful_timeout - STOP_TIMEOUT_S
-            for connection in self._connections.waiting() if since > STOP_TIMEOUT_S or self._breaks_off else ():
-                if self._breaks_off or connection.state is not State.SENDING:
+            for connection in self._connections.waiting():
+                if self._breaks_off or (since > STOP_TIMEOUT_S and connection.state is not State.SENDING):
                     self._connections.close(connection)
             self._turn()
         self._threads.end(STOP_TIMEOUT_S)
