@@ -22,7 +22,7 @@ Lines = bytes
 BATCH = 200
 """How many documents a batch of a stream may have: of 520 bytes, they are written as 56 kB of CSV in 2 ms.
 
-With batches of 500, made in 5 ms, the memory of a worker grew by 33 MB instead of 15 (SQLite, docs/adr/0023).
+That is how long others wait for it. Smaller batches take more of the database (docs/adr/0023).
 """
 
 _end_of_text = json.JSONDecoder().raw_decode
