@@ -25,6 +25,12 @@ BETWEEN_LINES = b"\n"
 Lines = bytes
 """Documents as they are stored as JSON, with BETWEEN_LINES between them; empty if there are none."""
 
+BATCH = 200
+"""How many documents a batch of a stream may have: of 520 bytes, they are written as 56 kB of CSV in 2 ms.
+
+That is how long others wait for it. Smaller batches take more of the database (docs/adr/0023).
+"""
+
 _end_of_text = json.JSONDecoder().raw_decode
 
 

@@ -37,6 +37,8 @@ LARGEST_BODY_BYTES = 16 * 2**20
 """A longer body is not taken in: the app refuses it by its length."""
 IN_MEMORY_BYTES = 65_536
 """From this size on a body is kept in a temporary file."""
+UNSENT_IN_KERNEL_BYTES = 131_072
+"""So much of a stream the kernel takes ahead of what it can send; else it would keep up to 4 MB for each client."""
 _RECEIVE_BYTES = 65_536
 _PARTS_AT_ONCE = 512  # the kernel takes 1024
 _RESET = struct.pack("ii", 1, 0)  # linger for 0 s
@@ -186,12 +188,22 @@ class Connection:
         """
         self.stream = stream
         self.closes = closes or self.closes or (stream is not None and not stream.in_chunks)
+        if stream is not None:
+            with suppress(OSError):  # a socket in the file system has no such option
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_IN_KERNEL_BYTES)
         self.go_on(parts)
 
     def go_on(self, parts: Iterable[bytes]) -> None:
-        """Send more of an answer, all of whose parts before are sent. OSError is raised as by `flush`."""
+        """Send more of an answer, all of whose parts before are sent. OSError is raised as by `flush`.
+
+        Where a piece of a stream is empty, a client that has closed its side counts as gone: no sending would tell.
+        """
         self.unsent.extend(memoryview(part) for part in parts if part)
         self.passed = 0
+        if not (self.unsent or self.stream is None or self.stream.done or self.stream.failed):
+            with suppress(BlockingIOError):
+                if not self.sock.recv(1, socket.MSG_PEEK):
+                    raise ConnectionAbortedError
         self.flush()
 
     def flush(self) -> None:

@@ -48,6 +48,11 @@ class Polling:
                 self._rouse()
                 self._turn.acquire()
 
+    @property
+    def away_s(self) -> float:
+        """For how long the thread that polls has been away; less than 0 if it is not."""
+        return time.monotonic() - self._away_since
+
     def stand_in(self, seconds: float, goes_on: Callable[[], bool]) -> None:
         """Poll while the other thread is long away and `goes_on`. In the main thread, again and again.
 

@@ -57,11 +57,18 @@ class Threads:
     """`number` threads that call `answer` for one connection at a time, and one more for each health path.
 
     While all of them answer requests that write, one more answers those that read. `max_wait_s`: how long a request of
-    a queue that is busy may wait.
+    a queue that is busy may wait. `may_stream`: whether these threads make pieces of streams too, not only who calls
+    `take_left`; once it is true, `call_for_left` must be called.
     """
 
-    def __init__(self, number: int, answer: Callable[[Connection], None], max_wait_s: float) -> None:
-        self._number, self._answer, self._max_wait_s = number, answer, max_wait_s
+    def __init__(
+        self,
+        number: int,
+        answer: Callable[[Connection], None],
+        max_wait_s: float,
+        may_stream: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._number, self._answer, self._max_wait_s, self._may_stream = number, answer, max_wait_s, may_stream
         self._lock = threading.Lock()
         self._reads, self._writes = _Queue(), _Queue()
         self._writing = 0
@@ -113,6 +120,9 @@ class Threads:
         with self._lock:
             self._streaming -= 1
             self._others_first_until = time.monotonic() + seconds
+            others_wait = bool(self._streams)
+        if others_wait and self._may_stream():  # a thread may have found that it was not their turn
+            self._calls.put(None)
 
     def _take_stream(self, others_wait: object) -> Connection | None:
         if self._streaming >= self._most_streaming or (others_wait and time.monotonic() < self._others_first_until):
@@ -181,7 +191,7 @@ class Threads:
         """Return the request that has waited for longest, of those that this thread may take, and whether it writes."""
         with self._lock:
             reads, writes = self._reads, self._writes
-            may_stream = self._streams and (may_write or self._writing == self._number)
+            may_stream = self._streams and (may_write or self._writing == self._number) and self._may_stream()
             if may_stream and (stream := self._take_stream(reads or (may_write and writes))):
                 return stream, False
             if may_write and writes and not (reads and reads.first_since < writes.first_since):

@@ -72,13 +72,12 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     def run(self) -> None:
         """Serve until a signal, or the end of the master, says to stop."""
         self._connections = Connections()
-        self._resumed: deque[Connection] = deque()
-        """Those that wait for no client: their next request has arrived, or more of their answer is to be made."""
-        self._breaks_off = False
-        self._swept = 0.0
+        self._resumed: deque[Connection] = deque()  # those whose next request has arrived, or next piece is due
+        self._swept, self._breaks_off = 0.0, False
         self._metrics = Metrics()
         settings = load_settings(os.environ)
-        self._threads = Threads(self.cfg.threads, self._answer, (settings.max_wait_ms or math.inf) / 1000)
+        max_wait_s = (settings.max_wait_ms or math.inf) / 1000
+        self._threads = Threads(self.cfg.threads, self._answer, max_wait_s, self._may_stream)
         self._runs_in_process = open_database(settings.database_url).runs_in_process
         self._polling = Polling(self._turn, self._rouse, self._threads.call_for_left)
         os.set_blocking(self.PIPE[0], False)
@@ -114,10 +113,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             listener.close()
         stopped = time.monotonic()
         while self._connections and (since := time.monotonic() - stopped) < self.cfg.graceful_timeout:
-            # At the end of that time the master kills this process.
-            self._breaks_off = since > self.cfg.graceful_timeout - STOP_TIMEOUT_S
-            for connection in self._connections.waiting() if since > STOP_TIMEOUT_S or self._breaks_off else ():
-                if self._breaks_off or connection.state is not State.SENDING:
+            self._breaks_off = since > self.cfg.graceful_timeout - STOP_TIMEOUT_S  # the master kills us at its end
+            for connection in self._connections.waiting():
+                if self._breaks_off or (since > STOP_TIMEOUT_S and connection.state is not State.SENDING):
                     self._connections.close(connection)
             self._turn()
         self._threads.end(STOP_TIMEOUT_S)
@@ -156,6 +154,10 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         Where the database runs in this process, other threads would wait for the GIL at each statement of theirs.
         """
         return self._runs_in_process and not self._polling.has_stand_in
+
+    def _may_stream(self) -> bool:
+        """Say whether the threads make streams too; each would fill a cache of SQLite's pages, of 8 MB."""
+        return not (self._runs_in_process and self.alive) or self._polling.away_s > SWEEP_EVERY_S
 
     def _rouse(self) -> None:
         """Wake who polls."""
@@ -271,8 +273,6 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         started = time.monotonic()
         parts = stream.take()
         self._threads.has_streamed(time.monotonic() - started)
-        if self._threads.waiting and not self._answers:
-            self._threads.call_for_left()  # no thread may have had room for another stream
         self._send(connection, lambda: connection.go_on(parts))
 
     def _send(self, connection: Connection, send: Callable[[], None]) -> None:
@@ -288,7 +288,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             self._connections.wait(connection)
 
     def _sweep(self) -> None:
-        """Close what is overdue; tell those that send too slowly."""
+        """Close what is overdue; tell those that send too slowly; have streams go on while who polls is long away."""
         now = self._swept = time.monotonic()
         for connection in self._connections.overdue(now):
             if connection.state in (State.HEAD, State.BODY):
@@ -296,3 +296,5 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             else:
                 self._connections.close(connection)
         self._connections.limit_held()
+        if self._threads.waiting and not self._answers:
+            self._threads.call_for_left()

@@ -50,7 +50,10 @@ def _note_write(response: Response) -> Response:
 
 
 def finish_response(response: Response) -> Response:
-    """Set the headers of every answer; count and log the request."""
+    """Set the headers of every answer; count and log the request.
+
+    An answer that is streamed is counted and logged as it begins: its time is that to its first piece, its size 0.
+    """
     request, context = unwrap(flask.request), unwrap(flask.g)
     add = response.headers.add  # no response has one of these yet
     for name, value in HEADERS_OF_ALL:

@@ -173,7 +173,7 @@ def test_long_changelogs_come_out_whole(client: FlaskClient, settle: Settle) -> 
 def test_a_page_that_is_too_long_is_refused_and_one_of_one_never_is(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "MAX_RENDERED_BYTES", 100_000)
+    monkeypatch.setattr(logs, "MAX_PAGE_BYTES", 100_000)
     post(client, CHECK, {"values": [item_at(MS + n, status="x" * 60_000) for n in range(2)]})
     fault = assert_fault(client.get(CHANGELOGS), 503, "systemFailureError")
     assert fault["details"]

@@ -246,7 +246,7 @@ def test_entities_that_come_and_go_between_two_pages_neither_hide_nor_repeat_oth
 LIMITS = {
     "so many items": (states, "MAX_ITEMS_OF_PAGE", 100),
     "so many series": (listing, "MAX_SERIES_OF_PAGE", 2),
-    "so many characters": (states, "MAX_RENDERED_BYTES", 900),
+    "so many characters": (states, "MAX_PAGE_BYTES", 900),
 }
 
 
@@ -264,7 +264,7 @@ def test_a_page_ends_after_the_entity_at_which_it_has_done_enough(
 def test_states_of_one_entity_that_are_too_long_together_are_503(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(states, "MAX_RENDERED_BYTES", 900)
+    monkeypatch.setattr(states, "MAX_PAGE_BYTES", 900)
     post(client, series("a"), change(0, status="x" * 2000))
     assert walk(client, STATES) == [["a"]]
     for check in ("c1", "c2"):

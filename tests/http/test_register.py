@@ -317,7 +317,7 @@ def test_an_entity_of_expired_series_does_not_exist_however_many_it_has(
 
 
 def test_a_page_of_long_texts_ends_early(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(register, "MAX_RENDERED_BYTES", 1000)
+    monkeypatch.setattr(register, "MAX_PAGE_BYTES", 1000)
     for n in range(6):
         post(client, series("en", f"al{n}"), item_at(NOW_MS, notification_plan_id=str(n) * 600))
     assert walk(client, f"{ENTITIES}/en/alarms") == [["al0", "al1"], ["al2", "al3"], ["al4", "al5"]]

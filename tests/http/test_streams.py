@@ -14,13 +14,14 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
 from notifhist.schemas.instants import format_instant
+from notifhist.serializers.stored import BATCH
 from notifhist.store.database import Database
 from notifhist.web.apis import APIS
 from notifhist.web.streams import BrokenStream
 from tests.conftest import MakeApp
 from tests.contract.described import description_of
 from tests.http.helpers import assert_fault, read_xml
-from tests.http.toy_stream import BATCH, STREAMS, document
+from tests.http.toy_stream import STREAMS, document
 
 COUNT = 5 * BATCH + 1
 URL = f"/streams/numbers/{COUNT}"

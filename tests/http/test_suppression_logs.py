@@ -207,6 +207,6 @@ def test_many_suppressions_come_out_whole(client: FlaskClient, monkeypatch: pyte
     post(client, CHECK, {"values": [item_at(MS + n, suppressions=ids) for n in range(2)]})
     assert [each["suppressions"] for each in suppressed(client)] == [ids, ids]
     assert len(get_xml(client, LOGS).findall("values/*/suppressions")) == 20_000
-    monkeypatch.setattr(logs, "MAX_RENDERED_BYTES", 100_000)
+    monkeypatch.setattr(logs, "MAX_PAGE_BYTES", 100_000)
     assert_fault(client.get(LOGS), 503, "systemFailureError")
     assert len(walk(client, f"{LOGS}?limit=1")) == 2

@@ -14,7 +14,7 @@ from notifhist.schemas.error import FAULT
 from notifhist.schemas.fields import JsonInteger, Text, Timestamp, in_xml
 from notifhist.schemas.validation import Documents
 from notifhist.serializers.formats import CSV, JSON, NDJSON, XML, Formats
-from notifhist.serializers.stored import BETWEEN_LINES, Lines, StoredForm, StoredPage, encoded
+from notifhist.serializers.stored import BATCH, BETWEEN_LINES, Lines, StoredForm, StoredPage, encoded
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first
 from notifhist.web.apis import KEYED_ERRORS, X_AUTH_TOKEN
@@ -24,7 +24,6 @@ from notifhist.web.responses import can_stream, name_file, respond, respond_stre
 from notifhist.web.shortcuts import Response
 from notifhist.web.streams import Connected
 
-BATCH = 200
 _LONG = "x" * 100
 
 

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from notifhist.store.database import migrate
 from tests.http.helpers import CHECK, RUNS, item_at, run_of
 from tests.system.commands import item_line, run, write_lines
 from tests.system.conftest import MakeService
 from tests.system.postgres import Postgres, Replica
-from tests.system.service import Client, Service, wait_until
+from tests.system.service import ROOT, Client, Service, opened, wait_until
+from tests.system.test_streams import APP, MILLION, ask
 
 OLD_MS = 1_320_885_000_000
 NOW = "2011-11-10T01:00:00Z"
 OTHER = "654321"
+DIES_AFTER_BYTES = 10_000_000
 ELSEWHERE = CHECK.replace("123456", OTHER)
 
 
@@ -91,3 +94,27 @@ def test_reads_go_on_without_the_replica_and_come_back_to_it(
     wait_until(lambda: ids_of(mine, CHECK) == [item["id"]])  # the replica is read again: it knows less
     replica.resume()
     wait_until(lambda: ids_of(mine, CHECK) == [item["id"], loaded])
+
+
+def test_a_stream_from_a_replica_that_dies_is_whole_or_broken_off(
+    own_postgres: Postgres, replica: Replica, make_service: MakeService
+) -> None:
+    url = own_postgres.create_database()
+    with opened(url) as db:
+        migrate(db)
+    service = make_service(url, REPLICA_URL=replica.url_of(url), command=APP, cwd=ROOT, workers=1).start()
+    key = service.create_key()
+    replica.catch_up()
+    received, has_died = b"", False
+    with ask(service, key, f"/streams/numbers/{MILLION}?format=ndjson") as sock:
+        while data := sock.recv(1 << 20):
+            received += data
+            if len(received) > DIES_AFTER_BYTES and not has_died:
+                with opened(replica.url_of(url)) as copy:
+                    asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%RECURSIVE numbers%%'"
+                    assert copy.execute_sql(asked).fetchone()[0] > 1  # this query is one
+                replica.stop()
+                has_died = True
+    assert (received.count(b'"timestamp"') == MILLION) is received.endswith(b"\r\n0\r\n\r\n")
+    assert service.ask("/streams/numbers/3?format=csv", key).text.count("\n") == 4
+    replica.start()

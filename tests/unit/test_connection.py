@@ -254,6 +254,21 @@ def test_a_stream_that_fails_ends_without_an_end(pair: tuple[socket.socket, Conn
     assert client.recv(100) == b""
 
 
+def test_a_client_that_goes_away_while_there_is_nothing_to_send_is_noticed(
+    pair: tuple[socket.socket, Connection],
+) -> None:
+    client, conn = pair
+    assert sent(pair, GET)
+    conn.reply([b"head"], closes=False, stream=stream_of(*[b""] * 5))
+    go_on(conn)
+    client.sendall(GET)  # it is there, and asks for more
+    go_on(conn)
+    assert conn.receive()
+    client.shutdown(socket.SHUT_WR)
+    with pytest.raises(ConnectionAbortedError):
+        go_on(conn)
+
+
 def test_what_is_closed_closes_its_stream(pair: tuple[socket.socket, Connection]) -> None:
     closed = []
 

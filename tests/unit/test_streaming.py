@@ -100,6 +100,13 @@ def test_http_1_0_gets_all_until_the_end_of_the_connection(server: Running) -> N
         assert body == (b"x" * (PIECE - 1) + b"\n") * 30
 
 
+def test_who_has_closed_its_side_gets_all(server: Running) -> None:
+    for version in ("1.0", "1.1"):
+        sock = ask(server, f"/stream/30/{PIECE}", version, more=b"Connection: close\r\n")
+        sock.shutdown(socket.SHUT_WR)
+        assert all_of(sock).count(b"\n" if version == "1.0" else b"x\n") >= 30
+
+
 def test_http_1_0_sees_by_a_reset_that_an_answer_is_not_whole(server: Running) -> None:
     sock = ask(server, f"/stream/30/{PIECE}?failing", "1.0")
     with pytest.raises(ConnectionResetError):
@@ -159,6 +166,16 @@ def test_others_are_answered_while_streams_go_on_and_clients_do_not_read(server:
             stop.set()
         for stream in streams:
             stream.result()
+
+
+def test_little_is_made_for_a_client_that_does_not_read(server: Running) -> None:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", server.port))
+        sock.sendall(f"GET /stream/1000000/{PIECE}?name=little HTTP/1.1\r\n".encode() + HOST + b"\r\n")
+        wait_until(lambda: server.messages("little closed"))
+    (ended,) = server.messages("little ended after")
+    assert int(ended.split()[-1]) < 10
 
 
 def test_a_client_that_stops_reading_is_closed_after_a_while(server: Running) -> None:

@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -21,11 +21,11 @@ def request(method: str = "GET", path: str = "/") -> Any:
 class Blocking:
     """Answers requests, each once it is told to."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, may_stream: Callable[[], bool] = lambda: True) -> None:
         self.started: list[Any] = []
         self.go = threading.Event()
         self._lock = threading.Condition()
-        self.threads = Threads(number, self._answer, MAX_WAIT_S)
+        self.threads = Threads(number, self._answer, MAX_WAIT_S, may_stream)
 
     def _answer(self, connection: Any) -> None:
         with self._lock:
@@ -47,8 +47,8 @@ class Blocking:
 
 
 @contextmanager
-def blocking(number: int = 2) -> Iterator[Blocking]:
-    with closing(Blocking(number)) as each:
+def blocking(number: int = 2, may_stream: Callable[[], bool] = lambda: True) -> Iterator[Blocking]:
+    with closing(Blocking(number, may_stream)) as each:
         yield each
 
 
@@ -195,9 +195,7 @@ def test_streams_leave_a_thread_to_others() -> None:
         assert server.started == [*streams[:2], other]
         assert server.threads.waiting == 0
         server.go.set()
-        for _ in range(2):
-            server.threads.has_streamed(0)
-        server.threads.call_for_left()
+        server.threads.has_streamed(0)
         assert streams[2].answered.wait(20)
 
 
@@ -209,3 +207,21 @@ def test_a_stream_goes_on_while_all_threads_write() -> None:
         server.threads.put_stream(stream)
         server.wait_for(3)
         assert server.started[2] is stream
+
+
+def test_streams_wait_for_who_takes_what_is_left_until_the_threads_may_take_them() -> None:
+    allowed: list[bool] = []
+    with blocking(may_stream=lambda: bool(allowed)) as server:
+        streams = [request() for _ in range(3)]
+        for stream in streams:
+            server.threads.put_stream(stream)
+        other = request()
+        server.put(other)
+        server.wait_for(1)
+        assert server.started == [other]
+        assert [server.threads.take_left()] == streams[:1]
+        server.threads.has_streamed(0)
+        allowed.append(True)
+        server.threads.call_for_left()
+        server.wait_for(2)
+        assert server.started == [other, streams[1]]
