@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from notifhist.store.database import migrate
+from notifhist.store.migrating import migrate
 from tests.http.helpers import CHECK, RUNS, item_at, run_of
 from tests.system.commands import item_line, run, write_lines
 from tests.system.conftest import MakeService

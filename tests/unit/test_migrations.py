@@ -124,7 +124,7 @@ def test_the_migration_makes_both_tables_of_deliveries(db: Any) -> None:
     assert both["delivery"].keys() == both[RECENT.name].keys() == set(COLUMNS)
     assert {name for name, column in both[RECENT.name].items() if column.primary_key} == set(RECENT.key)
     nullable = {name: {column.null for column in (both["delivery"][name], both[RECENT.name][name])} for name in COLUMNS}
-    known = {"log_clock_and_node", "transaction_hash", *DELIVERIES.codes}
+    known = {"log_clock_and_node", "log_members", "transaction_hash", *DELIVERIES.codes}
     assert nullable == {name: {name in known} for name in COLUMNS}
 
 
