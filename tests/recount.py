@@ -1,52 +1,66 @@
-"""What the stored counts of runs must be, found out by counting every run."""
+"""What the stored counts must be, found out by counting every record."""
 
 from collections import Counter
 from itertools import combinations
 
 from notifhist.store.counted import counts
-from notifhist.store.counted.table import PARTS
+from notifhist.store.counted.table import PARTS, Counted
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
-from notifhist.store.models import NotificationRunRow
+from notifhist.store.runs import TABLE
 from notifhist.store.tenants import find_tenant
 
-FILTERS = ("notification_type", "status", "medium", "ignored_reason", "failed_reason")
-
-Counted = tuple[int, int, int, int]
-"""The level and the number of a bucket, and two terms."""
+Part = tuple[int, int, int, int]
+"""The depth of a level, the number of a part of its buckets, and two terms."""
 
 
-def assert_counts_are_true(db: Database, tenant: str) -> None:
-    """Fail unless each bucket's counts are those of its runs, and each full one is split."""
+def assert_counts_are_true(db: Database, tenant: str, table: Counted = TABLE) -> None:
+    """Fail unless each bucket's counts are those of its records, and each full one is split."""
     tenant_id = find_tenant(db, tenant)
-    columns = ", ".join(("level", "bucket", "first_filter", "second_filter", "split_mask", *PARTS))
-    rows_of = f"SELECT {columns} FROM notification_run_count WHERE tenant_id = :tenant_id"
-    stored: dict[Counted, int] = {}
-    split = set()
-    for shift, bucket, first, second, mask, *numbers in rows(db, rows_of, tenant_id=tenant_id):
-        for n, number in enumerate(numbers):
-            part = shift - 4, bucket * 16 + n
-            stored[*part, first, second] = number
-            if (first, second) != (0, 0):
-                assert not mask
-            elif mask & 2**n:
-                assert part[0] > 0
-                split.add(part)
-            elif part[0] > 0:
-                assert number <= counts.SPLIT_ABOVE, f"{part} is full"
-    run = NotificationRunRow
-    runs = run.select(run.date_created, *(getattr(run, name) for name in FILTERS))
-    counted: Counter[Counted] = Counter()
-    for date_created, *codes in db.execute(runs.where(run.tenant_id == tenant_id)).fetchall():
-        for shift in range(44, -1, -4):
-            bucket = date_created >> shift
-            counted.update((shift, bucket, *pair) for pair in _counted_as(codes))
-            if (shift, bucket) not in split:
+    stored, split = _stored(db, table, tenant_id)
+    columns = ", ".join((table.time, *table.codes))
+    records = rows(db, f"SELECT {columns} FROM {table.name} WHERE tenant_id = :tenant_id", tenant_id=tenant_id)
+    counted: Counter[Part] = Counter()
+    for time, *codes in records:
+        for depth, level in enumerate(table.levels):
+            part = depth, time // table.units_per_ms // level.part_ms
+            counted.update((*part, *pair) for pair in _counted_as(table, codes))
+            if part not in split:
                 break
     assert {key: number for key, number in stored.items() if number} == counted
 
 
-def _counted_as(codes: list[int | None]) -> list[tuple[int, int]]:
-    """Return the pairs of terms that a run of these codes is counted as: none, one, or two of its values."""
-    terms = [number * 256 + code for number, code in enumerate(codes, start=1) if code is not None]
-    return [(0, 0), *((term, 0) for term in terms), *combinations(terms, 2)]
+def _stored(db: Database, table: Counted, tenant_id: int | None) -> tuple[dict[Part, int], set[tuple[int, int]]]:
+    """Return the stored numbers, and which parts are split."""
+    columns = ", ".join(("level", "bucket", "first_filter", "second_filter", "split_mask", *PARTS))
+    depths = {level.number: depth for depth, level in enumerate(table.levels)}
+    stored: dict[Part, int] = {}
+    split = set()
+    rows_of = f"SELECT {columns} FROM {table.counts.name} WHERE tenant_id = :tenant_id"
+    for number, bucket, first, second, mask, *numbers in rows(db, rows_of, tenant_id=tenant_id):
+        depth = depths[number]
+        is_last = depth + 1 == len(depths)
+        parts = table.levels[depth].parts
+        assert not any(numbers[parts:])
+        for n, of_part in enumerate(numbers[:parts]):
+            part = depth, bucket * parts + n
+            stored[*part, first, second] = of_part
+            if (first, second) != (0, 0):
+                assert not mask
+            elif mask & 2**n:
+                assert not is_last
+                split.add(part)
+            elif not is_last:
+                assert of_part <= counts.SPLIT_ABOVE, f"{part} is full"
+    return stored, split
+
+
+def _counted_as(table: Counted, codes: list[int | None]) -> list[tuple[int, int]]:
+    """Return the pairs of terms that a record of these codes is counted as: none, one, or two of its values."""
+    has = [
+        (number * 2**table.code_bits + code, each)
+        for number, (code, each) in enumerate(zip(codes, table.filters, strict=True), start=1)
+        if code is not None
+    ]
+    pairs = [(one, other) for (one, a), (other, b) in combinations(has, 2) if a.is_paired_with(b)]
+    return [(0, 0), *((term, 0) for term, _ in has), *pairs]

@@ -10,7 +10,7 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_purge
-from notifhist.store.database.dialect import Table, or_add
+from notifhist.store.database.dialect import PurgeDerived, Table, or_add
 from notifhist.store.database.sqlite_file import SqliteFile
 
 _NUMBER_BITS = 40
@@ -146,8 +146,8 @@ class SqliteDatabase(SqliteFile):
     def count_expired(self, oldest_ms: int) -> int:
         return sqlite_purge.count_expired(self, oldest_ms * TICKS_PER_MS)
 
-    def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
-        return sqlite_purge.purge(self, oldest_ms * TICKS_PER_MS, batch)
+    def purge(self, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
+        return sqlite_purge.purge(self, oldest_ms, batch, purge_derived)
 
 
 def _same_again(table: Table) -> str:
