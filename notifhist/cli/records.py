@@ -12,6 +12,7 @@ from notifhist.schemas.instants import format_instant
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE, Resource
 from notifhist.server.settings import cpu_count
+from notifhist.store.purge import purge as purge_expired
 from notifhist.transfer.export import count_lines, export_lines
 from notifhist.transfer.files import Destination, owner_problems
 from notifhist.transfer.load import Loader, Source, find_sources
@@ -115,7 +116,7 @@ def purge(batch: int) -> None:
         oldest_ms = Clock(settings.now).now_ms() - settings.retention_ms
         deleted = 0
         with progress("Purging", total=db.count_expired(oldest_ms)) as report:
-            for done in db.purge(oldest_ms, batch):
+            for done in purge_expired(db, oldest_ms, batch):
                 deleted += done
                 report(done)
     click.echo(f"Deleted {deleted} items older than {format_instant(oldest_ms)}.")

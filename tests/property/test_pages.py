@@ -17,6 +17,7 @@ from notifhist.config import MS_PER_DAY
 from notifhist.schemas.document import Document
 from notifhist.schemas.item_ids import key_of
 from notifhist.store.database import ensure_connected
+from notifhist.store.purge import purge
 from notifhist.web.context import Service
 from tests.conftest import NOW_MS, MakeApp
 from tests.property.conftest import Newcomer
@@ -163,7 +164,7 @@ class History(RuleBasedStateMachine):
     def purge(self, batch: int) -> None:
         service: Service = self.app.extensions["notifhist"]
         ensure_connected(service.db)
-        for _ in service.db.purge(self.now - RETENTION, batch):
+        for _ in purge(service.db, self.now - RETENTION, batch):
             pass
         for check, items in self.stored.items():
             for item_id in [item_id for item_id in items if not self.is_shown(check, item_id)]:

@@ -11,6 +11,7 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import changed, rows
 from notifhist.store.database.sqlite import LONG_CHARACTERS
 from notifhist.store.history.items import KEY, TABLE
+from notifhist.store.purge import purge
 from notifhist.transfer.export import export_lines
 from tests.conftest import NOW_MS
 from tests.http.helpers import CHECK, get_json, get_xml, id_at, item_at, post, send
@@ -81,7 +82,7 @@ def test_an_item_is_replaced_gets_attempts_and_is_deleted(
 def test_long_items_are_purged(batch: int, db: Database) -> None:
     documents = [item_at(NOW_MS + n, status="x" * SIZES[size]) for n, size in enumerate([*SIZES] * 2)]
     record_items(db, OWNER, documents)
-    assert sum(db.purge(NOW_MS + 4, batch)) == 4
+    assert sum(purge(db, NOW_MS + 4, batch)) == 4
     assert [found for _, found in all_items(db)] == documents[4:]
     assert_every_reference_is_right(db, texts=4)
 
@@ -136,7 +137,7 @@ def test_long_items_are_exported_and_loaded_again(db: Database) -> None:
     lines = [json.loads(line) for line in export_lines(db)]
     exported = [line["item"] for line in lines]
     assert exported == documents
-    for _ in db.purge(NOW_MS + 1, 500):
+    for _ in purge(db, NOW_MS + 1, 500):
         pass
     assert_every_reference_is_right(db, texts=0)
     assert record_now(db, drafts_of(exported)).created == 3

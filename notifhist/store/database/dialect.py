@@ -4,13 +4,16 @@ A dialect is one class, derived from peewee's class for its engine (which has th
 holds all differences between the engines. The members that return SQL return text for `sql.rows`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 TRIGRAM = 3
 """How many characters a searched text must have for an index to find it."""
+
+PurgeDerived = Callable[[int], Iterator[int]]
+"""Deletes what is derived from the items of before a time (ms since the epoch); yields 0 after each transaction."""
 
 
 @dataclass(frozen=True)
@@ -198,8 +201,10 @@ class Database(Protocol):
     def count_expired(self, oldest_ms: int) -> int:
         """Return how many items `purge` will delete."""
 
-    def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
+    def purge(self, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
         """Delete items older than `oldest_ms` (ms since the epoch) and give their space back, while others go on.
 
-        Yields how many, after each transaction. Raises OperationalError if it cannot lock the partition of a week.
+        Yields how many, after each transaction. `purge_derived` is called before items are deleted one by one: what
+        is derived from them must not outlive them, since an item may be recorded again. Raises OperationalError if it
+        cannot lock the partition of a week.
         """

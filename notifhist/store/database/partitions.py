@@ -1,13 +1,14 @@
-"""Partitions of time on PostgreSQL: the items of a week are a table of their own, which can be dropped whole.
+"""Partitions of time on PostgreSQL: the rows of a week are a table of their own, which can be dropped whole.
 
-Weeks are counted from the epoch on. Items of a week without a partition are in the default partition.
-Why it is so: docs/adr/0011-partitions-by-the-week.md.
+Items and their deliveries are partitioned alike. Weeks are counted from the epoch on. Rows of a week without a
+partition are in the default partition. Why it is so: docs/adr/0011-partitions-by-the-week.md.
 """
 
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import peewee
 
@@ -18,10 +19,9 @@ from notifhist.store.database.errors import sqlstate
 from notifhist.store.database.sql import rows
 
 WEEK_TICKS = 7 * MS_PER_DAY * TICKS_PER_MS
-OTHER = "history_item_other"
-"""The default partition."""
 
-_PREFIX = "history_item_w"
+_LOCK = "history_item_w"
+"""The name that is locked while partitions are made; all versions lock the same."""
 _WEEKS_BACK, _WEEKS_AHEAD = 53, 4
 _READERS_WAIT, _WRITERS_WAIT = "50ms", "1s"
 """How long readers, and writers, may queue behind the request for the table lock."""
@@ -31,9 +31,30 @@ _LOCK_NOT_AVAILABLE, _QUERY_CANCELED = "55P03", "57014"
 _PAUSES_TO_MAKE_S = (0.05, 0.1)
 _PAUSES_TO_DROP_S = (0.5,) * 60
 _RETRY_S, _RETRY_MOVE_S = 60, 3600
-"""Seconds until the next attempt: usually, and if the default partition had too many items to move."""
+"""Seconds until the next attempt: usually, and if a default partition had too many rows to move."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Weekly:
+    """A table with a partition for each week, by `ticks`, 100 ns since the epoch."""
+
+    table: str
+
+    @property
+    def default(self) -> str:
+        """The name of the partition that has the rows of all other weeks."""
+        return f"{self.table}_other"
+
+    def name_of(self, week: int) -> str:
+        """Return the name of the partition of a week."""
+        return f"{self.table}_w{week}"
+
+
+ITEMS, DELIVERIES = Weekly("history_item"), Weekly("delivery")
+WEEKLY = (ITEMS, DELIVERIES)
+"""In the order in which transactions that record lock them."""
 
 
 class Partitions:
@@ -56,79 +77,92 @@ class Partitions:
             if is_due and week in _weeks_around(now_ticks, oldest_ms):
                 self._known_until[week] = self._find_or_make(week)
 
-    def exists(self, week: int) -> bool:
+    def exists(self, week: int, of: Weekly = ITEMS) -> bool:
         """Say whether the week has a partition."""
         # Not to_regclass: within a transaction that may answer from a cache.
         found = "SELECT 1 FROM pg_class WHERE relname = :name AND pg_table_is_visible(oid)"
-        return bool(rows(self._db, found, name=name_of(week)))
+        return bool(rows(self._db, found, name=of.name_of(week)))
 
     def weeks(self) -> list[int]:
         """Return the weeks that have a partition, oldest first."""
+        prefix = ITEMS.name_of(0)[:-1]
         found = rows(
             self._db,
             """SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-            WHERE inhparent = 'history_item'::regclass AND relname ~ :pattern""",
-            pattern=f"^{_PREFIX}[0-9]+$",
+            WHERE inhparent = (:table)::regclass AND relname ~ :pattern""",
+            table=ITEMS.table,
+            pattern=f"^{prefix}[0-9]+$",
         )
-        return sorted(int(name.removeprefix(_PREFIX)) for (name,) in found)
+        return sorted(int(name.removeprefix(prefix)) for (name,) in found)
 
     def drop(self, week: int) -> None:
-        """Drop the partition of a week with all its items.
+        """Drop the partitions of a week with all its items and their deliveries.
 
-        That needs an exclusive lock for a moment, and all later queries queue behind a waiting lock request. So it
-        waits 50 ms at a time, 61 times at most. Raises OperationalError if it does not get the lock in half a minute.
+        That needs exclusive locks for a moment, and all later queries queue behind a waiting lock request. So it
+        waits 50 ms for each, 61 times at most. Raises OperationalError if it does not get the locks in half a minute.
         """
 
         def drop_now() -> None:
             with self._db.atomic():
-                self._execute(_lock_timeout(_READERS_WAIT), f"DROP TABLE IF EXISTS {name_of(week)}")
+                drops = (f"DROP TABLE IF EXISTS {each.name_of(week)}" for each in WEEKLY)
+                self._execute(_lock_timeout(_READERS_WAIT), *drops)
 
         _try_often(drop_now, _PAUSES_TO_DROP_S)
 
     def _find_or_make(self, week: int) -> float:
-        """Find or make the partition of a week; return its time for `_known_until`."""
+        """Find or make the partitions of a week; return its time for `_known_until`."""
         try:
-            if not self.exists(week):
+            if self._missing(week):
                 _try_often(lambda: self._make(week), _PAUSES_TO_MAKE_S)
         except peewee.DatabaseError as error:
             if (code := sqlstate(error)) is None:
                 raise  # the connection is gone
             reason = hide_password(str(error))
-            log.warning("no partition is made for week %s, its items go to %s: %s", week, OTHER, reason)
+            log.warning("no partition is made for week %s, its items go to %s: %s", week, ITEMS.default, reason)
             return time.monotonic() + (_RETRY_MOVE_S if code == _QUERY_CANCELED else _RETRY_S)
         return math.inf
 
-    def _make(self, week: int) -> None:
-        """Make a partition, and move the items of its week there from the default partition.
+    def _missing(self, week: int) -> list[Weekly]:
+        """Return the tables without a partition of the week: deliveries are younger than items."""
+        return [each for each in WEEKLY if not self.exists(week, each)]
 
-        Writers wait, so that none is inserting an item of that week into the default partition meanwhile. Readers wait
-        while items move: a reader that looked up the partitions before would find the items in neither.
+    def _make(self, week: int) -> None:
+        """Make the partitions, and move the rows of their week there from the default partitions.
+
+        Writers wait, so that none is inserting a row of that week into a default partition meanwhile. Readers wait
+        while rows move: a reader that looked up the partitions before would find the rows in neither.
         """
-        name, begin, end = name_of(week), week * WEEK_TICKS, (week + 1) * WEEK_TICKS
         with self._db.atomic():
-            self._db.lock_name(_PREFIX)
-            if self.exists(week):
-                return  # another host has made it meanwhile
-            self._execute(
-                f"SET LOCAL statement_timeout = '{_WORK}'",
-                f"CREATE TABLE {name} (LIKE history_item INCLUDING ALL) WITH (toast_tuple_target = 4080)",
-                _lock_timeout(_WRITERS_WAIT),
-                "LOCK TABLE ONLY history_item IN SHARE ROW EXCLUSIVE MODE",
-                _lock_timeout(_READERS_WAIT),
-                "LOCK TABLE ONLY history_item IN ACCESS EXCLUSIVE MODE",
-                f"WITH moved AS (DELETE FROM {OTHER} WHERE ticks >= {begin} AND ticks < {end} RETURNING *) "
-                f"INSERT INTO {name} SELECT * FROM moved",
-                f"ALTER TABLE history_item ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})",
-            )
+            self._db.lock_name(_LOCK)
+            missing = self._missing(week)  # another host may have made them meanwhile
+            tables = ", ".join(f"ONLY {each.table}" for each in missing)
+            if missing:
+                self._execute(
+                    f"SET LOCAL statement_timeout = '{_WORK}'",
+                    *(
+                        f"CREATE TABLE {each.name_of(week)} (LIKE {each.table} INCLUDING ALL) "
+                        "WITH (toast_tuple_target = 4080)"
+                        for each in missing
+                    ),
+                    _lock_timeout(_WRITERS_WAIT),
+                    f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE",
+                    _lock_timeout(_READERS_WAIT),
+                    f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE",
+                    *(statement for each in missing for statement in _fill_and_attach(each, week)),
+                )
 
     def _execute(self, *statements: str) -> None:
         for statement in statements:
             self._db.execute_sql(statement)
 
 
-def name_of(week: int) -> str:
-    """Return the name of the partition of a week."""
-    return f"{_PREFIX}{week}"
+def _fill_and_attach(of: Weekly, week: int) -> Iterator[str]:
+    name, begin, end = of.name_of(week), week * WEEK_TICKS, (week + 1) * WEEK_TICKS
+    yield (
+        f"WITH moved AS (DELETE FROM {of.default} WHERE ticks >= {begin} AND ticks < {end} RETURNING *) "
+        f"INSERT INTO {name} SELECT * FROM moved"
+    )
+    yield f"ALTER TABLE {of.table} ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})"
 
 
 def _weeks_around(now_ticks: int, oldest_ms: int | None) -> range:

@@ -13,7 +13,7 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import postgresql_purge
-from notifhist.store.database.dialect import Table, or_add
+from notifhist.store.database.dialect import PurgeDerived, Table, or_add
 from notifhist.store.database.partitions import Partitions
 
 _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
@@ -219,8 +219,8 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     def count_expired(self, oldest_ms: int) -> int:
         return postgresql_purge.count_expired(self, self.partitions, oldest_ms * TICKS_PER_MS)
 
-    def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
-        return postgresql_purge.purge(self, self.partitions, oldest_ms * TICKS_PER_MS, batch)
+    def purge(self, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
+        return postgresql_purge.purge(self, self.partitions, oldest_ms, batch, purge_derived)
 
 
 def _typed(columns: Mapping[str, str]) -> str:

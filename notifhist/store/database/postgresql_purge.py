@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from notifhist.store.database.dialect import Database
-from notifhist.store.database.partitions import OTHER, WEEK_TICKS, Partitions, name_of
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.store.database.dialect import Database, PurgeDerived
+from notifhist.store.database.partitions import ITEMS, WEEK_TICKS, Partitions
 from notifhist.store.database.sql import changed, rows
 
 _FEW_ITEMS = 10_000
@@ -12,24 +13,30 @@ _FEW_ITEMS = 10_000
 
 def count_expired(db: Database, partitions: Partitions, before: int) -> int:
     """See Database."""
-    tables = [name_of(week) for week in _expired_weeks(partitions, before)]
+    tables = [ITEMS.name_of(week) for week in _expired_weeks(partitions, before)]
     in_weeks = sum(_count(db, f"SELECT count(*) FROM {table}") for table in tables)
-    in_other = _count(db, f"SELECT count(*) FROM {OTHER} WHERE ticks < :before", before=before)
+    in_other = _count(db, f"SELECT count(*) FROM {ITEMS.default} WHERE ticks < :before", before=before)
     return in_weeks + in_other + _count_few(db, partitions, before)
 
 
-def purge(db: Database, partitions: Partitions, before: int, batch: int) -> Iterator[int]:
+def purge(
+    db: Database, partitions: Partitions, oldest_ms: int, batch: int, purge_derived: PurgeDerived
+) -> Iterator[int]:
     """See Database."""
+    before = oldest_ms * TICKS_PER_MS
     for week in _expired_weeks(partitions, before):
-        items = _count(db, f"SELECT count(*) FROM {name_of(week)}")
+        items = _count(db, f"SELECT count(*) FROM {ITEMS.name_of(week)}")
         partitions.drop(week)
         yield items
-    if _count_few(db, partitions, before):
-        week_table = name_of(before // WEEK_TICKS)
-        yield changed(db, f"DELETE FROM {week_table} WHERE ticks < :before", before=before)
+    week = before // WEEK_TICKS
+    few = _count_few(db, partitions, before)
+    all_go = few or not partitions.exists(week)
+    yield from purge_derived(oldest_ms if all_go else week * WEEK_TICKS // TICKS_PER_MS)
+    if few:
+        yield changed(db, f"DELETE FROM {ITEMS.name_of(week)} WHERE ticks < :before", before=before)
     key = "series_id, ticks, clock_and_node"
-    some = f"SELECT {key} FROM {OTHER} WHERE ticks < :before ORDER BY ticks LIMIT :batch"
-    delete = f"DELETE FROM {OTHER} WHERE ({key}) IN ({some})"
+    some = f"SELECT {key} FROM {ITEMS.default} WHERE ticks < :before ORDER BY ticks LIMIT :batch"
+    delete = f"DELETE FROM {ITEMS.default} WHERE ({key}) IN ({some})"
     deleted = batch
     while deleted == batch:
         deleted = changed(db, delete, before=before, batch=batch)
@@ -45,7 +52,7 @@ def _count_few(db: Database, partitions: Partitions, before: int) -> int:
     week = before // WEEK_TICKS
     if not partitions.exists(week):
         return 0
-    some = f"SELECT 1 FROM {name_of(week)} WHERE ticks < :before LIMIT :limit"
+    some = f"SELECT 1 FROM {ITEMS.name_of(week)} WHERE ticks < :before LIMIT :limit"
     count = _count(db, f"SELECT count(*) FROM ({some}) AS few", before=before, limit=_FEW_ITEMS + 1)
     return count if count <= _FEW_ITEMS else 0
 

@@ -12,7 +12,7 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_purge
-from notifhist.store.database.dialect import TRIGRAM, Table, or_add
+from notifhist.store.database.dialect import TRIGRAM, PurgeDerived, Table, or_add
 from notifhist.store.database.errors import is_too_long
 from notifhist.store.database.sqlite_file import SqliteFile
 
@@ -212,8 +212,8 @@ class SqliteDatabase(SqliteFile):
     def count_expired(self, oldest_ms: int) -> int:
         return sqlite_purge.count_expired(self, oldest_ms * TICKS_PER_MS)
 
-    def purge(self, oldest_ms: int, batch: int) -> Iterator[int]:
-        return sqlite_purge.purge(self, oldest_ms * TICKS_PER_MS, batch)
+    def purge(self, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
+        return sqlite_purge.purge(self, oldest_ms, batch, purge_derived)
 
 
 def _numbers_of(tenant_id: str) -> str:

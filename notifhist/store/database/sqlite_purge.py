@@ -5,7 +5,8 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from notifhist.store.database.dialect import Database
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.store.database.dialect import Database, PurgeDerived
 from notifhist.store.database.sql import changed, first, rows
 
 _SERIES_PER_QUERY = 500
@@ -29,11 +30,12 @@ def count_expired(db: Database, before: int) -> int:
     return int(rows(db, _COUNT, before=before)[0][0])
 
 
-def purge(db: Database, before: int, batch: int) -> Iterator[int]:
+def purge(db: Database, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
     """See Database. The items of one series are neighbours in the file; those of one time are scattered."""
     # Where SQLite is built to overwrite deleted content with zeros, that writes 1.5 times as much.
     db.execute_sql("PRAGMA secure_delete = off")
-    after = 0
+    yield from purge_derived(oldest_ms)
+    before, after = oldest_ms * TICKS_PER_MS, 0
     while found := rows(db, _EXPIRED_SERIES, after=after, before=before):
         series = deque(series_id for (series_id,) in found)
         after = series[-1]

@@ -233,7 +233,7 @@ class ItemRecorder:
         values = {**check_values(draft.owner), **draft.key._asdict(), **draft.texts()._asdict()}
         values["param"] = db.param_value(RECENT.columns, list(delivery_index.rows_of(derived, codes)))
         inserted = changed(db, _insert_alone(type(db), db.param_table(RECENT.columns)), **values)
-        delivery_index.note_recent(db, tenant_id, inserted)
+        delivery_index.note_recent(db, tenant_id, inserted * len(draft.deliveries()))
         return inserted > 0
 
     def store(self, db: Database, drafts: Sequence[ItemDraft]) -> list[Stored]:
@@ -278,9 +278,13 @@ def find_documents(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
 
 @cache
 def _insert_alone(dialect: type[Database], param: str) -> str:
-    """Return the statement that inserts an item into its series, and its deliveries."""
+    """Return the statement that inserts an item into its series, and its deliveries; it returns a row if it did.
+
+    Deliveries may be there: `purge` deletes expired deliveries before their items.
+    """
     columns = ", ".join(f"{'item' if name == 'series_id' else 'param'}.{name}" for name in RECENT.columns)
     return f"""WITH item AS (
         {TABLE.insert} SELECT id, {", ".join(f":{name}" for name in (*ItemKey._fields, *TEXTS))}
-        FROM series WHERE {IS_SERIES} ON CONFLICT ({", ".join(KEY)}) DO NOTHING RETURNING series_id)
-    {RECENT.insert} SELECT {columns} FROM item CROSS JOIN {param}"""
+        FROM series WHERE {IS_SERIES} ON CONFLICT ({", ".join(KEY)}) DO NOTHING RETURNING series_id), delivery AS (
+        {RECENT.insert} SELECT {columns} FROM item CROSS JOIN {param} ON CONFLICT DO NOTHING)
+    SELECT 1 FROM item"""
