@@ -70,7 +70,7 @@ def fits_declaration(name: str, value: object, text: str | None) -> bool:
     `text` is its text where it is a scalar, "" for null; None for a map or a list.
     """
     is_empty = text == "" or value == [] or value == {}
-    if name in ROOTS:
+    if name in ROOTS and name not in COMMON_WORDS:
         # Only the root `error` may hold plain text, because attempts often have a member of that name.
         return name == "error" and (text is not None or is_empty)
     field = GLOBAL_MEMBERS.get(name)

@@ -12,7 +12,7 @@ from marshmallow import Schema
 
 from notifhist.schemas import xsd
 from notifhist.schemas.history import HISTORY_PAGE, ITEM, AttemptSchema, HistoryItemSchema, NotificationResultSchema
-from notifhist.schemas.xml_names import GLOBAL_MEMBERS, ROOTS
+from notifhist.schemas.xml_names import COMMON_WORDS, GLOBAL_MEMBERS, ROOTS
 from notifhist.serializers import as_xml
 from tests.http.helpers import validated
 
@@ -57,8 +57,13 @@ VALID = {
     "a container in another order": f"<container>{METADATA}<values/></container>",
     "a container of items": container(item("")),
     "a container of runs": container(run("")),
+<<<<<<< ours
     "a container of logs": container(log("")),
     "a log": log("<runId>1</runId><recipientEntityId>2</recipientEntityId><recipientEmail/>"),
+=======
+    "an entity in a container": container('<entity id="e"><label>e</label><metadata/></entity>'),
+    "an entity of anything": "<entity>web7</entity>",
+>>>>>>> theirs
     "a run": run("<seqNo>1</seqNo><notificationObjects><id>1</id></notificationObjects>"),
     "no checks": "<alarm_checks_map><check_ids/></alarm_checks_map>",
     "checks": "<alarm_checks_map><check_ids><check_id>a</check_id></check_ids></alarm_checks_map>",
@@ -103,6 +108,9 @@ INVALID = {
     "an object with an unknown element": run("<notificationObjects><extra/></notificationObjects>"),
     "a fault with an unknown element": "<fault><stack/></fault>",
     "an error with an unknown element": "<error><stack/></error>",
+    "an entity in a container with an unknown element": container('<entity id="e"><extra/></entity>'),
+    "an alarm in a container without id": container("<alarm><check_id/></alarm>"),
+    "limits in a container": container("<limit/>"),
     "another root": "<items/>",
     "a root in a namespace": '<fault xmlns="urn:x"/>',
     "checks without their list": "<alarm_checks_map><check_id>a</check_id></alarm_checks_map>",
@@ -173,6 +181,16 @@ def test_an_unnamed_member_of_any_name_and_value_renders_to_a_valid_document(val
             assert ITEM.load(document) == document
             page = {"values": [document], "metadata": {"count": 1, "limit": 1, "marker": None}}
             validated(as_xml.render(page, HISTORY_PAGE))
+
+
+def test_unnamed_members_called_like_roots_that_are_common_words_keep_their_names() -> None:
+    for name in COMMON_WORDS:
+        for value in ("web7", 5, None, {"id": "web7", "state": "up"}, ["a", {"b": []}]):
+            for document in items_with(name, value):
+                rendered = as_xml.render(document, ITEM)
+                validated(rendered)
+                assert b"<entry" not in rendered
+                assert f"<{name}".encode() in rendered
 
 
 names = st.sampled_from(OUR_NAMES) | st.text(max_size=4)

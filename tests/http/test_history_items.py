@@ -176,7 +176,7 @@ def test_an_id_that_none_may_be_is_refused(part: str, client: FlaskClient) -> No
         "/",
         "/v1.0/123456",
         "/v1.0//entities/e/alarms/a/notification_history",
-        "/v1.0/123456/entities/e/alarms/a",
+        "/v1.0/123456/entities/e/alarms/a/",
         "/v1.0/123456/entities/e/alarms/a/notification_history/",
         "/v1.0/123456/entities/e/alarms/a/notification_history/c/",
         "/v1.0/123456/entities//alarms/a/notification_history",
