@@ -57,13 +57,10 @@ VALID = {
     "a container in another order": f"<container>{METADATA}<values/></container>",
     "a container of items": container(item("")),
     "a container of runs": container(run("")),
-<<<<<<< ours
     "a container of logs": container(log("")),
     "a log": log("<runId>1</runId><recipientEntityId>2</recipientEntityId><recipientEmail/>"),
-=======
     "an entity in a container": container('<entity id="e"><label>e</label><metadata/></entity>'),
     "an entity of anything": "<entity>web7</entity>",
->>>>>>> theirs
     "a run": run("<seqNo>1</seqNo><notificationObjects><id>1</id></notificationObjects>"),
     "no checks": "<alarm_checks_map><check_ids/></alarm_checks_map>",
     "checks": "<alarm_checks_map><check_ids><check_id>a</check_id></check_ids></alarm_checks_map>",
