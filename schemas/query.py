@@ -197,7 +197,9 @@ class RunsQuerySchema(PageQuerySchema):
 
 def _open_list(values: fields.Field[Any], data_key: str) -> QueryList:
     """Return the filter by values of an open vocabulary."""
-    return QueryList(values, data_key=data_key, validate=validate.Length(max=MAX_VALUES))
+    return QueryList(
+        values, data_key=data_key, validate=validate.Length(max=MAX_VALUES, error="More than {max} values.")
+    )
 
 
 class LogsQuerySchema(PageQuerySchema):

@@ -223,7 +223,7 @@ def test_a_log_has_a_tag_and_is_changed_under_conditions(client: FlaskClient) ->
 
 
 def test_the_runs_keep_their_url(client: FlaskClient) -> None:
-    """Of each method, literal parts of a URL win over ids."""
+    """Literal parts of a URL win over ids, for each method by itself."""
     post(client, RUNS, run_of(summary="a run"))
     post(client, LOGS, log_of())
     assert get_json(client, RUNS)["runs"][0]["summary"] == "a run"

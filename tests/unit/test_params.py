@@ -6,7 +6,7 @@ from werkzeug.datastructures import MultiDict
 from notifhist.clock import Clock
 from notifhist.config import load_settings
 from notifhist.errors import BadRequest, InvalidLimit
-from notifhist.schemas.query import RUNS_QUERY, CheckPath, HistoryQuery, RunsQuery
+from notifhist.schemas.query import LOGS_QUERY, RUNS_QUERY, CheckPath, HistoryQuery, LogsQuery, RunsQuery
 from notifhist.web.params import history_query, page_query
 
 NOW_MS = 1_320_886_800_000
@@ -172,3 +172,32 @@ def test_a_value_that_is_unknown_is_told_with_those_that_are_known() -> None:
     with pytest.raises(BadRequest) as raised:
         page_query(RUNS_QUERY, RunsQuery, "t", MultiDict([("mediums", "SLACK,PIGEON")]))
     assert raised.value.details == "mediums: 'PIGEON' is none of SLACK, MICROSOFT_TEAMS, EMAIL, WEBHOOK"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([], LogsQuery("t")),
+        ([("searchQuery", "\0"), ("includeObjects", "maybe")], LogsQuery("t")),
+        ([("recipientEmails", "a,b"), ("recipientEmails[]", "A")], LogsQuery("t", recipient_emails=("a", "b", "A"))),
+        (
+            [("recipientEmails", " a "), ("recipientEmails", " b , c d\t, e ")],
+            LogsQuery("t", recipient_emails=(" a ", " b", "c d", "e ")),
+        ),
+        ([("recipientChannels", ""), ("recipientChannels", ",,")], LogsQuery("t")),
+        ([("recipientChannels", " ")], LogsQuery("t", recipient_channels=(" ",))),
+        ([("recipientChannels", "\u2003,\u2003#a")], LogsQuery("t", recipient_channels=("#a",))),
+        ([("notificationRunIds", "1, -2,,3")], LogsQuery("t", notification_run_ids=(1, -2, 3))),
+        ([("recipientEntityIds[0]", str(2**63 - 1))], LogsQuery("t", recipient_entity_ids=(2**63 - 1,))),
+        ([("statuses", "READY"), ("orderBy", "ASC")], LogsQuery("t", statuses=("READY",), descending=False)),
+    ],
+)
+def test_a_page_of_logs_is_asked_for(pairs: Pairs, expected: LogsQuery) -> None:
+    assert page_query(LOGS_QUERY, LogsQuery, "t", MultiDict(pairs)) == expected
+
+
+@pytest.mark.parametrize("values", [["1"] * 1001, [",".join(["1"] * 1001)], ["1,2"] * 501])
+def test_a_filter_of_logs_takes_a_thousand_values(values: list[str]) -> None:
+    with pytest.raises(BadRequest) as raised:
+        page_query(LOGS_QUERY, LogsQuery, "t", MultiDict([("recipientEmails", value) for value in values]))
+    assert raised.value.details == "recipientEmails: More than 1000 values"
