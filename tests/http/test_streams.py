@@ -5,13 +5,15 @@ import json
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import StringIO
+from io import BytesIO, StringIO
 from typing import Any
+from wsgiref.handlers import SimpleHandler
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
+from werkzeug.test import create_environ
 
 from notifhist.schemas.instants import format_instant
 from notifhist.serializers.stored import BATCH
@@ -172,6 +174,13 @@ def test_head_is_get_without_a_body(client: FlaskClient) -> None:
     assert (head.status_code, head.data) == (200, b"")
     for name in ("Content-Type", "Content-Disposition"):
         assert head.headers[name] == got.headers[name]
+
+
+def test_any_server_of_wsgi_sends_it(app: Flask, key: str) -> None:
+    environ = create_environ(URL, query_string="format=csv", headers={"X-Auth-Token": key})
+    sent = BytesIO()
+    SimpleHandler(BytesIO(), sent, StringIO(), environ).run(app)
+    assert len(rows(sent.getvalue().partition(b"\r\n\r\n")[2])) == COUNT + 1
 
 
 @pytest.fixture

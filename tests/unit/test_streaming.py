@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import select
 import signal
 import socket
 import struct
@@ -166,6 +167,14 @@ def test_others_are_answered_while_streams_go_on_and_clients_do_not_read(server:
             stop.set()
         for stream in streams:
             stream.result()
+
+
+def test_a_stream_goes_on_while_another_answer_takes_long(server: Running) -> None:
+    with ask(server, "/slow/3.0") as slow:
+        stream = all_of(ask(server, f"/stream/100/{PIECE}", more=b"Connection: close\r\n"))
+        assert stream.endswith(b"0\r\n\r\n")
+        assert select.select([slow], [], [], 0)[0] == []
+        assert slow.recv(12) == b"HTTP/1.1 200"
 
 
 def test_little_is_made_for_a_client_that_does_not_read(server: Running) -> None:
