@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import orjson
+import peewee
 import pytest
 
 from notifhist.errors import ItemConflict, NotFound
@@ -19,6 +20,7 @@ from notifhist.store.counted import counts
 from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.database.sql import rows
 from notifhist.store.deliveries import names, recording
+from notifhist.store.deliveries.names import find_codes
 from notifhist.store.deliveries.reading import list_deliveries
 from notifhist.store.deliveries.recording import move_recent
 from notifhist.store.history.recording import add_attempt, delete_item, replace_item
@@ -120,28 +122,17 @@ class Sender:
 
 
 @pytest.mark.usefixtures("few_are_many")
-@pytest.mark.parametrize("first_seed", [0, 100])
+@pytest.mark.parametrize("are_processes", [True, False], ids=["processes", "threads of one process"])
 def test_whatever_is_done_at_once_no_delivery_is_lost_or_doubled(
-    database_url: str, db: Database, first_seed: int
+    database_url: str, db: Database, are_processes: bool
 ) -> None:
     record_now(db, [item(99)])
 
     def send(number: int) -> None:
-        with opened(database_url) as own:
-            Sender(own, first_seed + number).send()
-
-    in_threads(4, send)
-    assert_all_is_right(db)
-
-
-@pytest.mark.usefixtures("few_are_many")
-def test_threads_of_one_process_lose_and_double_none_either(db: Database) -> None:
-    record_now(db, [item(99)])
-
-    def send(number: int) -> None:
-        ensure_connected(db)
-        with closing(db):
-            Sender(db, number).send()
+        own = open_database(database_url) if are_processes else db
+        ensure_connected(own)
+        with closing(own):
+            Sender(own, number).send()
 
     in_threads(4, send)
     ensure_connected(db)
@@ -183,6 +174,33 @@ def test_what_is_recent_needs_no_lock_of_the_tenants_name(database_url: str, db:
             assert record_now(impatient, [item(2)]).created == 1
             assert record_now(impatient, [item(3), item(4)]).created == 2
         assert list_deliveries(db, ALL, None).total == 5
+    assert_all_is_right(db)
+
+
+CHANGES: dict[str, Callable[[Database], object]] = {
+    "a new name": lambda db: record_now(db, [item(1, state="NEW")]),
+    "many": lambda db: record_now(db, [item(n) for n in range(1, 200)]),
+    "one with many": lambda db: record_now(db, [item(1, notification_results=[{}] * 200)]),
+    "an item replaced": lambda db: replace_item(db, CHECK, item_at(NOW_MS, 0), NOW_TICKS),
+    "an attempt": lambda db: add_attempt(db, CHECK, id_at(NOW_MS, 0), "nt", {}, None),
+    "an item deleted": lambda db: delete_item(db, CHECK, id_at(NOW_MS, 0), None),
+    "moved": move,
+}
+
+
+@on_postgresql
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_names_or_counted_deliveries_waits_for_the_tenants_name(
+    database_url: str, db: Database, change: str
+) -> None:
+    record_now(db, drafts_of([item_at(NOW_MS, 0, notification_results=[{"notification_id": "nt"}])]))
+    with opened(database_url, timeout_s=0.3) as impatient:
+        find_codes(impatient, find_tenant(impatient, "t") or 0, [("state", "OK"), ("entity_id", "e")])
+        with opened(database_url) as other, other.writing():
+            other.lock_name("t")
+            with pytest.raises(peewee.OperationalError, match="statement timeout"):
+                CHANGES[change](impatient)
+    CHANGES[change](db)
     assert_all_is_right(db)
 
 
