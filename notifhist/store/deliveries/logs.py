@@ -103,7 +103,7 @@ def _find(db: Database, tenant_id: int, query: ItemLogsQuery, oldest_ms: int | N
         values["entity_id"] = code
     found = rows(
         db,
-        _find_sql(flag, "entity_id" in values, query.reverse),
+        _find_sql(type(db), flag, "entity_id" in values, query.reverse),
         tenant_id=tenant_id,
         low_ticks=low.ticks,
         low_clock_and_node=low.clock_and_node,
@@ -116,18 +116,20 @@ def _find(db: Database, tenant_id: int, query: ItemLogsQuery, oldest_ms: int | N
 
 
 @cache
-def _find_sql(flag: str, of_entity: bool, reverse: bool) -> str:
+def _find_sql(dialect: type[Database], flag: str, of_entity: bool, reverse: bool) -> str:
     """Return the query for a page's logs: a range of an index that has these logs alone, and the recent ones."""
+    # PostgreSQL knows by `ticks` alone which partitions to look into; SQLite would choose its index by that.
+    ticks = dialect.unindexed("ticks")
     order = "ticks DESC, log_clock_and_node DESC" if reverse else "ticks, log_clock_and_node"
     is_short = f"length(document) + length(coalesce(log_members, '')) <= {_SHORT_CHARACTERS}"
     texts = ", ".join(f"CASE WHEN {is_short} THEN {name} END AS {name}" for name in ("document", "log_members"))
     both = " UNION ALL ".join(
         f"""SELECT * FROM (SELECT ticks, log_clock_and_node, series_id, item_clock_and_node, {texts} FROM {table}
             WHERE tenant_id = :tenant_id AND {flag} = 1{" AND entity_id = :entity_id" if of_entity else ""}
-            AND ticks >= :low_ticks AND ticks <= :high_ticks
+            AND {ticks} >= :low_ticks AND {ticks} <= :high_ticks
             AND (ticks, log_clock_and_node) >= (:low_ticks, :low_clock_and_node)
             AND (ticks, log_clock_and_node) <= (:high_ticks, :high_clock_and_node)
-            ORDER BY {order} LIMIT :limit) AS {table}"""
+            ORDER BY {order} LIMIT :limit) AS of_{table}"""
         for table in (MAIN, RECENT)
     )
     return f"SELECT * FROM ({both}) AS page ORDER BY {order} LIMIT :limit"
