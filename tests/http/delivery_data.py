@@ -1,12 +1,16 @@
 """Items of several checks whose deliveries differ in all that can be asked for, and lists of these deliveries."""
 
+import csv
+import json
+from io import StringIO
 from typing import Any
 
 from flask.testing import FlaskClient
 
 from notifhist.schemas.document import Document
+from notifhist.schemas.instants import format_instant
 from tests.conftest import NOW_MS
-from tests.http.helpers import get_json, item_at, post
+from tests.http.helpers import IN_XML, JSON, get_json, item_at, post
 
 DELIVERIES = "/v1.0/123456/deliveries"
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -16,6 +20,11 @@ MEMBERS = (
     *("outcome", "attempts", "message"),
 )
 """The members of a delivery, in the order of the contract."""
+ATTEMPT_MEMBERS = ("attempt", "attempt_message", "attempt_from")
+"""The members that an attempt adds."""
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+TYPES = {"json": JSON, "xml": IN_XML, "csv": "text/csv; charset=utf-8; header=present", "ndjson": NDJSON}
+"""The Content-Type of each format, by its word."""
 STATES = ("OK", "WARNING", "CRITICAL")
 SUCCEEDED: tuple[Document, ...] = ({"success": True}, {"success": False}, {}, {"success": False, "in_progress": True})
 """What results say of how they went: sent, failed, unknown, in progress."""
@@ -89,3 +98,27 @@ def listed(client: FlaskClient, query: str = "", limit: int = 1000) -> list[Deli
 def ids(deliveries: list[Delivery]) -> list[str]:
     """Return their ids."""
     return [each["id"] for each in deliveries]
+
+
+def read_csv(data: bytes) -> list[dict[str, str]]:
+    """Return the rows as Python reads them, by the names of the header line."""
+    header, *rows = csv.reader(StringIO(data.decode(), newline=""), strict=True)
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def read_ndjson(data: bytes) -> list[dict[str, Any]]:
+    """Return the document of each line."""
+    return [json.loads(line) for line in data.splitlines()]
+
+
+def cells_of(document: dict[str, Any], names: tuple[str, ...] = MEMBERS) -> dict[str, str]:
+    """Return the cells of a document none of whose texts begins a formula."""
+    cells = {name: "" if document.get(name) is None else str(document[name]) for name in names}
+    return {**cells, "timestamp": format_instant(document["timestamp"])}
+
+
+def taken(client: FlaskClient, word: str, query: str = "") -> Any:
+    """Return the rows or the documents that a list is in CSV or NDJSON."""
+    response = client.get(f"{DELIVERIES}?format={word}&{query}")
+    assert (response.status_code, response.content_type) == (200, TYPES[word]), response.text
+    return (read_csv if word == "csv" else read_ndjson)(response.data)
