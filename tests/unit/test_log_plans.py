@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from notifhist.schemas.query import CheckPath, LogsQuery
+from notifhist.schemas.query import CheckPath, ItemLogsQuery
 from notifhist.store.database import Database, SqliteDatabase
 from notifhist.store.deliveries import logs
 from tests.conftest import NOW_MS
@@ -64,7 +64,7 @@ def _values_of(plan: Any, name: str) -> list[str]:
     return [value for key, each in plan.items() for value in ([each] if key == name else _values_of(each, name))]
 
 
-def plans(db: Database, monkeypatch: pytest.MonkeyPatch, query: LogsQuery, suppressions: bool) -> list[set[str]]:
+def plans(db: Database, monkeypatch: pytest.MonkeyPatch, query: ItemLogsQuery, suppressions: bool) -> list[set[str]]:
     """Return the indexes that each statement of a page uses."""
     executed: list[tuple[str, Any]] = []
     execute = db.execute_sql
@@ -80,8 +80,8 @@ def plans(db: Database, monkeypatch: pytest.MonkeyPatch, query: LogsQuery, suppr
     return [indexes_of(db, sql, values) for sql, values in executed if "delivery_recent" in sql]
 
 
-def ask(**more: Any) -> LogsQuery:
-    return LogsQuery("t", from_ms=0, to_ms=NOW_MS, limit=20, **more)
+def ask(**more: Any) -> ItemLogsQuery:
+    return ItemLogsQuery("t", from_ms=0, to_ms=NOW_MS, limit=20, **more)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
