@@ -35,7 +35,7 @@ def assert_answered(db: Database, model: Model, query: DeliveriesQuery, oldest_m
         marker = following[0]["id"] if following else None
         assert (page.count, page.next_marker) == (len(listed), marker)
     for wanted in (None, limit):
-        batches = reading.read_batches(replace(query, limit=wanted), oldest_ms, lambda: db)
+        batches = reading.read_batches(replace(query, limit=wanted), oldest_ms, lambda: db, 3)
         streamed = [document for batch in batches for document in documents_in(batch)]
         assert in_order(streamed) == in_order(documents[:wanted])
 

@@ -261,8 +261,7 @@ def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "_MOVE_FROM", 5)
     monkeypatch.setattr(recording, "_DIRECT_FROM", 7)
     monkeypatch.setattr(selection, "_FEW", 4)
-    monkeypatch.setattr(reading, "_READ_TOGETHER", 2)
-    monkeypatch.setattr(reading, "STREAMED_TOGETHER", 3)
+    monkeypatch.setattr(reading, "READ_TOGETHER", 3)
     monkeypatch.setattr(names, "_REMEMBERED", 30)
 
 

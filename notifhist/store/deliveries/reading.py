@@ -2,23 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
-from notifhist.errors import AnswerTooLong
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, key_of
-from notifhist.serializers.stored import BETWEEN_LINES, MAX_PAGE_BYTES, Lines, StoredForm, StoredPage, encoded
+from notifhist.serializers.stored import BETWEEN_LINES, Lines, StoredForm, StoredPage, encoded
 from notifhist.store.counted.ranges import Range
 from notifhist.store.database import Database
-from notifhist.store.database.sql import rows
 from notifhist.store.deliveries.selection import MAIN, RECENT, Selection
+from notifhist.store.pieces import Piece, read_pieces
 
-STREAMED_TOGETHER = 500
-"""Deliveries that one statement reads for a stream."""
-_READ_TOGETHER = 100
-"""As many of a page: a delivery may be some MB long, and a page of few bytes alone is answered."""
+READ_TOGETHER = 500
+"""Deliveries that one statement reads."""
+_MAX_BATCH_BYTES = 8 * 1024 * 1024
+"""What a batch of a stream may have in memory; a longer delivery comes alone."""
 _MIN_CLOCK, _MAX_CLOCK = -(2**63), 2**63 - 1
 
 
@@ -46,62 +46,91 @@ def list_deliveries(
     With up to two filters that are counted, the cost does not grow with the number of deliveries. Raises AnswerTooLong.
     """
     within = range_of(query, oldest_ms)
-    limit = query.limit or default_limit
-    pieces: list[bytes] = []
-    size = 0
+    after = query.marker
+
+    def read_piece(number: int, max_bytes: int | None) -> Piece | None:
+        nonlocal after
+        if (batch := _read(db, selection, query, within, after, number, max_bytes)) is None:
+            return None
+        after = batch.next_marker
+        return b",".join(batch.documents), len(batch.documents), after is None
+
     with db.reading():
         selection = Selection(db, query)
-        total = selection.total(within)
-        after: str | None = query.marker
-        count = 0
-        while total and count < limit:
-            documents, after = _read(db, selection, query, within, after, min(limit - count, _READ_TOGETHER))
-            pieces += documents
-            count += len(documents)
-            size += sum(map(len, documents))
-            if size > MAX_PAGE_BYTES and count > 1:
-                raise AnswerTooLong(MAX_PAGE_BYTES)
-            if after is None:
-                break
-        else:
-            after = after if total else None
-    joined = [b",".join(pieces)] if pieces else []
-    return DeliveriesPage(StoredPage(StoredForm.JSON, joined), count, total, after)
+        if not (total := selection.total(within)):
+            return DeliveriesPage(StoredPage(StoredForm.JSON, ()), 0, 0, None)
+        pieces, count = read_pieces(query.limit or default_limit, READ_TOGETHER, read_piece)
+    return DeliveriesPage(StoredPage(StoredForm.JSON, pieces), count, total, after)
 
 
 def read_batches(
-    query: DeliveriesQuery, oldest_ms: int | None, connected: Callable[[], Database], together: int = STREAMED_TOGETHER
+    query: DeliveriesQuery, oldest_ms: int | None, connected: Callable[[], Database], together: int = READ_TOGETHER
 ) -> Iterator[Lines]:
-    """Yield the deliveries that match, up to `query.limit` if there is one, in batches of `together`.
+    """Yield the deliveries that match, up to `query.limit` if there is one, in batches of up to `together`.
 
     Each batch is read by one statement, from what `connected` returns then; nothing is held between two.
     """
     within = range_of(query, oldest_ms)
-    after, left = query.marker, query.limit
+    after, left, number = query.marker, query.limit, together
     while left is None or left > 0:
         db = connected()
         selection = Selection(db, query, is_stream=True)
-        documents, after = _read(db, selection, query, within, after, min(left or together, together))
-        if documents:
-            yield BETWEEN_LINES.join(documents)
-        if after is None:
+        number = min(number, number if left is None else left)
+        batch = _read(db, selection, query, within, after, number, None if number == 1 else _MAX_BATCH_BYTES)
+        if batch is None:
+            number = max(number // 8, 1)
+            continue
+        if batch.documents:
+            yield BETWEEN_LINES.join(batch.documents)
+        if (after := batch.next_marker) is None:
             return
-        left = left and left - len(documents)
+        left = left and left - len(batch.documents)
+        number = min(number * 8, together)
+
+
+class _Batch(NamedTuple):
+    """Deliveries as JSON, and the id of the one after these."""
+
+    documents: list[bytes]
+    next_marker: str | None
 
 
 def _read(
-    db: Database, selection: Selection, query: DeliveriesQuery, within: Range, marker: str | None, limit: int
-) -> tuple[list[bytes], str | None]:
-    """Return up to `limit` deliveries from a marker on, as JSON, and the id of the one after these."""
+    db: Database,
+    selection: Selection,
+    query: DeliveriesQuery,
+    within: Range,
+    marker: str | None,
+    number: int,
+    max_bytes: int | None,
+) -> _Batch | None:
+    """Return up to `number` deliveries from a marker on; None where they may be longer than `max_bytes` together."""
     if selection.is_empty:
-        return [], None
+        return _Batch([], None)
     low = ItemKey(within.begin * TICKS_PER_MS, _MIN_CLOCK)
     high = ItemKey(within.end * TICKS_PER_MS - 1, _MAX_CLOCK)
     if marker is not None:
         key = key_of(marker)
         low, high = (low, min(high, key)) if query.reverse else (max(low, key), high)
-    order = "ticks DESC, clock_and_node DESC" if query.reverse else "ticks, clock_and_node"
-    of = " UNION ALL ".join(
+    values = {
+        **selection.values,
+        "low_ticks": low.ticks,
+        "low_clock": low.clock_and_node,
+        "high_ticks": high.ticks,
+        "high_clock": high.clock_and_node,
+    }
+    row = db.first_within(max_bytes, number + 1, _page_sql(db, selection, query.reverse), values)
+    if row is None or row[1] != row[2]:
+        return None
+    documents = encoded(row[0]).split(BETWEEN_LINES) if row[0] else []
+    next_marker = orjson.loads(documents.pop())["id"] if len(documents) > number else None
+    return _Batch(documents, next_marker)
+
+
+def _page_sql(db: Database, selection: Selection, reverse: bool) -> str:
+    """Return the query for the texts of deliveries, joined, how many these are, and how many should be."""
+    order = "ticks DESC, clock_and_node DESC" if reverse else "ticks, clock_and_node"
+    both = " UNION ALL ".join(
         f"""SELECT * FROM (SELECT ticks, clock_and_node, document FROM {selection.source(table)}
             AND ticks >= :low_ticks AND ticks <= :high_ticks
             AND (ticks, clock_and_node) >= (:low_ticks, :low_clock)
@@ -109,17 +138,6 @@ def _read(
             ORDER BY {order} LIMIT :limit) AS {table}"""
         for table in (MAIN, RECENT)
     )
-    found = rows(
-        db,
-        f"SELECT document FROM ({of}) AS page ORDER BY {order} LIMIT :limit",
-        low_ticks=low.ticks,
-        low_clock=low.clock_and_node,
-        high_ticks=high.ticks,
-        high_clock=high.clock_and_node,
-        limit=limit + 1,
-        **selection.values,
-    )
-    documents = [encoded(document) for (document,) in found]
-    if len(documents) <= limit:
-        return documents, None
-    return documents[:limit], orjson.loads(documents[limit])["id"]
+    text = f"SELECT {db.within_share('document')} AS text FROM ({both}) AS both_tables ORDER BY {order} LIMIT :limit"
+    joined = db.joined("page.text", BETWEEN_LINES.decode())
+    return f"SELECT {joined}, {db.count_joined('page.text')}, count(*) FROM ({text}) AS page"
