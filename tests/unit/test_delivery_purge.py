@@ -13,7 +13,7 @@ from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
 from notifhist.store.counted import counts, cut
-from notifhist.store.database import Database, PostgresqlDatabase, ensure_connected
+from notifhist.store.database import Database, PostgresqlDatabase, ensure_connected, open_database
 from notifhist.store.database.sql import rows
 from notifhist.store.deliveries import purge as delivery_purge
 from notifhist.store.deliveries.reading import list_deliveries
@@ -171,6 +171,22 @@ def read(db: Database, **asked: Any) -> tuple[int, int, list[bytes]]:
     query = replace(DeliveriesQuery(TENANT, 0, NOW_MS, 50), **asked)
     page = list_deliveries(db, query, OLDEST_MS)
     return page.total, page.count, list(page.deliveries.pieces)
+
+
+def test_the_index_of_texts_does_not_keep_growing_on_sqlite(sqlite_database: str) -> None:
+    database = open_database(sqlite_database)
+    ensure_connected(database)
+    sizes = []
+    for day in range(20):
+        begin_ms = LONG_AGO_MS + day * MS_PER_DAY
+        record_now(database, HERE, [of_outcomes(begin_ms + n, day * 1000 + n) for n in range(150)])
+        ((size,),) = rows(database, "SELECT sum(length(block)) FROM delivery_search_data")
+        sizes.append(size)
+        for _ in purge(database, begin_ms, 500):
+            pass
+    database.close()
+    # FTS5 takes deleted texts out of the index when it merges its segments.
+    assert max(sizes[10:]) < 1.5 * max(sizes[:10])
 
 
 def test_an_item_that_has_left_its_deliveries_behind_is_recorded_again(db: Database) -> None:
