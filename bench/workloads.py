@@ -7,7 +7,7 @@ from itertools import chain, product
 
 import orjson
 
-from bench.data import BIG_ALARM, HISTORY_DAYS, MS_PER_DAY, RUN_DAYS, Stored, alarm_uri
+from bench.data import BIG_ALARM, HISTORY_DAYS, MS_PER_DAY, RUN_DAYS, TENANT, Stored, alarm_uri
 from bench.documents import WORDS, Items
 from bench.load_generator import Request, Server
 from notifhist.schemas.instants import format_instant
@@ -15,6 +15,9 @@ from notifhist.schemas.runs import MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
 JSON, XML = "application/json", "application/xml"
 RUNS_URI = "/api/v1/notifications/logs/run"
+STATES = ("OK", "WARNING", "CRITICAL")
+RECEIVERS = ("nt1", "nt2", "nt3")
+"""Some of the hundred receivers of the items."""
 PAGE_SIZE = 250
 """Runs on a page, unless told."""
 
@@ -67,6 +70,18 @@ def _runs(depth: float = 0, *, dated: bool = False, **choices: Sequence[str]) ->
     return uris
 
 
+def _deliveries(path: str = "", days: int = HISTORY_DAYS + 1, **choices: Sequence[str]) -> Uris:
+    """Return URIs of deliveries of the last `days`, for each combination of `choices`."""
+
+    def uris(stored: Stored, ask: Ask) -> Sequence[str]:
+        span = f"from={stored.now_ms - days * MS_PER_DAY}&to={stored.now_ms}"
+        combinations = [zip(choices, values, strict=True) for values in product(*choices.values())]
+        queries = ["".join(f"&{name}={value}" for name, value in pairs) for pairs in combinations]
+        return [f"/v1.0/{TENANT}/deliveries{path}?{span}{query}" for query in queries]
+
+    return uris
+
+
 RUN = {
     "W1": Workload("item, JSON", lambda stored, ask: stored.places[1], JSON, 1.25, 0.45),
     "W2": Workload("item, XML", lambda stored, ask: stored.places[1], XML, 1.25, 0.45),
@@ -89,6 +104,12 @@ SCALE = {name: RUN[name] for name in ("W1", "W2", "W3", "W4")} | {
     "W7": Workload("the same, 90 % deep", _runs(0.9, statuses=_FOUR)),
     "W7b": Workload("status and medium, 50 % deep", _runs(0.5, statuses=_FOUR[:2], mediums=MEDIUMS)),
     "W6t": Workload("250 runs of a type", _runs(notificationTypes=NOTIFICATION_TYPES[:12])),
+    "deliveries": Workload("50 deliveries of a state, with the exact total", _deliveries(state=STATES)),
+    "delivered": Workload(
+        "50 deliveries to a receiver in a state", _deliveries(notification_id=RECEIVERS, state=STATES)
+    ),
+    "counts": Workload("deliveries of the whole time, counted by outcome", _deliveries("/counts", by=("outcome",))),
+    "receivers": Workload("the receivers of a day", _deliveries("/receivers", days=1)),
     "dated": Workload("a status within half of the time, 50 % deep", _runs(0.5, dated=True, statuses=_FOUR)),
 }
 
