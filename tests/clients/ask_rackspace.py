@@ -1,6 +1,6 @@
 """What the published client rackspace-monitoring finds, as JSON; run by the interpreter that has it.
 
-Arguments: URL of the tenant, key, and the ids of entity, alarm and check.
+Arguments: URL of the tenant, key, and the ids of entity, alarm and check; with that of an entity alone, its changelogs.
 """
 
 import json
@@ -16,11 +16,32 @@ from rackspace_monitoring.providers import get_driver  # type: ignore[import-not
 from rackspace_monitoring.types import Provider  # type: ignore[import-not-found]
 
 
-def ask(url: str, key: str, entity_id: str, alarm_id: str, check_id: str) -> dict[str, Any]:
-    """Return what the client finds out about a check, or the error that it raises."""
-    driver = get_driver(Provider.RACKSPACE)(
+def connect(url: str, key: str) -> Any:
+    """Return the client."""
+    return get_driver(Provider.RACKSPACE)(
         "user", "secret", secure=False, ex_force_base_url=url, ex_force_auth_token=key
     )
+
+
+def ask_logs(url: str, key: str, entity_id: str) -> dict[str, Any]:
+    """Return what the client finds out about the changes of alarms, those of an entity too, and about suppressions."""
+    driver, entity = connect(url, key), SimpleNamespace(id=entity_id)
+    lists = {
+        "changelogs": driver.list_alarm_changelog(),
+        "reverse": driver.list_alarm_changelog(reverse=True),
+        "of entity": driver.list_alarm_changelog(entity=entity),
+        "of entity, reverse": driver.list_alarm_changelog(entity=entity, reverse=True),
+        "suppressions": driver.list_suppression_logs(),
+    }
+    return {
+        name: [{member: value for member, value in vars(log).items() if member != "driver"} for log in logs]
+        for name, logs in lists.items()
+    }
+
+
+def ask(url: str, key: str, entity_id: str, alarm_id: str, check_id: str) -> dict[str, Any]:
+    """Return what the client finds out about a check, or the error that it raises."""
+    driver = connect(url, key)
     entity, alarm, check = (SimpleNamespace(id=each) for each in (entity_id, alarm_id, check_id))
     try:
         return {
@@ -36,4 +57,4 @@ def ask(url: str, key: str, entity_id: str, alarm_id: str, check_id: str) -> dic
 
 
 if __name__ == "__main__":
-    json.dump(ask(*sys.argv[1:]), sys.stdout)
+    json.dump((ask_logs if len(sys.argv) == 4 else ask)(*sys.argv[1:]), sys.stdout)
