@@ -57,7 +57,20 @@ def command_line(driver: Any, entity_id: str, alarm_id: str, check_id: str) -> d
     return {"items": list(found)}
 
 
-ASKED = {each.__name__: each for each in (history, register, command_line)}
+def logs(driver: Any, entity_id: str, *_: str) -> dict[str, Any]:
+    """Return the changes of alarms, those of an entity too, and the suppressions."""
+    entity = SimpleNamespace(id=entity_id)
+    lists = {
+        "changelogs": driver.list_alarm_changelog(),
+        "reverse": driver.list_alarm_changelog(reverse=True),
+        "of entity": driver.list_alarm_changelog(entity=entity),
+        "of entity, reverse": driver.list_alarm_changelog(entity=entity, reverse=True),
+        "suppressions": driver.list_suppression_logs(),
+    }
+    return {name: list(map(shown, found)) for name, found in lists.items()}
+
+
+ASKED = {each.__name__: each for each in (history, register, command_line, logs)}
 
 
 def ask(asked: str, url: str, key: str, *ids: str) -> dict[str, Any]:

@@ -18,11 +18,16 @@ SCRIPT = Path(__file__).parent / "ask_rackspace.py"
 
 
 def ask(
-    service: Service, key: str, tenant: str = TENANT, check_id: str = "chOne", asked: str = "history"
+    service: Service,
+    key: str,
+    tenant: str = TENANT,
+    check_id: str = "chOne",
+    asked: str = "history",
+    entity_id: str = "enOne",
 ) -> dict[str, Any]:
     """Return what the client finds."""
     python = find("NOTIFHIST_TEST_RACKSPACE_PYTHON", ".venv-rackspace/bin/python")
-    done = run(python, SCRIPT, asked, f"{service.url}/v1.0/{tenant}", key, "enOne", "alOne", check_id)
+    done = run(python, SCRIPT, asked, f"{service.url}/v1.0/{tenant}", key, entity_id, "alOne", check_id)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -49,6 +54,40 @@ def test_it_pages_through_a_long_history_both_ways(database_url: str, make_servi
     assert found["reverse"] == items[::-1]
     pages = [line for line in service.lines() if (line.get("method"), line.get("path")) == ("GET", CHECK)]
     assert [line["status"] for line in pages] == [200] * 2 * -(-ITEMS // PAGE)
+
+
+def test_it_pages_through_changelogs_and_suppression_logs(database_url: str, make_service: MakeService) -> None:
+    service = make_service(database_url).start()
+    key = service.create_key("monitoring:creator")
+    entities, states = ("enA", "enB"), ("OK", "WARNING", "CRITICAL")
+    for entity_id in entities:
+        # Three items a millisecond and entity; those without a previous state, the first one too, take some trouble.
+        items = [
+            item_at(
+                *(NOW_MS - 60_000 + n // 3, n),
+                state=states[n % 3],
+                previous_state=None if n % 4 == 0 else states[(n - 1) % 3],
+                suppressions=["spOne"] if n % 2 else None,
+                transaction_id=f"{n}",
+            )
+            for n in range(200)
+        ]
+        record(service, key, items, CHECK.replace("enOne", entity_id))
+    found = ask(service, service.create_key("monitoring:observer"), asked="logs", entity_id="enA")
+    assert (len(found["changelogs"]), len({each["id"] for each in found["changelogs"]})) == (400, 400)
+    assert [each["timestamp"] for each in found["changelogs"]] == sorted(e["timestamp"] for e in found["changelogs"])
+    assert found["reverse"] == found["changelogs"][::-1]
+    assert found["of entity"] == [each for each in found["changelogs"] if each["entity_id"] == "enA"]
+    assert found["of entity, reverse"] == found["of entity"][::-1]
+    changes = {"OK": "CRITICAL", "WARNING": "OK", "CRITICAL": "WARNING"}
+    unknown = [each for each in found["of entity"] if each["previous_state"] != changes[each["state"]]]
+    assert [(each["previous_state"], each["state"]) for each in unknown] == [("UNKNOWN", "OK")]
+    assert len(found["suppressions"]) == 200
+    for each in found["suppressions"]:
+        assert (each["suppressions"], each["notification_plan_id"]) == (["spOne"], None)
+        assert int(each["transaction_id"]) % 2 == 1
+    asked = [line for line in service.lines() if str(line.get("path", "")).endswith("/changelogs/alarms")]
+    assert [line["status"] for line in asked] == [200] * ((2 * 400 + 2 * 200) // PAGE)
 
 
 def test_it_understands_errors(sqlite_database: str, make_service: MakeService) -> None:
