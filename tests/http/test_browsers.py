@@ -21,7 +21,7 @@ METHODS = {
     CHECK: "GET, HEAD, POST",
     ITEM: "DELETE, GET, HEAD, PUT",
     f"{ITEM}/notification_results/n/attempts": "POST",
-    RUNS: "GET, HEAD, POST",
+    RUNS: "GET, HEAD, POST, PUT",  # it is the URL of a log as well, whose id is no number
     f"{RUNS}/1": "GET, HEAD, PUT",
     "/openapi.json": "GET, HEAD",
 }

@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from notifhist.auth import OBSERVER, RUNS_VIEW
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
-from tests.http.helpers import ALARM, CHECK, JSON, RUNS, XML, assert_fault, id_at, item_at, post, read_xml, run_of
+from tests.http.helpers import ALARM, CHECK, JSON, LOGS, RUNS, XML, assert_fault, id_at, item_at, post, read_xml, run_of
 
 RATE = ("X-RateLimit-Limit", "X-RateLimit-Used", "X-RateLimit-Window", "X-RateLimit-Type")
 ITEM = f"{CHECK}/{id_at(NOW_MS)}"
@@ -213,13 +213,15 @@ def test_an_unchanged_item_says_so_too(client: FlaskClient) -> None:
         (CHECK, "GET, HEAD, POST"),
         (ITEM, "DELETE, GET, HEAD, PUT"),
         (f"{ITEM}/notification_results/n/attempts", "POST"),
-        (RUNS, "GET, HEAD, POST"),
+        (RUNS, "GET, HEAD, POST, PUT"),  # it is the URL of a log as well, whose id is no number
         (f"{RUNS}/1", "GET, HEAD, PUT"),
+        (LOGS, "GET, HEAD, POST"),
+        (f"{LOGS}/1", "GET, HEAD, PUT"),
     ],
 )
 def test_another_method_is_told_which_there_are(url: str, allow: str, client: FlaskClient) -> None:
     for method in ("OPTIONS", "PATCH", "TRACE", "BREW"):
         response = client.open(url, method=method)
         assert (response.status_code, response.headers["Allow"]) == (405, allow)
-        if not url.startswith(RUNS):
+        if not url.startswith(LOGS):
             assert_fault(response, 405, "methodNotAllowed")

@@ -181,7 +181,7 @@ def test_elsewhere_what_is_not_found_is_a_fault(url: str, app: Flask, client: Fl
         assert (root.tag, root.findtext("code")) == ("fault", "404")
 
 
-@pytest.mark.parametrize("url", ["/api", "/api/", "/api/none", "/api/v1/notifications/logs", f"{RUNS}/", f"{RUNS}/1/x"])
+@pytest.mark.parametrize("url", ["/api", "/api/", "/api/none", "/api/v1/notifications", f"{RUNS}/", f"{RUNS}/1/x"])
 def test_below_api_what_is_not_found_is_an_error_of_the_runs(url: str, app: Flask, client: FlaskClient) -> None:
     for who in (client, app.test_client()):
         assert_run_error(who.get(url), 404, "NOT_FOUND")
