@@ -17,7 +17,7 @@ from notifhist.store.tenants import find_tenant
 
 _COLUMNS = (
     *("series_id", "ticks", "item_clock_and_node", "clock_and_node", "log_clock_and_node", "is_change"),
-    *("is_suppressed", "outcome", "transaction_hash", "search_text", "document"),
+    *("is_suppressed", "outcome", "transaction_hash", "search_text", "document", "log_members"),
     *(each.column for each in NAMED),
 )
 
@@ -40,7 +40,7 @@ def assert_every_delivery_is_right(db: Database, tenant: str, items: Iterable[tu
         (
             *(series[check], *key_of(item["id"]), each.clock_and_node, each.log_clock_and_node),
             *(int(each.is_change), int(each.is_suppressed), each.outcome),
-            *(each.transaction_hash, each.search_text, each.document, *each.names),
+            *(each.transaction_hash, each.search_text, each.document, each.log_members, *each.names),
         )
         for check, item in its
         for each in deliveries_of(check, item)

@@ -62,7 +62,7 @@ CONTENTS: st.SearchStrategy[Document] = st.fixed_dictionaries(
         "status": TEXTS,
         "notification_plan_id": st.sampled_from(_PLANS),
         "transaction_id": st.sampled_from(_TRANSACTIONS),
-        "suppressions": st.sampled_from((["sp"], "sp", [], "")),
+        "suppressions": st.sampled_from((["sp"], ["sp", "sq"], [])),
     },
 )
 ENTITIES, ALARMS, CHECK_IDS = ("x", "y ß"), ("a", "b"), ("c", "d")
