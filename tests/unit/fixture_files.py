@@ -24,6 +24,8 @@ def read_element(element: etree._Element) -> Any:
     for child in element:
         if child.tag == "attempts":
             members.setdefault("attempts", []).extend([read_element(child)] if len(child) else [])
+        elif child.tag == "suppressions":
+            members.setdefault("suppressions", []).append(read_element(child))
         else:
             members[str(child.tag)] = read_element(child)
     return members

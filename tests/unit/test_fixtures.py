@@ -4,6 +4,7 @@ import runpy
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 from uuid import RFC_4122, UUID
 
@@ -156,7 +157,7 @@ def test_some_items_share_a_millisecond_a_tick_or_even_an_id() -> None:
 
 def test_results_end_in_every_way() -> None:
     results = [result for item in items() for result in item["notification_results"]]
-    ways = Counter((r["in_progress"], r["success"], len(r["attempts"])) for r in results)
+    ways = Counter((r["in_progress"], r.get("success"), len(r["attempts"])) for r in results)
     assert {len(item["notification_results"]) for item in items()} >= {0, 1, 2, 3}
     assert ways["false", "true", 1] > 100  # at the first try
     assert ways["false", "true", 3]  # after retries
@@ -165,6 +166,32 @@ def test_results_end_in_every_way() -> None:
     assert ways["true", "false", 2]  # going on
     orders = {"".join(m for m in r if m in {"message", "attempts"}) for r in results}
     assert {"messageattempts", "attemptsmessage"} <= orders
+
+
+def test_every_outcome_of_deliveries_occurs() -> None:
+    outcomes = Counter(outcome_of(item, result) for item in items() for result in item["notification_results"] or [{}])
+    assert set(outcomes) == {"not_sent", "in_progress", "sent", "failed", "unknown"}
+    assert min(outcomes.values()) >= 5
+
+
+def outcome_of(item: dict[str, Any], result: dict[str, Any]) -> str:
+    if not item["notification_results"] or item.get("suppressions"):
+        return "not_sent"
+    if result["in_progress"] == "true":
+        return "in_progress"
+    return {"true": "sent", "false": "failed", None: "unknown"}[result.get("success")]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".xml"])
+def test_some_items_are_suppressed_and_some_say_their_zone(suffix: str) -> None:
+    files = [path for path in history_files() if path.suffix == suffix]
+    found = [item for path in files for item in container(path)["values"]]
+    suppressed = [item for item in found if "suppressions" in item]
+    assert {len(item["suppressions"]) for item in suppressed} == {1, 2}
+    assert {bool(item["notification_results"]) for item in suppressed} == {True, False}
+    zones = [item.get("analyzed_by_monitoring_zone_id") for item in found]
+    assert None in zones
+    assert len(set(zones)) > 4
 
 
 def test_texts_are_unusual_in_json_and_xml() -> None:
