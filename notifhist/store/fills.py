@@ -12,6 +12,7 @@ from typing import NamedTuple
 import orjson
 
 from notifhist.store.database import Database
+from notifhist.store.deliveries import fill as fill_deliveries
 from notifhist.store.meta import get_meta, set_meta
 
 BATCH_RECORDS = 1000
@@ -39,7 +40,7 @@ class Fill:
     count: Callable[[Database], int] = _nothing
 
 
-FILLS: tuple[Fill, ...] = ()
+FILLS: tuple[Fill, ...] = (Fill("deliveries", fill_deliveries.step, fill_deliveries.count),)
 """All fills, in order. They run after all migrations, so each reads the tables as the newest one leaves them."""
 
 
@@ -66,11 +67,16 @@ def run_fills(db: Database, show: Show = silently) -> list[str]:
 
 
 def pending_fills(db: Database) -> list[str]:
-    """Return the names of the fills that are not finished. Before there are tables, that is all of them."""
-    if not FILLS:
+    """Return the names of the fills that are not finished. Before there are tables, there is nothing to fill."""
+    if not FILLS or "meta" not in db.get_tables():
         return []
-    has_tables = "meta" in db.get_tables()
-    return [fill.name for fill in FILLS if not (has_tables and _state_of(db, fill).is_finished)]
+    return [fill.name for fill in FILLS if not _state_of(db, fill).is_finished]
+
+
+def finish_all(db: Database) -> None:
+    """Note that a database whose tables are new needs none of the fills, in the transaction that makes the tables."""
+    for fill in FILLS:
+        _set_state(db, fill, _State(is_finished=True))
 
 
 def _finish(db: Database, fill: Fill, show: Show) -> bool:
@@ -94,13 +100,17 @@ def _next_batch(db: Database, fill: Fill) -> _State:
             return state
         position, done = fill.step(db, state.position, BATCH_RECORDS)
         state = _State(position, state.done + done, position is None)
-        set_meta(db, _name_in_meta(fill), orjson.dumps(list(state)).decode())
+        _set_state(db, fill, state)
         return state
 
 
 def _state_of(db: Database, fill: Fill) -> _State:
     value = get_meta(db, _name_in_meta(fill))
     return _State() if value is None else _State(*orjson.loads(value))
+
+
+def _set_state(db: Database, fill: Fill, state: _State) -> None:
+    set_meta(db, _name_in_meta(fill), orjson.dumps(list(state)).decode())
 
 
 def _name_in_meta(fill: Fill) -> str:

@@ -6,7 +6,7 @@ from playhouse.migrations import Runner
 
 from notifhist.config import ConfigError
 from notifhist.store.database import Database
-from notifhist.store.fills import Show, pending_fills, run_fills, silently
+from notifhist.store.fills import Show, finish_all, pending_fills, run_fills, silently
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _OTHER_LAYOUT = (
@@ -25,7 +25,10 @@ def migrate(db: Database, show: Show = silently) -> list[str]:
     """
     with db.migrating():
         _refuse_other_layout(db)
+        is_new = all(each.applied is None for each in _runner(db).status())
         applied: list[str] = _runner(db).up()
+        if is_new:
+            finish_all(db)
     return applied + run_fills(db, show)
 
 

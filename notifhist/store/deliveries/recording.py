@@ -84,16 +84,18 @@ def lock_tenants(db: Database, deliveries: Sequence[tuple[str, Sequence[Delivery
 
 def insert(db: Database, derived: Sequence[Derived]) -> None:
     """Store the deliveries of new items, or of new versions of items whose old deliveries have been removed."""
-    for _, some in groupby(sorted(derived, key=lambda each: each.tenant_id), key=lambda each: each.tenant_id):
-        its = list(some)
-        names = _names([delivery for each in its for delivery in each.deliveries])
-        codes = ensure_codes(db, its[0].tenant_id, names)
-        new = [row for each in its for row in rows_of(each, codes)]
+    for tenant_id, new in _new_rows(db, derived):
         if len(new) >= _DIRECT_FROM:
-            _insert_counted(db, its[0].tenant_id, new)
+            _insert_counted(db, tenant_id, new)
         else:
             db.insert_missing(RECENT, new)
-            note_recent(db, its[0].tenant_id, len(new))
+            note_recent(db, tenant_id, len(new))
+
+
+def insert_counted(db: Database, derived: Sequence[Derived]) -> None:
+    """Store deliveries as `insert` does, but however few they are, none is recent first."""
+    for tenant_id, new in _new_rows(db, derived):
+        _insert_counted(db, tenant_id, new)
 
 
 def rows_of(derived: Derived, codes: dict[Name, int]) -> Iterator[Row]:
@@ -151,6 +153,14 @@ def move_recent(db: Database, tenant_id: int, tenant: str) -> int:
 def has_any(db: Database) -> bool:
     """Say whether there is any delivery."""
     return any(first(db, f"SELECT 1 FROM {table} LIMIT 1") for table in ("delivery", "delivery_recent"))
+
+
+def _new_rows(db: Database, derived: Sequence[Derived]) -> Iterator[tuple[int, list[Row]]]:
+    """Yield tenants and the rows of their deliveries, whose names get codes."""
+    for tenant_id, some in groupby(sorted(derived, key=lambda each: each.tenant_id), key=lambda each: each.tenant_id):
+        its = list(some)
+        codes = ensure_codes(db, tenant_id, _names([delivery for each in its for delivery in each.deliveries]))
+        yield tenant_id, [row for each in its for row in rows_of(each, codes)]
 
 
 def _insert_counted(db: Database, tenant_id: int, new: Sequence[Row]) -> None:

@@ -74,7 +74,17 @@ POSTGRESQL = (
 )
 
 
+# A week of items without one of deliveries would get it later, and wait for the deliveries to move there.
+WEEKS = """SELECT substr(relname, 15), pg_get_expr(relpartbound, pg_class.oid)
+FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'history_item'::regclass AND relname ~ '^history_item_w[0-9]+$'"""
+WEEK = "CREATE TABLE delivery_w{} PARTITION OF delivery {} WITH (toast_tuple_target = 4080)"
+
+
 def up(migrator: SchemaMigrator, db: Database) -> None:
     of_engine = SQLITE if isinstance(db, SqliteDatabase) else POSTGRESQL
     for sql in ("ALTER TABLE notification_run_count RENAME COLUMN shift TO level", *of_engine, *INDEXES):
         db.execute_sql(sql)  # type: ignore[no-untyped-call]
+    if not isinstance(db, SqliteDatabase):
+        for week in db.execute_sql(WEEKS).fetchall():  # type: ignore[no-untyped-call]
+            db.execute_sql(WEEK.format(*week))  # type: ignore[no-untyped-call]
