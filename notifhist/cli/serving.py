@@ -45,7 +45,7 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
             with progress("Loading examples") as report:
                 key = demo.set_up(db, clock, report)
             click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
-            for command in demo.commands(key, bind):
+            for command in demo.commands(key, bind, clock.now_ms()):
                 click.echo(f"  {command}\n")
     server.serve(create_app, bind, workers or server.cpu_count(), threads)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.clock import Clock
-from notifhist.config import ConfigError
+from notifhist.config import MS_PER_DAY, ConfigError
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.schemas.resources import ITEM_RESOURCE
@@ -54,19 +54,24 @@ def set_up(db: Database, clock: Clock, report: Report) -> str:
     return secret
 
 
-def commands(key: str, address: str) -> list[str]:
-    """Return commands that ask the service at `address` (host:port) for the published examples."""
+def commands(key: str, address: str, now_ms: int) -> list[str]:
+    """Return commands that ask the service at `address` (host:port) for the published examples, and for failures.
+
+    The failures are those of the 24 hours before `now_ms` (ms since the epoch).
+    """
     check = f"http://{address}/v1.0/{TENANT}/entities/enOne/alarms/alOne/notification_history/chOne"
     # The published item is of 10 November 2011, 00:39 UTC: no query of the last 7 days finds it.
     page = f"'{check}?from=1320883200000&to=1320886800000'"
     runs_url = f"http://{address}/api/v1/notifications/logs/run"
     runs_page = f"'{runs_url}?includeObjects=true&untilDate=2024-08-01T00:00:00Z'"
     logs_page = f"'http://{address}/api/v1/notifications/logs?notificationRunIds=812'"
+    failed = f"http://{address}/v1.0/{TENANT}/deliveries?format=csv&outcome=failed&from={now_ms - MS_PER_DAY}"
     return [
         f"curl -H 'X-Auth-Token: {key}' {page}",
         f"curl -H 'X-Auth-Token: {key}' -H 'Accept: application/xml' {page}",
         f"curl -H 'Authorization: Bearer {key}' {runs_page}",
         f"curl -H 'Authorization: Bearer {key}' {logs_page}",
+        f"curl -H 'X-Auth-Token: {key}' '{failed}'",
     ]
 
 

@@ -1,8 +1,10 @@
+import csv
 import json
 import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def printed(service: Service) -> tuple[str, list[str]]:
     lines = [line.strip() for line in service.output().splitlines() if line.strip() and line[0] != "{"]
     keys = [line for line in lines if re.fullmatch(r"nh_\w+_[\w-]+", line)]
     commands = [line for line in lines if line.startswith("curl ")]
-    assert (len(keys), len(commands)) == (1, 4), lines
+    assert (len(keys), len(commands)) == (1, 5), lines
     assert all(keys[0] in command for command in commands)
     return keys[0], commands
 
@@ -66,13 +68,16 @@ def exported(directory: Path, url: str) -> str:
 
 def assert_published(commands: list[str]) -> None:
     """Assert that the commands answer the published examples."""
-    as_json, as_xml, runs, logs = (run(command) for command in commands)
+    as_json, as_xml, runs, logs, failed = (run(command) for command in commands)
     assert same_text(json.loads(as_json), json.loads((EXAMPLES / "list.json").read_bytes()))
     assert canonical(as_xml) == canonical((EXAMPLES / "list.xml").read_bytes())
     page = json.loads(runs)
     assert same_text(page["runs"], json.loads((EXAMPLES / "runs.json").read_bytes())["runs"])
     assert (page["total"], page["totalPages"]) == (1, 1)
     assert same_text(json.loads(logs), json.loads((EXAMPLES / "logs.json").read_bytes()))
+    rows = list(csv.DictReader(StringIO(failed.decode(), newline="")))
+    assert {row["outcome"] for row in rows} == {"failed"}
+    assert all(row["message"] and row["target"] for row in rows)
 
 
 def test_the_demo_shows_the_published_examples_and_a_lifelike_history(
