@@ -21,6 +21,7 @@ from notifhist import metric_files  # noqa: F401 - prometheus_client then counts
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
 KINDS = ("item", "run", "log", "attempt")
+MOST_TYPES = 30
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram, in seconds."""
 
@@ -49,6 +50,14 @@ class _Families:
             ["kind"],
             registry=self.registry,
         )
+        self.deliveries = Counter(
+            "notifhist_deliveries_total",
+            "Deliveries of items that were recorded, not loaded, for the first time.",
+            ["outcome", "type"],
+            registry=self.registry,
+        )
+        self.types: dict[str, str] = {}
+        """The types that this process counts by themselves."""
         self.rate_limited = Counter(
             "notifhist_rate_limited_total", "Requests refused with 429.", ["api"], registry=self.registry
         )
@@ -107,6 +116,17 @@ class Metrics:
     def recorded(self, kind: str, count: int) -> None:
         """Count recorded items, runs, logs or attempts, as `kind` says."""
         self._families.recorded.labels(kind).inc(count)
+
+    def delivered(self, outcome: str, notification_type: str | None) -> None:
+        """Count a delivery. After MOST_TYPES types others are counted together, since senders invent them."""
+        types = self._families.types
+        if notification_type is None:
+            label = "none"
+        elif len(types) < MOST_TYPES:
+            label = types.setdefault(notification_type, notification_type)
+        else:
+            label = types.get(notification_type, "other")
+        self._families.deliveries.labels(outcome, label).inc()
 
     def rate_limited(self, api: str) -> None:
         """Count a request that was refused with 429. `api` is the API's name."""

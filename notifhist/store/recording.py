@@ -53,6 +53,10 @@ class Draft(Protocol):
     def document(self) -> str:
         """Its JSON text."""
 
+    @property
+    def parts(self) -> int:
+        """How many parts of it the store has to look at, such as the results of an item."""
+
     def has_expired(self, oldest_ms: int | None) -> bool:
         """Say whether it is of before `oldest_ms`, and therefore never shown."""
 
@@ -116,11 +120,17 @@ def recorder_of(name: str) -> Recorder:
 
 @dataclass(frozen=True)
 class Recorded:
-    """The result of `record`: the stored document (JSON text) of each draft, how many are new, and the conflicts."""
+    """The result of `record`: the stored document (JSON text) of each draft, which are new, and the conflicts."""
 
     documents: Sequence[str]
-    created: int
+    new: Sequence[int]
+    """The places of the new ones among the drafts."""
     conflicts: Sequence[Draft]
+
+    @property
+    def created(self) -> int:
+        """How many are new."""
+        return len(self.new)
 
 
 def record(
@@ -142,7 +152,7 @@ def record(
         recorder.prepare(db, [drafts[n] for n in group], now_ticks, oldest_ms)
     # Most requests record one new item: that need not take the round trips of a transaction.
     if len(drafts) == 1 and drafts[0].recorder.store_alone(db, drafts[0]):
-        return Recorded([drafts[0].document], 1, [])
+        return Recorded([drafts[0].document], [0], [])
     stored: dict[int, Stored] = {}
     with db.writing():
         if len(groups) > 1 or len({draft.owner.tenant for draft in drafts}) > 1:
@@ -159,8 +169,8 @@ def record(
         ]
         if conflicts and not skip_conflicts:
             raise conflicts[0].recorder.conflict(conflicts[0])
-    created = sum(result.created for result in stored.values())
-    return Recorded([result.document for result in results], created, conflicts)
+    new = sorted(n for n, result in stored.items() if result.created)
+    return Recorded([result.document for result in results], new, conflicts)
 
 
 def _lock_tenants(db: Database, drafts: Sequence[Draft]) -> None:

@@ -12,6 +12,7 @@ from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HIS
 from notifhist.schemas.item_ids import complete_item
 from notifhist.schemas.query import HISTORY_QUERY, AlarmPath, CheckPath
 from notifhist.serializers.bodies import ExpectedBody
+from notifhist.store.deliveries.derive import outcomes_of
 from notifhist.store.history import reading, recording
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.web.apis import HISTORY
@@ -64,7 +65,9 @@ def get_item(uuid: str, **ids: str) -> Response:
 def record_items(**ids: str) -> Response:
     """Record an item, or all items of a container."""
     return record_body(
-        ITEM_RECORDER, _check(ids), HISTORY_PAGE, lambda items, n: {"values": items, "metadata": page_metadata(n, n)}
+        *(ITEM_RECORDER, _check(ids), HISTORY_PAGE),
+        lambda items, n: {"values": items, "metadata": page_metadata(n, n)},
+        _count_deliveries,
     )
 
 
@@ -83,6 +86,8 @@ def replace_item(uuid: str, **ids: str) -> Response:
     service, item = current_service(), _item_of(read_body().document, uuid)
     now_ticks, oldest_ms = service.clock.now_ticks(), service.oldest_ms()
     created = recording.replace_item(service.db, _check(ids), item, now_ticks, oldest_ms, precondition(ITEM))
+    if created:
+        _count_deliveries(item)
     has_expired = oldest_ms is not None and item["timestamp"] < oldest_ms
     return note_expired(answer_replaced(item, ITEM, created, "item"), has_expired)
 
@@ -119,6 +124,12 @@ def add_attempt(uuid: str, notification_id: str, **ids: str) -> Response:
 
 def _check(ids: dict[str, str]) -> CheckPath:
     return CheckPath(caller().tenant, **ids)
+
+
+def _count_deliveries(item: Document) -> None:
+    """Count the deliveries of a new item."""
+    for outcome, notification_type in outcomes_of(item):
+        current_service().metrics.delivered(outcome, notification_type)
 
 
 def _item_of(item: Document, uuid: str) -> Document:

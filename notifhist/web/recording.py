@@ -11,6 +11,7 @@ from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import INT64
 from notifhist.schemas.numbers import parse_integer
 from notifhist.schemas.query import PageQuery, Tenant
+from notifhist.serializers.bodies import LIMITS
 from notifhist.serializers.parsed import list_field
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.counted.pages import list_records
@@ -22,18 +23,27 @@ from notifhist.web.responses import note_expired, respond, stored_form
 
 
 def record_body(
-    recorder: Recorder, owner: Tenant, page_schema: DocumentSchema, page_of: Callable[[StoredPage, int], Document]
+    recorder: Recorder,
+    owner: Tenant,
+    page_schema: DocumentSchema,
+    page_of: Callable[[StoredPage, int], Document],
+    note_new: Callable[[Document], None] = lambda document: None,
 ) -> Response:
     """Record the body's documents, all or none, and answer them as they are stored; 200 where none is new.
 
-    `page_of` makes the answer to a container, of `page_schema`, from its documents and their number.
+    `page_of` makes the answer to a container, of `page_schema`, from its documents and their number. `note_new` is
+    called with each document that is new. Raises BadRequest for too many documents, or parts of documents.
     """
     body, service, resource = read_body(), current_service(), recorder.resource
     documents = body.document[list_field(resource.container)[0]] if body.is_container else [body.document]
     now_ticks, oldest_ms = service.clock.now_ticks(), service.oldest_ms()
     drafts = [recorder.draft(owner, document, now_ticks, n) for n, document in enumerate(documents)]
+    if sum(draft.parts for draft in drafts) > LIMITS.records:
+        raise BadRequest("The body does not fit.", f"Its records may have {LIMITS.records} results in all.")
     recorded = record(service.db, drafts, now_ticks, oldest_ms)
     service.metrics.recorded(resource.name, recorded.created)
+    for n in recorded.new:
+        note_new(documents[n])
     status = HTTPStatus.OK if drafts and not recorded.created else HTTPStatus.CREATED
     stored = [encoded(document) for document in recorded.documents]
     if not body.is_container:

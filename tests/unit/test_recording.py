@@ -174,7 +174,7 @@ def test_an_id_at_the_end_of_the_numbers_does_not_end_them(
 
 def test_nothing_is_recorded_of_nothing(db: Database) -> None:
     before = every_row(db)
-    assert record_now(db, []) == Recorded([], 0, [])
+    assert record_now(db, []) == Recorded([], [], [])
     assert every_row(db) == before
 
 

@@ -59,6 +59,11 @@ class CountedDraft:
         """The row of the record, once it has an id."""
         return self.recorder.row_of({**self._record, "id": self.id})
 
+    @property
+    def parts(self) -> int:
+        """See Draft."""
+        return 1
+
     def has_expired(self, oldest_ms: int | None) -> bool:
         """See Draft. Counted records do not expire."""
         return False

@@ -96,6 +96,12 @@ def outcome_of(item: Document, result: Document) -> str:
     return {True: SENT, False: FAILED}.get(result.get("success"), UNKNOWN)  # type: ignore[arg-type]  # None is neither
 
 
+def outcomes_of(item: Document) -> list[tuple[str, str | None]]:
+    """Return the outcome and the type of each delivery of an item."""
+    results: list[Document] = item["notification_results"] or [{}]
+    return [(outcome_of(item, result), result.get("notification_type")) for result in results]
+
+
 def target_of(details: Any) -> str | None:
     """Return the address of a receiver, from a result's `notification_details`."""
     if not isinstance(details, dict):

@@ -141,6 +141,11 @@ class ItemDraft:
         """See Draft."""
         return id_of(self.key)
 
+    @property
+    def parts(self) -> int:
+        """See Draft."""
+        return len(self._item["notification_results"]) if self._item else len(self.deliveries())
+
     def has_expired(self, oldest_ms: int | None) -> bool:
         """See Draft."""
         return oldest_ms is not None and self.key.timestamp < oldest_ms
