@@ -36,7 +36,7 @@ def test_only_new_items_count(client: FlaskClient) -> None:
         label("sent", "email"): 1,
         label("failed", "sms"): 2,
         label("unknown", "none"): 1,
-        label("not_sent", "none"): 2,
+        label("not_sent", "none"): 1,
     }
 
 
