@@ -19,8 +19,9 @@ from marshmallow import fields, validate
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import Instant, Timestamp, TimeUuid
 from notifhist.schemas.instants import format_instant
+from notifhist.serializers.lines import Lines, documents_in
 from notifhist.serializers.parsed import list_field
-from notifhist.serializers.stored import Lines, StoredDocument, documents_in, documents_of
+from notifhist.serializers.stored import StoredDocument, documents_of
 
 FORMULA_STARTS = frozenset("=+-@\t\r\n")
 """A text that begins with one of these begins with an apostrophe in CSV."""

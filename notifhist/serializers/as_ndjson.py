@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.serializers import as_json
+from notifhist.serializers.lines import Lines, lines_of
 from notifhist.serializers.parsed import list_field
-from notifhist.serializers.stored import BETWEEN_LINES, Lines, StoredDocument, lines_of
+from notifhist.serializers.stored import BETWEEN_LINES, StoredDocument
 
 
 def stream(batches: Iterable[Lines], schema: DocumentSchema) -> Iterator[bytes]:

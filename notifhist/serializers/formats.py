@@ -6,8 +6,9 @@ from typing import Literal
 
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.serializers import as_csv, as_json, as_ndjson, as_xml, charsets, from_json, from_xml, negotiation
+from notifhist.serializers.lines import Lines
 from notifhist.serializers.parsed import Limits, Parsed
-from notifhist.serializers.stored import Lines, StoredDocument, StoredForm
+from notifhist.serializers.stored import StoredDocument, StoredForm
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,6 @@
 """Documents as the store holds them: text that reaches the wire without being parsed and rendered again."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import zip_longest
@@ -21,17 +20,6 @@ Without a bound, 1,000 items of 16 MiB would be in memory at once, and XML may b
 
 BETWEEN_LINES = b"\n"
 """What separates documents where each will be rendered by itself: as JSON a stored one is a single line."""
-
-Lines = bytes
-"""Documents as they are stored as JSON, with BETWEEN_LINES between them; empty if there are none."""
-
-BATCH = 200
-"""How many documents a batch of a stream may have: of 520 bytes, they are written as 56 kB of CSV in 2 ms.
-
-That is how long others wait for it. Smaller batches take more of the database (docs/adr/0023).
-"""
-
-_end_of_text = json.JSONDecoder().raw_decode
 
 
 class StoredForm(Enum):
@@ -64,31 +52,6 @@ def documents_of(page: StoredPage) -> Iterator[Document]:
     """Yield the documents of a page whose form is JSON, for a format that cannot insert their texts."""
     for piece in page.pieces:
         yield from orjson.loads(b"[%b]" % piece)
-
-
-def documents_in(lines: Lines) -> list[Document]:
-    """Return the documents of lines."""
-    documents: list[Document] = orjson.loads(b"[%b]" % lines.replace(BETWEEN_LINES, b","))
-    return documents
-
-
-def lines_of(page: StoredPage) -> Lines:
-    """Return the documents of a page whose form is JSON as lines: each text as it is stored, byte by byte."""
-    return BETWEEN_LINES.join(_texts_of(page.pieces))
-
-
-def _texts_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        text, at = piece.decode(), 0
-        while at < len(text):
-            end = _end_of_text(text, at)[1]
-            yield text[at:end].encode()
-            at = end + 1
-
-
-def split_lines(texts: Iterable[Lines]) -> list[bytes]:
-    """Return the documents of texts that have BETWEEN_LINES between them."""
-    return [line for text in texts for line in text.split(BETWEEN_LINES)]
 
 
 def encoded(text: str | bytes) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from notifhist.config import hide_password
-from notifhist.serializers.stored import Lines
+from notifhist.serializers.lines import Lines
 from notifhist.store.database import (
     ERRORS,
     Database,

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.query import CheckPath
-from notifhist.serializers.stored import documents_in
+from notifhist.serializers.lines import documents_in
 from notifhist.store.database import Database
 from notifhist.store.deliveries.attempts import read_attempts
 from notifhist.store.history.recording import delete_item, replace_item

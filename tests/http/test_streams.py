@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 from werkzeug.test import create_environ
 
 from notifhist.schemas.instants import format_instant
-from notifhist.serializers.stored import BATCH
+from notifhist.serializers.lines import BATCH
 from notifhist.store.database import Database
 from notifhist.web.apis import APIS
 from notifhist.web.streams import BrokenStream

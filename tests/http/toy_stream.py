@@ -14,7 +14,8 @@ from notifhist.schemas.error import FAULT
 from notifhist.schemas.fields import JsonInteger, Text, Timestamp, in_xml
 from notifhist.schemas.validation import Documents
 from notifhist.serializers.formats import CSV, JSON, NDJSON, XML, Formats
-from notifhist.serializers.stored import BATCH, BETWEEN_LINES, Lines, StoredForm, StoredPage, encoded
+from notifhist.serializers.lines import BATCH, Lines
+from notifhist.serializers.stored import BETWEEN_LINES, StoredForm, StoredPage, encoded
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first
 from notifhist.web.apis import KEYED_ERRORS, X_AUTH_TOKEN

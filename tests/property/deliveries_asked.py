@@ -11,7 +11,7 @@ from hypothesis import note
 
 from notifhist.schemas.delivery_queries import COUNTED_BY, DeliveriesQuery
 from notifhist.schemas.document import Document
-from notifhist.serializers.stored import documents_in
+from notifhist.serializers.lines import documents_in
 from notifhist.store.counted.ranges import Range
 from notifhist.store.database import Database
 from notifhist.store.deliveries import reading, summaries

@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 from notifhist.schemas.document import Document
 from notifhist.schemas.history import HISTORY_PAGE, ITEM
 from notifhist.serializers import as_json, as_ndjson
-from notifhist.serializers.stored import (
-    BETWEEN_LINES,
-    StoredDocument,
-    StoredForm,
-    StoredPage,
-    documents_in,
-    documents_of,
-    lines_of,
-)
+from notifhist.serializers.lines import documents_in, lines_of
+from notifhist.serializers.stored import BETWEEN_LINES, StoredDocument, StoredForm, StoredPage, documents_of
 from tests.property.strategies import VALUES
 
 DOCUMENTS = st.dictionaries(st.text(max_size=4), VALUES, max_size=4)

@@ -6,7 +6,8 @@ from typing import Any
 
 from notifhist.schemas.instants import MAX_INSTANT, MIN_INSTANT
 from notifhist.schemas.query import PageQuery
-from notifhist.serializers.stored import BETWEEN_LINES, StoredForm, StoredPage, encoded, split_lines
+from notifhist.serializers.lines import split_lines
+from notifhist.serializers.stored import BETWEEN_LINES, StoredForm, StoredPage, encoded
 from notifhist.store.counted.table import CountedTable
 from notifhist.store.counted.totals import Totals
 from notifhist.store.database import TRIGRAM, Database

@@ -8,7 +8,8 @@ from notifhist.errors import NotFound
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.document import Document
 from notifhist.schemas.query import CheckPath
-from notifhist.serializers.stored import BETWEEN_LINES, Lines, documents_in
+from notifhist.serializers.lines import Lines, documents_in
+from notifhist.serializers.stored import BETWEEN_LINES
 from notifhist.store.database import Database
 from notifhist.store.deliveries.reading import read_batches
 from notifhist.store.history.reading import get_item

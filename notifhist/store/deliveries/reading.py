@@ -9,14 +9,15 @@ import orjson
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, key_of
-from notifhist.serializers.stored import BETWEEN_LINES, Lines, StoredForm, StoredPage, encoded
+from notifhist.serializers.lines import BATCH, Lines
+from notifhist.serializers.stored import BETWEEN_LINES, StoredForm, StoredPage, encoded
 from notifhist.store.counted.ranges import Range
 from notifhist.store.database import Database
 from notifhist.store.deliveries.selection import MAIN, RECENT, Selection
 from notifhist.store.pieces import Piece, read_pieces
 
 READ_TOGETHER = 500
-"""Deliveries that one statement reads."""
+"""Deliveries of a page that one statement reads."""
 _MAX_BATCH_BYTES = 8 * 1024 * 1024
 """What a batch of a stream may have in memory; a longer delivery comes alone."""
 _MIN_CLOCK, _MAX_CLOCK = -(2**63), 2**63 - 1
@@ -64,7 +65,7 @@ def list_deliveries(
 
 
 def read_batches(
-    query: DeliveriesQuery, oldest_ms: int | None, connected: Callable[[], Database], together: int = READ_TOGETHER
+    query: DeliveriesQuery, oldest_ms: int | None, connected: Callable[[], Database], together: int = BATCH
 ) -> Iterator[Lines]:
     """Yield the deliveries that match, up to `query.limit` if there is one, in batches of up to `together`.
 

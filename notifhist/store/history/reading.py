@@ -11,7 +11,8 @@ from notifhist.errors import NotFound
 from notifhist.schemas.item_ids import ItemKey, id_of, key_of
 from notifhist.schemas.query import AlarmPath, CheckPath, HistoryQuery
 from notifhist.serializers.as_xml import MAPPING_VERSION
-from notifhist.serializers.stored import BETWEEN_LINES, StoredDocument, StoredForm, StoredPage, encoded, split_lines
+from notifhist.serializers.lines import split_lines
+from notifhist.serializers.stored import BETWEEN_LINES, StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
 from notifhist.store.history.series import SERIES_ID, TENANT_ID, alarm_digest, check_values
