@@ -20,6 +20,7 @@ from notifhist.schemas.document import Document
 from notifhist.schemas.item_ids import ItemKey, id_of, key_in_tenant
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import ensure_connected
+from notifhist.store.purge import purge
 from notifhist.web.context import Service
 from tests.conftest import NOW_MS, TENANT, MakeApp, MakeKey, authorized
 from tests.property.histories import DEFAULT_LIMIT, IDS, LATER, QUERIES, RETENTION, WINDOW
@@ -197,6 +198,13 @@ class Logs(RuleBasedStateMachine):
     @rule(ms=st.sampled_from((1, 60_000, MS_PER_DAY, WINDOW, RETENTION - MS_PER_DAY)))
     def time_passes(self, ms: int) -> None:
         self.set_clock(self.now + ms)
+
+    @rule(batch=st.integers(1, 3))
+    def purge(self, batch: int) -> None:
+        ensure_connected(self.service.db)
+        for _ in purge(self.service.db, self.now - RETENTION, batch):
+            pass
+        self.stored = {place: item for place, item in self.stored.items() if self.is_shown(place)}
 
     @rule()
     def move(self) -> None:
