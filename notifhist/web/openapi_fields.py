@@ -16,6 +16,7 @@ from notifhist.schemas.fields import (
     QueryChoices,
     QueryInstant,
     QueryInteger,
+    QueryTexts,
     Text,
     TimeUuid,
     place_in_xml,
@@ -109,7 +110,9 @@ def _describe_type(converter: OpenAPIConverter, field: fields.Field[Any], ret: J
             return {"type": "string", "format": "date-time"}
         case Text(without_nul=True):
             return {"pattern": _WITHOUT_NUL}
-        case FreeMap():
+        case QueryTexts():
+            return {"items": {"type": "string", "pattern": _WITHOUT_NUL}}
+        case FreeMap(value_field=None):
             return {"additionalProperties": True}
     return {}
 
