@@ -3,7 +3,7 @@
 from marshmallow import fields, validate
 
 from notifhist.schemas.document import DocumentSchema
-from notifhist.schemas.fields import INT32, FreeMap, JsonInteger, Text, Timestamp, TimeUuid, in_xml
+from notifhist.schemas.fields import INT32, INT64, FreeMap, JsonInteger, Text, Timestamp, TimeUuid, in_xml
 from notifhist.schemas.history import PageMetadataSchema
 from notifhist.schemas.validation import Documents
 
@@ -75,7 +75,7 @@ class BucketSchema(DocumentSchema):
     # `from` is a keyword of Python; the attribute makes dump read the document's own member.
     from_ = Timestamp(required=True, data_key="from", attribute="from")
     to = Timestamp(required=True)
-    counts = FreeMap(required=True)
+    counts = FreeMap(values=JsonInteger(bounds=(1, INT64[1])), required=True)
 
 
 class CountsSchema(DocumentSchema):
@@ -96,7 +96,7 @@ class ReceiverSchema(DocumentSchema):
     notification_id = Text()
     notification_type = Text()
     target = Text()
-    counts = FreeMap(required=True)
+    counts = FreeMap(values=JsonInteger(bounds=(1, INT64[1])), required=True)
     last_failure = Timestamp()
     last_message = Text()
 

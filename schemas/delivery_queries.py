@@ -16,6 +16,7 @@ INTERVALS_MS = {
     **{f"{n}d": n * 86_400_000 for n in (1, 2, 7, 30, 90, 365)},
 }
 """The lengths that the buckets of counts may have, the shortest first."""
+_REPEATED = {"description": "may be repeated; a comma is a part of the value"}
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ class DeliveryFiltersSchema(QuerySchema):
     outcomes = QueryChoices(OUTCOMES, data_key="outcome")
     states = QueryTexts(commas=True, data_key="state")
     notification_types = QueryTexts(commas=True, data_key="notification_type")
-    notification_ids = QueryTexts(data_key="notification_id")
-    notification_plan_ids = QueryTexts(data_key="notification_plan_id")
-    entity_ids = QueryTexts(data_key="entity_id")
-    alarm_ids = QueryTexts(data_key="alarm_id")
-    check_ids = QueryTexts(data_key="check_id")
-    transaction_ids = QueryTexts(data_key="transaction_id")
+    notification_ids = QueryTexts(data_key="notification_id", metadata=_REPEATED)
+    notification_plan_ids = QueryTexts(data_key="notification_plan_id", metadata=_REPEATED)
+    entity_ids = QueryTexts(data_key="entity_id", metadata=_REPEATED)
+    alarm_ids = QueryTexts(data_key="alarm_id", metadata=_REPEATED)
+    check_ids = QueryTexts(data_key="check_id", metadata=_REPEATED)
+    transaction_ids = QueryTexts(data_key="transaction_id", metadata=_REPEATED)
     search_query = Text(
         data_key="q",
         without_nul=True,
@@ -67,7 +68,10 @@ class DeliveriesQuerySchema(HistoryQuerySchema, DeliveryFiltersSchema):
 
     rows = fields.String(
         validate=validate.OneOf(("deliveries", "attempts")),
-        metadata={"description": "`attempts`: in CSV and NDJSON a row for each attempt, and one where there is none"},
+        metadata={
+            "description": "`attempts`: in CSV and NDJSON a row for each attempt, with `attempt` (from 1), "
+            "`attempt_message` and `attempt_from`; one row where there is no attempt"
+        },
     )
 
 

@@ -21,6 +21,7 @@ class Format:
     `stored_form` is the form in which `render` wants documents from the store. `shape` says how OpenAPI describes one:
     by its members, by its XML elements, or as mere text. `stream` writes any number of documents, of one schema, in
     pieces; None: it is never streamed. `extension` ends the name of a file in a format that is taken away as one.
+    `description` tells readers of the API what a mere text is.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Format:
     as_utf8: Callable[[bytes, str], bytes] | None = None
     stream: Callable[[Iterable[Lines], DocumentSchema], Iterator[bytes]] | None = None
     extension: str = ""
+    description: str = ""
 
     @property
     def word(self) -> str:
@@ -89,8 +91,14 @@ CSV = Format(
     parameters=f"{CHARSET}; header=present",
     stream=as_csv.stream,
     extension="csv",
+    description="A line with the names of the members, then a line for each document. Times are ISO 8601, UTC.",
 )
-NDJSON = Format(*("NDJSON", ("application/x-ndjson",), as_ndjson.parts), stream=as_ndjson.stream, extension="ndjson")
+NDJSON = Format(
+    *("NDJSON", ("application/x-ndjson",), as_ndjson.parts),
+    stream=as_ndjson.stream,
+    extension="ndjson",
+    description="A line for each document, which is JSON.",
+)
 TO_TAKE_AWAY = Formats(JSON, XML, CSV, NDJSON)
 """The formats of lists that people take away whole."""
 JSON_AND_XML = Formats(JSON, XML)

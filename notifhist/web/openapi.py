@@ -24,7 +24,7 @@ _ABOUT = (
     "The notifications that an alerting system sent, with every attempt to deliver them. HEAD works wherever "
     "GET does. Another method answers 405, with `Allow` and the error document of its API. Unknown query "
     "parameters are ignored; a list may be repeated, separated by commas, or written with brackets (`statuses[]`). "
-    "`Accept` chooses between JSON, the default, and XML."
+    "`Accept` chooses between JSON, the default, and XML; deliveries are CSV and NDJSON, too."
 )
 _BODY = f"It may be packed, as `Content-Encoding` then says: {ACCEPT_ENCODING}. Limits count what it unpacks to."
 _ID = PathId(metadata={"description": "any characters but a slash and controls, percent-encoded UTF-8"})
@@ -145,7 +145,7 @@ def _content(description: Description, formats: Formats, documents: Sequence[Doc
 
 def _any_of(description: Description, written: Format, documents: Sequence[DocumentSchema]) -> Json:
     if written.shape == "text":
-        return {"type": "string"}
+        return {"type": "string"} | ({"description": written.description} if written.description else {})
     any_of = [description.document(each, xml=written.shape == "elements") for each in documents]
     return {"anyOf": any_of} if len(any_of) > 1 else next(iter(any_of), {})
 

@@ -9,20 +9,31 @@ import pytest
 from flask import Flask
 from openapi_spec_validator import validate
 
+<<<<<<< HEAD
 from notifhist.schemas import deliveries, error, history, limits, logs, register, runs, states
 from notifhist.schemas.delivery_queries import COUNTS_QUERY, DELIVERIES_QUERY
+=======
+from notifhist.schemas import deliveries, error, history, runs
+from notifhist.schemas.delivery_queries import COUNTS_QUERY, DELIVERIES_QUERY, DELIVERY_FILTERS, INTERVALS_MS
+>>>>>>> dhttp
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.query import HISTORY_QUERY, LOGS_QUERY, REGISTER_QUERY, RUNS_QUERY
 from tests.contract.described import Description
 
+INTEGER_FROM_1 = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1}
 EXAMPLES = Path(__file__).parent / "examples"
 
 
 def documents() -> list[DocumentSchema]:
     """Return a schema of every document that has members."""
+<<<<<<< HEAD
     modules = (history, runs, logs, register, states, limits, deliveries, error)
     classes = [each for module in modules for each in vars(module).values()]
+=======
+    classes = [each for module in (history, runs, deliveries, error) for each in vars(module).values()]
+>>>>>>> dhttp
     found = {each for each in classes if isinstance(each, type) and issubclass(each, DocumentSchema)}
+    found.remove(deliveries.DeliveryAttemptSchema)  # the rows of a text
     return sorted((each() for each in found if each().fields), key=lambda each: type(each).__name__)
 
 
@@ -86,6 +97,7 @@ def test_every_member_of_a_document_is_described(description: Description, schem
 @pytest.mark.parametrize(
     ("operation_id", "schema"),
     [
+<<<<<<< HEAD
         ("list_items", HISTORY_QUERY),
         ("list_items_of_own_tenant", HISTORY_QUERY),
         ("list_entities", REGISTER_QUERY),
@@ -94,13 +106,20 @@ def test_every_member_of_a_document_is_described(description: Description, schem
         ("list_logs", LOGS_QUERY),
         ("list_deliveries", DELIVERIES_QUERY),
         ("count_deliveries", COUNTS_QUERY),
+=======
+        *(("list_items", HISTORY_QUERY), ("list_items_of_own_tenant", HISTORY_QUERY), ("list_runs", RUNS_QUERY)),
+        *(("list_deliveries", DELIVERIES_QUERY), ("count_deliveries", COUNTS_QUERY)),
+        ("list_receivers", DELIVERY_FILTERS),
+>>>>>>> dhttp
     ],
 )
 def test_every_query_parameter_is_described(
     description: Description, operation_id: str, schema: DocumentSchema
 ) -> None:
     parameters = description.operation(operation_id)["parameters"]
-    assert [each["name"] for each in parameters if each["in"] == "query"] == list(member_fields(schema))
+    named = [each["name"] for each in parameters if each["in"] == "query"]
+    assert [name for name in named if name != "format"] == list(member_fields(schema))
+    assert ("format" in named) == (operation_id == "list_deliveries")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +143,11 @@ def test_every_query_parameter_is_described(
         ("LogsPage", "logs", {"xml": {"name": "values", "wrapped": True}}),
         ("LogsPageXml", "metadata", {"required": ["page", "total", "totalPages"]}),
         ("RunsPageXml", "metadata", {"required": ["page", "total", "totalPages"]}),
+        ("Delivery", "id", {"format": "uuid", "xml": {"attribute": True}}),
+        ("Delivery", "outcome", {"enum": ["not_sent", "in_progress", "sent", "failed", "unknown"]}),
+        ("Bucket", "counts", {"type": "object", "additionalProperties": INTEGER_FROM_1}),
+        ("Receiver", "counts", {"additionalProperties": INTEGER_FROM_1}),
+        ("DeliveriesMetadata", "total", {"type": "integer"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -153,14 +177,35 @@ def test_types_bounds_and_places_in_xml_are_described(
         ("recipientEmails", {"type": "array", "items": {"type": "string", "pattern": r"^[^\x00]*$"}, "maxItems": 1000}),
         ("orderBy", {"enum": ["ASC", "DESC"]}),
         ("untilDate", {"type": "string", "format": "date-time"}),
+        ("outcome", {"items": {"type": "string", "enum": list(deliveries.OUTCOMES)}}),
+        ("transaction_id", {"type": "array", "items": {"type": "string", "pattern": r"^[^\x00]*$"}}),
+        ("interval", {"enum": list(INTERVALS_MS)}),
+        ("by", {"enum": ["outcome", "state", "notification_type", "notification_id"]}),
+        ("rows", {"enum": ["deliveries", "attempts"]}),
+        ("format", {"enum": ["json", "xml", "csv", "ndjson"]}),
     ],
 )
 def test_the_values_of_parameters_are_described(description: Description, name: str, expected: dict[str, Any]) -> None:
+<<<<<<< HEAD
     ids = ("list_items", "list_runs", "list_logs")
+=======
+    ids = ("list_items", "list_runs", "list_deliveries", "count_deliveries")
+>>>>>>> dhttp
     parameters = [each for operation_id in ids for each in description.operation(operation_id)["parameters"]]
     parameter = next(each for each in parameters if each["name"] == name)
     assert parameter["schema"].items() >= expected.items()
     assert not parameter["required"]
+
+
+def test_what_people_take_away_is_described_as_text(description: Description) -> None:
+    content = description.response("list_deliveries", 200)["content"]
+    assert list(content) == ["application/json", "application/xml", "text/xml", "text/csv", "application/x-ndjson"]
+    for media_type in ("text/csv", "application/x-ndjson"):
+        schema = content[media_type]["schema"]
+        assert schema["type"] == "string"
+        assert "line for each document" in schema["description"]
+    for operation_id in ("count_deliveries", "list_receivers"):
+        assert list(description.response(operation_id, 200)["content"]) == list(content)[:3]
 
 
 def test_elements_that_stand_alone_are_named(description: Description) -> None:

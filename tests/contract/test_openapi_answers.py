@@ -15,7 +15,12 @@ from notifhist.store.database import Database
 from notifhist.store.models import HistoryItemRow, NotificationRunRow
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.contract.described import Description, Json
+<<<<<<< HEAD
 from tests.http.helpers import ALARM, CHECK, JSON, LOGS, RUNS, XML, id_at, item_at, log_of, run_of
+=======
+from tests.http.delivery_data import DELIVERIES
+from tests.http.helpers import ALARM, CHECK, JSON, RUNS, XML, id_at, item_at, run_of
+>>>>>>> dhttp
 
 TENANT_URL = "/v1.0/123456"
 ENTITY = f"{TENANT_URL}/entities/enOne"
@@ -65,6 +70,16 @@ ANSWERS: list[tuple[str, int, Ask]] = [
     ("record_items", 200, ask("POST", CHECK, SEEDED_ITEM)),
     ("record_items", 400, ask("POST", CHECK, {"state": 1})),
     ("record_items", 415, ask("POST", CHECK, b"x", Content_Type="text/csv")),
+    ("list_deliveries", 200, ask("GET", DELIVERIES)),
+    ("list_deliveries", 200, ask("GET", f"{DELIVERIES}?limit=1&q=nt&state=OK&reverse=true")),
+    ("list_deliveries", 200, ask("GET", DELIVERIES, Accept="text/csv")),
+    ("list_deliveries", 200, ask("GET", f"{DELIVERIES}?rows=attempts&limit=1", Accept="application/x-ndjson")),
+    ("list_deliveries", 400, ask("GET", f"{DELIVERIES}?outcome=delivered")),
+    ("list_deliveries", 406, ask("GET", DELIVERIES, Accept="image/png")),
+    ("count_deliveries", 200, ask("GET", f"{DELIVERIES}/counts?by=state")),
+    ("count_deliveries", 400, ask("GET", f"{DELIVERIES}/counts?interval=1m")),
+    ("list_receivers", 200, ask("GET", f"{DELIVERIES}/receivers")),
+    ("list_receivers", 406, ask("GET", f"{DELIVERIES}/receivers", Accept="text/csv")),
     ("add_attempt", 201, ask("POST", ATTEMPTS, {"message": "ok"})),
     ("add_attempt", 404, ask("POST", ATTEMPTS.replace("chOne", "chNone"), {})),
     ("replace_item", 201, ask("PUT", f"{CHECK}/{id_at(NOW_MS, 3)}", item_at(NOW_MS, 3))),

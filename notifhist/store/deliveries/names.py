@@ -13,13 +13,15 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 
 _PARAM = {"column_name": "text", "digest": "text"}
-_FIND = """SELECT name.column_name, name.digest, name.code FROM {param} JOIN delivery_name AS name
-ON name.tenant_id = :tenant_id AND name.column_name = param.column_name AND name.digest = param.digest"""
+# CROSS JOIN: otherwise SQLite compares every name of the tenant with every name that is asked for.
+_FIND = """SELECT name.column_name, name.digest, name.code FROM {param} CROSS JOIN delivery_name AS name
+WHERE name.tenant_id = :tenant_id AND name.column_name = param.column_name AND name.digest = param.digest"""
 _LAST = "SELECT column_name, max(code) FROM delivery_name WHERE tenant_id = :tenant_id GROUP BY column_name"
 _INSERT = """INSERT INTO delivery_name (tenant_id, column_name, digest, code, name)
 VALUES (:tenant_id, :column_name, :digest, :code, :name)"""
-_NAMES = """SELECT code, name FROM delivery_name
-WHERE tenant_id = :tenant_id AND column_name = :column_name AND code IN ({codes})"""
+_CODE = {"wanted": "bigint"}
+_NAMES = """SELECT name.code, name.name FROM {param} CROSS JOIN delivery_name AS name
+WHERE name.tenant_id = :tenant_id AND name.column_name = :column_name AND name.code = param.wanted"""
 _REMEMBERED = 50_000
 
 
@@ -77,9 +79,8 @@ def names_of(db: Database, tenant_id: int, of: Filter, codes: Iterable[int]) -> 
         return {code: of.values[code - 1] for code in wanted}
     if not wanted:
         return {}
-    numbered = {f"code{n}": code for n, code in enumerate(wanted)}
-    select = _NAMES.format(codes=", ".join(f":{name}" for name in numbered))
-    found = rows(db, select, tenant_id=tenant_id, column_name=of.column, **numbered)
+    select, param = _NAMES.format(param=db.param_table(_CODE)), db.param_value(_CODE, [(code,) for code in wanted])
+    found = rows(db, select, tenant_id=tenant_id, column_name=of.column, param=param)
     return {code: orjson.loads(name) for code, name in found}
 
 

@@ -1,7 +1,7 @@
 """Sums over deliveries: counts by time, and receivers. Contract: docs/contract.md, "Deliveries"."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.counted.ranges import Range
 from notifhist.store.counted.table import Filter
 from notifhist.store.database import Database
-from notifhist.store.database.sql import rows
+from notifhist.store.database.sql import Row, rows
 from notifhist.store.deliveries.names import names_of
 from notifhist.store.deliveries.reading import range_of
 from notifhist.store.deliveries.selection import MAIN, RECENT, Selection
@@ -65,11 +65,32 @@ def list_receivers(db: Database, query: DeliveriesQuery, oldest_ms: int | None) 
             name = OUTCOMES[outcome - 1]
             if name in query.outcomes or not query.outcomes:
                 counts[receiver][name] += count
-        most = sorted(counts, key=lambda receiver: (-counts[receiver][FAILED], receiver))[:MAX_RECEIVERS]
+        most = _most_failing(db, selection, within, {receiver: each[FAILED] for receiver, each in counts.items()})
         failures = _last_failures(db, selection, within, [each for each in most if counts[each][FAILED]])
         names = names_of(db, selection.tenant_id, RECEIVER, most)
-    receivers = [_receiver(names[each], counts[each], failures.get(each)) for each in most]
-    return sorted(receivers, key=lambda each: (-each["counts"].get(FAILED, 0), -each.get("last_failure", 0)))
+    return sorted([_receiver(names[each], counts[each], failures.get(each)) for each in most], key=_place)
+
+
+def _place(receiver: Document) -> tuple[Any, ...]:
+    """Return what receivers are ordered by; their codes are in the order of recording, which a copy need not have."""
+    names = ((name in receiver, receiver.get(name)) for name in ("notification_id", "notification_type", "target"))
+    return -receiver["counts"].get(FAILED, 0), -receiver.get("last_failure", 0), *names
+
+
+def _most_failing(db: Database, selection: Selection, within: Range, failed: Mapping[int, int]) -> list[int]:
+    """Return the receivers with most failures, and of those with equally many the ones that failed last."""
+    ranked = sorted(failed, key=lambda receiver: (-failed[receiver], receiver))
+    if len(ranked) <= MAX_RECEIVERS:
+        return ranked
+    fewest = failed[ranked[MAX_RECEIVERS - 1]]
+    more = [each for each in ranked if failed[each] > fewest]
+    equal = [each for each in ranked if failed[each] == fewest]
+    if fewest:
+        newest: Counter[int] = Counter()
+        for receiver, ticks in _last_failed(db, selection, within, equal, "ticks"):
+            newest[receiver] = max(newest[receiver], ticks)
+        equal.sort(key=lambda each: -newest[each])
+    return [*more, *equal][:MAX_RECEIVERS]
 
 
 def _receiver(name: str, counts: Counter[str], failure: Document | None) -> Document:
@@ -87,21 +108,27 @@ def _receiver(name: str, counts: Counter[str], failure: Document | None) -> Docu
 
 def _last_failures(db: Database, selection: Selection, within: Range, receivers: Sequence[int]) -> dict[int, Document]:
     """Return the newest failed delivery of each of some receivers, by the receiver's code."""
+    newest: dict[int, Document] = {}
+    for receiver, text in _last_failed(db, selection, within, receivers, "document"):
+        document: Document = orjson.loads(text)
+        known = newest.get(receiver)
+        if known is None or document["timestamp"] >= known["timestamp"]:
+            newest[receiver] = document
+    return newest
+
+
+def _last_failed(
+    db: Database, selection: Selection, within: Range, receivers: Sequence[int], column: str
+) -> Iterator[Row]:
+    """Yield receivers and a column: of the newest failed delivery of each, then of all recent ones, oldest first."""
     if not receivers:
-        return {}
+        return
     values = {"low": within.begin * TICKS_PER_MS, "high": within.end * TICKS_PER_MS, **selection.values}
     failed = f"outcome = {_FAILED_CODE} AND ticks >= :low AND ticks < :high"  # so that the partial index is used
-    newest = f"""SELECT document FROM {selection.source(MAIN, RECEIVER.column)} AND receiver = wanted AND {failed}
+    newest = f"""SELECT {column} FROM {selection.source(MAIN, RECEIVER.column)} AND receiver = wanted AND {failed}
         ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
     param = db.param_value(_PARAM, [(receiver,) for receiver in receivers])
     found = rows(db, f"SELECT wanted, ({newest}) FROM {db.param_table(_PARAM)}", param=param, **values)
-    recent = f"SELECT receiver, document FROM {selection.source(RECENT)} AND {failed}"
-    found += rows(db, f"{recent} ORDER BY ticks, clock_and_node", **values)
-    newest_of: dict[int, Document] = {}
-    for receiver, text in found:
-        if text is not None:
-            document: Document = orjson.loads(text)
-            known = newest_of.get(receiver)
-            if known is None or document["timestamp"] >= known["timestamp"]:
-                newest_of[receiver] = document
-    return newest_of
+    yield from (row for row in found if row[1] is not None)
+    recent = f"SELECT receiver, {column} FROM {selection.source(RECENT)} AND {failed}"
+    yield from rows(db, f"{recent} ORDER BY ticks, clock_and_node", **values)
