@@ -262,7 +262,8 @@ def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "_DIRECT_FROM", 7)
     monkeypatch.setattr(selection, "_FEW", 4)
     monkeypatch.setattr(reading, "READ_TOGETHER", 3)
-    monkeypatch.setattr(names, "_REMEMBERED", 30)
+    monkeypatch.setattr(reading, "_MAX_BATCH_BYTES", 1000)
+    monkeypatch.setattr(names, "_REMEMBERED", 8)
 
 
 def test_every_answer_about_deliveries_is_the_models(db: Database, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from notifhist.store.deliveries.recording import known_tenant
 from notifhist.store.deliveries.table import DELIVERIES
 
 MAIN, RECENT = "delivery", "delivery_recent"
-_SEARCH = "search"
+_SEARCH, _TIME = "search", "time"
 _FEW = 2000
 """Up to this many matches are fetched by an index that is not in their order, and sorted."""
 _MOST_SELECTIVE_FIRST = (
@@ -59,7 +59,8 @@ class Selection:
     def source(self, table: str, lead: str | None = None) -> str:
         """Return what stands after FROM for the deliveries of a table, with all conditions but for their time.
 
-        `lead`: the column by whose index they are found; None: that of the most selective condition, else of time.
+        `lead`: the column by whose index they are found, or _TIME; None: that of the most selective condition, else
+        _TIME.
         """
         conditions = [f"{column} {condition}" for column, condition in self._conditions.items()]
         if self._needle:
@@ -70,7 +71,7 @@ class Selection:
             conditions.append(self._db.likely(MAIN, ":trigrams", ":tenant_id"))
         lead = lead or self._lead
         tenant_id = self._db.unindexed("tenant_id") if lead == _SEARCH else "tenant_id"
-        index = None if lead == _SEARCH else f"{MAIN}_{lead or 'time'}"
+        index = None if lead == _SEARCH else f"{MAIN}_{lead or _TIME}"
         return f"{self._db.by_index(MAIN, index)} WHERE {' AND '.join([f'{tenant_id} = :tenant_id', *conditions])}"
 
     def counted(self, ranges: Sequence[Range], by: Sequence[Filter] = ()) -> list[Sums]:
@@ -82,9 +83,12 @@ class Selection:
         if self.is_empty:
             return sums
         left = list(enumerate(ranges))
+        lead = None
         if (pairs := self._pairs(by)) is not None:
             sums, left = Ranges(self._db, DELIVERIES, self.tenant_id, pairs).sums(ranges)
-        self._count_rows(sums, by, {MAIN: left, RECENT: list(enumerate(ranges))})
+            # Few are left, and the index of time has the codes of both filters: no delivery itself is read.
+            lead = _TIME if len(self.codes) + len(by) > 1 else None
+        self._count_rows(sums, by, {MAIN: left, RECENT: list(enumerate(ranges))}, lead)
         return sums
 
     def total(self, wanted: Range) -> int:
@@ -158,7 +162,11 @@ class Selection:
         return next(usable, None)
 
     def _count_rows(
-        self, sums: list[Sums], by: Sequence[Filter], ranges: Mapping[str, Sequence[tuple[int, Range]]]
+        self,
+        sums: list[Sums],
+        by: Sequence[Filter],
+        ranges: Mapping[str, Sequence[tuple[int, Range]]],
+        lead: str | None,
     ) -> None:
         """Add to `sums` the deliveries of ranges of each table, one by one; a range has the number of its sum."""
         columns = "".join(f", {each.column}" for each in by)
@@ -169,7 +177,7 @@ class Selection:
                 limits = [(n, each.begin * TICKS_PER_MS, each.end * TICKS_PER_MS) for n, each in its_ranges]
                 values[table] = self._db.param_value(_PARAM, limits)
                 param = self._db.param_table(_PARAM).replace(":param", f":{table}")
-                selects.append(f"""SELECT n{columns}, count(*) FROM {param} CROSS JOIN {self.source(table)}
+                selects.append(f"""SELECT n{columns}, count(*) FROM {param} CROSS JOIN {self.source(table, lead)}
                     AND ticks >= low AND ticks < high{there} GROUP BY n{columns}""")
         for n, *codes, count in rows(self._db, " UNION ALL ".join(selects), **values):
             sums[n][tuple(codes)] += count
