@@ -144,8 +144,8 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel: Path) -> None:
         if path.is_file()
     }
     assert len(data) > 40
-    about = {f"notifhist/fixtures/{name}" for name in ("README.md", "__init__.py", "generate.py", "rendering.py")}
-    assert names == {"notifhist/schemas/notification_history.xsd"} | modules | schemas | data | about
+    fixtures = {f"notifhist/fixtures/{path.name}" for path in FIXTURES.glob("*.py")} | {"notifhist/fixtures/README.md"}
+    assert names == {"notifhist/schemas/notification_history.xsd"} | modules | schemas | data | fixtures
 
 
 def test_it_is_the_wheel_that_is_used(installed: Installed) -> None:
@@ -219,8 +219,9 @@ def test_the_demo_prints_commands_that_answer_the_published_examples(installed: 
         assert json.loads(ask(f"{host}/openapi.json"))["openapi"].startswith("3.")
         etree.XMLSchema(etree.fromstring(ask(f"{host}/schemas/notification_history.xsd")))
         assert ask(f"{host}/readyz")
-    in_json, in_xml, runs = answers
-    for answer, name, member in ((in_json, "list.json", "values"), (runs, "runs.json", "runs")):
+    in_json, in_xml, runs, logs = answers
+    documents = ((in_json, "list.json", "values"), (runs, "runs.json", "runs"), (logs, "logs.json", "logs"))
+    for answer, name, member in documents:
         assert json.dumps(json.loads(answer)[member]) == json.dumps(json.loads(example(name))[member])
     items = [etree.fromstring(xml).find("values") for xml in (in_xml, example("list.xml"))]
     assert items[0] is not None
