@@ -9,13 +9,8 @@ import pytest
 from flask import Flask
 from openapi_spec_validator import validate
 
-<<<<<<< HEAD
 from notifhist.schemas import deliveries, error, history, limits, logs, register, runs, states
-from notifhist.schemas.delivery_queries import COUNTS_QUERY, DELIVERIES_QUERY
-=======
-from notifhist.schemas import deliveries, error, history, runs
 from notifhist.schemas.delivery_queries import COUNTS_QUERY, DELIVERIES_QUERY, DELIVERY_FILTERS, INTERVALS_MS
->>>>>>> dhttp
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.query import HISTORY_QUERY, LOGS_QUERY, REGISTER_QUERY, RUNS_QUERY
 from tests.contract.described import Description
@@ -26,12 +21,8 @@ EXAMPLES = Path(__file__).parent / "examples"
 
 def documents() -> list[DocumentSchema]:
     """Return a schema of every document that has members."""
-<<<<<<< HEAD
     modules = (history, runs, logs, register, states, limits, deliveries, error)
     classes = [each for module in modules for each in vars(module).values()]
-=======
-    classes = [each for module in (history, runs, deliveries, error) for each in vars(module).values()]
->>>>>>> dhttp
     found = {each for each in classes if isinstance(each, type) and issubclass(each, DocumentSchema)}
     found.remove(deliveries.DeliveryAttemptSchema)  # the rows of a text
     return sorted((each() for each in found if each().fields), key=lambda each: type(each).__name__)
@@ -97,20 +88,11 @@ def test_every_member_of_a_document_is_described(description: Description, schem
 @pytest.mark.parametrize(
     ("operation_id", "schema"),
     [
-<<<<<<< HEAD
-        ("list_items", HISTORY_QUERY),
-        ("list_items_of_own_tenant", HISTORY_QUERY),
-        ("list_entities", REGISTER_QUERY),
-        ("latest_alarm_states", REGISTER_QUERY),
-        ("list_runs", RUNS_QUERY),
-        ("list_logs", LOGS_QUERY),
-        ("list_deliveries", DELIVERIES_QUERY),
-        ("count_deliveries", COUNTS_QUERY),
-=======
-        *(("list_items", HISTORY_QUERY), ("list_items_of_own_tenant", HISTORY_QUERY), ("list_runs", RUNS_QUERY)),
+        *(("list_items", HISTORY_QUERY), ("list_items_of_own_tenant", HISTORY_QUERY)),
+        *(("list_entities", REGISTER_QUERY), ("latest_alarm_states", REGISTER_QUERY)),
+        *(("list_runs", RUNS_QUERY), ("list_logs", LOGS_QUERY)),
         *(("list_deliveries", DELIVERIES_QUERY), ("count_deliveries", COUNTS_QUERY)),
         ("list_receivers", DELIVERY_FILTERS),
->>>>>>> dhttp
     ],
 )
 def test_every_query_parameter_is_described(
@@ -186,11 +168,7 @@ def test_types_bounds_and_places_in_xml_are_described(
     ],
 )
 def test_the_values_of_parameters_are_described(description: Description, name: str, expected: dict[str, Any]) -> None:
-<<<<<<< HEAD
-    ids = ("list_items", "list_runs", "list_logs")
-=======
-    ids = ("list_items", "list_runs", "list_deliveries", "count_deliveries")
->>>>>>> dhttp
+    ids = ("list_items", "list_runs", "list_logs", "list_deliveries", "count_deliveries")
     parameters = [each for operation_id in ids for each in description.operation(operation_id)["parameters"]]
     parameter = next(each for each in parameters if each["name"] == name)
     assert parameter["schema"].items() >= expected.items()

@@ -15,12 +15,8 @@ from notifhist.store.database import Database
 from notifhist.store.models import HistoryItemRow, NotificationRunRow
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.contract.described import Description, Json
-<<<<<<< HEAD
-from tests.http.helpers import ALARM, CHECK, JSON, LOGS, RUNS, XML, id_at, item_at, log_of, run_of
-=======
 from tests.http.delivery_data import DELIVERIES
-from tests.http.helpers import ALARM, CHECK, JSON, RUNS, XML, id_at, item_at, run_of
->>>>>>> dhttp
+from tests.http.helpers import ALARM, CHECK, JSON, LOGS, RUNS, XML, id_at, item_at, log_of, run_of
 
 TENANT_URL = "/v1.0/123456"
 ENTITY = f"{TENANT_URL}/entities/enOne"

@@ -57,19 +57,16 @@ VALID = {
     "a container in another order": f"<container>{METADATA}<values/></container>",
     "a container of items": container(item("")),
     "a container of runs": container(run("")),
-<<<<<<< HEAD
     "a container of logs": container(log("")),
     "a log": log("<runId>1</runId><recipientEntityId>2</recipientEntityId><recipientEmail/>"),
     "an entity in a container": container('<entity id="e"><label>e</label><metadata/></entity>'),
     "an entity of anything": "<entity>web7</entity>",
-=======
     "a container of deliveries": container(
         f'<delivery id="{ID}"><attempts>0</attempts><outcome>sent</outcome></delivery>'
     ),
     "a container of buckets": container("<bucket><from>0</from><to>1</to><counts><a>1</a><entry/></counts></bucket>"),
     "a container of receivers": container("<receiver><counts/><last_failure>1</last_failure></receiver>"),
     "the metadata of deliveries": container("").replace("<marker/>", "<marker/><total>0</total>"),
->>>>>>> dhttp
     "a run": run("<seqNo>1</seqNo><notificationObjects><id>1</id></notificationObjects>"),
     "no checks": "<alarm_checks_map><check_ids/></alarm_checks_map>",
     "checks": "<alarm_checks_map><check_ids><check_id>a</check_id></check_ids></alarm_checks_map>",
