@@ -1,6 +1,7 @@
 """The metrics that Prometheus reads at /metrics. No label ever holds an id, a tenant or a key."""
 
 import os
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,8 @@ MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
 KINDS = ("item", "run", "log", "attempt")
 MOST_TYPES = 30
+_TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""A type that is counted by itself: senders choose the text, and everybody may read the metrics."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram, in seconds."""
 
@@ -118,10 +121,12 @@ class Metrics:
         self._families.recorded.labels(kind).inc(count)
 
     def delivered(self, outcome: str, notification_type: str | None) -> None:
-        """Count a delivery. After MOST_TYPES types others are counted together, since senders invent them."""
+        """Count a delivery. Odd types, and those after the first MOST_TYPES, are counted together as `other`."""
         types = self._families.types
         if notification_type is None:
             label = "none"
+        elif not _TYPE.fullmatch(notification_type):
+            label = "other"
         elif len(types) < MOST_TYPES:
             label = types.setdefault(notification_type, notification_type)
         else:

@@ -105,15 +105,6 @@ def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args)
     return query_type(tenant, **values | {"descending": descending})
 
 
-def _load(schema: Schema, args: Args) -> dict[str, Any]:
-    try:
-        query: dict[str, Any] = schema.load(_named(args, schema))
-    except ValidationError as error:
-        kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
-        raise kind(details=_details(error)) from None
-    return query
-
-
 def _named(args: Args, schema: Schema) -> dict[str, Any]:
     """Return the parameters that `schema` names: lists of all values for lists, else the first value.
 

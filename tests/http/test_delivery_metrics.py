@@ -41,7 +41,7 @@ def test_only_new_items_count(client: FlaskClient) -> None:
 
 
 def test_types_beyond_the_first_ones_count_together(client: FlaskClient) -> None:
-    results = [{"notification_type": f"type {n}", "success": True} for n in range(MOST_TYPES + 2)]
+    results = [{"notification_type": f"type-{n}", "success": True} for n in range(MOST_TYPES + 2)]
     post(client, CHECK, item_at(NOW_MS, notification_results=results))
     numbers = counted(client)
     assert len(numbers) == MOST_TYPES + 1

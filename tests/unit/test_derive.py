@@ -9,13 +9,13 @@ from hypothesis import example, given
 from notifhist.errors import BadRequest
 from notifhist.schemas.deliveries import DELIVERY, OUTCOMES
 from notifhist.schemas.document import Document, member_fields
-from notifhist.schemas.history import ITEM
+from notifhist.schemas.history import ITEM, is_change
 from notifhist.schemas.item_ids import id_of, key_in_tenant, key_of
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.validation import validate
 from notifhist.serializers.from_xml import parse
 from notifhist.store.deliveries import derive
-from notifhist.store.deliveries.derive import MAX_RESULTS, Delivery, deliveries_of, hash_of, is_change_of_state
+from notifhist.store.deliveries.derive import MAX_RESULTS, Delivery, deliveries_of, hash_of
 from tests.delivery_model import MEMBERS, expected_deliveries
 from tests.http.helpers import NIL
 from tests.property.strategies import ANY_ITEM, AWKWARD_ITEM, MANY_ATTEMPTS, completed
@@ -346,4 +346,4 @@ def test_the_deliveries_of_any_item_are_those_of_the_contract(document: Document
     assert len(deliveries) == len(expected)
     for delivery, each in zip(deliveries, expected, strict=True):
         assert_as_expected(delivery, each.document, each.texts, check)
-    assert deliveries[0].is_change is is_change_of_state(item)
+    assert deliveries[0].is_change is is_change(item)

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -227,6 +227,6 @@ def _typed(columns: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in columns.items())
 
 
-@cache
+@lru_cache(maxsize=2048)
 def _named(text: str) -> str:
     return re.sub(r"(?<!:):(\w+)", r"%(\1)s", text)

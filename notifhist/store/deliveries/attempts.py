@@ -1,6 +1,6 @@
 """The attempts of deliveries, which stand in the items: a stream of deliveries with a row for each attempt."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import orjson
 
@@ -8,12 +8,13 @@ from notifhist.errors import NotFound
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.document import Document
 from notifhist.schemas.query import CheckPath
-from notifhist.serializers.lines import Lines, documents_in
+from notifhist.serializers.lines import BATCH, Lines, documents_in
 from notifhist.serializers.stored import BETWEEN_LINES
 from notifhist.store.database import Database
 from notifhist.store.deliveries.reading import read_batches
 from notifhist.store.history.reading import get_item
 
+_BATCH_BYTES = 1024 * 1024
 _TOGETHER = 100
 """Deliveries that are read together, and then their items one by one."""
 
@@ -24,7 +25,21 @@ def read_attempts(query: DeliveriesQuery, oldest_ms: int | None, connected: Call
     The attempts are those that an item has when it is read, a moment after its deliveries.
     """
     for lines in read_batches(query, oldest_ms, connected, _TOGETHER):
-        yield BETWEEN_LINES.join(map(orjson.dumps, _rows_of(connected(), query.tenant, documents_in(lines))))
+        yield from _in_batches(map(orjson.dumps, _rows_of(connected(), query.tenant, documents_in(lines))))
+
+
+def _in_batches(rows: Iterable[bytes]) -> Iterator[Lines]:
+    """Yield rows in batches that are short, however many attempts a long delivery has: each row repeats it."""
+    batch: list[bytes] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += len(row)
+        if len(batch) == BATCH or size >= _BATCH_BYTES:
+            yield BETWEEN_LINES.join(batch)
+            batch, size = [], 0
+    if batch:
+        yield BETWEEN_LINES.join(batch)
 
 
 def _rows_of(db: Database, tenant: str, deliveries: list[Document]) -> Iterator[Document]:

@@ -9,6 +9,7 @@ import orjson
 from notifhist.errors import BadRequest
 from notifhist.schemas.deliveries import FAILED, IN_PROGRESS, NOT_SENT, OUTCOMES, SENT, UNKNOWN
 from notifhist.schemas.document import Document
+from notifhist.schemas.history import is_change as is_change_item
 from notifhist.schemas.item_ids import id_at, key_in_tenant
 from notifhist.schemas.query import CheckPath
 
@@ -57,7 +58,7 @@ def deliveries_of(check: CheckPath, item: Document) -> list[Delivery]:
                 "The item does not fit.",
                 f"Its deliveries may have {MAX_CHARACTERS} characters together; each repeats the status.",
             )
-    is_change = is_change_of_state(item)
+    is_change = is_change_item(item)
     is_suppressed = bool(item.get("suppressions"))
     if is_change or is_suppressed:
         log = key_in_tenant(check, item["id"]).clock_and_node
@@ -65,12 +66,6 @@ def deliveries_of(check: CheckPath, item: Document) -> list[Delivery]:
             log_clock_and_node=log, is_change=is_change, is_suppressed=is_suppressed, log_members=_log_members(item)
         )
     return deliveries
-
-
-def is_change_of_state(item: Document) -> bool:
-    """Say whether an item is a change, which has a changelog (docs/contract.md, "Changelogs")."""
-    changed: bool = item.get("previous_state") != item["state"]
-    return changed
 
 
 def _log_members(item: Document) -> str | None:

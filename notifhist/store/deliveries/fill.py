@@ -12,8 +12,10 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import Row, first, rows
 from notifhist.store.deliveries.derive import deliveries_of
 from notifhist.store.deliveries.recording import Derived, insert_counted
+from notifhist.store.history.series import NUMBER_BITS
 
-_READ_TOGETHER = 100
+_READ_TOGETHER = 20
+"""Items that are read at once: one may have 16 MiB."""
 _MAX_CHARACTERS = 16 * 1024 * 1024
 """A batch ends once its deliveries have so many characters."""
 _AFTER = "(series_id, ticks, clock_and_node) > (:series_id, :ticks, :clock_and_node)"
@@ -49,7 +51,7 @@ def step(db: Database, position: str | None, batch: int) -> tuple[str | None, in
     after: _Key = _BEFORE_ALL if position is None else tuple(orjson.loads(position))
     if (found := first(db, _NEXT_SERIES, **_values(after))) is None:
         return None, 0
-    tenant_id = found[0] >> 32
+    tenant_id = found[0] >> NUMBER_BITS
     db.lock_name(str(rows(db, "SELECT name FROM tenant WHERE id = :id", id=tenant_id)[0][0]))
     derived: list[Derived] = []
     done = characters = 0

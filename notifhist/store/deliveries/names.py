@@ -8,21 +8,27 @@ from collections.abc import Iterable, Mapping
 
 import orjson
 
+from notifhist.errors import AnswerTooLong
+from notifhist.serializers.stored import MAX_PAGE_BYTES
 from notifhist.store.counted.table import Filter
 from notifhist.store.database import Database
-from notifhist.store.database.sql import rows
+from notifhist.store.database.sql import first, rows
 
 _PARAM = {"column_name": "text", "digest": "text"}
 # CROSS JOIN: otherwise SQLite compares every name of the tenant with every name that is asked for.
 _FIND = """SELECT name.column_name, name.digest, name.code FROM {param} CROSS JOIN delivery_name AS name
 WHERE name.tenant_id = :tenant_id AND name.column_name = param.column_name AND name.digest = param.digest"""
-_LAST = "SELECT column_name, max(code) FROM delivery_name WHERE tenant_id = :tenant_id GROUP BY column_name"
+_LAST = """SELECT code FROM delivery_name WHERE tenant_id = :tenant_id AND column_name = :column_name
+ORDER BY code DESC LIMIT 1"""
 _INSERT = """INSERT INTO delivery_name (tenant_id, column_name, digest, code, name)
 VALUES (:tenant_id, :column_name, :digest, :code, :name)"""
 _CODE = {"wanted": "bigint"}
 _NAMES = """SELECT name.code, name.name FROM {param} CROSS JOIN delivery_name AS name
 WHERE name.tenant_id = :tenant_id AND name.column_name = :column_name AND name.code = param.wanted"""
-_REMEMBERED = 50_000
+_LENGTH = """SELECT sum(length(name.name)) FROM {param} CROSS JOIN delivery_name AS name
+WHERE name.tenant_id = :tenant_id AND name.column_name = :column_name AND name.code = param.wanted"""
+_REMEMBERED, _REMEMBERED_CHARACTERS = 50_000, 500
+"""So many names are remembered, and only short ones: a name may have 10 MB."""
 
 
 Name = tuple[str, str]
@@ -43,7 +49,8 @@ def find_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name
         codes |= _find(db, tenant_id, missing)
         if len(remembered) + len(missing) > _REMEMBERED:
             remembered.clear()
-        remembered.update({(tenant_id, name): code for name, code in codes.items()})
+        short = {name: code for name, code in codes.items() if len(name[1]) <= _REMEMBERED_CHARACTERS}
+        remembered.update({(tenant_id, name): code for name, code in short.items()})
     return codes
 
 
@@ -59,12 +66,15 @@ def ensure_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Na
     if len(codes) == len(wanted):
         return codes
     codes |= _find(db, tenant_id, [name for name in wanted if name not in codes])
-    last: dict[str, int] = dict(rows(db, _LAST, tenant_id=tenant_id))
+    last: dict[str, int] = {}
     new = []
     for name in wanted:
         if name not in codes:
             column, value = name
-            codes[name] = last[column] = last.get(column, 0) + 1
+            if column not in last:
+                newest = first(db, _LAST, tenant_id=tenant_id, column_name=column)
+                last[column] = newest[0] if newest else 0
+            codes[name] = last[column] = last[column] + 1
             text = orjson.dumps(value).decode()  # PostgreSQL stores no U+0000 as it is
             new.append({"tenant_id": tenant_id, "column_name": column, "digest": _digest(value)})
             new[-1] |= {"code": codes[name], "name": text}
@@ -73,14 +83,17 @@ def ensure_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Na
 
 
 def names_of(db: Database, tenant_id: int, of: Filter, codes: Iterable[int]) -> dict[int, str]:
-    """Return names by their codes."""
+    """Return names by their codes. Raises AnswerTooLong."""
     wanted = sorted(codes)
     if of.values:
         return {code: of.values[code - 1] for code in wanted}
     if not wanted:
         return {}
-    select, param = _NAMES.format(param=db.param_table(_CODE)), db.param_value(_CODE, [(code,) for code in wanted])
-    found = rows(db, select, tenant_id=tenant_id, column_name=of.column, param=param)
+    numbered = {"column_name": of.column, "param": db.param_value(_CODE, [(code,) for code in wanted])}
+    length = _LENGTH.format(param=db.param_table(_CODE))
+    if (rows(db, length, tenant_id=tenant_id, **numbered)[0][0] or 0) > MAX_PAGE_BYTES:
+        raise AnswerTooLong(MAX_PAGE_BYTES)
+    found = rows(db, _NAMES.format(param=db.param_table(_CODE)), tenant_id=tenant_id, **numbered)
     return {code: orjson.loads(name) for code, name in found}
 
 

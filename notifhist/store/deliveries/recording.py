@@ -13,10 +13,11 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey
 from notifhist.store.counted import counts
 from notifhist.store.database import Database
-from notifhist.store.database.sql import changed, first, rows
+from notifhist.store.database.sql import changed, rows
 from notifhist.store.deliveries.derive import Delivery
 from notifhist.store.deliveries.names import Name, ensure_codes, find_codes
 from notifhist.store.deliveries.table import COLUMNS, DELIVERIES, IS_OF_ITEM, NAMED, RECENT
+from notifhist.store.history.series import NUMBER_BITS
 from notifhist.store.tenants import find_tenant
 
 _COUNT_AFTER = 64
@@ -27,7 +28,6 @@ _DIRECT_FROM = 100
 """So many that are recorded at once are not recent first."""
 _NAMED_COLUMNS = tuple(each.column for each in NAMED)
 _TAKE = f"DELETE FROM delivery_recent WHERE tenant_id = :tenant_id RETURNING {', '.join(COLUMNS)}"
-_COUNTED = f"SELECT ticks, {', '.join(DELIVERIES.codes)} FROM delivery WHERE {IS_OF_ITEM}"
 _FIRST_CODE = COLUMNS.index("outcome")
 _CODES = slice(_FIRST_CODE, _FIRST_CODE + len(DELIVERIES.codes))
 
@@ -45,7 +45,7 @@ class Derived(NamedTuple):
     @property
     def tenant_id(self) -> int:
         """The tenant's number, which a series' id begins with."""
-        return self.series_id >> 32
+        return self.series_id >> NUMBER_BITS
 
 
 def prepare(db: Database, tenant: str, deliveries: Sequence[Delivery]) -> None:
@@ -131,13 +131,28 @@ def note_recent(db: Database, tenant_id: int, count: int) -> None:
 
 def remove(db: Database, series_id: int, key: ItemKey) -> None:
     """Remove the deliveries of an item. The tenant's name has been locked before the item was."""
-    tenant_id = series_id >> 32
-    of_item = {"tenant_id": tenant_id, "series_id": series_id, **key._asdict()}
-    changed(db, f"DELETE FROM delivery_recent WHERE {IS_OF_ITEM}", **of_item)
-    if counted := rows(db, _COUNTED, **of_item):
-        db.delete_searchable(DELIVERIES.name, IS_OF_ITEM, of_item)
+    _remove(db, series_id, IS_OF_ITEM, {"series_id": series_id, **key._asdict()})
+
+
+def replace(db: Database, series_id: int, key: ItemKey, old: Sequence[Delivery], new: Sequence[Delivery]) -> None:
+    """Replace those deliveries of an item that differ; there are as many as before. Lock the name as for `remove`."""
+    differing = [(before, after) for before, after in zip(old, new, strict=True) if before != after]
+    for before, _ in differing:
+        it = {"series_id": series_id, **key._asdict(), "delivery": before.clock_and_node}
+        # +: of the two halves of a key, the index has the item's neighbours.
+        _remove(db, series_id, f"{IS_OF_ITEM} AND clock_and_node + 0 = :delivery", it)
+    insert(db, [Derived(series_id, key, [after for _, after in differing])])
+
+
+def _remove(db: Database, series_id: int, condition: str, values: dict[str, int]) -> None:
+    tenant_id = series_id >> NUMBER_BITS
+    of_tenant = {"tenant_id": tenant_id, **values}
+    changed(db, f"DELETE FROM delivery_recent WHERE {condition}", **of_tenant)
+    counted = f"SELECT ticks, {', '.join(DELIVERIES.codes)} FROM delivery WHERE {condition}"
+    if found := rows(db, counted, **of_tenant):
+        db.delete_searchable(DELIVERIES.name, condition, of_tenant)
         changes = Counter[counts.Change]()
-        for ticks, *codes in counted:
+        for ticks, *codes in found:
             changes[ticks // TICKS_PER_MS, tuple(codes)] -= 1
         counts.change(db, DELIVERIES, tenant_id, changes)
 
@@ -148,11 +163,6 @@ def move_recent(db: Database, tenant_id: int, tenant: str) -> int:
     recent = rows(db, _TAKE, tenant_id=tenant_id)
     _insert_counted(db, tenant_id, recent)
     return len(recent)
-
-
-def has_any(db: Database) -> bool:
-    """Say whether there is any delivery."""
-    return any(first(db, f"SELECT 1 FROM {table} LIMIT 1") for table in ("delivery", "delivery_recent"))
 
 
 def _new_rows(db: Database, derived: Sequence[Derived]) -> Iterator[tuple[int, list[Row]]]:

@@ -179,5 +179,5 @@ class Selection:
                 param = self._db.param_table(_PARAM).replace(":param", f":{table}")
                 selects.append(f"""SELECT n{columns}, count(*) FROM {param} CROSS JOIN {self.source(table, lead)}
                     AND ticks >= low AND ticks < high{there} GROUP BY n{columns}""")
-        for n, *codes, count in rows(self._db, " UNION ALL ".join(selects), **values):
+        for n, *codes, count in rows(self._db, " UNION ALL ".join(selects), **values) if selects else ():
             sums[n][tuple(codes)] += count

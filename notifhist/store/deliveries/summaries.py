@@ -23,9 +23,13 @@ from notifhist.store.deliveries.table import NAMED, OUTCOME, RECEIVER
 NOBODY = "(none)"
 """What has no name counts as this."""
 MAX_RECEIVERS = 1000
+_ALWAYS_NAMED = ("outcome", "state")
 COUNTED_BY: Mapping[str, Filter] = {each.column: each for each in (OUTCOME, *NAMED)}
 """The filters by their names."""
 _PARAM = {"wanted": "bigint"}
+_SHORT_CHARACTERS = 64 * 1024
+"""A longer delivery shows the time of a failure alone: there may be a thousand receivers."""
+_TIME_ALONE = f"""'{{"timestamp":' || (ticks / {TICKS_PER_MS}) || '}}'"""
 _FAILED_CODE = OUTCOMES.index(FAILED) + 1
 
 
@@ -41,12 +45,12 @@ def count_deliveries(
     with db.reading():
         selection = Selection(db, query)
         counted = selection.counted(ranges, [by])
-        totals = selection.counted(ranges)
+        totals = selection.counted(ranges) if by.column not in _ALWAYS_NAMED else counted
         names = names_of(db, selection.tenant_id, by, {code for sums in counted for (code,) in sums})
     values = []
     for sums, total in zip(counted, totals, strict=True):
         by_name = Counter({names[code]: count for (code,), count in sorted(sums.items())})
-        by_name[NOBODY] += total[()] - sums.total()
+        by_name[NOBODY] += total.total() - sums.total()
         values.append({name: count for name, count in by_name.items() if count})
     return values
 
@@ -109,7 +113,8 @@ def _receiver(name: str, counts: Counter[str], failure: Document | None) -> Docu
 def _last_failures(db: Database, selection: Selection, within: Range, receivers: Sequence[int]) -> dict[int, Document]:
     """Return the newest failed delivery of each of some receivers, by the receiver's code."""
     newest: dict[int, Document] = {}
-    for receiver, text in _last_failed(db, selection, within, receivers, "document"):
+    short = f"CASE WHEN length(document) <= {_SHORT_CHARACTERS} THEN document ELSE {_TIME_ALONE} END"
+    for receiver, text in _last_failed(db, selection, within, receivers, short):
         document: Document = orjson.loads(text)
         known = newest.get(receiver)
         if known is None or document["timestamp"] >= known["timestamp"]:

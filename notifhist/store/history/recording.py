@@ -86,11 +86,11 @@ def add_attempt(
         result = _result_of(document, notification_id)
         if precondition is not None:
             precondition(_stored(found))
+        before = deliveries_of(check, document)
         result.setdefault("attempts", []).append(attempt)
         _update(db, check, key, texts_of(document))
-        series_id = find_series(db, {check})[check]
-        delivery_index.remove(db, series_id, key)
-        delivery_index.insert(db, [Derived(series_id, key, deliveries_of(check, document))])
+        after = deliveries_of(check, document)
+        delivery_index.replace(db, find_series(db, {check})[check], key, before, after)
     return document
 
 
