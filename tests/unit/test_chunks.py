@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifhist.server.chunks import LINE_BYTES, TRAILER_BYTES, Chunks
+from tests.cpu import cpu_ms
 
 BODIES = st.lists(st.binary(min_size=1, max_size=40), max_size=8)
 EXTENSIONS = st.sampled_from([b"", b";a", b" ; a=b", b';a="x;\\"y"', b"\t;a = b;c"])
@@ -70,3 +71,17 @@ def test_a_body_that_is_not_over_is_not_done() -> None:
         b"0\r\nX: y\r\n",
     ):
         assert decoded(wire, [])[2] is False
+
+
+def test_chunks_of_one_byte_cost_what_their_bytes_cost_however_many_arrive_at_once() -> None:
+    wire = b"1\r\nx\r\n" * 50_000
+    pieces = [wire[start : start + 4096] for start in range(0, len(wire), 4096)]
+
+    def feed(*arrived: bytes) -> None:
+        chunks, buffer, decoded = Chunks(), bytearray(), 0
+        for piece in arrived:
+            buffer += piece
+            decoded += len(chunks.feed(buffer))
+        assert decoded == 50_000
+
+    assert cpu_ms(lambda: feed(wire)) < 4 * cpu_ms(lambda: feed(*pieces))
