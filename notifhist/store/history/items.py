@@ -17,7 +17,7 @@ from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
 from notifhist.store.database import Database, Table
 from notifhist.store.database.sql import changed, rows
 from notifhist.store.deliveries import recording as delivery_index
-from notifhist.store.deliveries.derive import Delivery, deliveries_of
+from notifhist.store.deliveries.derive import MAX_CHARACTERS, Delivery, characters_of, deliveries_of
 from notifhist.store.deliveries.recording import Derived
 from notifhist.store.deliveries.table import RECENT
 from notifhist.store.equality import equal_texts
@@ -60,11 +60,21 @@ RowKey = tuple[Any, ...]
 
 
 class Room:
-    """What is left for the XML of items that are recorded together; once it is used up, others are stored without."""
+    """What is left for items that are recorded together."""
 
     def __init__(self) -> None:
         self.characters = _ROOM_CHARACTERS
-        """How many characters of XML are still rendered."""
+        """How many characters of XML are still rendered; once they are used up, others are stored without."""
+        self._delivery_characters = MAX_CHARACTERS
+
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Take what deliveries need. Raises BadRequest if they, and those before, are too long together."""
+        self._delivery_characters -= sum(map(characters_of, deliveries))
+        if self._delivery_characters < 0:
+            raise BadRequest(
+                "The body does not fit.",
+                f"The deliveries of its items may have {MAX_CHARACTERS} characters together; each repeats the status.",
+            )
 
 
 class Texts(NamedTuple):
@@ -159,6 +169,8 @@ class ItemDraft:
         if self._item is not None:
             self._texts = texts_of(self._item, self.document, room)
             self._deliveries = deliveries_of(self.owner, self._item)
+            if room is not None:
+                room.take(self._deliveries)
             self._item = None
 
     def texts(self) -> Texts:
