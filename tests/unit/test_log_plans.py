@@ -14,7 +14,7 @@ from tests.records import move_recent_deliveries, record_items
 
 TENANTS = ("small", "t", "other")
 ITEMS = 2000
-"""Of a tenant; every 20th is a change, every 50th is suppressed."""
+"""How many a tenant has; every 20th is a change, every 50th is suppressed."""
 
 
 @pytest.fixture

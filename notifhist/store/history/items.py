@@ -17,10 +17,11 @@ from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
 from notifhist.store.database import Database, Table
 from notifhist.store.database.sql import changed, rows
 from notifhist.store.deliveries import recording as delivery_index
-from notifhist.store.deliveries.derive import MAX_CHARACTERS, Delivery, characters_of, deliveries_of
+from notifhist.store.deliveries.derive import Delivery, deliveries_of
 from notifhist.store.deliveries.recording import Derived
 from notifhist.store.deliveries.table import RECENT
 from notifhist.store.equality import equal_texts
+from notifhist.store.history.room import Room
 from notifhist.store.history.series import IS_SERIES, NUMBER_BITS, check_values, ensure_series, find_series
 from notifhist.store.recording import Stored
 
@@ -32,8 +33,6 @@ _BATCH = 1000
 """Items that are inserted by one statement."""
 _SHORT_CHARACTERS = 16 * 1024
 """XML is at most 1003 times as long as its JSON, so the XML of a shorter JSON text is never too long."""
-_ROOM_CHARACTERS = 64 * 1024 * 1024
-"""How many characters of XML are rendered, in all, for items that are recorded together; see `Room`."""
 _MAX_XML_BYTES = 64 * 1024 * 1024
 """How many bytes of memory the XML of one item may take; while it is rendered, it is there three times.
 
@@ -57,24 +56,6 @@ FROM series JOIN tenant ON tenant.id = series.tenant_id ORDER BY series.tenant_i
 
 RowKey = tuple[Any, ...]
 """The values of KEY."""
-
-
-class Room:
-    """What is left for items that are recorded together."""
-
-    def __init__(self) -> None:
-        self.characters = _ROOM_CHARACTERS
-        """How many characters of XML are still rendered; once they are used up, others are stored without."""
-        self._delivery_characters = MAX_CHARACTERS
-
-    def take(self, deliveries: Sequence[Delivery]) -> None:
-        """Take what deliveries need. Raises BadRequest if they, and those before, are too long together."""
-        self._delivery_characters -= sum(map(characters_of, deliveries))
-        if self._delivery_characters < 0:
-            raise BadRequest(
-                "The body does not fit.",
-                f"The deliveries of its items may have {MAX_CHARACTERS} characters together; each repeats the status.",
-            )
 
 
 class Texts(NamedTuple):
