@@ -108,7 +108,7 @@ def test_a_page_is_a_range_of_the_index_of_its_logs(
 
 def test_previous_states_are_looked_up_by_key(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     _, used = plans(filled, monkeypatch, ask(), suppressions=False)
-    assert "delivery_series" in used
+    assert "delivery_series_id" in used
     assert {each for each in used if "history_item" in each or each == "the key"}
 
 
