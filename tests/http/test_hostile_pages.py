@@ -12,7 +12,7 @@ from notifhist.serializers import as_xml
 from notifhist.serializers.stored import MAX_PAGE_BYTES
 from notifhist.store import pieces
 from notifhist.store.database import Database
-from notifhist.store.history import items
+from notifhist.store.history import room
 from notifhist.store.models import HistoryItemRow
 from tests.conftest import NOW_MS
 from tests.http.helpers import CHECK, JSON, RUNS, XML, item_at, run_of
@@ -75,7 +75,7 @@ def test_an_item_that_is_taken_is_rendered_in_bounds(name: str, other: str, memb
 def test_a_page_is_not_even_rendered_where_its_json_is_too_long(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(items, "_ROOM_CHARACTERS", 0)
+    monkeypatch.setattr(room, "_XML_CHARACTERS", 0)
     documents = [item_at(NOW_MS - n) | {"x": "y" * 10_000} for n in range(40)]
     assert post(client, CHECK, {"values": documents}).status_code == 201
     monkeypatch.setattr(pieces, "MAX_PAGE_BYTES", 200_000)
@@ -172,7 +172,7 @@ def test_what_is_recorded_is_not_denied_where_the_answer_would_be_too_long(clien
 def test_the_xml_of_items_recorded_together_has_room_for_some_and_all_are_answered(
     client: FlaskClient, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(items, "_ROOM_CHARACTERS", 1000)
+    monkeypatch.setattr(room, "_XML_CHARACTERS", 1000)
     documents = [item_at(NOW_MS - n) | {"x": "y" * 400} for n in range(5)]
     assert post(client, CHECK, {"values": documents}).status_code == 201
     stored = [xml for (xml,) in db.execute(HistoryItemRow.select(HistoryItemRow.xml)).fetchall()]

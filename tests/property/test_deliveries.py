@@ -22,11 +22,13 @@ from notifhist.schemas.query import CheckPath
 from notifhist.schemas.resources import ITEM_RESOURCE
 from notifhist.serializers import as_json
 from notifhist.serializers.stored import StoredDocument
-from notifhist.store.counted import counts, ranges
+from notifhist.store.counted import counts, cut, ranges
 from notifhist.store.database import Database
 from notifhist.store.deliveries import names, reading, recording, selection
+from notifhist.store.deliveries import purge as delivery_purge
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.store.history.recording import add_attempt, delete_item, replace_item
+from notifhist.store.purge import purge
 from notifhist.store.recording import Precondition, record
 from notifhist.store.tenants import find_tenant
 from notifhist.transfer.load import Loader, Source
@@ -207,6 +209,15 @@ class Deliveries(RuleBasedStateMachine):
         """Have items expire, minute by minute."""
         self.oldest_ms = None if at_ms is None else at_ms // 60_000 * 60_000
 
+    @rule(batch=st.sampled_from((1, 3, 500)))
+    def purge(self, batch: int) -> None:
+        if self.oldest_ms is not None:
+            for _ in purge(self.db, self.oldest_ms, batch):
+                pass
+            for check, item_id in list(self.model.items):
+                if not self.is_shown(item_id):
+                    self.model.delete(check, item_id)
+
     # Who looks at them.
 
     def asked(self, query: DeliveriesQuery, tenant: int) -> DeliveriesQuery:
@@ -257,6 +268,8 @@ class Deliveries(RuleBasedStateMachine):
 def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counts, "SPLIT_ABOVE", 3)
     monkeypatch.setattr(ranges, "_MANY_BUCKETS", 2)
+    monkeypatch.setattr(delivery_purge, "_AT_ONCE", 5)
+    monkeypatch.setattr(cut, "_ROWS_AT_ONCE", 20)
     monkeypatch.setattr(recording, "_COUNT_AFTER", 3)
     monkeypatch.setattr(recording, "_MOVE_FROM", 5)
     monkeypatch.setattr(recording, "_DIRECT_FROM", 7)

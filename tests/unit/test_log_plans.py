@@ -14,7 +14,7 @@ from tests.records import move_recent_deliveries, record_items
 
 TENANTS = ("small", "t", "other")
 ITEMS = 2000
-"""Items of a tenant; every 20th is a change, every 50th is suppressed."""
+"""How many a tenant has; every 20th is a change, every 50th is suppressed."""
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_page_is_a_range_of_the_index_of_its_logs(
 
 def test_previous_states_are_looked_up_by_key(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     _, used = plans(filled, monkeypatch, ask(), suppressions=False)
-    assert "delivery_series" in used
+    assert "delivery_series_id" in used
     assert {each for each in used if "history_item" in each or each == "the key"}
 
 

@@ -14,7 +14,7 @@ from notifhist.schemas.item_ids import id_at, key_in_tenant
 from notifhist.schemas.query import CheckPath
 
 MAX_CHARACTERS = 64 * 1024 * 1024
-"""What the deliveries of one item may have together: each repeats the item's status, and there may be a million."""
+"""What the deliveries of one item, or of one body, may have together: each repeats the status of its item."""
 MAX_RESULTS = 10_000
 """As many as records in one body."""
 _TARGETS = ("url", "address", "phone_number", "channel", "email", "recipient")
@@ -52,7 +52,7 @@ def deliveries_of(check: CheckPath, item: Document) -> list[Delivery]:
     characters = 0
     for position, result in enumerate(results) if results else [(None, Document())]:
         deliveries.append(_delivery(check, item, position, result))
-        characters += len(deliveries[-1].document) + len(deliveries[-1].search_text)
+        characters += characters_of(deliveries[-1])
         if characters > MAX_CHARACTERS:
             raise BadRequest(
                 "The item does not fit.",
@@ -66,6 +66,11 @@ def deliveries_of(check: CheckPath, item: Document) -> list[Delivery]:
             log_clock_and_node=log, is_change=is_change, is_suppressed=is_suppressed, log_members=_log_members(item)
         )
     return deliveries
+
+
+def characters_of(delivery: Delivery) -> int:
+    """Return what a delivery takes of MAX_CHARACTERS."""
+    return len(delivery.document) + len(delivery.search_text)
 
 
 def _log_members(item: Document) -> str | None:

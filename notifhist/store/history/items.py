@@ -21,6 +21,7 @@ from notifhist.store.deliveries.derive import Delivery, deliveries_of
 from notifhist.store.deliveries.recording import Derived
 from notifhist.store.deliveries.table import RECENT
 from notifhist.store.equality import equal_texts
+from notifhist.store.history.room import Room
 from notifhist.store.history.series import IS_SERIES, NUMBER_BITS, check_values, ensure_series, find_series
 from notifhist.store.recording import Stored
 
@@ -32,8 +33,6 @@ _BATCH = 1000
 """Items that are inserted by one statement."""
 _SHORT_CHARACTERS = 16 * 1024
 """XML is at most 1003 times as long as its JSON, so the XML of a shorter JSON text is never too long."""
-_ROOM_CHARACTERS = 64 * 1024 * 1024
-"""How many characters of XML are rendered, in all, for items that are recorded together; see `Room`."""
 _MAX_XML_BYTES = 64 * 1024 * 1024
 """How many bytes of memory the XML of one item may take; while it is rendered, it is there three times.
 
@@ -57,14 +56,6 @@ FROM series JOIN tenant ON tenant.id = series.tenant_id ORDER BY series.tenant_i
 
 RowKey = tuple[Any, ...]
 """The values of KEY."""
-
-
-class Room:
-    """What is left for the XML of items that are recorded together; once it is used up, others are stored without."""
-
-    def __init__(self) -> None:
-        self.characters = _ROOM_CHARACTERS
-        """How many characters of XML are still rendered."""
 
 
 class Texts(NamedTuple):
@@ -159,6 +150,8 @@ class ItemDraft:
         if self._item is not None:
             self._texts = texts_of(self._item, self.document, room)
             self._deliveries = deliveries_of(self.owner, self._item)
+            if room is not None:
+                room.take(self._deliveries)
             self._item = None
 
     def texts(self) -> Texts:
