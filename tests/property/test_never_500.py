@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from werkzeug.test import TestResponse
 
+from notifhist.schemas.deliveries import COUNTS, DELIVERIES_PAGE, RECEIVERS
 from notifhist.schemas.document import DocumentSchema, member_fields
 from notifhist.schemas.error import FAULT, RUN_ERROR
 from notifhist.schemas.history import DISCOVERY, HISTORY_PAGE, ITEM
@@ -49,6 +50,9 @@ ANSWERS: dict[str, DocumentSchema] = {
     f"{RUNS}/1": RUN,
     LOGS: LOGS_PAGE,
     f"{LOGS}/1": LOG,
+    "/deliveries": DELIVERIES_PAGE,
+    "/deliveries/counts": COUNTS,
+    "/deliveries/receivers": RECEIVERS,
 }
 """The document that each path answers with 200."""
 PATHS = st.sampled_from(tuple(ANSWERS))
@@ -76,11 +80,14 @@ _NAMES = st.sampled_from(
         *("from", "to", "limit", "marker", "reverse", "notificationTypes", "statuses", "mediums", "other", ""),
         *("searchQuery", "includeObjects", "fromDate", "untilDate", "pageSize", "page", "orderBy"),
         *("notificationRunIds", "recipientEmails", "recipientEntityIds", "recipientChannels", "recipientTypes"),
+        *("outcome", "state", "notification_id", "entity_id", "transaction_id", "q", "by", "interval", "rows"),
     )
 )
 _VALUES = st.one_of(
     st.integers().map(str),
-    st.sampled_from(("-0", "1e3", "٣", "1" * 5000, str(-(2**63) - 1), str(2**64), "true", "ASC", ",", "SLACK,")),
+    st.sampled_from(
+        ("-0", "1e3", "٣", "1" * 5000, str(-(2**63) - 1), str(2**64), "true", "ASC", ",", "SLACK,", "sent", "365d")
+    ),
     st.sampled_from(("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999-14:00", "2024-W01", "20240101", "24:00")),
     st.sampled_from(("%", "_", "\\", "'", '"', "\0", "ß", "\ufffe")),
     MARKERS,
