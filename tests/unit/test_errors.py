@@ -22,6 +22,7 @@ FAULTS = {
     errors.RateLimitReached: (429, "rateLimitReached", "BAD_REQUEST"),
     errors.InternalError: (500, "internalError", "UNHANDLED_EXCEPTION"),
     errors.Unavailable: (503, "systemFailureError", "UNHANDLED_EXCEPTION"),
+    errors.NotUpToDate: (503, "systemFailureError", "UNHANDLED_EXCEPTION"),
     errors.AnswerTooLong: (503, "systemFailureError", "UNHANDLED_EXCEPTION"),
     errors.QueryTooExpensive: (503, "systemFailureError", "UNHANDLED_EXCEPTION"),
 }

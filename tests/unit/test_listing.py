@@ -74,7 +74,10 @@ def test_on_postgresql_the_indexes_sort_by_code_point_whatever_the_database_does
     if isinstance(db, SqliteDatabase):
         assert rows(db, "PRAGMA encoding") == [("UTF-8",)]  # its bytes sort so
         return
-    found = rows(db, "SELECT indexdef FROM pg_indexes WHERE tablename = 'series' AND indexname ~ '^series_(al|checks)'")
+    found = rows(
+        db,
+        "SELECT indexdef FROM pg_indexes WHERE tablename = 'series' AND indexname IN ('series_alarms', 'series_checks')",
+    )
     assert len(found) == 2
     for (index,) in found:
         assert index.count('COLLATE "C"') == 2

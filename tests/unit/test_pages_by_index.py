@@ -51,12 +51,22 @@ def plans(many: Database, monkeypatch: pytest.MonkeyPatch) -> Plans:
     """The plans of all statements that counted or fetched logs."""
     explained: Plans = []
 
-    def explain_and_run(db: Database, text: str, **values: object) -> Any:
+    first_within = type(many).first_within
+
+    def explain(db: Database, text: str, **values: object) -> None:
         word = "EXPLAIN QUERY PLAN" if isinstance(db, SqliteDatabase) else "EXPLAIN"
         explained.append("\n".join(str(row[-1]) for row in rows(db, f"{word} {text}", **values)))
+
+    def explain_and_run(db: Database, text: str, **values: object) -> Any:
+        explain(db, text, **values)
         return rows(db, text, **values)
 
+    def explain_and_fetch(db: Database, max_bytes: int, limit: int, text: str, values: dict[str, object]) -> Any:
+        explain(db, text, **values, limit=limit, share=max_bytes)
+        return first_within(db, max_bytes, limit, text, values)
+
     monkeypatch.setattr(pages, "rows", explain_and_run)
+    monkeypatch.setattr(type(many), "first_within", explain_and_fetch)
     return explained
 
 
