@@ -76,7 +76,8 @@ def test_on_postgresql_the_indexes_sort_by_code_point_whatever_the_database_does
         return
     found = rows(
         db,
-        "SELECT indexdef FROM pg_indexes WHERE tablename = 'series' AND indexname IN ('series_alarms', 'series_checks')",
+        """SELECT indexdef FROM pg_indexes
+        WHERE tablename = 'series' AND indexname IN ('series_alarms', 'series_checks')""",
     )
     assert len(found) == 2
     for (index,) in found:
