@@ -173,7 +173,7 @@ def full_disk(tmp_path: Path) -> Iterator[FullDisk]:
     """A file system of 4 MB that the test may fill."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    with mounted(folder, megabytes=4) as disk:
+    with mounted(folder, megabytes=12) as disk:
         yield disk
 
 

@@ -32,14 +32,18 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_post_of_a_new_item_is_one_statement(client: FlaskClient, executed: list[str], age_days: int) -> None:
     ms = NOW_MS - age_days * MS_PER_DAY
     post(client, CHECK, item_at(ms))
-    for number in range(1, 10):
+    post(client, CHECK, item_at(ms, 1))  # looks up the codes of names that were new a moment ago
+    for number in range(2, 10):
         executed.clear()
         post(client, CHECK, item_at(ms, number))
-        assert [each.split()[:3] for each in executed] == [["INSERT", "INTO", "history_item"]]
+        assert [each.split()[:3] for each in executed] == [["WITH", "item", "AS"]]
+        assert "INSERT INTO history_item" in executed[0]
+        assert "INSERT INTO delivery_recent" in executed[0]
 
 
 @on_postgresql
 def test_what_is_more_than_a_new_item_takes_a_transaction(client: FlaskClient, executed: list[str]) -> None:
+    post(client, f"{CHECK}-another", item_at(NOW_MS))  # which may make the partitions of the week
     for url, document, status in [
         (CHECK, item_at(NOW_MS), 201),
         (CHECK, item_at(NOW_MS), 200),

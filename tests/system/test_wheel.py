@@ -219,7 +219,8 @@ def test_the_demo_prints_commands_that_answer_the_published_examples(installed: 
         assert json.loads(ask(f"{host}/openapi.json"))["openapi"].startswith("3.")
         etree.XMLSchema(etree.fromstring(ask(f"{host}/schemas/notification_history.xsd")))
         assert ask(f"{host}/readyz")
-    in_json, in_xml, runs, logs = answers
+    in_json, in_xml, runs, logs, failed = answers
+    assert failed.startswith(b"id,timestamp,")
     documents = ((in_json, "list.json", "values"), (runs, "runs.json", "runs"), (logs, "logs.json", "logs"))
     for answer, name, member in documents:
         assert json.dumps(json.loads(answer)[member]) == json.dumps(json.loads(example(name))[member])
