@@ -11,10 +11,15 @@ def key_range(query: TimeSeriesQuery, oldest_ms: int | None) -> tuple[ItemKey, I
     """Return the first and the last key that a page may have, both inclusive; nothing older than `oldest_ms`."""
     low = ItemKey(max(low_ticks(query.from_ms), low_ticks(oldest_ms)), _MIN_BIGINT)
     high = ItemKey(_high_ticks(query.to_ms), _MAX_BIGINT)
-    if query.marker is None:
+    return from_marker(low, high, query.marker, query.reverse)
+
+
+def from_marker(low: ItemKey, high: ItemKey, marker: str | None, reverse: bool) -> tuple[ItemKey, ItemKey]:
+    """Return what is left of a range of keys from a marker on, the id of the first item of a page."""
+    if marker is None:
         return low, high
-    marker = key_of(query.marker)
-    return (low, min(high, marker)) if query.reverse else (max(low, marker), high)
+    key = key_of(marker)
+    return (low, min(high, key)) if reverse else (max(low, key), high)
 
 
 def low_ticks(ms: int | None) -> int:

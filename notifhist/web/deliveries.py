@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from typing import Any
 
 from flask import Response, request
 from marshmallow import Schema
@@ -23,10 +24,10 @@ from notifhist.store.counted.ranges import Range
 from notifhist.store.deliveries import reading, summaries
 from notifhist.store.deliveries.attempts import read_attempts
 from notifhist.web.apis import HISTORY
-from notifhist.web.context import caller, current_service, readable_db, url_here
+from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
-from notifhist.web.params import deliveries_query, parameter_of
-from notifhist.web.responses import can_stream, name_file, respond, respond_stream
+from notifhist.web.params import deliveries_query
+from notifhist.web.responses import can_stream, name_file, page_metadata, respond, respond_stream
 
 _DELIVERIES = "/deliveries"
 _MOST_BUCKETS, _USUAL_BUCKETS = 200, 60
@@ -43,21 +44,15 @@ _MOST_BUCKETS, _USUAL_BUCKETS = 200, 60
 def list_deliveries() -> Response:
     """Answer a page of deliveries, or stream all that match."""
     service = current_service()
-    query = _query(DELIVERIES_QUERY)
+    query, others = _query(DELIVERIES_QUERY)
     if can_stream():
-        by_attempts = parameter_of(DELIVERIES_QUERY, "rows", request.args) == "attempts"
+        by_attempts = others.get("rows") == "attempts"
         read, schema = (read_attempts, DELIVERY_ATTEMPT) if by_attempts else (reading.read_batches, DELIVERY)
         return name_file(respond_stream(partial(read, query, service.oldest_ms()), schema), _file_name(query))
-    page = reading.list_deliveries(readable_db(), query, service.oldest_ms(), service.settings.default_limit)
-    metadata = {
-        "count": page.count,
-        "limit": query.limit or service.settings.default_limit,
-        "marker": request.args.get("marker"),
-        "next_marker": page.next_marker,
-        "next_href": page.next_marker and url_here(marker=page.next_marker),
-        "total": page.total,
-    }
-    return respond({"values": page.deliveries, "metadata": metadata}, DELIVERIES_PAGE)
+    limit = query.limit or service.settings.default_limit
+    page = reading.list_deliveries(readable_db(), query, service.oldest_ms(), limit)
+    metadata = page_metadata(page.count, limit, request.args.get("marker"), page.next_marker)
+    return respond({"values": page.deliveries, "metadata": {**metadata, "total": page.total}}, DELIVERIES_PAGE)
 
 
 @View(
@@ -67,9 +62,9 @@ def list_deliveries() -> Response:
 )
 def count_deliveries() -> Response:
     """Answer how many deliveries there are of each name, in each bucket of time."""
-    query = _query(COUNTS_QUERY)
-    by = summaries.COUNTED_BY[parameter_of(COUNTS_QUERY, "by", request.args) or "outcome"]
-    buckets = _buckets(query, parameter_of(COUNTS_QUERY, "interval", request.args))
+    query, others = _query(COUNTS_QUERY)
+    by = summaries.COUNTED_BY[others.get("by", "outcome")]
+    buckets = _buckets(query, others.get("interval"))
     counts = summaries.count_deliveries(readable_db(), query, current_service().oldest_ms(), by, buckets)
     values = [
         {"from": bucket.begin, "to": bucket.end - 1, "counts": each}
@@ -85,12 +80,12 @@ def count_deliveries() -> Response:
 )
 def list_receivers() -> Response:
     """Answer the receivers of deliveries, and how often each was reached."""
-    query = _query(DELIVERY_FILTERS)
+    query, _ = _query(DELIVERY_FILTERS)
     receivers = summaries.list_receivers(readable_db(), query, current_service().oldest_ms())
     return respond({"values": receivers}, RECEIVERS)
 
 
-def _query(schema: Schema) -> DeliveriesQuery:
+def _query(schema: Schema) -> tuple[DeliveriesQuery, dict[str, Any]]:
     service = current_service()
     return deliveries_query(schema, caller().tenant, request.args, service.settings, service.clock)
 

@@ -27,25 +27,17 @@ Args = MultiDict[str, str]
 Query = TypeVar("Query", bound=PageQuery)
 
 
-def deliveries_query(schema: Schema, tenant: str, args: Args, settings: Settings, clock: Clock) -> DeliveriesQuery:
-    """Return the query of deliveries whose parameters `schema` names; without `limit` it has none.
+def deliveries_query(
+    schema: Schema, tenant: str, args: Args, settings: Settings, clock: Clock
+) -> tuple[DeliveriesQuery, dict[str, Any]]:
+    """Return the query of deliveries whose parameters `schema` names, and the other parameters that are given.
 
-    It is about no time that an id cannot have. Raises InvalidLimit, or BadRequest naming every other parameter that
-    does not fit.
+    Without `limit` it has none, and it is about no time that an id cannot have. Raises as `_in_window`.
     """
-    query = _loaded(schema, args)
-    to_ms = query.pop("to", clock.now_ms())
-    from_ms = query.pop("from_", to_ms - settings.query_window_ms)
-    names = DeliveriesQuery.__dataclass_fields__.keys() & query.keys()
-    values: dict[str, Any] = {
-        name: tuple(query[name]) if isinstance(query[name], list) else query[name] for name in names
-    }
-    return DeliveriesQuery(tenant, max(from_ms, 0), min(to_ms, MAX_TIMESTAMP), **values)
-
-
-def parameter_of(schema: Schema, name: str, args: Args) -> Any:
-    """Return the value of one parameter that `schema` names; None if it is not given. Raises as `deliveries_query`."""
-    return _loaded(schema, args).get(name)
+    others = _in_window(schema, args, settings, clock)
+    query = {name: others.pop(name) for name in DeliveriesQuery.__dataclass_fields__ if name in others}
+    within = {"from_ms": max(query["from_ms"], 0), "to_ms": min(query["to_ms"], MAX_TIMESTAMP)}
+    return DeliveriesQuery(tenant, **query | within), others
 
 
 def history_query(check: CheckPath, args: Args, settings: Settings, clock: Clock) -> HistoryQuery:
@@ -59,14 +51,19 @@ def item_logs_query(schema: Schema, tenant: str, args: Args, settings: Settings,
 
 
 def _time_series(schema: Schema, args: Args, settings: Settings, clock: Clock) -> dict[str, Any]:
-    """Return what a query string asks of a time series, as attributes of a TimeSeriesQuery.
+    """Return what a query string asks of a time series, as attributes of a TimeSeriesQuery. Raises as `_in_window`."""
+    return {"limit": settings.default_limit, **_in_window(schema, args, settings, clock)}
+
+
+def _in_window(schema: Schema, args: Args, settings: Settings, clock: Clock) -> dict[str, Any]:
+    """Return the parameters that `schema` names, and the time that they mean as `from_ms` and `to_ms`.
 
     Raises InvalidLimit, or BadRequest naming every other parameter that does not fit.
     """
     query = _loaded(schema, args)
     to_ms = query.pop("to", clock.now_ms())
     from_ms = query.pop("from_", to_ms - settings.query_window_ms)
-    return {"limit": settings.default_limit, **query, "from_ms": from_ms, "to_ms": to_ms}
+    return {**query, "from_ms": from_ms, "to_ms": to_ms}
 
 
 def register_query(owner: Tenant, args: Args, settings: Settings) -> RegisterQuery:
@@ -76,7 +73,7 @@ def register_query(owner: Tenant, args: Args, settings: Settings) -> RegisterQue
 
 
 def _loaded(schema: Schema, args: Args) -> dict[str, Any]:
-    """Return the parameters that `schema` names, as it loads them."""
+    """Return the parameters that `schema` names, as it loads them; lists are tuples, as query objects have them."""
     if not (named := _named(args, schema)):
         return {}
     try:
@@ -84,7 +81,7 @@ def _loaded(schema: Schema, args: Args) -> dict[str, Any]:
     except ValidationError as error:
         kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
         raise kind(details=_details(error)) from None
-    return loaded
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()}
 
 
 @lru_cache(maxsize=1024)
@@ -101,8 +98,7 @@ def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args)
     """
     query = _loaded(schema, args)
     descending = query.pop("order_by", "DESC") == "DESC"
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in query.items()}
-    return query_type(tenant, **values | {"descending": descending})
+    return query_type(tenant, **query, descending=descending)
 
 
 def _named(args: Args, schema: Schema) -> dict[str, Any]:

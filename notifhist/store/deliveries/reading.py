@@ -8,13 +8,14 @@ import orjson
 
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
-from notifhist.schemas.item_ids import ItemKey, key_of
+from notifhist.schemas.item_ids import ItemKey
 from notifhist.serializers.lines import BATCH, Lines
 from notifhist.serializers.stored import BETWEEN_LINES, StoredForm, StoredPage, encoded
 from notifhist.store.counted.ranges import Range
 from notifhist.store.database import Database
 from notifhist.store.deliveries.selection import MAIN, RECENT, Selection
 from notifhist.store.pieces import Piece, read_pieces
+from notifhist.store.time_ranges import from_marker
 
 READ_TOGETHER = 500
 """Deliveries of a page that one statement reads."""
@@ -108,11 +109,9 @@ def _read(
     """Return up to `number` deliveries from a marker on; None where they may be longer than `max_bytes` together."""
     if selection.is_empty:
         return _Batch([], None)
-    low = ItemKey(within.begin * TICKS_PER_MS, _MIN_CLOCK)
-    high = ItemKey(within.end * TICKS_PER_MS - 1, _MAX_CLOCK)
-    if marker is not None:
-        key = key_of(marker)
-        low, high = (low, min(high, key)) if query.reverse else (max(low, key), high)
+    first = ItemKey(within.begin * TICKS_PER_MS, _MIN_CLOCK)
+    last = ItemKey(within.end * TICKS_PER_MS - 1, _MAX_CLOCK)
+    low, high = from_marker(first, last, marker, query.reverse)
     values = {
         **selection.values,
         "low_ticks": low.ticks,
