@@ -1,0 +1,11 @@
+"""The one table of feeds: a new feed is a new value here."""
+
+from notifhist.feeds.feed import Feed
+
+FEEDS: tuple[Feed, ...] = ()
+"""All feeds that take payloads of other systems, by HTTP and from files."""
+
+
+def feed_of(name: str) -> Feed:
+    """Return the feed of a name. Raises KeyError."""
+    return {feed.name: feed for feed in FEEDS}[name]
