@@ -59,7 +59,7 @@ def record_derived(
     ordered = sorted(places, key=lambda place: place.draft.identity)  # so that two transactions never deadlock
     ITEM_RECORDER.prepare(db, [place.draft for place in ordered], now_ticks, oldest_ms)
     is_plain = all(place.derived.rule is Rule.CREATE for place in places)
-    if len(places) == 1 and is_plain and ITEM_RECORDER.store_alone(db, places[0].draft):
+    if is_plain and _store_alone(db, places):
         return RecordedItems([places[0].derived.item])
     result = RecordedItems()
     with db.writing():
@@ -67,6 +67,9 @@ def record_derived(
             db.lock_name(tenant)
         refused = _refused(db, places, now_ticks // TICKS_PER_MS - dedup_ms, result.unchanged)
         taken = [place for place in ordered if place.draft.identity not in refused]
+        if not is_plain and _store_alone(db, taken):
+            result.new.append(taken[0].derived.item)
+            return result
         stored = ITEM_RECORDER.store(db, [place.draft for place in taken])
         for place, (document, is_created) in zip(taken, stored, strict=True):
             if is_created:
@@ -76,6 +79,11 @@ def record_derived(
             else:
                 result.unchanged["known"] += 1
     return result
+
+
+def _store_alone(db: Database, places: Sequence[_Place]) -> bool:
+    """Store an item that is the only one by one statement, where that saves round trips; say whether it is stored."""
+    return len(places) == 1 and ITEM_RECORDER.store_alone(db, places[0].draft)
 
 
 def _places(tenant: str, derived: Iterable[Derived]) -> list[_Place]:
