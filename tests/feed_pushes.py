@@ -1,7 +1,10 @@
 """Pushes to Loki as Grafana makes them, with any members changed."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from tests.go_quoting import labels_text
 
 AT = "1795727071112233445"
 
@@ -60,3 +63,32 @@ def push_of(*lines: Line, stream: str = "", at: str = "", **external_labels: str
     return {
         "streams": [{"stream": {"from": name, **external_labels}, "values": values} for name, values in streams.items()]
     }
+
+
+def in_protobuf(push: dict[str, Any]) -> bytes:
+    """Return a push in protobuf, with the metadata of its lines, encoded by hand: the messages' definition twice."""
+    return b"".join(_field(1, _stream(each["stream"], each["values"])) for each in push["streams"])
+
+
+def _stream(labels: dict[str, str], values: list[Any]) -> bytes:
+    return _field(1, labels_text(labels).encode()) + b"".join(_field(2, _entry(*value)) for value in values)
+
+
+def _entry(at: str, line: str, metadata: Mapping[str, str] | None = None) -> bytes:
+    seconds, nanos = divmod(int(at), 1_000_000_000)
+    timestamp = b"".join(_number(n, value) for n, value in ((1, seconds), (2, nanos)) if value)
+    pairs = [_field(1, name.encode()) + _field(2, value.encode()) for name, value in (metadata or {}).items()]
+    return _field(1, timestamp) + _field(2, line.encode()) + b"".join(_field(3, pair) for pair in pairs)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def _number(number: int, value: int) -> bytes:
+    return bytes([number << 3]) + _varint(value)
+
+
+def _varint(value: int) -> bytes:
+    groups = [value >> shift & 0x7F for shift in range(0, max(value.bit_length(), 1), 7)]
+    return bytes([*(group | 0x80 for group in groups[:-1]), groups[-1]])

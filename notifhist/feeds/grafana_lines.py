@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
-from notifhist.feeds.payloads import elements, members, text, texts, ticks_of
+from notifhist.feeds.labels import fingerprint
+from notifhist.feeds.notifications import Alert
+from notifhist.feeds.payloads import elements, members, text, texts, ticks_of, without_empty
 from notifhist.schemas.document import Document
 
 _EVENTS, _ALERTS, _FIRST_SCHEMA = "notify-history-events", "notify-history-alerts", "notify-history"
@@ -20,16 +22,6 @@ _SCHEMA_VERSION = 2
 _NS_PER_MS = 1_000_000
 _NANOSECONDS = re.compile("[0-9]{1,19}")
 _REQUIRED_TEXTS = ("uuid", "receiver", "integration", "groupKey", "status")
-
-
-@dataclass(frozen=True)
-class Alert:
-    """An alert as it was when it was notified of; `starts_at` is RFC 3339."""
-
-    status: str
-    labels: dict[str, str]
-    annotations: dict[str, str]
-    starts_at: str
 
 
 @dataclass(frozen=True)
@@ -59,9 +51,9 @@ class Event:
 
 @dataclass
 class Lines:
-    """What a push says: events, their alerts by uuid and number, and how many lines were ignored, by reason."""
+    """What a push says: events by uuid, their alerts by uuid and number, and how many lines were ignored, by reason."""
 
-    events: list[Event] = field(default_factory=list)
+    events: dict[str, Event] = field(default_factory=dict)
     alerts: dict[str, dict[int, Alert]] = field(default_factory=dict)
     ignored: Counter[str] = field(default_factory=Counter)
 
@@ -90,7 +82,7 @@ def _read_entry(lines: Lines, origin: str, labels: dict[str, str], entry: list[A
     if origin == _EVENTS:
         if (event := _event(line, text(entry[0]), labels)) is None:
             return "unknown_line"
-        lines.events.append(event)
+        lines.events.setdefault(event.uuid, event)
         return ""
     index, uuid = line.get("alertIndex"), text(line.get("uuid"))
     if type(index) is not int or not uuid or not isinstance(line.get("labels"), dict):
@@ -133,8 +125,14 @@ def _event(line: Document, nanoseconds: str, external_labels: dict[str, str]) ->
 
 
 def _alert(line: Document) -> Alert:
-    labels, annotations = texts(line["labels"]), texts(line.get("annotations"))
-    return Alert(text(line.get("status")), labels, annotations, text(line.get("startsAt")))
+    labels = texts(line["labels"])
+    return Alert(
+        labels=labels,
+        annotations=texts(line.get("annotations")),
+        state=text(line.get("status")) or "unknown",
+        check=fingerprint(labels),
+        source=without_empty(startsAt=text(line.get("startsAt"))),
+    )
 
 
 def _distinct_texts(value: Any) -> Iterator[str]:

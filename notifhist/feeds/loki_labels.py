@@ -1,6 +1,7 @@
 """The labels of a Loki stream, in the text in which a push writes them: `{from="a", grafana="g1"}`.
 
-Values are interpreted string literals of Go (https://go.dev/ref/spec#String_literals), as its `strconv.Quote` writes them.
+Values are string literals of Go in double quotes (https://go.dev/ref/spec#String_literals), as `strconv.Quote` writes
+them.
 """
 
 import re

@@ -4,6 +4,7 @@ The messages are described here as Loki has them (grafana/loki: pkg/push/push.pr
 fields are skipped. Texts are declared as bytes: a line that is not UTF-8 must not cost the others.
 """
 
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -29,9 +30,10 @@ _NS_PER_S = 1_000_000_000
 
 
 def read_push(body: bytes) -> Document:
-    """Return a push in protobuf as it is in JSON, without the metadata of its lines. Labels that do not parse stay text.
+    """Return a push in protobuf as it is in JSON, without the metadata of its lines.
 
-    Raises BadRequest for what is no such request, and UnsupportedMediaType where protobuf is not installed.
+    Labels that do not parse stay a text. Raises BadRequest for what is no such request, and UnsupportedMediaType where
+    protobuf is not installed.
     """
     try:
         from google.protobuf.message import DecodeError
@@ -66,10 +68,8 @@ def unpack_snappy(packed: bytes, most: int) -> bytes:
 
 def _stream(stream: Any) -> Document:
     labels: Any = stream.labels.decode(errors="replace")
-    try:
+    with suppress(ValueError):
         labels = parse_labels(labels)
-    except ValueError:
-        pass
     return {"stream": labels, "values": [_entry(entry) for entry in stream.entries]}
 
 

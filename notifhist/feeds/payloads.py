@@ -15,7 +15,7 @@ MAX_LEVELS = 16
 _BOM = b"\xef\xbb\xbf"
 _TICKS_PER_S = 10_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[-+]\d\d:\d\d)", re.ASCII)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[-+]\d\d:?\d\d)", re.ASCII)
 
 
 def read_json(body: bytes) -> Any:
