@@ -1,4 +1,4 @@
-"""What tools tell their notification commands, as tables: a member of the notification, and the variable that has it."""
+"""What tools tell their notification commands: a member of the notification, and the variable that has it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
