@@ -185,4 +185,4 @@ def _integer_text(value: Any) -> str:
 _KINDS = {"notification": _map_notification, "silenceMutedAlert": _map_silenced, "inhibitionMutedAlert": _map_inhibited}
 """The types of events that make items."""
 
-FEED = Feed(NAME, "An event of Alertmanager's event recorder, or a list of events", map_events)
+FEED = Feed(NAME, "An event of Alertmanager's event recorder, or a list of events", map_events, takes_lists=True)
