@@ -23,6 +23,7 @@ from notifhist.web import (  # noqa: F401 - most are imported so that their view
     changelogs,
     cors,
     deliveries,
+    feeds,
     history,
     latest_states,
     limits,
@@ -99,6 +100,7 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
         rate_limiters={
             "history": RateLimiter(settings.history_rate_limit, counter, "history"),
             "runs": RateLimiter(settings.runs_rate_limit, counter, "runs"),
+            "feeds": RateLimiter(settings.feed_rate_limit, counter, "feeds"),
         },
         metrics=Metrics(api.name for api in apis if api.access is not None),
         apis=apis,

@@ -63,8 +63,17 @@ RUNS = Api(
     access=Access((BEARER, BASIC, X_AUTH_TOKEN), errors.Forbidden, "runs", attrgetter("id")),
     special_error_forms={errors.RateLimitReached: ErrorForm(PROBLEM, Formats(PROBLEM_JSON))},
 )
+FEEDS = Api(
+    name="feeds",
+    tag="Feeds",
+    prefixes=HISTORY.prefixes,
+    root=None,  # a URL that is no feed is one of the history API
+    error_form=HISTORY.error_form,
+    errors=tuple(kind for kind in HISTORY.errors if kind is not errors.NotAcceptable),
+    access=Access((X_AUTH_TOKEN, BEARER, BASIC), errors.Unauthorized, "feeds", attrgetter("tenant"), shows_usage=True),
+)
 OPERATIONS = Api("operations", "Operations", {"": ""}, None, ErrorForm(FAULT), (errors.InternalError,))
-APIS = (HISTORY, RUNS, OPERATIONS)
+APIS = (HISTORY, RUNS, FEEDS, OPERATIONS)
 
 
 def api_of(path: str, apis: Iterable[Api] = APIS) -> Api:
