@@ -1,4 +1,4 @@
-"""The command line: `notifhist serve | migrate | keys | load | export | purge`."""
+"""The command line: `notifhist serve | migrate | keys | load | export | purge | run | spool`."""
 
 import os
 from typing import Any
@@ -8,6 +8,7 @@ import click
 from notifhist.cli.keys import keys
 from notifhist.cli.records import export, load, purge
 from notifhist.cli.serving import migrate_command, serve
+from notifhist.cli.spool import run, spool
 from notifhist.config import PREFIX, SETTINGS, ConfigError, hide_password, load_settings
 from notifhist.store.database import ERRORS
 
@@ -46,5 +47,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, migrate_command, keys, load, export, purge):
+for _command in (serve, migrate_command, keys, load, export, purge, run, spool):
     main.add_command(_command)
