@@ -119,16 +119,12 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> Optio
     Raises BadOptions.
     """
     values = {each.name: [environ[each.variable]] for each in OPTIONS if environ.get(each.variable)}
+    command = list(arguments[list(arguments).index("--") + 1 :]) if "--" in arguments else []
     try:
         given, command = _read(arguments)
         return Options(values | given, command)
     except BadOptions as problem:
-        raise BadOptions(str(problem), command_in(arguments)) from None
-
-
-def command_in(arguments: Sequence[str]) -> list[str]:
-    """Return the command behind the first `--`; empty if there is none."""
-    return list(arguments[list(arguments).index("--") + 1 :]) if "--" in arguments else []
+        raise BadOptions(str(problem), command) from None
 
 
 def _read(arguments: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
@@ -142,7 +138,7 @@ def _read(arguments: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
         if option.kind == FLAG:
             value = value if equals else "1"
         elif not equals:
-            if not rest:
+            if not rest or rest[0] == "--":
                 raise BadOptions(f"--{name} needs a value")
             value = rest.pop(0)
         if value:

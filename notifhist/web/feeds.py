@@ -108,9 +108,9 @@ def _declare(feed: Feed) -> None:
         of_feed = (FEEDS, method, path + feed.push_path, feed.summary, CREATOR)
         view = View(*of_feed, description=_ABOUT, content={_JSON: _ANSWER}, query=FEED_QUERY, body=body)
         view(_named(f"{method.lower()}_{name}", partial(_record, feed)))
-    for number, (suffix, answer) in enumerate(feed.probes.items(), 1):
+    for suffix, answer in feed.probes.items():
         view = View(FEEDS, "GET", path + suffix, f"Answer what {feed.name} asks", CREATOR, content={_JSON: {}})
-        view(_named(f"probe_{name}_{number}", partial(_probe, answer)))
+        view(_named(f"get_{name}_{suffix.rpartition('/')[2]}", partial(_probe, answer)))
 
 
 def _named(name: str, function: Callable[[], Response]) -> Callable[..., Response]:
