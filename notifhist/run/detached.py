@@ -9,8 +9,8 @@ from notifhist.run.signals import give_signals_back
 from notifhist.run.spool import Spool
 
 _NICE = 10
-_PAUSES_S = (1, 2, 4, 8, 15, 30)
-"""After a minute without an answer it gives up: the next run or the timer sends."""
+_PAUSES_S = (1, 2, 3, 4, *(5,) * 10)
+"""A service that is away is asked again after at most 5 s; after a minute the next run or the timer sends."""
 
 
 def start_flushing(settings: Settings) -> None:

@@ -24,6 +24,9 @@ class SendsRecords(Protocol):
     def send(self, record: Mapping[str, Any]) -> Answer:
         """Create or replace the item of a record."""
 
+    def close(self) -> None:
+        """Close the connection."""
+
 
 class Flush:
     """One pass over the spool of one user, or several, with what became of its records."""
@@ -94,7 +97,7 @@ class Flush:
             record = self._finish(name, record)
         answer = self._sender.send(record)
         if 200 <= answer.status < 300:
-            self._spool.remove(name, item_id + OUTPUT, item_id + ERRORS)
+            self._spool.remove_run(item_id)
             self.sent += 1
         elif answer.status in NEVER_TAKEN:
             self._reject(name, answer.text)
@@ -121,7 +124,7 @@ class Flush:
         item_id = name.removesuffix(RECORD)
         with suppress(OSError):
             self._spool.write_plain(f"{REJECTED}/{item_id}.reason", f"{reason}\n".encode(errors="replace"))
-        self._spool.remove(item_id + OUTPUT, item_id + ERRORS)
+        self._spool.remove_run(item_id)
         self.rejected += 1
         self.messages.append(f"rejected {name}: {reason}")
 
@@ -141,7 +144,7 @@ class Flush:
                 break
             if self._spool.is_running(item_id):
                 continue
-            self._spool.remove(name, item_id + OUTPUT, item_id + ERRORS)
+            self._spool.remove_run(item_id)
             total -= size
             self.dropped += 1
             self.messages.append(f"dropped {name}: beyond --limit-bytes")

@@ -74,4 +74,4 @@ class Recording:
 
     def remove(self) -> None:
         """Remove all of it: the command is not watched after all."""
-        self._spool.remove(self._id + RECORD, self._id + OUTPUT, self._id + ERRORS)
+        self._spool.remove_run(self._id)

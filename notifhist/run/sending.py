@@ -63,6 +63,10 @@ class Sender:
         except (OSError, http.client.HTTPException) as error:
             return self._no_answer(error)
 
+    def close(self) -> None:
+        """Close the connection; the next record opens another."""
+        self._connection.close()
+
     def _put(self, path: str, body: bytes) -> Answer:
         self._connection.request("PUT", self._prefix + path, body, self._headers)
         response = self._connection.getresponse()

@@ -73,8 +73,12 @@ class Spool:
         return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=self.folder)
 
     def read(self, name: str) -> bytes:
-        """Return what is in a regular file. Raises OSError."""
-        with os.fdopen(self.open_file(name, os.O_RDONLY), "rb") as file:
+        """Return what is in a file. Raises OSError; SpoolRefused if it is a link or another thing that is no file."""
+        try:
+            opened = self.open_file(name, os.O_RDONLY)
+        except OSError as error:
+            raise SpoolRefused(f"{name} is a link") if error.errno == errno.ELOOP else error from None
+        with os.fdopen(opened, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise SpoolRefused(f"{name} is not a regular file")
             return file.read()
@@ -84,6 +88,11 @@ class Spool:
         for name in names:
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self.folder)
+
+    def remove_run(self, item_id: str) -> None:
+        """Remove all that a run has left here, its record too if that is still there."""
+        record = item_id + RECORD
+        self.remove(record, item_id + OUTPUT, item_id + ERRORS, f".{record}{TEMPORARY}", f".{record}.new{TEMPORARY}")
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a file another name, perhaps in `rejected/`. Raises OSError."""

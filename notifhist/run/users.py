@@ -64,7 +64,10 @@ def flush_folder(
 
     def work(spool: Spool) -> tuple[Any, ...]:
         flush = Flush(spool, sender)
-        flush.run(older_than_s=older_than_s, limit_bytes=limit_bytes)
+        try:
+            flush.run(older_than_s=older_than_s, limit_bytes=limit_bytes)
+        finally:
+            sender.close()  # the child for the next user must not share it
         problem = flush.problem.text if flush.problem is not None else ""
         return folder.uid, flush.sent, flush.rejected, flush.dropped, problem, flush.messages
 
@@ -104,12 +107,15 @@ def _as_user(folder: Folder, work: Callable[[Spool], tuple[Any, ...]]) -> list[A
             os.setgroups([])
             os.setresgid(folder.gid, folder.gid, folder.gid)
             os.setresuid(folder.uid, folder.uid, folder.uid)
-            os.write(its_result, json.dumps(work(Spool.open_existing(folder.path))).encode())
+            with os.fdopen(its_result, "w") as pipe:
+                json.dump(work(Spool.open_existing(folder.path)), pipe)
+        except OSError as error:
+            os.write(2, f"{folder.path}: {error}\n".encode(errors="replace"))
         finally:
             os._exit(0)
     os.close(its_result)
-    with os.fdopen(result, "rb") as pipe:
-        answer = pipe.read()
+    with os.fdopen(result) as answered:
+        answer = answered.read()
     os.waitpid(pid, 0)
     if not answer:
         raise OSError(f"{folder.path} cannot be read as its user")

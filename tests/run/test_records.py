@@ -61,26 +61,8 @@ def of(record: records.Record) -> dict[str, Any]:
 
 
 def test_the_scripts_of_icinga2_tell_by_their_arguments() -> None:
-    words = [
-        "-d",
-        "now",
-        "-e",
-        "load",
-        "-l",
-        "db3",
-        "-n",
-        "Database",
-        "-o",
-        "high",
-        "-r",
-        "ops@example.net",
-        "-s",
-        "CRITICAL",
-        "-t",
-        "PROBLEM",
-        "-u",
-        "Load",
-    ]
+    words = ["-d", "now", "-e", "load", "-l", "db3", "-n", "Database", "-o", "high", "-r", "ops@example.net"]
+    words += ["-s", "CRITICAL", "-t", "PROBLEM", "-u", "Load"]
     told = of(started(["--", SCRIPT, *words], {"HOSTNAME": "container"}))
     assert (
         told.items()

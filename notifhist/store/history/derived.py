@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
+from notifhist.errors import RequestTooLarge
 from notifhist.feeds.feed import Derived, Rule
 from notifhist.feeds.merging import merged
 from notifhist.schemas.document import Document
@@ -25,6 +26,8 @@ from notifhist.store.history.newest import Newest, newest_items
 from notifhist.store.history.recording import update_texts
 from notifhist.store.history.series import find_series
 
+_MAX_CHARACTERS = 64 * 1024 * 1024
+"""What the items of one body may have together: each of a thousand repeats what a notification says once."""
 _LOOK_AT_NEWEST = (Rule.UNLESS_REPEATED, Rule.UNLESS_SAME_SUPPRESSION)
 
 
@@ -51,7 +54,8 @@ def record_derived(
     """Store a feed's items durably, all of them by their rules, or raise and store none.
 
     `now_ticks`: 100 ns since the epoch; `oldest_ms`: items of before have expired; `dedup_ms`: for how long an equal
-    notification is taken for a repetition. Raises BadRequest if an item is too large to be kept.
+    notification is taken for a repetition. Raises BadRequest if an item is too large to be kept, and RequestTooLarge if
+    all of them are together.
     """
     places = _places(tenant, derived)
     if not places:
@@ -89,9 +93,13 @@ def _store_alone(db: Database, places: Sequence[_Place]) -> bool:
 def _places(tenant: str, derived: Iterable[Derived]) -> list[_Place]:
     """Return each item once, in the order of the feed; one that comes again with other attempts has all of them."""
     by_identity: dict[Hashable, _Place] = {}
+    characters = 0
     for each in derived:
         check = CheckPath(tenant, each.entity_id, each.alarm_id, each.check_id)
         place = _Place(check, each, ItemDraft(check, each.item))
+        characters += len(place.draft.document)
+        if characters > _MAX_CHARACTERS:
+            raise RequestTooLarge("The body is too large.", f"Its items have more than {_MAX_CHARACTERS} characters.")
         earlier = by_identity.setdefault(place.draft.identity, place)
         if earlier is place or each.rule is not Rule.MERGE:
             continue
