@@ -22,8 +22,15 @@ from notifhist.transfer.progress import progress
 FEED_NAMES = [feed.name for feed in FEEDS]
 
 
-def load_payloads(name: str, tenant: str | None, paths: Sequence[Path], *, skip_bad: bool) -> None:
-    """Load files of payloads; print what became of them. Ends the process with 1 if something is bad."""
+def load_payloads(
+    name: str, tenant: str | None, paths: Sequence[Path], others: Sequence[str | None], *, skip_bad: bool
+) -> None:
+    """Load files of payloads; print what became of them. Ends the process with 1 if something is bad.
+
+    `others`: options that payloads do not have.
+    """
+    if any(each is not None for each in others):
+        raise click.UsageError("--entity, --alarm, --check and --of are not for payloads of a --feed.")
     if tenant is None:
         raise click.UsageError("--feed needs --tenant.")
     if problems := owner_problems(Tenant(tenant)):

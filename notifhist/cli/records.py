@@ -65,19 +65,21 @@ def load(
               notifhist load --feed alertmanager-events --tenant 123456 events.jsonl
     """
     if feed is not None:
-        if any(each is not None for each in (entity, alarm, check, kind)):
-            raise click.UsageError("--entity, --alarm, --check and --of are not for payloads of a --feed.")
-        load_payloads(feed, tenant, paths, skip_bad=skip_bad)
-        return
+        return load_payloads(feed, tenant, paths, (entity, alarm, check, kind), skip_bad=skip_bad)
     of_tenant = None if kind is None else _OF_TENANTS[kind]
-    sources = list(find_sources(paths, _destination(tenant, entity, alarm, check, of_tenant)))
-    if not sources:
-        raise click.ClickException(
-            "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
-            "--tenant and so on, see --help."
-        )
+    sources = _sources(paths, _destination(tenant, entity, alarm, check, of_tenant))
     if _load(sources, skip_bad=skip_bad).bad and not skip_bad:
         sys.exit(1)
+
+
+def _sources(paths: tuple[Path, ...], destination: Destination | None) -> list[Source]:
+    """Return the files to load. Raises ClickException if there are none."""
+    if sources := list(find_sources(paths, destination)):
+        return sources
+    raise click.ClickException(
+        "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
+        "--tenant and so on, see --help."
+    )
 
 
 def _load(sources: list[Source], *, skip_bad: bool) -> Loader:

@@ -4,8 +4,6 @@ The position is kept once the service has taken what stands before it. A process
 last payloads again; those that have an id of their own are recorded once all the same.
 """
 
-import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Protocol
 from notifhist.errors import BadRequest
 from notifhist.feeds.feed import Feed
 from notifhist.feeds.payloads import read_json
+from notifhist.transfer.positions import read_position, write_position
 from notifhist.transfer.tail import Place, Tail
 
 POLL_S = 1.0
@@ -114,28 +113,6 @@ class Follower:
             if not self.pause(wait_s):
                 return False
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-
-
-def read_position(path: Path) -> Place | None:
-    """Return the position that a file keeps; None if there is none. Raises ValueError for another content."""
-    try:
-        text = path.read_text()
-    except FileNotFoundError:
-        return None
-    try:
-        return Place(**json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} holds no position: {error}") from None
-
-
-def write_position(path: Path, place: Place) -> None:
-    """Keep a position, so that a crash leaves the former one or this one."""
-    new = path.with_name(f"{path.name}.new")
-    with new.open("w") as file:
-        file.write(json.dumps(place._asdict()))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def _most(feed: Feed) -> int:
