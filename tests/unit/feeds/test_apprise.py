@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from notifhist.feeds.apprise import map_result, record, watch
+from notifhist.feeds.apprise import record, watch
+from notifhist.feeds.apprise_results import map_result
 from notifhist.feeds.feed import Mapped, Origin
 from tests.payloads import APPRISE_RESULT, payload
 
