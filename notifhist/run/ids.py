@@ -1,6 +1,6 @@
 """Ids of records: the rules of `notifhist.feeds`, without its imports, which cost more than the whole wrapper.
 
-`tests/property/test_run_rules.py` compares both.
+`tests/property/test_run_rules.py` compares them.
 """
 
 import hashlib

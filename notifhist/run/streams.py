@@ -63,6 +63,14 @@ class Stream:
         size = fcntl.ioctl(self.source, termios.FIONREAD, bytes(4)) if self.is_open else bytes(4)
         (self._quota,) = struct.unpack("i", size)
 
+    def notice_end(self) -> None:
+        """Close the stream, if no process can write to it any more."""
+        if self.is_open:
+            poller = select.poll()
+            poller.register(self.source, select.POLLIN)
+            if [events for _, events in poller.poll(0)] == [select.POLLHUP]:
+                self._close()
+
     def unlimit(self) -> None:
         """Copy whatever may come again."""
         self._quota = None
@@ -144,7 +152,9 @@ def copy_some(streams: Sequence[Stream], timeout_s: float | None, wakeup: int = 
 
 def copy_rest(streams: Sequence[Stream]) -> None:
     """Copy, in a child, what processes that outlive the command will write. Return at once."""
-    streams = [stream for stream in streams if stream.is_open]
+    for stream in streams:
+        stream.notice_end()
+    streams = [stream for stream in streams if stream.is_open or stream.waits]
     for stream in streams:
         stream.unlimit()
     if not streams or os.fork():

@@ -10,11 +10,12 @@ from lxml import etree
 
 from notifhist.config import SETTINGS
 from notifhist.factory import create_app
+from notifhist.run.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
-OF_SENDERS = {"URL", "KEY_FILE", "TENANT", "SPOOL"}
+OF_SENDERS = {each.variable.removeprefix("NOTIFHIST_") for each in OPTIONS} | {"RUN_CONFIG"}
 """Variables of the commands that send to a service."""
 MARKDOWN = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

@@ -174,3 +174,10 @@ def test_nothing_but_the_standard_library_is_imported_and_nothing_that_sends(run
     slow = ("urllib", "http", "ssl", "socket", "subprocess", "argparse", "dataclasses", "tomllib")
     assert {name for name in modules if name.split(".")[0] in slow} == set()
     assert len(runs.records()) == 1
+
+
+def test_no_process_is_left_in_the_group(runs: Runs) -> None:
+    with runs.start("--no-flush", *sh("echo out; echo err >&2"), start_new_session=True) as process:
+        assert process.wait(PATIENCE_S) == 0
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
