@@ -28,6 +28,7 @@ from notifhist.store.history.series import find_series
 
 _MAX_CHARACTERS = 64 * 1024 * 1024
 """What the items of one body may have together: each of a thousand repeats what a notification says once."""
+_BEFORE_ALL_MS = -1
 _LOOK_AT_NEWEST = (Rule.UNLESS_REPEATED, Rule.UNLESS_SAME_SUPPRESSION)
 
 
@@ -110,7 +111,12 @@ def _places(tenant: str, derived: Iterable[Derived]) -> list[_Place]:
 
 def _refused(db: Database, places: Sequence[_Place], since_ms: int, reasons: Counter[str]) -> set[Hashable]:
     """Return the identities of what is not to be stored because of the newest item of its check; count the reasons."""
-    newest = newest_items(db, {place.check for place in places if place.derived.rule in _LOOK_AT_NEWEST})
+    looked_at: dict[CheckPath, int] = {}
+    for check, derived, _ in places:
+        if derived.rule in _LOOK_AT_NEWEST:
+            is_ever = derived.rule is Rule.UNLESS_SAME_SUPPRESSION
+            looked_at[check] = min(looked_at.get(check, since_ms), _BEFORE_ALL_MS if is_ever else since_ms)
+    newest = newest_items(db, looked_at)
     refused: set[Hashable] = set()
     for check, derived, draft in places:
         if check in newest and (reason := _reason_against(derived, newest[check], since_ms)):
@@ -129,7 +135,7 @@ def _reason_against(derived: Derived, newest: Newest, since_ms: int) -> str | No
         is_same = other.get("transaction_id") == item["transaction_id"] and newest.key.timestamp > since_ms
         return "repeated" if is_same else None
     if derived.rule is Rule.UNLESS_SAME_SUPPRESSION:
-        is_same = other.get("suppressions") == item["suppressions"] and not other["notification_results"]
+        is_same = other.get("suppressions") == item["suppressions"] and not other.get("notification_results")
         return "same_suppression" if is_same else None
     return None
 
