@@ -18,12 +18,15 @@ from notifhist.clock import Clock
 from notifhist.config import load_settings
 from notifhist.errors import ApiError
 from notifhist.factory import create_app
+from notifhist.feeds.feed import Origin
+from notifhist.feeds.table import FEEDS
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import is_path_id
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
 from notifhist.schemas.logs import LOG, LOGS_CONTAINER
 from notifhist.schemas.query import LOGS_QUERY, RUNS_QUERY, CheckPath, LogsQuery, RunsQuery
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.schemas.validation import validate
 from notifhist.serializers import as_json, as_xml, from_json, from_xml
 from notifhist.serializers.bodies import ExpectedBody, parse_body
 from notifhist.serializers.charsets import charset_of
@@ -43,6 +46,7 @@ BODIES = (
     ExpectedBody(ATTEMPT),
     ExpectedBody(LOG, LOGS_CONTAINER),
 )
+PAYLOADS = [(feed, decode) for feed in FEEDS for decode in feed.decoders.values()]
 CHECK = CheckPath("t", "e", "a", "c")
 SETTINGS = load_settings({})
 """Those of a service without any."""
@@ -103,6 +107,15 @@ def fuzz_coded(data: bytes) -> None:
         parse_body(unpack(data, coding, BODIES[0]), content_type, BODIES[0])
 
 
+def fuzz_feeds(data: bytes) -> None:
+    """Read a payload; the first byte says of which feed, and in which form. Each item of it could be recorded."""
+    feed, decode = PAYLOADS[data[0] % len(PAYLOADS)] if data else PAYLOADS[0]
+    with suppress(ApiError):
+        for derived in feed.map(decode(data[1:]), Origin("t", 0)).items:
+            assert validate(ITEM, derived.item) == derived.item
+            assert all(map(is_path_id, (derived.entity_id, derived.alarm_id, derived.check_id)))
+
+
 def fuzz_wire(data: bytes) -> None:
     """Read a head, and what follows it as chunks: the same at once and byte by byte."""
     at_once, bit_by_bit = (_read_wire(data, step) for step in (len(data) or 1, 1))
@@ -141,6 +154,7 @@ HARNESSES: dict[str, Callable[[bytes], None]] = {
     "query": fuzz_query,
     "headers": fuzz_headers,
     "coded": fuzz_coded,
+    "feeds": fuzz_feeds,
     "wire": fuzz_wire,
 }
 
