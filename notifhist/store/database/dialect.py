@@ -161,10 +161,10 @@ class Database(Protocol):
     def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows; if a key is there already, add the row's other columns to the stored ones."""
 
-    def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+    def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert records of one tenant into a counted table, and its index of `search_text`, if they have that column.
 
-        All have the same columns. The tenant's name is locked.
+        A row has the values of `columns`, of which `tenant_id` is the first. The tenant's name is locked.
         """
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:

@@ -172,12 +172,11 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         values = {"param": self.param_value(table.columns, rows)}
         self.execute_sql(_named(insert), values)  # type: ignore[no-untyped-call]
 
-    def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+    def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert records; PostgreSQL maintains the index itself."""
-        if rows:
-            names = list(rows[0])
-            values = ", ".join(f":{name}" for name in names)
-            self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", rows)
+        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
+            self.cursor().executemany(insert, rows)  # type: ignore[no-untyped-call]
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         changes = ", ".join(f"{name} = :{name}" for name in row)
