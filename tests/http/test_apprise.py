@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ from flask.testing import FlaskClient
 from notifhist.feeds.apprise import record, watch
 from tests.conftest import TENANT
 from tests.http.helpers import get_json, post, send
+from tests.system.service import ROOT
 
 CHECK = "/entities/db3/alarms/disk ∕var/notification_history/apprise?from=0&to=4102444800000"
 
@@ -100,6 +102,21 @@ def test_an_apprise_that_is_watched(apprise: Apprise, spool: Path, client: Flask
     assert apprise.notify(body="nobody", tag="others") is not None
     flush(spool, client)
     assert outcomes(client) == [("failed", 2), ("failed", 2), ("not_sent", 0), ("sent", 1), ("sent", 1)]
+
+
+def test_the_documented_lines_work(receiver: str, apprise: Apprise, spool: Path, client: FlaskClient) -> None:
+    documented = re.findall("```python\n(.*?)```", (ROOT / "docs/feeds.md").read_text(), re.DOTALL)
+    given = {"apprise": apprise, "host": "db3", "service": "disk", "title": "PROBLEM", "body": "/var is full"}
+    for lines in documented:
+        exec(lines.replace("127.0.0.1:18080/", f"{receiver}/ok"), dict(given))
+    flush(spool, client)
+    deliveries = get_json(client, f"/v1.0/{TENANT}/deliveries?from=0&to=4102444800000")["values"]
+    told = sorted((each["entity_id"], each["alarm_id"], each["state"], each["status"]) for each in deliveries)
+    assert told == [
+        ("db3", "disk", "CRITICAL", "PROBLEM"),
+        ("db3", "disk", "CRITICAL", "PROBLEM"),
+        ("db3.example.net", "disk ∕var", "failure", "PROBLEM disk /var"),
+    ]
 
 
 def test_its_result_may_be_posted(apprise: Apprise, client: FlaskClient) -> None:
