@@ -191,7 +191,7 @@ def test_no_process_left_for_the_command(runs: Runs) -> None:
     assert runs.names() == []
 
 
-@pytest.mark.parametrize("most", range(5, 20))
+@pytest.mark.parametrize("most", range(5, 20, 2))
 def test_few_files_left(runs: Runs, most: int) -> None:
     import resource
 
