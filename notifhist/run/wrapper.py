@@ -124,9 +124,12 @@ class Watched:
                 if ended_by := self._signals.wait(self._options.retry_delay_s):
                     status = ended_by
                     break
-                copy_rest(self._streams)
-                self._streams = self._open_streams()
-                outcome = self._run_once(command, stdin)
+                try:
+                    copy_rest(self._streams)
+                    self._streams = self._open_streams()
+                    outcome = self._run_once(command, stdin)
+                except (CannotStart, OSError):
+                    break  # there are no more processes or files: the last attempt was the last
                 status = outcome.status
                 record = with_attempt(record, outcome.ended)
             self._recording.finish(finished(record, success=self._is_success(outcome)))

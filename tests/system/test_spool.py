@@ -164,6 +164,20 @@ def test_a_killed_run_is_finished_as_no_result(sending: Sending) -> None:
     assert sending.runs.names() == ["lock"]
 
 
+def test_a_run_that_ends_while_another_process_sends_is_sent_by_that(fragile: Sending) -> None:
+    """Its own process for sending gives up at once, since the other holds the lock."""
+    fragile.service.kill()
+    options = ("--entity", "enOne", "--alarm", "alOne", "--check", "chOne")
+    variables = fragile.variables()
+    with fragile.runs.start(*options, *sh("read line"), stdin=subprocess.PIPE, variables=variables) as process:
+        wait_until(fragile.runs.records)
+        assert fragile.runs.run(*options, *sh("exit 0"), variables=variables).returncode == 0
+        wait_until(lambda: (fragile.runs.own / "lock").exists())
+        process.communicate(b"\n", timeout=PATIENCE_S)
+    fragile.service.start()
+    wait_until(lambda: fragile.has(2))
+
+
 def test_two_flushers_at_once_send_each_record_once(sending: Sending) -> None:
     sent = sending.put(60)
     outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in [sending.start(), sending.start()]]
@@ -240,14 +254,16 @@ def test_what_is_never_taken_is_put_aside_with_the_reason(sending: Sending) -> N
     (sending.runs.own / "half.ndjson").write_text('{"tenant": "acme"')
     (sending.runs.own / "list.ndjson").write_text("[1, 2]\n")
     (sending.runs.own / "link.ndjson").symlink_to("/etc/hostname")
+    begun: Any = {"feed": "run"}
+    sending.put(source=begun, notification_results=[{"in_progress": True, "attempts": []}])  # of no host
     output = sending.flush()
-    assert "sent 2, rejected 5" in output
+    assert "sent 2, rejected 6" in output
     rejected = sending.runs.own / "rejected"
     reasons = " ".join(path.read_text() for path in rejected.glob("*.reason"))
-    assert reasons.count("not a record: ") == 3
+    assert reasons.count("not a record: ") == 4
     assert "400 " in reasons
     assert "413 " in reasons
-    assert len(list(rejected.glob("*.ndjson"))) == 5
+    assert len(list(rejected.glob("*.ndjson"))) == 6
     assert ids_of(sending.items()) == sent
 
 
@@ -318,5 +334,9 @@ def test_it_is_told_what_is_missing(tmp_path: Path) -> None:
     assert "Give --url and --key-file" in run("", "spool", "flush", code=1, **settings).output
     options = ("--url", "http://127.0.0.1:1", "--key-file", str(tmp_path / "none"))
     assert "The key cannot be read" in run("", "spool", "flush", *options, code=1, **settings).output
+    for key in ("", "two words", "two\nlines", "schlüssel"):
+        (tmp_path / "key").write_text(key)
+        options = ("--url", "http://127.0.0.1:1", "--key-file", str(tmp_path / "key"))
+        assert "The key " in run("", "spool", "flush", *options, code=1, **settings).output
     options = ("--url", "history.example.net", "--key-file", str(tmp_path / "none"))
     assert "is not like https://" in run("", "spool", "flush", *options, code=1, **settings).output
