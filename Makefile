@@ -7,7 +7,7 @@ DATABASE ?= sqlite
 BENCH_TESTS := tests/system/test_bench.py tests/system/test_bench_writes.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-bench test-senders test-fast lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes clean
+.PHONY: help install serve test test-bench test-senders test-fast test-long lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -35,8 +35,11 @@ $(BIN)/.installed: pyproject.toml
 serve: install ## serve the demo: the published examples and a lifelike history
 	$(BIN)/notifhist serve --demo --bind $(BIND)
 
-test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests but the benchmark's and the senders', on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n 3 --dist worksteal $(BENCH_TESTS:%=--ignore %) --ignore tests/senders
+test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests but the long ones, the benchmark's and the senders', on SQLite and PostgreSQL
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not long' $(BENCH_TESTS:%=--ignore %) --ignore tests/senders
+
+test-long: install ## run the long ones: large files, kills, reloads under load, what a machine makes of the OpenAPI document
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m long $(BENCH_TESTS:%=--ignore %) --ignore tests/senders
 
 test-bench: install ## run the tests of the benchmark; they need wrk (apt-get install wrk)
 	$(BIN)/python -m pytest $(BENCH_TESTS)
@@ -62,7 +65,7 @@ types: install ## check types
 imports: install ## check that imports point one way
 	$(BIN)/lint-imports
 
-check: lint types imports test test-bench ## all that CI runs; needs wrk too
+check: lint types imports test test-long test-bench ## all that CI runs; needs wrk too
 
 migrate: install ## create or upgrade the tables
 	$(BIN)/notifhist migrate

@@ -10,10 +10,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 
 from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
 from notifhist.factory import create_app
@@ -42,7 +44,30 @@ _PROCESSES = {
     "senders",
 }  # the folders of tests that run the service in processes of its own
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # each commit waits for a disk
+_EMPTY = """DO $$DECLARE filled text; is_filled boolean; BEGIN
+    FOR filled IN SELECT tablename FROM pg_tables
+        WHERE schemaname = current_schema AND tablename NOT IN ('meta', 'schema_migration')
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I)', filled) INTO is_filled;
+        IF is_filled THEN EXECUTE format('TRUNCATE %I', filled); END IF;
+    END LOOP;
+END$$"""
+"""Empties the tables that have rows: most tests fill few, and to truncate one takes 0.5 ms for each index of it."""
 MakeApp = Callable[..., Flask]
+
+_compile_builder = Rule._compile_builder
+_builders: dict[tuple[object, ...], Any] = {}
+
+
+def _remembered_builder(rule: Rule, append_unknown: bool = True) -> Any:
+    """Compile what builds the URLs of a route once: that took 15 of the 18 ms in which a test makes an application."""
+    its = (rule.rule, repr(rule.defaults), append_unknown)
+    if its not in _builders:
+        _builders[its] = _compile_builder(rule, append_unknown)
+    return _builders[its]
+
+
+Rule._compile_builder = _remembered_builder  # type: ignore[assignment, method-assign]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -123,11 +148,7 @@ def postgres_database(postgres_tables: str) -> Iterator[str]:
     with psycopg.connect(postgres_tables, autocommit=True) as connection:
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
         connection.execute(f"{others} AND pid <> pg_backend_pid()")
-        tables = connection.execute(
-            "SELECT string_agg(tablename, ', ') FROM pg_tables "
-            "WHERE schemaname = current_schema AND tablename NOT IN ('meta', 'schema_migration')"
-        ).fetchone()
-        connection.execute(f"TRUNCATE {tables[0] if tables else ''}".encode())
+        connection.execute(_EMPTY)
         connection.execute("DELETE FROM meta WHERE name NOT LIKE 'fill %'")  # the tables stay filled
 
 

@@ -1,10 +1,11 @@
-"""The command line: `notifhist serve | migrate | keys | load | export | purge | run | spool`."""
+"""The command line: `notifhist serve | migrate | keys | load | export | purge | run | spool | follow`."""
 
 import os
 from typing import Any
 
 import click
 
+from notifhist.cli.feeds import follow
 from notifhist.cli.keys import keys
 from notifhist.cli.records import export, load, purge
 from notifhist.cli.serving import migrate_command, serve
@@ -47,5 +48,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, migrate_command, keys, load, export, purge, run, spool):
+for _command in (serve, migrate_command, keys, load, export, purge, run, spool, follow):
     main.add_command(_command)

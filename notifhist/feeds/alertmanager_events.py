@@ -1,8 +1,7 @@
 """Alertmanager's event recorder: what was sent and by which integration, and what was not sent, and why.
 
 An event is made when an integration has accepted a notification, and at each evaluation in which a silence or another
-alert mutes an alert. Events are protobuf messages in their canonical JSON: integers of 64 bits are texts, and members
-that are zero, false or empty are left out. Labels come as a list of pairs (0.33) or as a map (later).
+alert mutes an alert.
 Source: github.com/prometheus/alertmanager, `eventrecorder`.
 """
 
@@ -10,15 +9,15 @@ from typing import Any
 
 from notifhist.feeds.feed import Derived, Feed, Mapped, Origin, Rule
 from notifhist.feeds.item_ids import item_id
-from notifhist.feeds.labels import Labels, fingerprint, place_of
+from notifhist.feeds.labels import place_of
 from notifhist.feeds.notifications import Alert, Notification, common_of, items_of
-from notifhist.feeds.payloads import elements, kept, members, text, texts, ticks_of, without_empty
+from notifhist.feeds.payloads import elements, kept, members, text, ticks_of, without_empty
+from notifhist.feeds.recorder_values import check_of, integer_text, labels_of
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
 
 NAME = "alertmanager-events"
 _ID = "alertmanager"
-_MAX_FINGERPRINT = 2**64 - 1
 _ACCEPTED = "accepted; earlier failed attempts are not reported by this feed"
 
 
@@ -60,12 +59,12 @@ def _map_notification(body: Document, event: _Event, mapped: Mapped) -> None:
 
 
 def _alert_of(details: Document) -> Alert:
-    labels, is_resolved = _labels_of(details.get("labels")), details.get("resolved") is True
+    labels, is_resolved = labels_of(details.get("labels")), details.get("resolved") is True
     return Alert(
         labels=labels,
-        annotations=_labels_of(details.get("annotations")),
+        annotations=labels_of(details.get("annotations")),
         state="resolved" if is_resolved else "firing",
-        check=_check_of(details.get("fingerprint"), labels),
+        check=check_of(details.get("fingerprint"), labels),
         source=without_empty(
             startsAt=text(details.get("startsAt")), endsAt=text(details.get("endsAt")) if is_resolved else ""
         ),
@@ -73,10 +72,10 @@ def _alert_of(details: Document) -> Alert:
 
 
 def _notification_of(body: Document, event: _Event, alerts: list[Alert]) -> Notification:
-    group, flush = members(body.get("groupInfo")), _integer_text(body.get("flushId"))
+    group, flush = members(body.get("groupInfo")), integer_text(body.get("flushId"))
     integration = members(body.get("integration"))
     kind, receiver = text(integration.get("name")) or "unknown", text(group.get("receiverName"))
-    name = f"{kind}[{_integer_text(integration.get('index'))}]"
+    name = f"{kind}[{integer_text(integration.get('index'))}]"
     attempt = {"message": _ACCEPTED, "from": event.instance, "at": event.timestamp}
     group_uuid = text(group.get("groupUuid"))
     state = "resolved" if all(alert.state == "resolved" for alert in alerts) else "firing"
@@ -125,7 +124,7 @@ def _map_inhibited(body: Document, event: _Event, mapped: Mapped) -> None:
         return
     inhibition = without_empty(
         rules=kept(rules),
-        inhibitingFingerprints=[_check_of(each, {}) for each in elements(body.get("inhibitingFingerprints"))],
+        inhibitingFingerprints=[check_of(each, {}) for each in elements(body.get("inhibitingFingerprints"))],
     )
     told = f"inhibited by {', '.join(names)}"
     mapped.items.append(_not_sent(body, event, "inhibition", names, told, inhibition))
@@ -134,8 +133,8 @@ def _map_inhibited(body: Document, event: _Event, mapped: Mapped) -> None:
 def _not_sent(body: Document, event: _Event, kind: str, names: list[str], told: str, detail: Document) -> Derived:
     """Return the item of an alert that was not sent because of what is named."""
     alert, name = members(body.get("mutedAlert")), ", ".join(names)
-    labels = _labels_of(alert.get("labels"))
-    check = _check_of(alert.get("fingerprint"), labels)
+    labels = labels_of(alert.get("labels"))
+    check = check_of(alert.get("fingerprint"), labels)
     item = {
         "id": event.item_id(kind, name, check),
         "timestamp": event.timestamp,
@@ -161,28 +160,7 @@ def _rule_name(rule: Document) -> str:
     return f"{{{source}}} > {{{target}}} equal ({equal})"
 
 
-def _labels_of(value: Any) -> dict[str, str]:
-    """Return labels that come as a list of pairs below `labels`, or as a map."""
-    pairs = members(value).get("labels")
-    if not isinstance(pairs, list):
-        return texts(value)
-    return texts({text(members(pair).get("key")): members(pair).get("value", "") for pair in pairs})
-
-
-def _check_of(value: Any, labels: Labels) -> str:
-    """Return a fingerprint, a decimal text, as 16 hex digits; that of the labels if there is none."""
-    digits = _integer_text(value)
-    number = int(digits) if len(digits) <= len(str(_MAX_FINGERPRINT)) else 0
-    return f"{number:016x}" if 0 < number <= _MAX_FINGERPRINT else fingerprint(labels)
-
-
-def _integer_text(value: Any) -> str:
-    """Return an integer that comes as a text or a number; "0" where it is left out or none."""
-    digits = str(value) if type(value) is int else text(value)
-    return digits if digits.isascii() and digits.isdigit() else "0"
-
-
 _KINDS = {"notification": _map_notification, "silenceMutedAlert": _map_silenced, "inhibitionMutedAlert": _map_inhibited}
 """The types of events that make items."""
 
-FEED = Feed(NAME, "An event of Alertmanager's event recorder, or a list of events", map_events)
+FEED = Feed(NAME, "An event of Alertmanager's event recorder, or a list of events", map_events, takes_lists=True)

@@ -80,8 +80,8 @@ class Feed:
     read bodies, by media type: each returns the payload, or raises BadRequest for what does not parse; the first one
     reads files. `codings` are Content-Encodings beside gzip and deflate: functions of the packed body and of the most
     bytes that it may unpack to, which raise ValueError for what cannot be unpacked and OverflowError for more bytes.
-    `push_path` is what the sender appends to the feed's URL; `probes` are the paths below that URL that it asks by GET,
-    with the answers.
+    `takes_lists`: a list of payloads is a payload too. `push_path` is what the sender appends to the feed's URL;
+    `probes` are the paths below that URL that it asks by GET, with the answers.
     """
 
     name: str
@@ -89,5 +89,6 @@ class Feed:
     map: Callable[[Any, Origin], Mapped]
     decoders: Mapping[str, Callable[[bytes], Any]] = field(default_factory=lambda: {"application/json": read_json})
     codings: Mapping[str, Callable[[bytes, int], bytes]] = field(default_factory=dict)
+    takes_lists: bool = False
     push_path: str = ""
     probes: Mapping[str, Document] = field(default_factory=dict)

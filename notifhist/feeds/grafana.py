@@ -17,7 +17,7 @@ from notifhist.schemas.document import Document
 
 NAME = "grafana"
 MAX_ITEMS = 10_000
-"""Of the attempts of a push, those are taken that come before so many items: a body may name a million rules."""
+"""After so many items the other attempts of a push are ignored: a body of 16 MiB may name a million rules."""
 _ACCEPTED = "accepted"
 
 

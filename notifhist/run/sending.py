@@ -50,16 +50,19 @@ class Sender:
 
     def send(self, record: Mapping[str, Any]) -> Answer:
         """Create or replace the item of a record."""
-        body = json.dumps(record["item"], ensure_ascii=False).encode(errors="replace")
+        return self.put(path_of(record), json.dumps(record["item"], ensure_ascii=False).encode(errors="replace"))
+
+    def put(self, path: str, body: bytes) -> Answer:
+        """Send a JSON body to a path below the service's URL, a second time if the connection had been closed."""
         try:
-            return self._put(path_of(record), body)
+            return self._put(path, body)
         except (http.client.RemoteDisconnected, ConnectionError):
             pass  # the service closed the connection since the last record; PUT may be repeated
         except (OSError, http.client.HTTPException) as error:
             return self._no_answer(error)
         try:
             self._connection.close()
-            return self._put(path_of(record), body)
+            return self._put(path, body)
         except (OSError, http.client.HTTPException) as error:
             return self._no_answer(error)
 

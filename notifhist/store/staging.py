@@ -13,7 +13,7 @@ from notifhist.store.recording import Draft
 
 BATCH_RECORDS = 2000
 """Records that are stored together at most."""
-_BATCH_BYTES = 4 * 1024 * 1024
+_BATCH_BYTES = 8 * 1024 * 1024
 """A batch ends at this size too."""
 
 _SCHEMA = """PRAGMA journal_mode = off; PRAGMA page_size = 32768; PRAGMA cache_size = -8000;

@@ -30,6 +30,8 @@ from tests.conftest import NOW_MS, TENANT, MakeApp, authorized
 from tests.contract.described import Description, Json
 from tests.http.helpers import CHECK, LOGS, RUNS, item_at, log_of, run_of, xsd
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES")
 PHASES: dict[str, Json] = {
     "coverage": {},

@@ -116,7 +116,7 @@ def test_what_does_not_parse_is_refused(
     headers = {"Content-Encoding": coding} if coding else {}
     response = client.post(PUSH, data=body, content_type=content_type, headers=headers)
     assert response.status_code == status, response.text
-    assert response.json["code"] == str(status)
+    assert response.get_json()["code"] == str(status)
 
 
 @contextmanager
@@ -135,4 +135,4 @@ def test_without_the_extra_the_answer_says_what_to_install(
         with without(module, monkeypatch):
             response = client.post(PUSH, data=body, content_type=PROTOBUF, headers={"Content-Encoding": coding})
         assert "pip install 'notifhist[grafana]'" in assert_fault(response, 415, "unsupportedMediaType")["details"]
-        assert post(client, PUSH, push_of(), 200).json["created"] == 0
+        assert post(client, PUSH, push_of(), 200).get_json()["created"] == 0

@@ -10,6 +10,9 @@ FIRST_PUSH, SECOND_PUSH, EMAIL_PUSH = (f"grafana-loki-push-{name}" for name in (
 PUSHES = (FIRST_PUSH, SECOND_PUSH, EMAIL_PUSH)
 """Three attempts of one notification: Slack fails, then accepts; the e-mail fails."""
 
+APPRISE_RESULT = "apprise-2.3.0-result"
+"""What Apprise says of one service that accepted, and of one that failed thrice."""
+
 
 def payload(name: str) -> Any:
     """Return the value of a JSON payload."""

@@ -1,4 +1,4 @@
-"""Real tools: Icinga 2, Nagios and monit from Debian's packages, with configurations of their own on loopback."""
+"""Real tools from Debian's packages, with configurations of their own on loopback."""
 
 import os
 import shutil
@@ -14,7 +14,12 @@ from tests.system.service import free_port
 
 __all__ = ["make_service"]
 
-PACKAGES = {"icinga2": "icinga2-bin icinga2-common", "nagios4": "nagios4-core", "monit": "monit"}
+PACKAGES = {
+    "icinga2": "icinga2-bin icinga2-common",
+    "nagios4": "nagios4-core",
+    "monit": "monit",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+}
 """The programs that these tests start, and the packages that have them."""
 
 

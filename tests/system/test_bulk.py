@@ -248,6 +248,7 @@ def answers(database_url: str) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.long
 def test_an_export_loaded_elsewhere_answers_the_same_byte_for_byte(
     sqlite_database: str, postgres_database: str, tmp_path: Path
 ) -> None:

@@ -33,7 +33,7 @@ from tests.system.service import NOTIFHIST, PATIENCE_S, environment, opened, wai
 MANY = 20_000
 
 
-pytestmark = pytest.mark.usefixtures("sigint_is_heard")
+pytestmark = [pytest.mark.usefixtures("sigint_is_heard"), pytest.mark.long]
 
 
 @pytest.fixture

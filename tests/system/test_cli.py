@@ -228,6 +228,8 @@ BAD_SETTINGS = {
     "DEFAULT_LIMIT": "1001",
     "HISTORY_RATE_LIMIT": "many",
     "RUNS_RATE_LIMIT": "1000",
+    "FEED_RATE_LIMIT": "off",
+    "FEED_DEDUP_S": "a minute",
     "RATE_LIMIT_STORAGE": "disk",
     "TRUSTED_PROXIES": "-1",
     "MAX_WAIT_MS": "-1",

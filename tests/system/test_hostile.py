@@ -47,6 +47,7 @@ def test_others_are_answered_while_an_attack_goes_on(service: Service, name: str
     assert service.ask("/healthz").status_code == 200
 
 
+@pytest.mark.long
 def test_more_connections_than_files_leave_room_for_new_ones(sqlite_database: str, make_service: MakeService) -> None:
     service = make_service(sqlite_database, workers=1)
     service.start()
@@ -174,6 +175,7 @@ def test_links_follow_the_host_of_an_absolute_target(service: Service) -> None:
     assert b"Location: http://history.example.com/" in answer
 
 
+@pytest.mark.long
 def test_a_service_that_is_told_to_stop_as_it_starts_ends_at_once(
     sqlite_database: str, make_service: MakeService
 ) -> None:

@@ -21,6 +21,8 @@ from tests.system.conftest import MakeService
 from tests.system.postgres import Postgres
 from tests.system.service import Client, Service, wait_until
 
+pytestmark = pytest.mark.long
+
 ROUNDS = 10
 WRITES_OF_A_ROUND = 40
 NOW_MS = time.time_ns() // 1_000_000

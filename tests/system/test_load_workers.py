@@ -24,7 +24,7 @@ main()
 """
 
 
-pytestmark = pytest.mark.usefixtures("sigint_is_heard")
+pytestmark = [pytest.mark.usefixtures("sigint_is_heard"), pytest.mark.long]
 
 
 @pytest.fixture

@@ -262,6 +262,7 @@ def recorded(service: Service) -> list[str]:
     return [json.loads(line)["item"]["id"] for line in exported.stdout.splitlines()]
 
 
+@pytest.mark.long
 def test_reloading_under_load_loses_no_request(database_url: str, make_service: MakeService) -> None:
     service = make_service(database_url).start()
     load = Load(service, service.create_key())
@@ -279,6 +280,7 @@ def gone(pids: list[int]) -> bool:
     return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+@pytest.mark.long
 def test_stopping_under_load_loses_no_request(database_url: str, make_service: MakeService) -> None:
     service = make_service(database_url).start()
     load = Load(service, service.create_key())

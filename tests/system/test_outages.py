@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 import requests
 from lxml import etree
 
@@ -71,6 +72,7 @@ def test_a_database_that_is_gone_is_told_in_the_callers_format_and_recovered_fro
     assert clients[0].get_json("/readyz") == {"status": "ready"}
 
 
+@pytest.mark.long
 def test_a_database_that_was_never_migrated_is_not_ready_until_it_is(
     fragile_database: FragileDatabase, make_service: MakeService
 ) -> None:
@@ -138,6 +140,7 @@ def test_a_writer_waits_for_a_short_lock_on_sqlite(sqlite_database: str, make_se
         assert answer.result().status_code == 201
 
 
+@pytest.mark.long
 def test_many_migrate_at_the_same_moment_and_one_does_it(fragile_database: FragileDatabase, tmp_path: Path) -> None:
     migrating = [
         subprocess.Popen(

@@ -39,6 +39,7 @@ def most_memory_of(worker: int) -> int:
     return int(found[1]) * 1024
 
 
+@pytest.mark.long
 def test_a_million_rows_take_no_more_memory(service: Service) -> None:
     key = service.create_key()
     (worker,) = wait_until(service.workers)

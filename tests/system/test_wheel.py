@@ -31,6 +31,8 @@ from tests.contract.test_examples import canonical, example
 from tests.system.commands import FIXTURES, FIXTURES_COUNTS, FIXTURES_RECORDS
 from tests.system.service import PATIENCE_S, ROOT, free_port, wait_until
 
+pytestmark = pytest.mark.long
+
 NOT_COPIED = (".*", "__pycache__", "*.egg-info", "build", "dist", "*.db*")
 FOREIGN = {
     "app.py": "raise RuntimeError('the app of another project')",

@@ -83,6 +83,23 @@ def test_a_body_that_is_announced_too_long_goes_to_the_app_at_once(pair: tuple[s
     assert pair[0].recv(100) == b"refused"
 
 
+def test_a_refused_body_is_dropped_up_to_a_size_and_for_a_while(
+    pair: tuple[socket.socket, Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, conn = pair
+    monkeypatch.setattr(connection, "DRAIN_BYTES", 1000)
+    assert sent(pair, POST + b"Content-Length: 99999999999\r\n\r\n")
+    conn.reply([b"refused"], closes=False)
+    begun = conn.deadline
+    assert begun == conn.since + connection.DRAIN_TIMEOUT_S
+    client.sendall(b"x" * 999)
+    assert conn.receive()
+    assert conn.deadline == begun  # however much arrives
+    assert not conn.buffer
+    client.sendall(b"x")
+    assert not conn.receive()
+
+
 def test_a_body_that_is_expected_is_invited_unless_it_is_too_long(pair: tuple[socket.socket, Connection]) -> None:
     assert not sent(pair, POST + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n")
     assert pair[0].recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"

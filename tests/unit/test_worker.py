@@ -196,6 +196,28 @@ def test_who_reads_for_long_keeps_nobody_waiting(tmp_path: Path) -> None:
         assert [each.recv(12) for each in slow] == [b"HTTP/1.1 200"] * 2
 
 
+def test_who_would_wait_too_long_is_refused_the_new_before_the_late(tmp_path: Path) -> None:
+    with started(tmp_path, workers=1, NOTIFHIST_MAX_WAIT_MS="2000") as alone, ExitStack() as stack:
+        busy = [stack.enter_context(closing(alone.connect())) for _ in range(3)]  # two threads, and who polls
+        for each in busy:
+            each.sendall(b"GET /slow/4.5 HTTP/1.1\r\n" + HOST + b"\r\n")
+            time.sleep(0.05)
+        first = stack.enter_context(closing(alone.connect()))
+        first.sendall(b"GET /api/v1/first HTTP/1.1\r\n" + HOST + b"\r\n")
+        time.sleep(1.5)  # longer than a burst, and than the first may wait before new ones are refused
+        new = stack.enter_context(closing(alone.connect()))
+        new.sendall(b"GET /v1.0/new HTTP/1.1\r\n" + HOST + b"Accept: application/xml\r\n\r\n")
+        status, fields, body = parts(new.recv(65_536))
+        assert (status, fields["Content-Type"].partition(";")[0]) == (503, "application/xml")
+        assert int(fields["Retry-After"]) > 0
+        assert select.select([first, *busy], [], [], 0)[0] == []
+        status, fields, body = parts(first.recv(65_536))
+        assert (status, "Retry-After" in fields) == (503, True)
+        assert json.loads(body)
+        assert select.select(busy, [], [], 0)[0] == []
+        assert [each.recv(12) for each in busy] == [b"HTTP/1.1 200"] * 3
+
+
 def test_who_writes_is_answered_beside_many_who_read(server: Running) -> None:
     stop = threading.Event()
 

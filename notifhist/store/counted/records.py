@@ -236,5 +236,8 @@ def _find(db: Database, table: CountedTable, tenant_id: int, ids: Sequence[int])
 
 def _insert(db: Database, table: CountedTable, tenant_id: int, new: Sequence[CountedRow]) -> None:
     """Insert records that are not there; the tenant's name is locked."""
-    db.insert_searchable(table.name, [table.columns_of(tenant_id, row) for row in new])
+    if not new:
+        return
+    columns = [table.columns_of(tenant_id, row) for row in new]
+    db.insert_searchable(table.name, list(columns[0]), [tuple(each.values()) for each in columns])
     counts.change(db, table, tenant_id, Counter((row.date_created, row.codes) for row in new))

@@ -135,30 +135,31 @@ class SqliteDatabase(SqliteFile):
                     inserted.add(key)
         return inserted
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        values = ", ".join("?" * len(table.columns))
-        self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table)}", rows)
+    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+        values = ", ".join("?" if name in (columns or table.columns) else "0" for name in table.columns)
+        self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table, columns or table.columns)}", rows)
 
-    def insert_searchable(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+    def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert records; those with a text are numbered, since the index refers to them by rowid."""
         if not rows:
             return
-        is_searched = _SEARCHED in rows[0]
-        if is_searched:
-            rows = self._numbered(table, rows)
-        names = list(rows[0])
-        values = ", ".join(f":{name}" for name in names)
-        self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})", rows)
-        if is_searched:
-            self.execute_many(f"INSERT INTO {table}_search (rowid, text) VALUES (:number, :{_SEARCHED})", rows)
+        names = list(columns)
+        if _SEARCHED in names:
+            text = names.index(_SEARCHED)
+            first = self._next_number(table, rows[0][0])
+            texts = [(number, row[text]) for number, row in enumerate(rows, first)]
+            rows = [(*row, number) for number, row in enumerate(rows, first)]
+            names.append("number")
+        self.execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", rows)
+        if _SEARCHED in names:
+            self.execute_many(f"INSERT INTO {table}_search (rowid, text) VALUES (?, ?)", texts)
 
-    def _numbered(self, table: str, rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
-        """Return the records of one tenant with the next of the tenant's numbers."""
-        low = int(str(rows[0]["tenant_id"])) << _NUMBER_BITS
+    def _next_number(self, table: str, tenant_id: int) -> int:
+        """Return the number for a tenant's next record."""
+        low = tenant_id << _NUMBER_BITS
         last = f"SELECT number FROM {table} WHERE number BETWEEN ? AND ? ORDER BY number DESC LIMIT 1"
         found = self.execute_sql(last, (low, low + (1 << _NUMBER_BITS) - 1)).fetchone()
-        greatest = found[0] if found else low
-        return [{"number": greatest + n, **row} for n, row in enumerate(rows, start=1)]
+        return 1 + (found[0] if found else low)
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         """Replace the record; to remove its old text from the index, the index needs that text."""

@@ -174,7 +174,7 @@ def _new_rows(db: Database, derived: Sequence[Derived]) -> Iterator[tuple[int, l
 
 
 def _insert_counted(db: Database, tenant_id: int, new: Sequence[Row]) -> None:
-    db.insert_searchable(DELIVERIES.name, [dict(zip(COLUMNS, row, strict=True)) for row in new])
+    db.insert_searchable(DELIVERIES.name, COLUMNS, new)
     counts.change(db, DELIVERIES, tenant_id, Counter((row[1] // TICKS_PER_MS, row[_CODES]) for row in new))
 
 

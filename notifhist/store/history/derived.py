@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
+from notifhist.errors import RequestTooLarge
 from notifhist.feeds.feed import Derived, Rule
 from notifhist.feeds.merging import merged
 from notifhist.schemas.document import Document
@@ -25,6 +26,9 @@ from notifhist.store.history.newest import Newest, newest_items
 from notifhist.store.history.recording import update_texts
 from notifhist.store.history.series import find_series
 
+_MAX_CHARACTERS = 64 * 1024 * 1024
+"""What the items of one body may have together: each of a thousand repeats what a notification says once."""
+_BEFORE_ALL_MS = -1
 _LOOK_AT_NEWEST = (Rule.UNLESS_REPEATED, Rule.UNLESS_SAME_SUPPRESSION)
 
 
@@ -51,7 +55,8 @@ def record_derived(
     """Store a feed's items durably, all of them by their rules, or raise and store none.
 
     `now_ticks`: 100 ns since the epoch; `oldest_ms`: items of before have expired; `dedup_ms`: for how long an equal
-    notification is taken for a repetition. Raises BadRequest if an item is too large to be kept.
+    notification is taken for a repetition. Raises BadRequest if an item is too large to be kept, and RequestTooLarge if
+    all of them are together.
     """
     places = _places(tenant, derived)
     if not places:
@@ -89,9 +94,13 @@ def _store_alone(db: Database, places: Sequence[_Place]) -> bool:
 def _places(tenant: str, derived: Iterable[Derived]) -> list[_Place]:
     """Return each item once, in the order of the feed; one that comes again with other attempts has all of them."""
     by_identity: dict[Hashable, _Place] = {}
+    characters = 0
     for each in derived:
         check = CheckPath(tenant, each.entity_id, each.alarm_id, each.check_id)
         place = _Place(check, each, ItemDraft(check, each.item))
+        characters += len(place.draft.document)
+        if characters > _MAX_CHARACTERS:
+            raise RequestTooLarge("The body is too large.", f"Its items have more than {_MAX_CHARACTERS} characters.")
         earlier = by_identity.setdefault(place.draft.identity, place)
         if earlier is place or each.rule is not Rule.MERGE:
             continue
@@ -102,7 +111,12 @@ def _places(tenant: str, derived: Iterable[Derived]) -> list[_Place]:
 
 def _refused(db: Database, places: Sequence[_Place], since_ms: int, reasons: Counter[str]) -> set[Hashable]:
     """Return the identities of what is not to be stored because of the newest item of its check; count the reasons."""
-    newest = newest_items(db, {place.check for place in places if place.derived.rule in _LOOK_AT_NEWEST})
+    looked_at: dict[CheckPath, int] = {}
+    for check, derived, _ in places:
+        if derived.rule in _LOOK_AT_NEWEST:
+            is_ever = derived.rule is Rule.UNLESS_SAME_SUPPRESSION
+            looked_at[check] = min(looked_at.get(check, since_ms), _BEFORE_ALL_MS if is_ever else since_ms)
+    newest = newest_items(db, looked_at)
     refused: set[Hashable] = set()
     for check, derived, draft in places:
         if check in newest and (reason := _reason_against(derived, newest[check], since_ms)):
@@ -121,7 +135,7 @@ def _reason_against(derived: Derived, newest: Newest, since_ms: int) -> str | No
         is_same = other.get("transaction_id") == item["transaction_id"] and newest.key.timestamp > since_ms
         return "repeated" if is_same else None
     if derived.rule is Rule.UNLESS_SAME_SUPPRESSION:
-        is_same = other.get("suppressions") == item["suppressions"] and not other["notification_results"]
+        is_same = other.get("suppressions") == item["suppressions"] and not other.get("notification_results")
         return "same_suppression" if is_same else None
     return None
 

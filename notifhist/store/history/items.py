@@ -1,5 +1,6 @@
 """The stored columns of an item, and how items of many checks are recorded together."""
 
+import marshal
 import re
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
@@ -100,7 +101,7 @@ def _bytes_of_a_character(text: str) -> int:
 class ItemDraft:
     """An item that is about to be stored: its check, its key, and its JSON text."""
 
-    __slots__ = ("_deliveries", "_item", "_texts", "document", "key", "owner")
+    __slots__ = ("_deliveries", "_item", "_packed", "_texts", "document", "key", "owner")
 
     def __init__(self, owner: CheckPath, item: Document) -> None:
         """Take a complete item."""
@@ -110,12 +111,17 @@ class ItemDraft:
         self._item: Document | None = item
         self._texts: Texts | None = None
         self._deliveries: Sequence[Delivery] | None = None
+        self._packed = b""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle a rendered draft as plain values: `load` pickles it twice, and objects would cost 9 µs more in all."""
+        """Pickle a rendered draft as plain values: `load` pickles it twice, and objects would cost 9 µs more in all.
+
+        Its deliveries are bytes until they are stored, so nobody makes objects of what is set aside.
+        """
         if self._texts is None:
             return ItemDraft, (self.owner, self._item)
-        return _rendered, (*vars(self.owner).values(), *self.key, *self._texts, [*map(tuple, self.deliveries())])
+        packed = self._packed or marshal.dumps([tuple(each) for each in self.deliveries()])
+        return _rendered, (*vars(self.owner).values(), *self.key, *self._texts, packed)
 
     @property
     def recorder(self) -> "ItemRecorder":
@@ -162,16 +168,18 @@ class ItemDraft:
     def deliveries(self) -> Sequence[Delivery]:
         """Return the deliveries of the item. Raises as `deliveries_of`."""
         self.render()
-        return cast("Sequence[Delivery]", self._deliveries)
+        if self._deliveries is None:
+            self._deliveries = [Delivery(*each) for each in marshal.loads(self._packed)]  # noqa: S302 - ours, by `load`
+            self._packed = b""
+        return self._deliveries
 
 
 def _rendered(*values: Any) -> ItemDraft:
     """Return the draft of the values that `ItemDraft.__reduce__` gives."""
     draft = ItemDraft.__new__(ItemDraft)
-    *texts, derived = values[6:]
+    *texts, draft._packed = values[6:]
     draft.owner, draft.key, draft._texts = CheckPath(*values[:4]), ItemKey(*values[4:6]), Texts(*texts)
-    draft._deliveries = [Delivery(*each) for each in derived]
-    draft.document, draft._item = draft._texts.document, None
+    draft.document, draft._item, draft._deliveries = draft._texts.document, None, None
     return draft
 
 

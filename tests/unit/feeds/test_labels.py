@@ -1,5 +1,7 @@
 """The choice of entity, alarm and check by labels."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,6 @@ def test_the_first_label_present_names_the_entity(first: int) -> None:
         ({"instance": "i", "alertname": "a/b"}, {"entity_labels": ("",), "alarm_labels": ("none",)}, "", ("i", "a∕b")),
     ],
 )
-def test_places(labels: Labels, origin: dict[str, tuple[str, ...]], rule_uid: str, place: tuple[str, str]) -> None:
+def test_places(labels: Labels, origin: dict[str, Any], rule_uid: str, place: tuple[str, str]) -> None:
     chosen = place_of(labels, Origin("t", 0, **origin), "feed", "check", rule_uid)
     assert chosen == (*place, "check")
