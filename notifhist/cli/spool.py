@@ -77,7 +77,12 @@ def flush(
         raise click.ClickException(str(error)) from error
     is_kept = False
     for folder in folders(settings.spool):
-        flushed = flush_folder(folder, sender, older_than_s=older_than, limit_bytes=limit_bytes)
+        try:
+            flushed = flush_folder(folder, sender, older_than_s=older_than, limit_bytes=limit_bytes)
+        except OSError as error:  # the others' records are sent all the same
+            click.echo(f"User {folder.uid}: {error}", err=True)
+            is_kept = True
+            continue
         for message in flushed.messages:
             click.echo(message, err=True)
         counts = f"sent {flushed.sent}, rejected {flushed.rejected}, dropped {flushed.dropped}"
@@ -93,7 +98,11 @@ def flush(
 def status(spool_folder: str | None) -> None:
     """Show what waits in the spool, for each user."""
     for folder in folders(_settings({"spool": spool_folder}).spool):
-        found = look_into(folder)
+        try:
+            found = look_into(folder)
+        except OSError as error:
+            click.echo(f"User {folder.uid}: {error}", err=True)
+            continue
         age = f", the oldest for {time.time() - found.oldest:.0f} s" if found.waiting + found.running else ""
         click.echo(
             f"User {found.uid}: {found.waiting} waiting, {found.running} running, {found.rejected} rejected, "

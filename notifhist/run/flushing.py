@@ -60,7 +60,10 @@ class Flush:
 
     def waiting(self) -> list[str]:
         """Return the names of the records that can be sent, oldest first."""
-        return [name for name in records_in(self._spool) if name not in self._running]
+        return [name for name in records_in(self._spool) if name not in self._running or not self._runs(name)]
+
+    def _runs(self, name: str) -> bool:
+        return self._spool.is_running(name.removesuffix(RECORD))
 
     def _send_all(self, pauses_s: Sequence[float]) -> None:
         left_s = list(pauses_s)
@@ -82,19 +85,18 @@ class Flush:
 
     def _send(self, name: str) -> None:
         item_id = name.removesuffix(RECORD)
-        is_running = self._spool.is_running(item_id)  # before reading: a wrapper ends after its last record
+        is_running = self._runs(name)  # before reading: a wrapper ends after its last record
         try:
             record = json.loads(self._spool.read(name))
             path_of(record)
-            in_progress = _is_in_progress(record)
+            if _is_in_progress(record):
+                if is_running:
+                    self._running.add(name)
+                    return
+                record = self._finish(name, record)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, SpoolRefused) as error:
             self._reject(name, f"not a record: {error!r}")
             return
-        if in_progress and is_running:
-            self._running.add(name)
-            return
-        if in_progress:
-            record = self._finish(name, record)
         answer = self._sender.send(record)
         if 200 <= answer.status < 300:
             self._spool.remove_run(item_id)
@@ -131,7 +133,7 @@ class Flush:
     def _reject_old(self, before: float) -> None:
         """Reject what was written before a time, in seconds since the epoch."""
         for name in self.waiting():
-            if self._spool.stat(name).st_mtime < before and not self._spool.is_running(name.removesuffix(RECORD)):
+            if self._spool.stat(name).st_mtime < before and not self._runs(name):
                 self._reject(name, "older than --older-than, not sent")
 
     def _drop(self, limit_bytes: int) -> None:
@@ -139,12 +141,11 @@ class Flush:
         sizes = {name: self._spool.stat(name).st_size for name in self.waiting()}
         total = sum(sizes.values())
         for name, size in sizes.items():
-            item_id = name.removesuffix(RECORD)
             if total <= limit_bytes:
                 break
-            if self._spool.is_running(item_id):
+            if self._runs(name):
                 continue
-            self._spool.remove_run(item_id)
+            self._spool.remove_run(name.removesuffix(RECORD))
             total -= size
             self.dropped += 1
             self.messages.append(f"dropped {name}: beyond --limit-bytes")

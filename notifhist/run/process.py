@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from notifhist.run.signals import HANDLED
+from notifhist.run.signals import HANDLED, IGNORED_BY_PYTHON, ignored_before_python
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes of a command that could not be started, as shells have them."""
@@ -20,7 +20,6 @@ class CannotExecute(OSError):
     """The command is not there, or nothing that can be executed."""
 
 
-_CHANGED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # it ignores them, and a command would inherit that
 _STANDARD_FILES = (0, 1, 2)
 
 
@@ -34,7 +33,7 @@ def original_environment() -> dict[bytes, bytes]:
 
 def become(command: Sequence[str], environment: Environment) -> int:
     """Become the command; return its exit code if it cannot be started, and say so on standard error."""
-    restore_signals()
+    restore_signals(ignored_before_python())
     try:
         execute(command, environment)
     except OSError as error:
@@ -48,9 +47,9 @@ def explain(command: Sequence[str], error: OSError) -> int:
     return NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else NOT_EXECUTABLE
 
 
-def restore_signals(ignored: Iterable[int] = ()) -> None:
-    """Give signals the handling that the caller gave them. `ignored`: of those that we handle, the ones it ignored."""
-    for changed in _CHANGED_BY_PYTHON:
+def restore_signals(ignored: Iterable[int]) -> None:
+    """Give signals the handling that the caller gave them. `ignored`: those that it ignored."""
+    for changed in IGNORED_BY_PYTHON:
         signal.signal(changed, signal.SIG_DFL)
     for number in ignored:
         signal.signal(number, signal.SIG_IGN)
@@ -87,7 +86,7 @@ def spawn(
     """Start the command in our process group; return its pid.
 
     `files`: the descriptors that become its standard ones; the others are inherited. `ignored`: the signals that our
-    caller ignored, of those that we handle. `mask`: those that it blocked; all that we handle must be blocked now.
+    caller ignored. `mask`: those that it blocked; all that we handle must be blocked now.
     Raises CannotExecute, or another OSError: there are no more processes or files.
     """
     report, its_report = os.pipe()

@@ -16,6 +16,10 @@ KILL_AFTER_S = 5.0
 _EXIT_CODE_TIME_UP = 124
 
 
+class CannotStart(Exception):
+    """No process can be made for the command, or no file: it has not been run."""
+
+
 class Outcome(NamedTuple):
     """How a run ended: for the record, and as the wait status that our caller is to see."""
 
@@ -33,7 +37,7 @@ class Command:
     def run(self, streams: Sequence[Stream], files: Mapping[int, int], timeout_s: float) -> Outcome:
         """Run it until it ends. `files`: its standard descriptors; `timeout_s`: 0 for none.
 
-        Raises OSError: it has not been started, since there are no more processes or files.
+        Raises CannotStart.
         """
         began_ns, began = time.time_ns(), time.monotonic_ns()
         self._signals.block()
@@ -44,10 +48,12 @@ class Command:
             code = explain(self._words, error)
             note = f"exit {code}: {error.strerror}"
             return Outcome(Ended(began_ns, time.monotonic_ns() - began, code, "", note), _wait_status(code))
+        except OSError as error:
+            raise CannotStart(str(error)) from error
         finally:
             self._signals.unblock()
-        for stream in streams:
-            stream.close_inner()
+            for stream in streams:
+                stream.close_inner()
         status, is_time_up = self._wait(pid, streams, timeout_s)
         self._signals.forward_to(None)
         taken_ns = time.monotonic_ns() - began

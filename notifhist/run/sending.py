@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -41,6 +42,8 @@ class Sender:
                 key = file.read().strip()
         except (OSError, UnicodeError) as error:
             raise CannotSend(f"The key cannot be read: {key_file}: {error}") from error
+        if not re.fullmatch(r"[!-~]+", key):
+            raise CannotSend(f"The key is not one word: {key_file}")
         self._headers = {"X-Auth-Token": key, "Content-Type": "application/json"}
         self._prefix = parts.path.rstrip("/")
         self._connection = _CONNECTIONS[parts.scheme](parts.hostname, parts.port, timeout=TIMEOUT_S)

@@ -23,11 +23,13 @@ RECORD, OUTPUT, ERRORS, TEMPORARY = ".ndjson", ".out", ".err", ".tmp"
 REJECTED = "rejected"
 LOCK = "lock"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_MAX_BYTES = 16 * 1024 * 1024
+"""No service takes a record that is larger."""
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class SpoolRefused(OSError):
-    """The folder is a link, or somebody else's: what is written there could be read or changed by others."""
+    """What is there is a link, or somebody else's: it could be read or changed by others, or lead elsewhere."""
 
 
 class Spool:
@@ -79,8 +81,9 @@ class Spool:
         except OSError as error:
             raise SpoolRefused(f"{name} is a link") if error.errno == errno.ELOOP else error from None
         with os.fdopen(opened, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise SpoolRefused(f"{name} is not a regular file")
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
+                raise SpoolRefused(f"{name} is not a regular file of at most {_MAX_BYTES} bytes")
             return file.read()
 
     def remove(self, *names: str) -> None:

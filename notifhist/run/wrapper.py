@@ -16,7 +16,7 @@ from notifhist.run.options import BadOptions, Options, parse_options, usage
 from notifhist.run.process import Environment, become, closed_standard_files, leave, original_environment
 from notifhist.run.record import finished, with_attempt
 from notifhist.run.recording import Recording
-from notifhist.run.running import Command, Outcome
+from notifhist.run.running import CannotStart, Command, Outcome
 from notifhist.run.settings import OPTION_NAMES, load_settings
 from notifhist.run.signals import Signals
 from notifhist.run.stdin import Stdin
@@ -84,16 +84,20 @@ class Watched:
         self._options, self._environment, self._closed = options, environment, closed
         self._settings = load_settings(options.texts(OPTION_NAMES), variables)
         self._recording = Recording(options, self._settings, variables)
-        self._streams = self._open_streams()
+        try:
+            self._streams = self._open_streams()
+            self._stdin = Stdin(is_repeated=options.retries > 0)
+            self._signals = Signals()
+        except Exception:
+            self._recording.remove()
+            raise
 
     def run(self) -> int:
         """Run the command, more than once if that was asked for; return the wait status to end with."""
-        stdin = Stdin(is_repeated=self._options.retries > 0)
-        self._signals = Signals()
-        command = Command(self._options.command, self._environment, self._signals)
+        command, stdin = Command(self._options.command, self._environment, self._signals), self._stdin
         try:
             outcome = self._run_once(command, stdin)
-        except OSError as problem:  # no process could be made: we are one
+        except CannotStart as problem:  # there is no process for it but this one
             self._recording.remove()
             self._signals.give_back()
             for target, source in stdin.rewound().items():
@@ -115,13 +119,17 @@ class Watched:
             for _ in range(self._options.retries):
                 if self._is_success(outcome) or self._signals.to_end:
                     break
-                self._recording.update(record)
+                with suppress(OSError):  # a full disk does not keep the command from being run again
+                    self._recording.update(record)
                 if ended_by := self._signals.wait(self._options.retry_delay_s):
                     status = ended_by
                     break
-                copy_rest(self._streams)
-                self._streams = self._open_streams()
-                outcome = self._run_once(command, stdin)
+                try:
+                    copy_rest(self._streams)
+                    self._streams = self._open_streams()
+                    outcome = self._run_once(command, stdin)
+                except (CannotStart, OSError):
+                    break  # there are no more processes or files: the last attempt was the last
                 status = outcome.status
                 record = with_attempt(record, outcome.ended)
             self._recording.finish(finished(record, success=self._is_success(outcome)))
@@ -133,7 +141,7 @@ class Watched:
         return open_streams(self._closed, self._recording.stores, self._options.redact)
 
     def _run_once(self, command: Command, stdin: Stdin) -> Outcome:
-        """Run the command. Raises OSError: no process could be made."""
+        """Run the command. Raises CannotStart."""
         files = {target: stream.inner for stream in self._streams for target in stream.targets}
         return command.run(self._streams, files | stdin.rewound(), self._options.timeout_s)
 

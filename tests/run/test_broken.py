@@ -175,3 +175,28 @@ def test_a_command_without_a_separator_may_have_one_of_its_own(runs: Runs) -> No
     assert_sent(runs.run(*words))
     assert_sent(runs.run("--retries", "many", *words))
     assert len(runs.records()) == 1
+
+
+def test_no_process_left_for_the_command(runs: Runs) -> None:
+    """Then the wrapper becomes the command."""
+    import resource
+
+    if os.geteuid() == 0:
+        pytest.skip("root may make processes beyond the limit")
+
+    def none() -> None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+
+    assert_sent(runs.run(*COMMAND, preexec_fn=none))
+    assert runs.names() == []
+
+
+@pytest.mark.parametrize("most", range(5, 20, 2))
+def test_few_files_left(runs: Runs, most: int) -> None:
+    import resource
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    assert_sent(runs.run("--retries", "1", "--success-codes", "42", *COMMAND, preexec_fn=few, given=b""))
+    assert all(record["item"]["notification_results"][0]["in_progress"] is False for record in runs.records())

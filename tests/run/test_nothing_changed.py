@@ -81,6 +81,24 @@ def test_the_command_gets_all_that_its_caller_gives(runs: Runs, tmp_path: Path, 
     assert len(runs.records()) == 1
 
 
+def test_a_caller_that_ignores_signals_itself_may_reset_them_for_the_command(runs: Runs) -> None:
+    tell = ("grep", "SigIgn", "/proc/self/status")  # this process ignores SIGPIPE
+    assert runs.run("--", *tell).stdout == subprocess.run(tell, capture_output=True).stdout
+
+
+@pytest.mark.parametrize("trap", ["trap '' PIPE", "trap '' XFSZ HUP", "trap - PIPE", "trap '' TERM INT"])
+@pytest.mark.parametrize("options", [(), ("--retries", "many")], ids=["recorded", "not recorded"])
+def test_a_shell_that_calls_hands_down_what_it_ignores(runs: Runs, trap: str, options: tuple[str, ...]) -> None:
+    """As Icinga 2 and Nagios do, which ignore SIGPIPE."""
+
+    def ignored(*wrapper: str) -> str:
+        tell = ("grep", "SigIgn", "/proc/self/status")
+        words = ["/bin/sh", "-c", f'{trap}; "$@"; true', "sh", *wrapper, *tell]
+        return subprocess.run(words, env=runs.environment(), capture_output=True, text=True).stdout
+
+    assert ignored(*WRAPPER, *options, "--") == ignored()
+
+
 def test_descriptors_that_the_caller_hands_down_are_there_and_no_others(runs: Runs, tmp_path: Path) -> None:
     told, own = tmp_path / "told", tmp_path / "own"
     with own.open("w") as file:

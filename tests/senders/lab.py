@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ NOTIFY = """#!/bin/sh
 # Tells what it was called with, takes as long as the test wants, and ends as the test wants.
 for word in "$@"; do printf '%s|' "$word"; done >> {folder}/called
 cat > {folder}/input
+grep SigIgn /proc/self/status > {folder}/ignored
 echo >> {folder}/called
 echo "connecting"
 [ -e {folder}/hang ] && exec sleep 60
@@ -138,6 +140,10 @@ class Lab:
         """Return what the command was called with, its words separated by bars."""
         called = self.folder / "called"
         return called.read_text().splitlines() if called.exists() else []
+
+    def ignores_broken_pipes(self) -> bool:
+        """Say whether the command ignored SIGPIPE."""
+        return bool(int((self.folder / "ignored").read_text().split()[1], 16) >> (signal.SIGPIPE - 1) & 1)
 
     def flush(self) -> None:
         """Do what the timer does every minute."""

@@ -54,6 +54,7 @@ def test_a_change_is_an_item_with_the_outcome(lab: Lab) -> None:
     assert (recovery["previous_state"], result_of(recovery)["success"]) == ("CRITICAL", True)
     assert lab.calls() == ["-r|ops@example.net|"] * 2
     assert "exit code 3" in lab.log()  # Icinga 2 saw the command's own code
+    assert lab.ignores_broken_pipes()  # as it does without a wrapper
 
 
 def test_a_command_without_variables_tells_by_its_arguments(lab: Lab) -> None:

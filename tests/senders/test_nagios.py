@@ -52,6 +52,7 @@ def test_a_pipeline_with_arguments_is_an_item_with_the_outcome(lab: Lab) -> None
     assert recovery["previous_state"] == "CRITICAL"
     assert recovery["transaction_id"] in ("1-0", "0-1")  # as a soft or a hard state, whose number is moved later
     assert result_of(recovery)["success"] is True
+    assert lab.ignores_broken_pipes()  # as without a wrapper
     assert "exited with return code 3" in (lab.folder / "nagios/log").read_text()  # the command's own
 
 
