@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from notifhist.errors import BadRequest, Malformed
+from notifhist.errors import Malformed
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import MAX_TICKS
 
@@ -28,18 +28,6 @@ def read_json(body: bytes) -> Any:
         return orjson.loads(body.removeprefix(_BOM))
     except orjson.JSONDecodeError as error:
         raise Malformed("The body is not JSON.", error.msg, error.lineno, error.colno) from None
-
-
-def read_json_lines(body: bytes) -> list[Any]:
-    """Return the values of a text with a JSON value a line; empty lines do not count. Raises BadRequest."""
-    values = []
-    for number, line in enumerate(body.splitlines(), 1):
-        if line.strip():
-            try:
-                values.append(orjson.loads(line))
-            except orjson.JSONDecodeError as error:
-                raise BadRequest("The body is not JSON.", f"line {number}: {error.msg}") from None
-    return values
 
 
 def text(value: Any) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from notifhist.errors import BadRequest
-from notifhist.feeds.payloads import kept, read_json, read_json_lines, ticks_of
+from notifhist.feeds.payloads import kept, read_json, ticks_of
 from notifhist.schemas.fields import MAX_TICKS
 
 
@@ -41,12 +41,6 @@ def test_what_is_no_json(body: bytes) -> None:
 
 def test_a_byte_order_mark_does_not_count() -> None:
     assert read_json(b'\xef\xbb\xbf{"a":1}') == {"a": 1}
-
-
-def test_lines() -> None:
-    assert read_json_lines(b'{"a":1}\n\n  \r\n[2]\n"3"') == [{"a": 1}, [2], "3"]
-    with pytest.raises(BadRequest, match="line 3"):
-        read_json_lines(b"1\n\n{\n")
 
 
 def test_what_is_kept_is_not_nested_too_deeply() -> None:
