@@ -38,7 +38,7 @@ class FeedLoader:
         self.fed = Fed()
 
     def load(self, path: Path, *, skip_bad: bool, report: Callable[[int], None] = lambda n: None) -> None:
-        """Load a file: a payload a line, or one that takes the whole file. If some are bad, none is, unless `skip_bad`.
+        """Load a file: a payload a line, or one in all. If some are bad, none is loaded, unless `skip_bad`.
 
         `report` is called with the number of payloads that are done.
         """
@@ -64,9 +64,8 @@ class FeedLoader:
 
     def _decoded(self, body: bytes) -> tuple[Any, str]:
         """Return a payload, and what is wrong with it: "" if nothing is."""
-        decode = next(iter(self._feed.decoders.values()))
         try:
-            return decode(body), ""
+            return next(iter(self._feed.decoders.values()))(body), ""
         except ApiError as error:
             return None, str(error)
 
