@@ -67,14 +67,9 @@ def refusal(
     method, path, accept, origin = told_by(head)
     body, content_type = render_error(error, path, accept, request_id)
     headers = [
-        ("Date", util.http_date()),
-        ("Connection", "close" if closes else "keep-alive"),
-        ("Content-Type", content_type),
-        ("Content-Length", len(body)),
-        *HEADERS_OF_ALL,
-        *cors.fields_for(origin, origins),
-        ("X-Response-Id", request_id),
-        *error.headers.items(),
+        *(("Date", util.http_date()), ("Connection", "close" if closes else "keep-alive")),
+        *(("Content-Type", content_type), ("Content-Length", len(body))),
+        *(*HEADERS_OF_ALL, *cors.fields_for(origin, origins), ("X-Response-Id", request_id), *error.headers.items()),
     ]
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
     body = b"" if method == "HEAD" else body
