@@ -15,7 +15,11 @@ _PAUSES_S = (1, 2, 3, 4, *(5,) * 10)
 
 def start_flushing(settings: Settings) -> None:
     """Start a process that sends; it has left the caller's session, and holds nothing of it open. Raises OSError."""
+    left, leaving = os.pipe()
     if os.fork():
+        os.close(leaving)
+        os.read(left, 1)  # until it has left: a caller may end our whole process group as we end
+        os.close(left)
         return
     try:
         os.setsid()

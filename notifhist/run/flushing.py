@@ -1,21 +1,19 @@
 """Sending what waits in the spool: nothing is removed before the service has it."""
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from notifhist.run.ids import time_order
-from notifhist.run.record import join_tails, result_of, tail_text, without_result
+from notifhist.run.aside import Aside, records_in
+from notifhist.run.record import result_of, without_result
 from notifhist.run.sending import Answer, path_of
-from notifhist.run.spool import ERRORS, OUTPUT, RECORD, REJECTED, TEMPORARY, Spool, SpoolRefused, line_of
+from notifhist.run.spool import ERRORS, OUTPUT, RECORD, Spool, SpoolRefused, line_of
+from notifhist.run.texts import join_tails, tail_text
 
 NEVER_TAKEN = (400, 404, 413)
 """Answers that a record gets again however often it is sent; every other failure may pass."""
-_LEFTOVER_S = 3600
-"""A file of no record that is so old was left by a process that was killed between two steps."""
 
 
 class SendsRecords(Protocol):
@@ -33,10 +31,10 @@ class Flush:
 
     def __init__(self, spool: Spool, sender: SendsRecords) -> None:
         self._spool, self._sender = spool, sender
-        self.sent = self.rejected = self.dropped = 0
+        self.sent = 0
+        self.aside = Aside(spool)
         self.problem: Answer | None = None
         """Why it stopped before the end."""
-        self.messages: list[str] = []
         self._running: set[str] = set()
 
     def run(
@@ -51,19 +49,16 @@ class Flush:
             with self._spool.locked() as is_ours:
                 if not is_ours:
                     return
-                self._sweep()
+                self.aside.sweep()
                 if older_than_s is not None:
-                    self._reject_old(time.time() - older_than_s)
+                    self.aside.reject_old(self.waiting(), time.time() - older_than_s)
                 if limit_bytes is not None:
-                    self._drop(limit_bytes)
+                    self.aside.drop(self.waiting(), limit_bytes)
                 self._send_all(pauses_s)
 
     def waiting(self) -> list[str]:
         """Return the names of the records that can be sent, oldest first."""
-        return [name for name in records_in(self._spool) if name not in self._running or not self._runs(name)]
-
-    def _runs(self, name: str) -> bool:
-        return self._spool.is_running(name.removesuffix(RECORD))
+        return [name for name in records_in(self._spool) if name not in self._running or not self._spool.runs(name)]
 
     def _send_all(self, pauses_s: Sequence[float]) -> None:
         left_s = list(pauses_s)
@@ -85,7 +80,7 @@ class Flush:
 
     def _send(self, name: str) -> None:
         item_id = name.removesuffix(RECORD)
-        is_running = self._runs(name)  # before reading: a wrapper ends after its last record
+        is_running = self._spool.runs(name)  # before reading: a wrapper ends after its last record
         try:
             record = json.loads(self._spool.read(name))
             path_of(record)
@@ -95,14 +90,14 @@ class Flush:
                     return
                 record = self._finish(name, record)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, SpoolRefused) as error:
-            self._reject(name, f"not a record: {error!r}")
+            self.aside.reject(name, f"not a record: {error!r}")
             return
         answer = self._sender.send(record)
         if 200 <= answer.status < 300:
             self._spool.remove_run(item_id)
             self.sent += 1
         elif answer.status in NEVER_TAKEN:
-            self._reject(name, answer.text)
+            self.aside.reject(name, answer.text)
         else:
             self.problem = answer
 
@@ -117,55 +112,6 @@ class Flush:
         with suppress(OSError):  # on a full disk it is finished again the next time
             self._spool.write(name, line_of(record))
         return record
-
-    def _reject(self, name: str, reason: str) -> None:
-        """Move a record to where nobody sends it, with the reason beside it."""
-        with suppress(FileExistsError):
-            os.mkdir(REJECTED, 0o700, dir_fd=self._spool.folder)
-        self._spool.rename(name, f"{REJECTED}/{name}")
-        item_id = name.removesuffix(RECORD)
-        with suppress(OSError):
-            self._spool.write_plain(f"{REJECTED}/{item_id}.reason", f"{reason}\n".encode(errors="replace"))
-        self._spool.remove_run(item_id)
-        self.rejected += 1
-        self.messages.append(f"rejected {name}: {reason}")
-
-    def _reject_old(self, before: float) -> None:
-        """Reject what was written before a time, in seconds since the epoch."""
-        for name in self.waiting():
-            if self._spool.stat(name).st_mtime < before and not self._runs(name):
-                self._reject(name, "older than --older-than, not sent")
-
-    def _drop(self, limit_bytes: int) -> None:
-        """Drop the oldest, until the rest has at most so many bytes."""
-        sizes = {name: self._spool.stat(name).st_size for name in self.waiting()}
-        total = sum(sizes.values())
-        for name, size in sizes.items():
-            if total <= limit_bytes:
-                break
-            if self._runs(name):
-                continue
-            self._spool.remove_run(name.removesuffix(RECORD))
-            total -= size
-            self.dropped += 1
-            self.messages.append(f"dropped {name}: beyond --limit-bytes")
-
-    def _sweep(self) -> None:
-        """Remove files of no record that killed processes left, an hour old."""
-        before = time.time() - _LEFTOVER_S
-        records = set(records_in(self._spool))
-        for ending in (OUTPUT, ERRORS, TEMPORARY):
-            for name in self._spool.names(ending):
-                item_id = name.lstrip(".").split(".")[0]
-                is_left = item_id + RECORD not in records or ending == TEMPORARY
-                with suppress(FileNotFoundError):
-                    if is_left and self._spool.stat(name).st_mtime < before and not self._spool.is_running(item_id):
-                        self._spool.remove(name)
-
-
-def records_in(spool: Spool) -> list[str]:
-    """Return the names of a spool's records, oldest first."""
-    return sorted((name for name in spool.names(RECORD) if not name.startswith(".")), key=time_order)
 
 
 def _is_in_progress(record: dict[str, Any]) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from notifhist.run.signals import HANDLED, IGNORED_BY_PYTHON, ignored_before_python
+from notifhist.run.inherited import IGNORED_BY_PYTHON, ignored_before_python
+from notifhist.run.signals import HANDLED
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes of a command that could not be started, as shells have them."""
@@ -21,14 +22,6 @@ class CannotExecute(OSError):
 
 
 _STANDARD_FILES = (0, 1, 2)
-
-
-def original_environment() -> dict[bytes, bytes]:
-    """Return the environment as the caller gave it: Python adds LC_CTYPE to that of a daemon, which has no locale."""
-    with suppress(OSError), open("/proc/self/environ", "rb") as file:
-        pairs = (entry.partition(b"=") for entry in file.read().split(b"\0"))
-        return {name: value for name, equals, value in pairs if name and equals}
-    return dict(os.environb)
 
 
 def become(command: Sequence[str], environment: Environment) -> int:

@@ -1,22 +1,17 @@
 """A run of a command as a record: one line of the export format, as it stands in the spool and in the history."""
 
-import re
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from notifhist.run.ids import item_id, path_id
 from notifhist.run.presets import Notification
+from notifhist.run.texts import shorten
 
 Record = dict[str, Any]
 
 NO_RESULT = "no result: the command or its caller was killed (Nagios does so at notification_timeout)"
-TAIL_BYTES = 4096
-"""How much is kept of the end of each stream."""
 _MESSAGE_CHARS = 1000
-_ARGUMENT_CHARS, _ARGUMENTS_CHARS = 500, 4000
-_CUT = "…"
-_REDACTED = "***"
 _NS_PER_MS = 1_000_000
 
 
@@ -134,37 +129,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # real-time signals have no names
         return f"signal {number}"
-
-
-def shorten(argv: Sequence[str]) -> list[str]:
-    """Return the arguments, long ones cut, and `…` for those beyond 4,000 characters in all."""
-    kept: list[str] = []
-    room = _ARGUMENTS_CHARS
-    for text in argv:
-        short = text if len(text) <= _ARGUMENT_CHARS else text[: _ARGUMENT_CHARS - 1] + _CUT
-        room -= len(short)
-        if room < 0:
-            return [*kept, _CUT]
-        kept.append(short)
-    return kept
-
-
-def redact(text: str, patterns: Sequence[re.Pattern[str]]) -> str:
-    """Return the text with *** for whatever a pattern matches."""
-    for pattern in patterns:
-        text = pattern.sub(_REDACTED, text)
-    return text
-
-
-def tail_text(raw: bytes, patterns: Sequence[re.Pattern[str]] = ()) -> str:
-    """Return the last 4 KiB of what was written, as text: as UTF-8 with replacement, redacted before it is cut."""
-    text = redact(raw.decode(errors="replace"), patterns).replace("\0", "\ufffd")
-    return text.encode()[-TAIL_BYTES:].decode(errors="ignore")
-
-
-def join_tails(tails: Sequence[str]) -> str:
-    """Return the ends of several streams as one text, each on lines of its own."""
-    joined = ""
-    for tail in tails:
-        joined += ("\n" if joined and tail and not joined.endswith("\n") else "") + tail
-    return joined

@@ -11,6 +11,7 @@ from notifhist.run.presets import describe
 from notifhist.run.record import Caller, Record
 from notifhist.run.settings import Settings
 from notifhist.run.spool import ERRORS, OUTPUT, RECORD, Reservation, Spool, line_of
+from notifhist.run.texts import redact
 
 _RESERVED_BYTES = 16 * 1024
 """Room for the output's ends and for the messages, beside what the first record takes."""
@@ -32,7 +33,7 @@ class Recording:
             raise NoTenant
         host = os.uname().nodename
         caller = Caller(settings.tenant, host, os.getpid(), os.geteuid(), time.time_ns())
-        argv = [records.redact(word, options.redact) for word in options.command] if options.argv else []
+        argv = [redact(word, options.redact) for word in options.command] if options.argv else []
         extra = options.set | ({"tool": options.text("source")} if options.text("source") else {})
         self.record = records.started(caller, describe(options, variables, host), argv, extra)
         self._id: str = self.record["item"]["id"]

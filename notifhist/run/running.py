@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from notifhist.run.process import CannotExecute, Environment, explain, spawn
-from notifhist.run.record import Ended, join_tails
+from notifhist.run.record import Ended
 from notifhist.run.signals import Signals
 from notifhist.run.streams import Stream, copy_some
+from notifhist.run.texts import join_tails
 
 KILL_AFTER_S = 5.0
 """How long a command whose time is up may take to end after TERM."""

@@ -7,11 +7,11 @@ import time
 from contextlib import suppress
 from types import FrameType
 
+from notifhist.run.inherited import ignored_before_python
+
 _ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 HANDLED = (*_ENDING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
 """All but SIGCHLD are forwarded: what a command cannot handle, KILL, cannot be forwarded either."""
-IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
-_RESET_SIGNALS = ("python", "pytest", "node")
 _TYPED = (signal.SIGINT, signal.SIGQUIT)
 
 
@@ -80,23 +80,6 @@ class Signals:
         if self._pid is not None and not (number in _TYPED and _in_foreground()):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(self._pid, number)
-
-
-def ignored_before_python() -> list[signal.Signals]:
-    """Return those of the signals that Python ignores which the caller had ignored, and the command inherits.
-
-    Python does not tell what they were before. Icinga 2, Nagios and systemd ignore SIGPIPE, and leave that to what they
-    start; so the parent's own state says it, unless the parent is one of those that reset it for what they start.
-    """
-    try:
-        with open(f"/proc/{os.getppid()}/status") as file:
-            fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-        if fields["Name"].startswith(_RESET_SIGNALS):
-            return []
-        ignored = int(fields["SigIgn"], 16)
-    except (OSError, ValueError, KeyError):
-        return []
-    return [each for each in IGNORED_BY_PYTHON if ignored >> (each - 1) & 1]
 
 
 def give_signals_back() -> None:

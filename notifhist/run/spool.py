@@ -127,6 +127,10 @@ class Spool:
         """Return a new file for the end of what a command writes. Raises OSError."""
         return self.open_file(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
+    def runs(self, name: str) -> bool:
+        """Say whether the wrapper lives that made the record of a name."""
+        return self.is_running(name.removesuffix(RECORD))
+
     @contextmanager
     def locked(self) -> Iterator[bool]:
         """Hold the lock of those that send, or yield False if another holds it."""

@@ -15,8 +15,8 @@ from collections.abc import Container, Sequence
 from contextlib import suppress
 
 from notifhist.run.process import close_descriptors
-from notifhist.run.record import TAIL_BYTES, tail_text
 from notifhist.run.signals import give_signals_back
+from notifhist.run.texts import TAIL_BYTES, tail_text
 
 _READ_BYTES = 64 * 1024
 _WRITE_BYTES = 4096

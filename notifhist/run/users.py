@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from notifhist.run.flushing import Flush, SendsRecords, records_in
+from notifhist.run.aside import records_in
+from notifhist.run.flushing import Flush, SendsRecords
 from notifhist.run.spool import RECORD, REJECTED, Spool
 
 
@@ -69,7 +70,7 @@ def flush_folder(
         finally:
             sender.close()  # the child for the next user must not share it
         problem = flush.problem.text if flush.problem is not None else ""
-        return folder.uid, flush.sent, flush.rejected, flush.dropped, problem, flush.messages
+        return folder.uid, flush.sent, flush.aside.rejected, flush.aside.dropped, problem, flush.aside.messages
 
     return Flushed(*_as_user(folder, work))
 
@@ -79,7 +80,7 @@ def look_into(folder: Folder) -> Waiting:
 
     def work(spool: Spool) -> tuple[Any, ...]:
         names = records_in(spool)
-        running = sum(spool.is_running(name.removesuffix(RECORD)) for name in names)
+        running = sum(spool.runs(name) for name in names)
         stats = list(_stats(spool, names))
         rejected = 0
         with suppress(FileNotFoundError):

@@ -12,8 +12,10 @@ from contextlib import suppress
 from typing import NoReturn
 
 from notifhist.run.detached import start_flushing
-from notifhist.run.options import BadOptions, Options, parse_options, usage
-from notifhist.run.process import Environment, become, closed_standard_files, leave, original_environment
+from notifhist.run.inherited import original_environment
+from notifhist.run.option_table import usage
+from notifhist.run.options import BadOptions, Options, parse_options
+from notifhist.run.process import Environment, become, closed_standard_files, leave
 from notifhist.run.record import finished, with_attempt
 from notifhist.run.recording import Recording
 from notifhist.run.running import CannotStart, Command, Outcome

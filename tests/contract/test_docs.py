@@ -10,7 +10,7 @@ from lxml import etree
 
 from notifhist.config import SETTINGS
 from notifhist.factory import create_app
-from notifhist.run.options import OPTIONS
+from notifhist.run.option_table import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

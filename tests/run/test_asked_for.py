@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from notifhist.run.options import OPTIONS
+from notifhist.run.option_table import OPTIONS
 from tests.run.runs import PATIENCE_S, Runs, sh
 
 THIRD_TIME = 'echo x >> tries; [ "$(wc -l < tries)" = 3 ] && exit 0; echo "try failed" >&2; exit 4'

@@ -195,7 +195,10 @@ def test_nothing_but_the_standard_library_is_imported_and_nothing_that_sends(run
 
 
 def test_no_process_is_left_in_the_group(runs: Runs) -> None:
-    with runs.start("--no-flush", *sh("echo out; echo err >&2"), start_new_session=True) as process:
-        assert process.wait(PATIENCE_S) == 0
-        with pytest.raises(ProcessLookupError):
-            os.killpg(process.pid, 0)
+    sending = {"NOTIFHIST_URL": "http://127.0.0.1:9", "NOTIFHIST_KEY_FILE": "/nowhere"}
+    for variables in ({}, sending):
+        command = sh("echo out; echo err >&2")
+        with runs.start(*command, start_new_session=True, variables=variables) as process:
+            assert process.wait(PATIENCE_S) == 0
+            with pytest.raises(ProcessLookupError):
+                os.killpg(process.pid, 0)

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifhist.run import record as records
-from notifhist.run.options import PRESET_NAMES, parse_options
+from notifhist.run.option_table import PRESET_NAMES
+from notifhist.run.options import parse_options
 from notifhist.run.presets import PRESETS, describe
 from notifhist.run.record import Caller, Ended
+from notifhist.run.texts import shorten
 from notifhist.schemas.fields import is_path_id
 from notifhist.schemas.history import HistoryItemSchema
 
@@ -226,7 +228,7 @@ def test_whatever_the_variables_say_the_item_is_valid(variables: dict[str, str])
 
 @given(st.lists(st.text(max_size=2000), max_size=20))
 def test_arguments_are_kept_up_to_a_bound(argv: list[str]) -> None:
-    kept = records.shorten(argv)
+    kept = shorten(argv)
     assert sum(map(len, kept)) <= 4001
     assert kept == argv or "…" in "".join(kept)
 
