@@ -58,4 +58,9 @@ def usage() -> str:
     """Return what `--help` prints."""
     lines = ["usage: notifhist-run [options] -- CMD ARGS...", ""]
     lines += [f"  --{each.name} {each.metavar}".ljust(34) + each.help for each in OPTIONS]
-    return "\n".join([*lines, "", "Each option is also a variable, such as NOTIFHIST_ENTITY. NOTIFHIST_RUN_CONFIG names another file than /etc/notifhist/run.toml.\nSee docs/feeds.md.", ""])
+    end = (
+        "Each option is also a variable, such as NOTIFHIST_ENTITY.",
+        "NOTIFHIST_RUN_CONFIG names another file than /etc/notifhist/run.toml.",
+        "See docs/feeds.md.",
+    )
+    return "\n".join([*lines, "", *end, ""])
