@@ -3,11 +3,14 @@
 from http import HTTPStatus
 from urllib.parse import quote, urlencode, urlsplit
 
-from flask import has_request_context, request
+from flask import Request, has_request_context, request
 
+from notifhist.serializers.formats import JSON_AND_XML
+from notifhist.serializers.negotiation import choose
 from notifhist.web.context import current_service, host
 from notifhist.web.shortcuts import Response
 
+HTML_TYPE = "text/html"
 ROOT = "/ui"
 """The path of all pages; the cookie of a session goes there alone."""
 
@@ -43,6 +46,14 @@ def see_other(url: str) -> Response:
     response = Response(b"", HTTPStatus.SEE_OTHER, content_type="text/plain")
     response.headers["Location"] = url
     return response
+
+
+def way_to_pages(asked: Request) -> Response | None:
+    """Return the answer to who asks for / and prefers a page: the way there. None for everybody else."""
+    if asked.environ["PATH_INFO"] != "/" or asked.method not in ("GET", "HEAD") or not current_service().settings.pages:
+        return None
+    preferred = choose(asked.environ.get("HTTP_ACCEPT"), (*JSON_AND_XML.media_types, HTML_TYPE))
+    return see_other(page_url()) if preferred == HTML_TYPE else None
 
 
 def _encoded(pairs: list[tuple[str, object]]) -> str:

@@ -15,10 +15,9 @@ from notifhist.serializers.stored import StoredDocument
 from notifhist.web.context import current_service
 from notifhist.web.pages import formatting
 from notifhist.web.pages.assets import assets
-from notifhist.web.pages.links import page_url
+from notifhist.web.pages.links import HTML_TYPE, page_url
 from notifhist.web.shortcuts import Response, unwrap
 
-HTML_TYPE = "text/html"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
