@@ -32,9 +32,11 @@ from notifhist.web import (  # noqa: F401 - most are imported so that their view
     response_hooks,
     runs,
 )
-from notifhist.web.apis import APIS
+from notifhist.web.apis import APIS, OPEN_PAGES, PAGES
 from notifhist.web.context import Service
 from notifhist.web.declarations import Api
+from notifhist.web.pages import deliveries as delivery_pages  # noqa: F401
+from notifhist.web.pages import static_files  # noqa: F401
 from notifhist.web.rate_limits import RateLimiter
 from notifhist.web.request_checks import check_request
 from notifhist.web.shortcuts import Flask
@@ -82,7 +84,9 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
 
     Its settings are those of `overrides`, else `NOTIFHIST_*`. Raises ConfigError for a bad setting.
     """
-    settings, apis = load_settings(os.environ, overrides), tuple(apis)
+    settings = load_settings(os.environ, overrides)
+    _check_user_header(settings)
+    apis = tuple(api for api in apis if settings.pages or api not in (PAGES, OPEN_PAGES))
     clock = Clock(settings.now)
     counter = open_counter(settings.rate_limit_storage, settings.database_url, clock)
     db = open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s)
@@ -99,6 +103,7 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
         rate_limiters={
             "history": RateLimiter(settings.history_rate_limit, counter, "history"),
             "runs": RateLimiter(settings.runs_rate_limit, counter, "runs"),
+            "pages": RateLimiter(settings.pages_rate_limit, counter, "pages"),
         },
         metrics=Metrics(api.name for api in apis if api.access is not None),
         apis=apis,
@@ -122,6 +127,14 @@ def _open_replica(settings: Settings, primary: Database) -> Replica | None:
     if not (primary.has_replicas and db.has_replicas):
         raise ConfigError(f"{PREFIX}REPLICA_URL: only a PostgreSQL has replicas")
     return Replica(db)
+
+
+def _check_user_header(settings: Settings) -> None:
+    """Raise ConfigError unless the header that names a user comes with a key, and from a proxy."""
+    if bool(settings.pages_user_header) != bool(settings.pages_user_key_id):
+        raise ConfigError(f"{PREFIX}PAGES_USER_HEADER, {PREFIX}PAGES_USER_KEY_ID: give both or none")
+    if settings.pages_user_header and not settings.trusted_proxies:
+        raise ConfigError(f"{PREFIX}PAGES_USER_HEADER: anybody could send it; it needs {PREFIX}TRUSTED_PROXIES")
 
 
 def _keep_encoded_slashes(wsgi_app: WSGIApplication) -> WSGIApplication:

@@ -12,7 +12,7 @@ from gunicorn.http import errors as http_errors
 from notifhist.errors import ApiError, BadRequest, InternalError, Unavailable
 from notifhist.logs import log_request
 from notifhist.server.incoming import HEAD_BYTES, REQUEST_LINE_BYTES, method_path_accept
-from notifhist.web.responses import HEADERS_OF_ALL, render_error
+from notifhist.web.responses import render_error
 
 
 class UnknownTransferCoding(ApiError):
@@ -55,13 +55,12 @@ def refusal(exc: BaseException, head: bytes, started: float, log: Any, *, closes
     if isinstance(error, InternalError) or isinstance(exc, OSError):
         log.error("A request failed outside the app", exc_info=exc, extra={"request_id": request_id})
     method, path, accept = method_path_accept(head)
-    body, content_type = render_error(error, path, accept, request_id)
+    body, always = render_error(error, path, accept, request_id)
     headers = {
         "Date": util.http_date(),
         "Connection": "close" if closes else "keep-alive",
-        "Content-Type": content_type,
         "Content-Length": len(body),
-        **dict(HEADERS_OF_ALL),
+        **always,
         "X-Response-Id": request_id,
         **error.headers,
     }

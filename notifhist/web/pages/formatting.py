@@ -1,0 +1,27 @@
+"""Times as people read them; pure."""
+
+from notifhist.schemas.fields import MAX_TIMESTAMP
+from notifhist.schemas.instants import format_instant
+
+_MS = {"s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def iso(ms: int) -> str:
+    """Return a time in ms since the epoch as ISO, UTC, for `<time datetime>`."""
+    return format_instant(min(max(ms, 0), MAX_TIMESTAMP))
+
+
+def utc(ms: int) -> str:
+    """Return a time in ms since the epoch as `2011-11-10 00:39:04`, UTC."""
+    return iso(ms)[:19].replace("T", " ")
+
+
+def span(ms: int) -> str:
+    """Return a length of time in words of one unit, such as `3 min`."""
+    unit = next((unit for unit in reversed(_MS) if ms >= 2 * _MS[unit]), "s")
+    return f"{max(ms, 0) // _MS[unit]} {unit}"
+
+
+def age(ms: int, now_ms: int) -> str:
+    """Return how long ago a time was, such as `3 min ago`, or `in 2 h` for one to come."""
+    return f"{span(now_ms - ms)} ago" if ms <= now_ms else f"in {span(ms - now_ms)}"

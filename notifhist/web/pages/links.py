@@ -1,0 +1,49 @@
+"""The URLs of pages: below the path under which the service is published."""
+
+from http import HTTPStatus
+from urllib.parse import quote, urlencode, urlsplit
+
+from flask import has_request_context, request
+
+from notifhist.web.context import current_service, host
+from notifhist.web.shortcuts import Response
+
+ROOT = "/ui"
+"""The path of all pages; the cookie of a session goes there alone."""
+
+
+def base_path() -> str:
+    """Return the path that all links begin with: that of NOTIFHIST_PUBLIC_URL, else the prefix that a proxy names."""
+    if not has_request_context():
+        return ""
+    public_url = current_service().settings.public_url
+    return quote(urlsplit(public_url).path if public_url else request.root_path, safe="/%").rstrip("/")
+
+
+def page_url(*parts: str, **query: object) -> str:
+    """Return the URL of the page at `parts` below /ui/, each one part of the path, however it is written.
+
+    A parameter of the query may be a text, a number, or a list of them; None is left out.
+    """
+    path = "/".join([base_path() + ROOT, *(quote(part, safe="") for part in parts)])
+    pairs = [(name.rstrip("_"), value) for name, value in query.items() if value is not None]
+    return f"{path or '/'}{'' if parts else '/'}" + (f"?{_encoded(pairs)}" if pairs else "")
+
+
+def absolute(url: str) -> str:
+    """Return the absolute form of a URL that begins with a slash."""
+    public_url = current_service().settings.public_url
+    parts = urlsplit(public_url)
+    origin = f"{parts.scheme}://{parts.netloc}" if public_url else f"{request.scheme}://{host(request)}"
+    return origin + url
+
+
+def see_other(url: str) -> Response:
+    """Return the answer that sends a browser on to `url` with GET, 303."""
+    response = Response(b"", HTTPStatus.SEE_OTHER, content_type="text/plain")
+    response.headers["Location"] = url
+    return response
+
+
+def _encoded(pairs: list[tuple[str, object]]) -> str:
+    return urlencode(pairs, doseq=True, quote_via=quote, errors="surrogateescape")
