@@ -11,6 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
+from notifhist.errors import NotFound
 from notifhist.schemas.deliveries import FAILED, OUTCOMES
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import AlarmPath
@@ -20,6 +21,7 @@ from notifhist.store.deliveries.names import names_of
 from notifhist.store.deliveries.recording import known_tenant
 from notifhist.store.deliveries.selection import MAIN, RECENT
 from notifhist.store.deliveries.table import NAMED
+from notifhist.store.history.series import alarm_digest
 from notifhist.store.time_ranges import low_ticks
 
 MAX_SERIES = 20_000
@@ -35,7 +37,8 @@ _NEWEST = """SELECT ticks || ' ' || item_clock_and_node || ' ' || coalesce(state
     WHERE tenant_id = :tenant_id AND series_id = series.id AND ticks >= :low
     ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
 _SERIES = f"""SELECT id, entity_id, alarm_id, check_id, ({_NEWEST}) FROM series
-    WHERE tenant_id = :tenant_id ORDER BY {{entity_id}}, {{alarm_id}}, id LIMIT {MAX_SERIES}"""
+    WHERE tenant_id = :tenant_id {{only}} ORDER BY {{entity_id}}, {{alarm_id}}, id LIMIT {MAX_SERIES}"""
+_ONE_ALARM = "AND alarm_digest = :alarm_digest"
 _RECENT = f"""SELECT series_id, ticks, item_clock_and_node, coalesce(state, 0), outcome, is_change FROM {RECENT}
     WHERE tenant_id = :tenant_id AND ticks >= :low"""
 
@@ -97,14 +100,35 @@ def list_alarms(
     db: Database, tenant: str, oldest_ms: int | None, is_wanted: Callable[[AlarmPath], bool] = lambda alarm: True
 ) -> list[Alarm]:
     """Return the alarms that have history and are wanted, by entity and alarm, sorted by code point."""
+    return _read(db, tenant, oldest_ms, is_wanted, "", {})
+
+
+def find_alarm(db: Database, path: AlarmPath, oldest_ms: int | None) -> Alarm:
+    """Return an alarm. Raises NotFound if it has no history."""
+    found = _read(db, path.tenant, oldest_ms, path.__eq__, _ONE_ALARM, {"alarm_digest": alarm_digest(path)})
+    if not found:
+        raise NotFound("No such alarm.", f"{path.alarm_id} of {path.entity_id} has no history.")
+    return found[0]
+
+
+def _read(
+    db: Database,
+    tenant: str,
+    oldest_ms: int | None,
+    is_wanted: Callable[[AlarmPath], bool],
+    only: str,
+    values: Mapping[str, str],
+) -> list[Alarm]:
+    """Return the wanted alarms of those for which the condition `only` is true."""
     if (tenant_id := known_tenant(db, tenant)) is None:
         return []
-    values = {"tenant_id": tenant_id, "low": low_ticks(oldest_ms)}
-    columns = {name: db.by_code_point(name) for name in ("entity_id", "alarm_id")}
+    low = low_ticks(oldest_ms)
+    series = _SERIES.format(only=only, **{name: db.by_code_point(name) for name in ("entity_id", "alarm_id")})
     found: list[tuple[AlarmPath, list[Check]]] = []
     with db.reading():
-        recent = {series_id: Newest(*key) for series_id, *key, _, _ in sorted(_recent(db, **values))}
-        for (entity_id, alarm_id), its in groupby(rows(db, _SERIES.format(**columns), **values), key=itemgetter(1, 2)):
+        recent = {series_id: Newest(*key) for series_id, *key, _, _ in sorted(_recent(db, tenant_id, low))}
+        listed = rows(db, series, tenant_id=tenant_id, low=low, **values)
+        for (entity_id, alarm_id), its in groupby(listed, key=itemgetter(1, 2)):
             path = AlarmPath(tenant, entity_id, alarm_id)
             if is_wanted(path) and (checks := list(_checks(its, recent))):
                 found.append((path, sorted(checks, key=lambda each: each.newest, reverse=True)))

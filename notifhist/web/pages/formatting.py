@@ -25,3 +25,9 @@ def span(ms: int) -> str:
 def age(ms: int, now_ms: int) -> str:
     """Return how long ago a time was, such as `3 min ago`, or `in 2 h` for one to come."""
     return f"{span(now_ms - ms)} ago" if ms <= now_ms else f"in {span(ms - now_ms)}"
+
+
+def short(text: object, length: int) -> str:
+    """Return a text of at most `length` characters, the last of which is an ellipsis where it was longer."""
+    whole = str(text)
+    return whole if len(whole) <= length else f"{whole[: length - 1]}…"

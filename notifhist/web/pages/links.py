@@ -1,5 +1,6 @@
 """The URLs of pages: below the path under which the service is published."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -30,6 +31,14 @@ def page_url(*parts: str, **query: object) -> str:
     return f"{path or '/'}{'' if parts else '/'}" + (f"?{_encoded(pairs)}" if pairs else "")
 
 
+def here(**replaced: object) -> str:
+    """Return the URL of the page that is asked for, with other parameters; one that is None is left out."""
+    named = {name.rstrip("_"): value for name, value in replaced.items()}
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in named]
+    pairs = [*kept, *((name, value) for name, value in named.items() if value is not None)]
+    return base_path() + quote(request.path, safe="/") + (f"?{_encoded(pairs)}" if pairs else "")
+
+
 def absolute(url: str) -> str:
     """Return the absolute form of a URL that begins with a slash."""
     public_url = current_service().settings.public_url
@@ -45,5 +54,5 @@ def see_other(url: str) -> Response:
     return response
 
 
-def _encoded(pairs: list[tuple[str, object]]) -> str:
+def _encoded(pairs: Sequence[tuple[str, object]]) -> str:
     return urlencode(pairs, doseq=True, quote_via=quote, errors="surrogateescape")

@@ -15,7 +15,8 @@ from notifhist.serializers.stored import StoredDocument
 from notifhist.web.context import current_service
 from notifhist.web.pages import formatting
 from notifhist.web.pages.assets import assets
-from notifhist.web.pages.links import page_url
+from notifhist.web.pages.links import here, page_url
+from notifhist.web.pages.states import state_kind
 from notifhist.web.shortcuts import Response, unwrap
 
 HTML_TYPE = "text/html"
@@ -125,8 +126,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals |= {"page_url": page_url, "static": static, "may": may}
-    environment.filters |= {"iso": formatting.iso, "utc": formatting.utc, "age": formatting.age}
+    environment.globals |= {"page_url": page_url, "here": here, "static": static, "may": may}
+    environment.filters |= {
+        **{each.__name__: each for each in (formatting.iso, formatting.utc, formatting.age, formatting.span)},
+        **{each.__name__: each for each in (formatting.short, state_kind)},
+    }
     return environment
 
 
