@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import flask
+from limits import RateLimitItemPerMinute
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -36,7 +37,7 @@ from notifhist.web.apis import APIS, OPEN_PAGES, PAGES
 from notifhist.web.context import Service
 from notifhist.web.declarations import Api
 from notifhist.web.pages import alarms as alarm_pages  # noqa: F401
-from notifhist.web.pages import appearance, items, static_files  # noqa: F401
+from notifhist.web.pages import appearance, items, signing_in, static_files  # noqa: F401
 from notifhist.web.pages import deliveries as delivery_pages  # noqa: F401
 from notifhist.web.pages import runs as run_pages  # noqa: F401
 from notifhist.web.rate_limits import RateLimiter
@@ -45,6 +46,10 @@ from notifhist.web.shortcuts import Flask
 
 _AUTHORITY = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 """Scheme and host, which precede the path in a request line of absolute form (RFC 9112, 3.2.2)."""
+
+
+FAILED_TRIES = RateLimitItemPerMinute(10)
+"""How often an address may fail to sign in."""
 
 
 class _Request(flask.Request):
@@ -105,6 +110,7 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
         rate_limiters={
             "history": RateLimiter(settings.history_rate_limit, counter, "history"),
             "runs": RateLimiter(settings.runs_rate_limit, counter, "runs"),
+            "login": RateLimiter(FAILED_TRIES, counter, "login"),
             "pages": RateLimiter(settings.pages_rate_limit, counter, "pages"),
         },
         metrics=Metrics(api.name for api in apis if api.access is not None),

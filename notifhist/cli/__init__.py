@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from notifhist.cli.keys import keys
+from notifhist.cli.login_links import login_link_command
 from notifhist.cli.records import export, load, purge
 from notifhist.cli.serving import migrate_command, serve
 from notifhist.config import PREFIX, SETTINGS, ConfigError, hide_password, load_settings
@@ -46,5 +47,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, migrate_command, keys, load, export, purge):
+for _command in (serve, migrate_command, keys, login_link_command, load, export, purge):
     main.add_command(_command)

@@ -3,11 +3,14 @@
 The store has only the hash of what a browser holds or a link says, so a copy of the database opens nothing.
 """
 
+import secrets
 from typing import NamedTuple
 
+from notifhist.auth import hash_secret
 from notifhist.store.database import Database
 from notifhist.store.database.sql import changed, first
 
+LINK_MS = 600_000
 _ADD = "INSERT INTO page_session (id, key_id, created, expires) VALUES (:id, :key_id, :created, :expires)"
 _FIND = "SELECT id, key_id, created, expires FROM page_session WHERE id = :id AND expires > :now_ms"
 _EXTEND = "UPDATE page_session SET expires = :expires WHERE id = :id"
@@ -53,10 +56,12 @@ def delete_session(db: Database, session_id: str) -> None:
         changed(db, _DELETE, id=session_id)
 
 
-def add_login_link(db: Database, link_id: str, key_id: str, expires: int) -> None:
-    """Store a link, by the hash of what it says, which signs in with a key until it expires (ms since the epoch)."""
+def new_login_link(db: Database, key_id: str, now_ms: int) -> str:
+    """Return what a new link says, which signs in with a key once, within LINK_MS."""
+    token = secrets.token_urlsafe(32)
     with db.writing():
-        changed(db, _ADD_LINK, id=link_id, key_id=key_id, expires=expires)
+        changed(db, _ADD_LINK, id=hash_secret(token), key_id=key_id, expires=now_ms + LINK_MS)
+    return token
 
 
 def use_login_link(db: Database, link_id: str, now_ms: int) -> str | None:

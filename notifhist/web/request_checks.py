@@ -21,6 +21,7 @@ from notifhist.web import cors
 from notifhist.web.apis import api_of
 from notifhist.web.context import Service, current_service, host, valid_key
 from notifhist.web.declarations import Access, Api, View
+from notifhist.web.pages.links import way_to_pages
 from notifhist.web.shortcuts import unwrap
 
 
@@ -37,6 +38,8 @@ def check_request() -> Response | None:
     rule, ids = _matched(request)
     view = service.views[rule.endpoint] if rule is not None else None
     context.api = api = view.api if view is not None else api_of(request.path, service.apis)
+    if view is None and (way := way_to_pages(request)):
+        return way
     if view is not None and (answer := cors.preflight_answer(request, service.settings.cors_origins)):
         return answer
     if api.access is not None:

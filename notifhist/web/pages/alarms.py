@@ -20,7 +20,7 @@ from notifhist.store.deliveries.reading import list_deliveries
 from notifhist.web.apis import PAGES
 from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
-from notifhist.web.pages.charts import timeline
+from notifhist.web.pages.charts import FROM_THE_GROUND, timeline
 from notifhist.web.pages.links import here, page_url
 from notifhist.web.pages.rendering import PAGE, page
 from notifhist.web.pages.spans import SINCE, with_since
@@ -57,12 +57,20 @@ class Item:
         """The first delivery."""
         return self.deliveries[0]
 
+    @property
+    def said(self) -> str | None:
+        """What was said of the worst delivery."""
+        worst = min(self.deliveries, key=lambda each: FROM_THE_GROUND.index(each["outcome"]))
+        return worst.get("message") or worst.get("status")
+
 
 @View(PAGES, "GET", "/alarms", "Look at the alarms", OBSERVER, offers=PAGE)
 def show_alarms() -> Response:
     """Show the alarms that have history: those in the worst states first, then those that were notified last."""
     service, words = current_service(), request.args.get("q", "")
-    found = alarms.list_alarms(readable_db(), caller().tenant, service.oldest_ms(), partial(_has_part, words.casefold()))
+    found = alarms.list_alarms(
+        readable_db(), caller().tenant, service.oldest_ms(), partial(_has_part, words.casefold())
+    )
     ranked = sorted(found, key=_place)
     marker = _marker(request.args.get("marker"))
     following = [each for each in ranked if marker is None or _place(each) >= marker]

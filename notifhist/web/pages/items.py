@@ -84,7 +84,9 @@ def show_item(uuid: str, **ids: str) -> Response:
         unnamed={name: value for name, value in item.items() if name not in _NAMED},
         json=_indented(stored.text),
         xml=_as_xml(check, uuid),
-        curl={word: _curl(url, accept) for word, accept in {"JSON": "application/json", "XML": "application/xml"}.items()},
+        curl={
+            word: _curl(url, accept) for word, accept in {"JSON": "application/json", "XML": "application/xml"}.items()
+        },
         failed=FAILED,
     )
 

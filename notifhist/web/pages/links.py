@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import quote, urlencode, urlsplit
 
-from flask import has_request_context, request
+from flask import Request, has_request_context, request
+from werkzeug.datastructures import MultiDict
 
+from notifhist.serializers.formats import JSON_AND_XML
+from notifhist.serializers.negotiation import choose
 from notifhist.web.context import current_service, host
 from notifhist.web.shortcuts import Response
 
+HTML_TYPE = "text/html"
 ROOT = "/ui"
 """The path of all pages; the cookie of a session goes there alone."""
 
@@ -26,9 +30,14 @@ def page_url(*parts: str, **query: object) -> str:
 
     A parameter of the query may be a text, a number, or a list of them; None is left out.
     """
-    path = "/".join([base_path() + ROOT, *(quote(part, safe="") for part in parts)])
+    path = base_path() + ROOT + path_of(*parts)
     pairs = [(name.rstrip("_"), value) for name, value in query.items() if value is not None]
     return f"{path or '/'}{'' if parts else '/'}" + (f"?{_encoded(pairs)}" if pairs else "")
+
+
+def path_of(*parts: str) -> str:
+    """Return the path at `parts`, however they are written."""
+    return "".join(f"/{quote(part, safe='', errors='surrogateescape')}" for part in parts)
 
 
 def here(**replaced: object) -> str:
@@ -37,6 +46,11 @@ def here(**replaced: object) -> str:
     kept = [(name, value) for name, value in request.args.items(multi=True) if name not in named]
     pairs = [*kept, *((name, value) for name, value in named.items() if value is not None)]
     return base_path() + quote(request.path, safe="/") + (f"?{_encoded(pairs)}" if pairs else "")
+
+
+def filled(args: MultiDict[str, str]) -> MultiDict[str, str]:
+    """Return the parameters that are not empty: a form sends the fields that nobody filled in too."""
+    return MultiDict([(name, value) for name, value in args.items(multi=True) if value])
 
 
 def absolute(url: str) -> str:
@@ -52,6 +66,14 @@ def see_other(url: str) -> Response:
     response = Response(b"", HTTPStatus.SEE_OTHER, content_type="text/plain")
     response.headers["Location"] = url
     return response
+
+
+def way_to_pages(asked: Request) -> Response | None:
+    """Return the answer to who asks for / and prefers a page: the way there. None for everybody else."""
+    if asked.environ["PATH_INFO"] != "/" or asked.method not in ("GET", "HEAD") or not current_service().settings.pages:
+        return None
+    preferred = choose(asked.environ.get("HTTP_ACCEPT"), (*JSON_AND_XML.media_types, HTML_TYPE))
+    return see_other(page_url()) if preferred == HTML_TYPE else None
 
 
 def _encoded(pairs: Sequence[tuple[str, object]]) -> str:

@@ -15,11 +15,10 @@ from notifhist.serializers.stored import StoredDocument
 from notifhist.web.context import current_service
 from notifhist.web.pages import formatting
 from notifhist.web.pages.assets import assets
-from notifhist.web.pages.links import here, page_url
+from notifhist.web.pages.links import HTML_TYPE, absolute, here, page_url, path_of
 from notifhist.web.pages.states import state_kind
 from notifhist.web.shortcuts import Response, unwrap
 
-HTML_TYPE = "text/html"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -126,7 +125,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals |= {"page_url": page_url, "here": here, "static": static, "may": may}
+    links = (page_url, here, absolute, path_of, static, may, formatting.moment, formatting.pairs, formatting.is_http)
+    environment.globals |= {each.__name__: each for each in links}
     environment.filters |= {
         **{each.__name__: each for each in (formatting.iso, formatting.utc, formatting.age, formatting.span)},
         **{each.__name__: each for each in (formatting.short, state_kind)},
