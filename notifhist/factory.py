@@ -36,8 +36,10 @@ from notifhist.web import (  # noqa: F401 - most are imported so that their view
 from notifhist.web.apis import APIS, OPEN_PAGES, PAGES
 from notifhist.web.context import Service
 from notifhist.web.declarations import Api
+from notifhist.web.pages import alarms as alarm_pages  # noqa: F401
+from notifhist.web.pages import appearance, items, overview, signing_in, static_files  # noqa: F401
 from notifhist.web.pages import deliveries as delivery_pages  # noqa: F401
-from notifhist.web.pages import overview, signing_in, static_files  # noqa: F401
+from notifhist.web.pages import runs as run_pages  # noqa: F401
 from notifhist.web.rate_limits import RateLimiter
 from notifhist.web.request_checks import check_request
 from notifhist.web.shortcuts import Flask

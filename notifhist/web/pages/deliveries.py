@@ -1,8 +1,9 @@
 """The one list: what was sent to whom, with its filters, and the same as a file."""
 
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Response, request
 
@@ -41,7 +42,7 @@ def show_deliveries() -> Response:
     wanted = asked(request.args)
     if not is_tidy(request.args):
         return see_other(page_url(_PATH, **wanted.link(marker=wanted.given.get("marker"))))
-    frame = {
+    frame: dict[str, Any] = {
         "asked": wanted,
         "link": partial(_url, wanted),
         "outcomes": OUTCOMES,
@@ -98,9 +99,13 @@ def _url(wanted: Asked, path: str = _PATH, **changed: object) -> str:
     return page_url(path, **wanted.link(**changed))
 
 
-def _newer(wanted: Asked, query: DeliveriesQuery, first_id: str, limit: int) -> dict[str, object]:
-    """Return the parameters of the page before: the one that ends where this one, whose first id is given, begins."""
-    service = current_service()
-    back = DeliveriesQuery(**{**vars(query), "marker": first_id, "reverse": not query.reverse, "limit": limit + 1})
-    before = rows_of(list_deliveries(readable_db(), back, service.oldest_ms()).deliveries)
-    return wanted.link(marker=before[-1].id if len(before) > limit else None)
+def _newer(wanted: Asked, query: DeliveriesQuery, first_id: str, limit: int) -> dict[str, object] | None:
+    """Return the parameters of the page that ends where this one, whose first id is given, begins; None for the first.
+
+    It is read in the other order, from this page's first delivery on. The first page has no marker.
+    """
+    back = replace(query, marker=first_id, reverse=not query.reverse, limit=limit + 1)
+    before = list_deliveries(readable_db(), back, current_service().oldest_ms())
+    if before.count <= 1:
+        return None
+    return wanted.link(marker=rows_of(before.deliveries)[-1].id if before.next_marker else None)

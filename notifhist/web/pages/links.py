@@ -1,9 +1,11 @@
 """The URLs of pages: below the path under which the service is published."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import quote, urlencode, urlsplit
 
 from flask import Request, has_request_context, request
+from werkzeug.datastructures import MultiDict
 
 from notifhist.serializers.formats import JSON_AND_XML
 from notifhist.serializers.negotiation import choose
@@ -28,9 +30,27 @@ def page_url(*parts: str, **query: object) -> str:
 
     A parameter of the query may be a text, a number, or a list of them; None is left out.
     """
-    path = "/".join([base_path() + ROOT, *(quote(part, safe="") for part in parts)])
+    path = base_path() + ROOT + path_of(*parts)
     pairs = [(name.rstrip("_"), value) for name, value in query.items() if value is not None]
     return f"{path or '/'}{'' if parts else '/'}" + (f"?{_encoded(pairs)}" if pairs else "")
+
+
+def path_of(*parts: str) -> str:
+    """Return the path at `parts`, however they are written."""
+    return "".join(f"/{quote(part, safe='', errors='surrogateescape')}" for part in parts)
+
+
+def here(**replaced: object) -> str:
+    """Return the URL of the page that is asked for, with other parameters; one that is None is left out."""
+    named = {name.rstrip("_"): value for name, value in replaced.items()}
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in named]
+    pairs = [*kept, *((name, value) for name, value in named.items() if value is not None)]
+    return base_path() + quote(request.path, safe="/") + (f"?{_encoded(pairs)}" if pairs else "")
+
+
+def filled(args: MultiDict[str, str]) -> MultiDict[str, str]:
+    """Return the parameters that are not empty: a form sends the fields that nobody filled in too."""
+    return MultiDict([(name, value) for name, value in args.items(multi=True) if value])
 
 
 def absolute(url: str) -> str:
@@ -56,5 +76,5 @@ def way_to_pages(asked: Request) -> Response | None:
     return see_other(page_url()) if preferred == HTML_TYPE else None
 
 
-def _encoded(pairs: list[tuple[str, object]]) -> str:
+def _encoded(pairs: Sequence[tuple[str, object]]) -> str:
     return urlencode(pairs, doseq=True, quote_via=quote, errors="surrogateescape")

@@ -92,9 +92,11 @@ def _deliveries() -> Deliveries:
         {"from": bucket.begin, "to": bucket.end - 1, "counts": counts}
         for bucket, counts in zip(buckets, by_bucket, strict=True)
     ]
-    receivers = [
-        each for each in summaries.list_receivers(db, failed, oldest_ms) if each["counts"].get(FAILED)
-    ] if any(FAILED in counts for counts in by_bucket) else []
+    receivers = (
+        [each for each in summaries.list_receivers(db, failed, oldest_ms) if each["counts"].get(FAILED)]
+        if any(FAILED in counts for counts in by_bucket)
+        else []
+    )
     alarms = [each for each in list_alarms(db, query.tenant, oldest_ms) if state_kind(each.state) != "fine"]
     alarms.sort(key=lambda each: (WORST_FIRST.index(state_kind(each.state)), -each.timestamp))
     unknown = sum(state_kind(each.state) == "unknown" for each in alarms)

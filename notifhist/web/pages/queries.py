@@ -68,6 +68,11 @@ class Asked:
         return not {*self.given, *self.problems}.isdisjoint(_FOLDED)
 
     @property
+    def is_live(self) -> bool:
+        """Whether the page is to show what comes: the first page alone does."""
+        return self.others.get("live") == "1" and self.is_of_now and "marker" not in self.given
+
+    @property
     def is_of_now(self) -> bool:
         """Whether the time ends now."""
         return "to" not in self.given

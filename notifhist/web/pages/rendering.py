@@ -15,7 +15,8 @@ from notifhist.serializers.stored import StoredDocument
 from notifhist.web.context import current_service
 from notifhist.web.pages import formatting
 from notifhist.web.pages.assets import assets
-from notifhist.web.pages.links import HTML_TYPE, page_url
+from notifhist.web.pages.links import HTML_TYPE, absolute, here, page_url, path_of
+from notifhist.web.pages.states import state_kind
 from notifhist.web.shortcuts import Response, unwrap
 
 CONTENT_SECURITY_POLICY = (
@@ -124,8 +125,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.globals |= {"page_url": page_url, "static": static, "may": may}
-    environment.filters |= {"iso": formatting.iso, "utc": formatting.utc, "age": formatting.age}
+    links = (page_url, here, absolute, path_of, static, may, formatting.moment, formatting.pairs, formatting.is_http)
+    environment.globals |= {each.__name__: each for each in links}
+    environment.filters |= {
+        **{each.__name__: each for each in (formatting.iso, formatting.utc, formatting.age, formatting.span)},
+        **{each.__name__: each for each in (formatting.short, state_kind)},
+    }
     return environment
 
 

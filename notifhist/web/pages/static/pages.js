@@ -1,1 +1,182 @@
-// What the pages do beyond links and forms.
+// What the pages do beyond links and forms; without this script everything still works.
+(() => {
+  "use strict";
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const one = (selector, root = document) => root.querySelector(selector);
+  const root = document.documentElement;
+  const remembered = (store, name, value) => {
+    try {
+      if (value === undefined) return store.getItem(name);
+      value === null ? store.removeItem(name) : store.setItem(name, value);
+    } catch { /* a browser may refuse to store anything */ }
+    return null;
+  };
+  const say = (text) => { const status = one("#said"); if (status) status.textContent = text; };
+
+  // Times: local ones, if the URL asks for them, and ages that grow.
+  const UNITS = [["d", 864e5], ["h", 36e5], ["min", 6e4], ["s", 1e3]];
+  const pad = (number) => String(number).padStart(2, "0");
+  const local = (date) => `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ` +
+    [date.getHours(), date.getMinutes(), date.getSeconds()].map(pad).join(":");
+  const writeTimes = (part) => {
+    for (const time of all("time[datetime]", part)) {
+      const date = new Date(time.dateTime);
+      if (root.dataset.tz === "local" && !isNaN(date)) time.textContent = local(date);
+    }
+    if (root.dataset.tz === "local") {
+      const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
+      for (const each of all(".zone", part)) each.textContent = zone;
+    }
+  };
+  const writeAges = () => {
+    for (const age of all("time[datetime] + .age")) {
+      const ms = Date.now() - skew - new Date(age.previousElementSibling.dateTime);
+      const [unit, length] = UNITS.find(([, each]) => ms >= 2 * each) || UNITS[3];
+      if (ms >= 0) age.textContent = `${Math.floor(ms / length)} ${unit} ago`;
+    }
+  };
+  // Ages are told by the server's clock, not by that of the reader's machine.
+  const skew = root.dataset.now ? Date.now() - Number(root.dataset.now) : 0;
+
+  // Copy buttons.
+  const copyText = async (text) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "visually-hidden";
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  };
+  const showCopyButtons = (part) => all("[data-copy]", part).forEach((button) => { button.hidden = false; });
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const label = one("span", button), word = label.dataset.word || (label.dataset.word = label.textContent);
+    try {
+      await copyText(button.dataset.copy);
+      label.textContent = "Copied";
+    } catch {
+      label.textContent = "Not allowed";
+    }
+    say(label.textContent);
+    setTimeout(() => { label.textContent = word; }, 1500);
+  });
+
+  // Filters apply when they are changed; what is left empty does not stand in the URL.
+  const apply = (form, control) => {
+    const query = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) if (value !== "") query.append(name, value);
+    if (control && control.id) remembered(sessionStorage, "focus", control.id);
+    location.assign(form.action + (query.size ? `?${query}` : ""));
+  };
+  for (const form of all("form[data-auto]")) {
+    let timer = 0;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      clearTimeout(timer);
+      apply(form, document.activeElement);
+    });
+    form.addEventListener("change", (event) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => apply(form, event.target), 500); // arrow keys change a list at each press
+    });
+  }
+  const focused = remembered(sessionStorage, "focus");
+  if (focused) {
+    remembered(sessionStorage, "focus", null);
+    document.getElementById(focused)?.focus({ preventScroll: true });
+  }
+
+  // Live: new rows of the first page, while somebody looks.
+  const rows = one("tbody[data-live]"), toggle = one("[data-live-toggle]");
+  if (rows && toggle) {
+    let paused = remembered(sessionStorage, "paused") === "yes", busy = false;
+    const show = (why) => {
+      toggle.textContent = paused ? "Resume" : "Pause";
+      toggle.closest(".live").classList.toggle("paused", paused);
+      one("[data-live-word]").textContent = why || (paused ? "Paused" : "Live");
+    };
+    const keyOf = (row) => row.dataset.row;
+    const take = (fresh) => {
+      const known = new Set(all("[data-row]", rows).map(keyOf));
+      const first = rows.firstElementChild, before = first && first.getBoundingClientRect().top;
+      const arrived = all("tbody[data-live] > [data-row]", fresh).filter((row) => !known.has(keyOf(row)));
+      for (const row of arrived.map((each) => document.importNode(each, true))) {
+        row.classList.add("new");
+        writeTimes(row);
+        rows.insertBefore(row, first);
+      }
+      if (first && scrollY > 0) scrollBy({ top: first.getBoundingClientRect().top - before, behavior: "instant" });
+      while (rows.children.length > 500 && !rows.lastElementChild.contains(document.activeElement)) {
+        rows.lastElementChild.remove();
+      }
+      for (const part of all("[data-fresh]")) {
+        const other = fresh.getElementById(part.id);
+        if (other && !part.contains(document.activeElement)) part.replaceChildren(...other.childNodes);
+      }
+      document.title = fresh.title;
+      if (arrived.length) say(`${arrived.length} new`);
+    };
+    const ask = async () => {
+      if (paused || busy || document.hidden) return;
+      busy = true;
+      try {
+        const answer = await fetch(location.href, { redirect: "error", cache: "no-store" });
+        if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+        show(answer.ok ? "" : `Waiting: the service answered ${answer.status}`);
+      } catch {
+        show("Waiting: no answer, or signed out");
+      }
+      busy = false;
+    };
+    root.classList.add("tail");
+    toggle.closest(".live").hidden = false;
+    toggle.addEventListener("click", () => {
+      paused = !paused;
+      remembered(sessionStorage, "paused", paused ? "yes" : null);
+      show();
+      ask();
+    });
+    document.addEventListener("visibilitychange", ask);
+    setInterval(ask, Number(rows.dataset.live) * 1000);
+    show();
+  }
+
+  // Keys: an element has the key by which it is reached.
+  const help = one("#keys"), off = one("#keys-off");
+  const isOff = () => remembered(localStorage, "keys") === "off";
+  if (help) {
+    for (const button of all("[data-help]")) {
+      button.hidden = false;
+      button.addEventListener("click", () => help.showModal());
+    }
+    one("button", help).addEventListener("click", () => help.close());
+    off.checked = isOff();
+    off.addEventListener("change", () => remembered(localStorage, "keys", off.checked ? "off" : null));
+  }
+  const step = (by) => {
+    const list = all("[data-row]"), here = list.findIndex((row) => row.contains(document.activeElement));
+    const row = list[here < 0 ? (by > 0 ? 0 : list.length - 1) : here + by];
+    one("a[href]", row || document.createElement("p"))?.focus();
+  };
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, select, textarea, [contenteditable], dialog");
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isOff()) return;
+    if (typing) {
+      if (event.key === "Escape" && !typing.closest("dialog")) typing.blur();
+      return;
+    }
+    const target = one(`[data-key="${CSS.escape(event.key)}"]`);
+    if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
+    else if (event.key === "?" && help) help.showModal();
+    else if (target) target.matches("input") ? (target.focus(), target.select()) : target.click();
+    else return;
+    event.preventDefault();
+  });
+
+  showCopyButtons(document);
+  writeTimes(document);
+  setInterval(writeAges, 30000);
+})();
