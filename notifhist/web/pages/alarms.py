@@ -1,11 +1,10 @@
 """The alarms that have history, and one of them: its timeline and its items."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 
 from flask import Response, request
 
@@ -22,6 +21,7 @@ from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
 from notifhist.web.pages.charts import FROM_THE_GROUND, timeline
 from notifhist.web.pages.links import here, page_url
+from notifhist.web.pages.recorded import Recorded, recorded
 from notifhist.web.pages.rendering import PAGE, page
 from notifhist.web.pages.spans import SINCE, with_since
 from notifhist.web.pages.states import WORST_FIRST, state_kind
@@ -49,11 +49,11 @@ class Item:
 
     marker: str
     """The id of the first delivery in the order of the list."""
-    deliveries: tuple[Mapping[str, Any], ...]
+    deliveries: tuple[Recorded, ...]
     """By their places in the item."""
 
     @property
-    def first(self) -> Mapping[str, Any]:
+    def first(self) -> Recorded:
         """The first delivery."""
         return self.deliveries[0]
 
@@ -61,7 +61,8 @@ class Item:
     def said(self) -> str | None:
         """What was said of the worst delivery."""
         worst = min(self.deliveries, key=lambda each: FROM_THE_GROUND.index(each["outcome"]))
-        return worst.get("message") or worst.get("status")
+        said: str | None = worst["message"] or worst["status"]
+        return said
 
 
 @View(PAGES, "GET", "/alarms", "Look at the alarms", OBSERVER, offers=PAGE)
@@ -103,7 +104,7 @@ def show_alarm(entity_id: str, alarm_id: str) -> Response:
     drawn = DeliveriesQuery(**vars(query) | {"marker": None, "reverse": True, "limit": MOST_OF_TIMELINE})
     all_drawn = list_deliveries(db, drawn, oldest_ms)
     listed = list_deliveries(db, query, oldest_ms, limit)
-    items, next_marker = _whole_items(list(_items_of(documents_of(listed.deliveries))), listed.next_marker)
+    items, next_marker = _whole_items(list(_items_of(recorded(documents_of(listed.deliveries)))), listed.next_marker)
     return page(
         "alarm.html",
         alarm=alarm,
@@ -144,11 +145,11 @@ def _marker(text: str | None) -> tuple[int, ...] | None:
     return rank, timestamp, series_id
 
 
-def _items_of(deliveries: Iterable[Mapping[str, Any]]) -> Iterator[Item]:
+def _items_of(deliveries: Iterable[Recorded]) -> Iterator[Item]:
     """Yield the items of deliveries in the order in which they come."""
     for _, its in groupby(deliveries, key=itemgetter("timestamp", "check_id", "item_id")):
         listed = tuple(its)
-        yield Item(listed[0]["id"], tuple(sorted(listed, key=lambda each: each.get("position", 0))))
+        yield Item(listed[0]["id"], tuple(sorted(listed, key=lambda each: each["position"] or 0)))
 
 
 def _whole_items(items: list[Item], next_marker: str | None) -> tuple[list[Item], str | None]:

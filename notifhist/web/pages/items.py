@@ -1,7 +1,7 @@
 """One item: what was said at each attempt, and what was recorded before and after it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,12 @@ from flask import Response
 
 from notifhist.auth import OBSERVER
 from notifhist.errors import AnswerTooLong, NotFound
-from notifhist.schemas.deliveries import FAILED, OUTCOMES
+from notifhist.schemas.deliveries import OUTCOMES
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.history import ITEM
 from notifhist.schemas.query import CheckPath
-from notifhist.serializers.formats import XML
+from notifhist.serializers.formats import JSON_AND_XML, XML
 from notifhist.serializers.stored import StoredForm, documents_of
 from notifhist.store.deliveries.derive import outcome_of, target_of
 from notifhist.store.deliveries.reading import list_deliveries
@@ -25,6 +25,7 @@ from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
 from notifhist.web.pages.charts import FROM_THE_GROUND
 from notifhist.web.pages.links import absolute, base_path, path_of
+from notifhist.web.pages.recorded import Recorded, recorded
 from notifhist.web.pages.rendering import PAGE, page
 
 _ITEM = "/entities/<entity_id>/alarms/<alarm_id>/<check_id>/<uuid>"
@@ -44,14 +45,14 @@ class Result:
 
     outcome: str
     target: str | None
-    recorded: Json
-    attempts: list[Any]
+    recorded: Recorded
+    attempts: list[Recorded]
 
     @property
-    def message(self) -> str | None:
-        """What was said last."""
-        said = self.recorded.get("message")
-        return said or next((each["message"] for each in reversed(self.attempts) if each.get("message")), None)
+    def last(self) -> str | None:
+        """What was said at the last attempt, else of the result as a whole."""
+        said = (each["message"] for each in (*reversed(self.attempts), self.recorded))
+        return next(filter(None, said), None)
 
 
 @View(PAGES, "GET", _ITEM, "Look at an item", OBSERVER, offers=PAGE, errors=(NotFound,))
@@ -60,10 +61,10 @@ def show_item(uuid: str, **ids: str) -> Response:
     service, check, db = current_service(), CheckPath(caller().tenant, **ids), readable_db()
     oldest_ms = service.oldest_ms()
     stored = reading.get_item(db, check, uuid, oldest_ms)
-    item = orjson.loads(stored.text)
+    item = Recorded(orjson.loads(stored.text))
     results = [
-        Result(outcome_of(item, each), target_of(each.get("notification_details")), each, each.get("attempts") or [])
-        for each in item["notification_results"]
+        Result(outcome_of(item, each), target_of(each["notification_details"]), each, list(recorded(each["attempts"])))
+        for each in recorded(item["notification_results"])
     ]
     outcomes = [each.outcome for each in results] or [outcome_of(item, {})]
     worst = min(outcomes, key=FROM_THE_GROUND.index)
@@ -72,7 +73,7 @@ def show_item(uuid: str, **ids: str) -> Response:
         "item.html",
         check=check,
         item=item,
-        results=results[:MOST_RESULTS],
+        results=sorted(results, key=lambda each: FROM_THE_GROUND.index(each.outcome))[:MOST_RESULTS],
         hidden_results=max(len(results) - MOST_RESULTS, 0),
         most_attempts=MOST_ATTEMPTS,
         worst=worst,
@@ -84,10 +85,7 @@ def show_item(uuid: str, **ids: str) -> Response:
         unnamed={name: value for name, value in item.items() if name not in _NAMED},
         json=_indented(stored.text),
         xml=_as_xml(check, uuid),
-        curl={
-            word: _curl(url, accept) for word, accept in {"JSON": "application/json", "XML": "application/xml"}.items()
-        },
-        failed=FAILED,
+        curl={each.name: _curl(url, each.media_types[0]) for each in JSON_AND_XML},
     )
 
 
@@ -113,7 +111,7 @@ def _neighbour(check: CheckPath, *, from_ms: int = 0, to_ms: int = MAX_TIMESTAMP
     return next(documents_of(found.deliveries), None)
 
 
-def _others(check: CheckPath, item: Json) -> list[Json]:
+def _others(check: CheckPath, item: Json) -> Sequence[Json]:
     """Return other deliveries of the item's transaction, newest first."""
     transaction = item.get("transaction_id")
     if not transaction:

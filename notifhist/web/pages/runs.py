@@ -21,6 +21,7 @@ from notifhist.web.apis import PAGES
 from notifhist.web.context import caller, readable_db
 from notifhist.web.declarations import View
 from notifhist.web.pages.links import absolute, base_path, filled, here, path_of
+from notifhist.web.pages.recorded import Recorded, recorded
 from notifhist.web.pages.rendering import PAGE, page
 from notifhist.web.params import page_query, problems_of
 from notifhist.web.recording import id_of
@@ -62,7 +63,7 @@ def show_runs() -> Response:
     return page(
         "runs.html",
         HTTPStatus.BAD_REQUEST if problems else HTTPStatus.OK,
-        runs=list(documents_of(found.records)),
+        runs=list(recorded(documents_of(found.records))),
         total=found.total,
         number=query.page,
         pages=pages,
@@ -85,9 +86,10 @@ def show_run(run_id: str) -> Response:
     url = absolute(base_path() + path_of("api", "v1", "notifications", "logs", "run", str(number)))
     return page(
         "run.html",
-        run=run,
+        run=Recorded(run),
+        objects=list(recorded(run.get("notificationObjects"))),
         chain=_chain(run),
-        groups={status: (list(documents_of(found.records)), found.total) for status, found in groups.items()},
+        groups={status: (list(recorded(documents_of(found.records))), found.total) for status, found in groups.items()},
         number_of_logs=sum(found.total for found in groups.values()),
         most_logs=MOST_LOGS,
         curl=f"curl -H \"Authorization: Bearer $KEY\" '{url}'",
