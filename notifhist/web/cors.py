@@ -1,6 +1,6 @@
 """What browsers ask before a page of another origin may read an answer (the Fetch standard, "CORS protocol").
 
-Only origins in NOTIFHIST_CORS_ORIGINS are answered. Keys come in headers that the page sets, never as what the standard
+Only origins in NOTIFHIST_CORS_ORIGINS are answered, and only by APIs: nobody's script reads the pages. Keys come in headers that the page sets, never as what the standard
 calls credentials, so `Access-Control-Allow-Credentials` is left out.
 """
 
@@ -29,7 +29,7 @@ def register(app: Flask, origins: frozenset[str]) -> None:
     def allow_origin(response: Response) -> Response:
         response.headers.add("Vary", "Origin")
         origin = unwrap(flask.request).environ.get("HTTP_ORIGIN")
-        if origin in origins:
+        if origin in origins and unwrap(flask.g).api.is_described:
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = ", ".join(_EXPOSED_HEADERS)
         return response
