@@ -37,7 +37,7 @@ from notifhist.web.apis import APIS, OPEN_PAGES, PAGES
 from notifhist.web.context import Service
 from notifhist.web.declarations import Api
 from notifhist.web.pages import alarms as alarm_pages  # noqa: F401
-from notifhist.web.pages import appearance, items, signing_in, static_files  # noqa: F401
+from notifhist.web.pages import appearance, items, overview, signing_in, static_files  # noqa: F401
 from notifhist.web.pages import deliveries as delivery_pages  # noqa: F401
 from notifhist.web.pages import runs as run_pages  # noqa: F401
 from notifhist.web.rate_limits import RateLimiter
