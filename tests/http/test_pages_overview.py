@@ -130,9 +130,7 @@ def test_every_link_leads_somewhere(browser: FlaskClient) -> None:
     assert len(seen) > 40
 
 
-def test_links_keep_the_path_of_the_public_url(
-    make_app: MakeApp, key: str, client: FlaskClient
-) -> None:
+def test_links_keep_the_path_of_the_public_url(make_app: MakeApp, key: str, client: FlaskClient) -> None:
     seed(client)
     browser = signed_in(make_app(PUBLIC_URL="https://example.com/history"), key)
     page = page_at(browser, OVERVIEW)
