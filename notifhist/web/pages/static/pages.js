@@ -8,7 +8,7 @@
     try {
       if (value === undefined) return store.getItem(name);
       value === null ? store.removeItem(name) : store.setItem(name, value);
-    } catch { /* a browser may refuse to store anything */ }
+    } catch { /* it stores nothing */ }
     return null;
   };
   const say = (text) => { const status = one("#said"); if (status) status.textContent = text; };
@@ -31,11 +31,11 @@
   const writeAges = () => {
     for (const age of all("time[datetime] + .age")) {
       const ms = Date.now() - skew - new Date(age.previousElementSibling.dateTime);
-      const [unit, length] = UNITS.find(([, each]) => ms >= 2 * each) || UNITS[3];
+      const [unit, length] = UNITS.find(([, each]) => ms >= 2 * each) || UNITS.at(-1);
       if (ms >= 0) age.textContent = `${Math.floor(ms / length)} ${unit} ago`;
     }
   };
-  // Ages are told by the server's clock, not by that of the reader's machine.
+  // Ages are by the server's clock.
   const skew = root.dataset.now ? Date.now() - Number(root.dataset.now) : 0;
 
   // Copy buttons.
@@ -51,11 +51,12 @@
   };
   const showCopyButtons = (part) => all("[data-copy]", part).forEach((button) => { button.hidden = false; });
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copy]");
+    const button = event.target.closest("[data-copy], [data-copy-link]");
     if (!button) return;
-    const label = one("span", button), word = label.dataset.word || (label.dataset.word = label.textContent);
+    event.preventDefault();
+    const label = one("span", button), word = button.dataset.word ||= label.textContent;
     try {
-      await copyText(button.dataset.copy);
+      await copyText(button.dataset.copy || button.href);
       label.textContent = "Copied";
     } catch {
       label.textContent = "Not allowed";
@@ -71,7 +72,7 @@
     if (control && control.id) remembered(sessionStorage, "focus", control.id);
     location.assign(form.action + (query.size ? `?${query}` : ""));
   };
-  for (const form of all("form[data-auto]")) {
+  for (const form of all("form[data-filters]")) {
     let timer = 0;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -80,7 +81,7 @@
     });
     form.addEventListener("change", (event) => {
       clearTimeout(timer);
-      timer = setTimeout(() => apply(form, event.target), 500); // arrow keys change a list at each press
+      timer = setTimeout(() => apply(form, event.target), 500); // arrow keys change a list each time
     });
   }
   const focused = remembered(sessionStorage, "focus");
@@ -90,19 +91,24 @@
   }
 
   // Live: new rows of the first page, while somebody looks.
-  const rows = one("tbody[data-live]"), toggle = one("[data-live-toggle]");
-  if (rows && toggle) {
+  const list = one("[data-live]"), toggle = one("[data-live-toggle]");
+  if (list && toggle) {
     let paused = remembered(sessionStorage, "paused") === "yes", busy = false;
     const show = (why) => {
       toggle.textContent = paused ? "Resume" : "Pause";
       toggle.closest(".live").classList.toggle("paused", paused);
       one("[data-live-word]").textContent = why || (paused ? "Paused" : "Live");
     };
-    const keyOf = (row) => row.dataset.row;
+    const keyOf = (row) => row.dataset.id;
     const take = (fresh) => {
-      const known = new Set(all("[data-row]", rows).map(keyOf));
+      const rows = one("tbody", list), now = one("[data-live]", fresh);
+      if (!rows) {
+        if (now && one("tbody", now)) location.reload(); // the first row of all
+        return;
+      }
+      const known = new Set(all("tr[data-id]", rows).map(keyOf));
       const first = rows.firstElementChild, before = first && first.getBoundingClientRect().top;
-      const arrived = all("tbody[data-live] > [data-row]", fresh).filter((row) => !known.has(keyOf(row)));
+      const arrived = all("tr[data-id]", now || fresh.createElement("p")).filter((row) => !known.has(keyOf(row)));
       for (const row of arrived.map((each) => document.importNode(each, true))) {
         row.classList.add("new");
         writeTimes(row);
@@ -125,7 +131,7 @@
       try {
         const answer = await fetch(location.href, { redirect: "error", cache: "no-store" });
         if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
-        show(answer.ok ? "" : `Waiting: the service answered ${answer.status}`);
+          show(answer.ok ? "" : `Waiting: answer ${answer.status}`);
       } catch {
         show("Waiting: no answer, or signed out");
       }
@@ -140,7 +146,7 @@
       ask();
     });
     document.addEventListener("visibilitychange", ask);
-    setInterval(ask, Number(rows.dataset.live) * 1000);
+    setInterval(ask, Number(list.dataset.live) * 1000);
     show();
   }
 
@@ -157,7 +163,7 @@
     off.addEventListener("change", () => remembered(localStorage, "keys", off.checked ? "off" : null));
   }
   const step = (by) => {
-    const list = all("[data-row]"), here = list.findIndex((row) => row.contains(document.activeElement));
+    const list = all("tr[data-id]"), here = list.findIndex((row) => row.contains(document.activeElement));
     const row = list[here < 0 ? (by > 0 ? 0 : list.length - 1) : here + by];
     one("a[href]", row || document.createElement("p"))?.focus();
   };
