@@ -40,7 +40,7 @@ def check_request() -> Response | None:
     context.api = api = view.api if view is not None else api_of(request.path, service.apis)
     if view is None and (way := way_to_pages(request)):
         return way
-    if view is not None and (answer := cors.preflight_answer(request, service.settings.cors_origins)):
+    if view is not None and (answer := cors.preflight_answer(request, api, service.settings.cors_origins)):
         return answer
     if api.access is not None:
         _check_access(request, context, view, ids)

@@ -147,7 +147,7 @@ def test_a_copied_link_shows_the_same_rows_tomorrow(
     first = page_at(browser, f"{LIST}?outcome=failed&limit=5&live=1")
     second = page_at(browser, link_of(first, "Next") or "")
     for n, page in enumerate((first, second)):
-        link = link_of(page, "Link to these rows")
+        link = link_of(page, "Copy link")
         assert link is not None
         assert link.startswith(f"http://localhost{LIST}?")
         query = dict(parse_qsl(urlsplit(link).query))
@@ -179,7 +179,7 @@ def test_a_row_says_it_in_words(app: Flask, key: str, client: FlaskClient) -> No
     page = page_at(signed_in(app, key), LIST)
     (row,) = page.xpath("//tr[@data-id]")
     assert [" ".join(cell.text_content().split()) for cell in row] == [
-        *("2011-11-10 00:57:00 3 min ago", "failed", "enOne / alOne", "OK→toCRITICAL"),
+        *("2011-11-10 00:57:00 3 min ago", "failed", "alOne on enOne", "OK→toCRITICAL"),
         *("webhook · ntHookhttps://example.com/hook", "3", "HTTP 503"),
     ]
     (time,) = row.xpath(".//time")
@@ -235,7 +235,7 @@ def test_other_tenants_see_nothing_and_other_roles_are_told_which_one_is_missing
     for url in (LIST, f"{LIST}.csv", f"{LIST}.ndjson"):
         page = page_at(of_runs, url, 403)
         assert "monitoring:observer" in text_of(page)
-        assert page.xpath("//*[@class='request-id']")
+        assert "Request id: " in text_of(page)
     assert link_of(page_at(of_runs, LIST, 403), "Deliveries") is None
     assert len(ids_on(page_at(signed_in(app, make_key("monitoring:observer")), LIST))) > 10
     assert authorized(app, make_key()).get(f"/v1.0/{TENANT}/deliveries").status_code == 200

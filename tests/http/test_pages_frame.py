@@ -5,6 +5,7 @@ import re
 from flask import Flask
 
 from notifhist.web.pages.rendering import CONTENT_SECURITY_POLICY
+from tests.conftest import MakeApp
 from tests.http.pages import signed_in
 
 
@@ -39,3 +40,11 @@ def test_assets_are_immutable_under_the_hash_of_their_content(app: Flask, key: s
         assert (response.status_code, response.headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
         other = app.test_client().get(re.sub("/[0-9a-f]{16}/", "/0123456789abcdef/", url))
         assert (other.status_code, other.headers["Cache-Control"]) == (404, "no-store")
+
+
+def test_no_other_origin_reads_a_page(make_app: MakeApp, key: str) -> None:
+    browser = signed_in(make_app(CORS_ORIGINS="https://other.example"), key)
+    origin = {"Origin": "https://other.example", "Access-Control-Request-Method": "GET"}
+    for url in ("/ui/deliveries", "/ui/login", "/ui/none"):
+        assert "Access-Control-Allow-Origin" not in browser.get(url, headers=origin).headers
+        assert browser.options(url, headers=origin).status_code in (404, 405)

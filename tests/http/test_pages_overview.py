@@ -76,9 +76,9 @@ def test_alarms_whose_newest_state_is_good_are_left_out(app: Flask, key: str, cl
     page = page_at(signed_in(app, key), OVERVIEW)
     (section,) = page.xpath("//section[@aria-labelledby='alarms']")
     assert [row[1].text_content() for row in section.xpath(".//tbody/tr")] == [
-        "enOne / al7",
-        "enOne / al6",
-        "enOne / al5",
+        "al7 on enOne",
+        "al6 on enOne",
+        "al5 on enOne",
     ]
     assert "2 not well, 1 unknown" in text_of(section)
 
@@ -136,4 +136,4 @@ def test_links_keep_the_path_of_the_public_url(make_app: MakeApp, key: str, clie
     page = page_at(browser, OVERVIEW)
     for link in page.xpath("//a/@href | //form/@action | //link[@rel='stylesheet']/@href | //script/@src"):
         assert link.startswith(("/history/ui/", "#", "http://hook/")), link
-    assert (link_of(page_at(browser, LIST), "Link to these rows") or "").startswith("https://example.com/history/ui/")
+    assert (link_of(page_at(browser, LIST), "Copy link") or "").startswith("https://example.com/history/ui/")

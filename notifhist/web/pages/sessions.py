@@ -5,6 +5,7 @@ each request: with the key the session ends.
 """
 
 import secrets
+from contextlib import suppress
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from flask import Request, Response, g, request
 from notifhist.auth import ApiKey, hash_secret
 from notifhist.errors import ApiError
 from notifhist.store import sessions as stored
+from notifhist.store.database import ERRORS
 from notifhist.web.context import Service, current_service, host, key_of_id
 from notifhist.web.pages.links import ROOT, base_path, page_url
 from notifhist.web.shortcuts import unwrap
@@ -131,7 +133,8 @@ def _session_of(asked: Request, service: Service) -> tuple[ApiKey, Visit] | None
         return None
     expires = min(now_ms + IDLE_MS, session.created + LONGEST_MS)
     if expires >= session.expires + _EXTEND_AFTER_MS:
-        stored.extend_session(service.db, session.id, expires)
+        with suppress(*ERRORS):  # a page is shown though nothing can be written; the next request tries again
+            stored.extend_session(service.db, session.id, expires)
     return key, Visit(session.id, None, session.id)
 
 

@@ -8,7 +8,7 @@ from notifhist import errors
 from notifhist.auth import ApiKey, hash_secret
 from notifhist.store.database import ensure_connected
 from notifhist.store.sessions import use_login_link
-from notifhist.web.apis import OPEN_PAGES
+from notifhist.web.apis import OPEN_PAGES, PAGES
 from notifhist.web.context import Service, current_service, key_of_id, valid_key
 from notifhist.web.declarations import View
 from notifhist.web.pages.links import page_url, see_other
@@ -77,10 +77,10 @@ def _count_failure(service: Service) -> None:
 
     Who has a valid key is let in all the same: somebody who guesses locks out nobody behind the same address.
     """
-    service.metrics.refused_key(OPEN_PAGES.name)
+    service.metrics.refused_key(PAGES.name)
     usage = service.rate_limiters["login"].charge(request.remote_addr or "")
     if usage is not None and usage.exceeded:
-        service.metrics.rate_limited(OPEN_PAGES.name)
+        service.metrics.rate_limited(PAGES.name)
         raise errors.RateLimitReached(
             "Too many failed tries to sign in.", headers={"Retry-After": str(usage.retry_after)}
         )
