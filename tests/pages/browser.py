@@ -116,17 +116,18 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """Return what the console says since the last call, less the statuses of pages that are errors by intent."""
-        return [
-            each["message"]
-            for each in self.driver.get_log("browser")
-            if "Failed to load resource" not in each["message"]
-        ]
+        messages = [str(each["message"]) for each in self._log("browser")]
+        return [each for each in messages if "Failed to load resource" not in each]
 
     def hosts(self) -> set[str]:
         """Return the hosts that were asked since the last call."""
-        messages = [json.loads(each["message"])["message"] for each in self.driver.get_log("performance")]
+        messages = [json.loads(each["message"])["message"] for each in self._log("performance")]
         urls = [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
         return {urlsplit(url).netloc for url in urls} - {""}
+
+    def _log(self, name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.driver.get_log(name)  # type: ignore[no-untyped-call]
+        return found
 
     def _cdp(self, command: str, **parameters: Any) -> None:
         self.driver.execute_cdp_cmd(command, parameters)

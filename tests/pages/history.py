@@ -50,8 +50,11 @@ def record_history(client: Client) -> None:
         items = [
             item_at(
                 now - 20 * HOUR + each * 70 * MINUTE + n,
-                **{"state": STATES[(each + n) % 3], "previous_state": STATES[(each + n + 2) % 3]},
-                **{"status": f"status {each}", "transaction_id": f"tx{each}", "notification_plan_id": "npOps"},
+                state=STATES[(each + n) % 3],
+                previous_state=STATES[(each + n + 2) % 3],
+                status=f"status {each}",
+                transaction_id=f"tx{each}",
+                notification_plan_id="npOps",
                 notification_results=[result(each + n + m) for m in range(each % 3)],
             )
             for each in range(17)
@@ -60,7 +63,12 @@ def record_history(client: Client) -> None:
     for n, text in enumerate(HOSTILE):
         details = {"url": "javascript:window.ran = 1", "note": text}
         results = [{**result(1, text), "notification_details": details, "notification_type": text[:2000]}]
-        members = {"state": text[:2000], "previous_state": text[:2000], "status": text, "suppressions": [text][: n % 2]}
+        members: Json = {
+            "state": text[:2000],
+            "previous_state": text[:2000],
+            "status": text,
+            "suppressions": [text][: n % 2],
+        }
         item = item_at(now - 2 * HOUR + n, notification_results=results, own={text[:100]: text}, **members)
         name = text[:250].replace("/", "|").translate(dict.fromkeys([*range(32), *range(127, 160)], "."))
         _post(client, url_of(name, name, name), item)

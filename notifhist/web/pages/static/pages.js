@@ -13,20 +13,16 @@
   };
   const say = (text) => { const status = one("#said"); if (status) status.textContent = text; };
 
-  // Times: local ones, if the URL asks for them, and ages that grow.
+  // Times: local ones where the URL asks for them, and ages.
   const UNITS = [["d", 864e5], ["h", 36e5], ["min", 6e4], ["s", 1e3]];
-  const pad = (number) => String(number).padStart(2, "0");
-  const local = (date) => `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ` +
-    [date.getHours(), date.getMinutes(), date.getSeconds()].map(pad).join(":");
   const writeTimes = (part) => {
+    if (root.dataset.tz !== "local") return;
     for (const time of all("time[datetime]", part)) {
       const date = new Date(time.dateTime);
-      if (root.dataset.tz === "local" && !isNaN(date)) time.textContent = local(date);
+      if (!isNaN(date)) time.textContent = date.toLocaleString("sv"); // as in 2011-11-10 00:39:04
     }
-    if (root.dataset.tz === "local") {
-      const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
-      for (const each of all(".zone", part)) each.textContent = zone;
-    }
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
+    for (const each of all(".zone", part)) each.textContent = zone;
   };
   const writeAges = () => {
     for (const age of all("time[datetime] + .age")) {
@@ -49,7 +45,6 @@
     document.execCommand("copy");
     area.remove();
   };
-  const showCopyButtons = (part) => all("[data-copy]", part).forEach((button) => { button.hidden = false; });
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy], [data-copy-link]");
     if (!button) return;
@@ -65,7 +60,7 @@
     setTimeout(() => { label.textContent = word; }, 1500);
   });
 
-  // Filters apply when they are changed; what is left empty does not stand in the URL.
+  // Filters apply when they are changed; the URL has no empty ones.
   const apply = (form, control) => {
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value !== "") query.append(name, value);
@@ -81,7 +76,7 @@
     });
     form.addEventListener("change", (event) => {
       clearTimeout(timer);
-      timer = setTimeout(() => apply(form, event.target), 500); // arrow keys change a list each time
+      timer = setTimeout(() => apply(form, event.target), 500); // arrow keys change it too
     });
   }
   const focused = remembered(sessionStorage, "focus");
@@ -90,7 +85,7 @@
     document.getElementById(focused)?.focus({ preventScroll: true });
   }
 
-  // Live: new rows of the first page, while somebody looks.
+  // Live: new rows, while somebody looks.
   const list = one("[data-live]"), toggle = one("[data-live-toggle]");
   if (list && toggle) {
     let paused = remembered(sessionStorage, "paused") === "yes", busy = false;
@@ -99,16 +94,15 @@
       toggle.closest(".live").classList.toggle("paused", paused);
       one("[data-live-word]").textContent = why || (paused ? "Paused" : "Live");
     };
-    const keyOf = (row) => row.dataset.id;
     const take = (fresh) => {
       const rows = one("tbody", list), now = one("[data-live]", fresh);
       if (!rows) {
         if (now && one("tbody", now)) location.reload(); // the first row of all
         return;
       }
-      const known = new Set(all("tr[data-id]", rows).map(keyOf));
+      const known = new Set(all("tr[data-id]", rows).map((row) => row.dataset.id));
       const first = rows.firstElementChild, before = first && first.getBoundingClientRect().top;
-      const arrived = all("tr[data-id]", now || fresh.createElement("p")).filter((row) => !known.has(keyOf(row)));
+      const arrived = all("tr[data-id]", now || fresh.createElement("p")).filter((row) => !known.has(row.dataset.id));
       for (const row of arrived.map((each) => document.importNode(each, true))) {
         row.classList.add("new");
         writeTimes(row);
@@ -150,7 +144,7 @@
     show();
   }
 
-  // Keys: an element has the key by which it is reached.
+  // Keys: elements name their own.
   const help = one("#keys"), off = one("#keys-off");
   const isOff = () => remembered(localStorage, "keys") === "off";
   if (help) {
@@ -182,7 +176,7 @@
     event.preventDefault();
   });
 
-  showCopyButtons(document);
+  for (const button of all("[data-copy]")) button.hidden = false;
   writeTimes(document);
   setInterval(writeAges, 30000);
 })();
