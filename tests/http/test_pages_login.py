@@ -8,6 +8,8 @@ from flask.testing import FlaskClient
 from lxml import html
 
 from notifhist.auth import hash_secret, split_key
+from notifhist.config import ConfigError
+from notifhist.factory import create_app
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 from notifhist.store.keys import revoke_keys
@@ -268,3 +270,29 @@ def test_without_pages_all_of_ui_is_404(make_app: MakeApp, key: str) -> None:
     for url in ("/ui", "/ui/", "/ui/login", "/ui/deliveries", "/ui/static/0/pages.css"):
         response = client.get(url)
         assert (response.status_code, response.content_type) == (404, "application/json")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"PAGES_USER_HEADER": "X-Forwarded-User", "TRUSTED_PROXIES": 1},
+        {"PAGES_USER_KEY_ID": "0123456789ab", "TRUSTED_PROXIES": 1},
+        {"PAGES_USER_HEADER": "X-Forwarded-User", "PAGES_USER_KEY_ID": "0123456789ab"},
+    ],
+)
+def test_a_header_that_anybody_could_send_is_refused_at_the_start(settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="NOTIFHIST_PAGES_USER_"):
+        create_app(settings)
+
+
+def test_a_prefix_that_a_proxy_names_is_kept(make_app: MakeApp, key: str) -> None:
+    client = make_app(TRUSTED_PROXIES=1).test_client()
+    by_proxy = {"X-Forwarded-Prefix": "/history", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.example"}
+    response = client.get("/ui/deliveries?q=x", headers=by_proxy)
+    assert response.headers["Location"] == "/history/ui/login?next=%2Fui%2Fdeliveries%3Fq%3Dx"
+    form = {"key": key, "next": "/ui/deliveries?q=x"}
+    response = client.post("/ui/login", data=form, headers=by_proxy | {"Origin": "https://a.example"})
+    assert response.headers["Location"] == "/history/ui/deliveries?q=x"
+    (cookie,) = response.headers.getlist("Set-Cookie")
+    assert "__Secure-notifhist=" in cookie
+    assert "Path=/history/ui" in cookie

@@ -17,7 +17,7 @@ from notifhist.errors import ApiError
 from notifhist.store import sessions as stored
 from notifhist.store.database import ERRORS
 from notifhist.web.context import Service, current_service, host, key_of_id
-from notifhist.web.pages.links import ROOT, base_path, page_url
+from notifhist.web.pages.links import ROOT, absolute, base_path, page_url
 from notifhist.web.shortcuts import unwrap
 
 IDLE_MS = 12 * 3_600_000
@@ -90,8 +90,7 @@ def is_own_page(asked: Request, *, if_unknown: bool) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     if origin is not None:
-        public_url = current_service().settings.public_url
-        return origin == f"{asked.scheme}://{host(asked)}" or f"{public_url}/".startswith(f"{origin}/")
+        return origin in (f"{asked.scheme}://{host(asked)}", absolute(""))
     return if_unknown
 
 
