@@ -138,6 +138,13 @@ def test_an_alarm_that_has_no_history_is_404(browser: FlaskClient) -> None:
     page_at(browser, f"{ALARM}?since=1h", 400)
 
 
+def test_an_alarm_is_below_alarms(client: FlaskClient, browser: FlaskClient) -> None:
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS))
+    for url in (ALARMS, ALARM):
+        assert page_at(browser, url).xpath("//nav//a[@aria-current='page']/text()") == ["Alarms"]
+    assert page_at(browser, "/ui/nothing", 404).xpath("//nav//a[@aria-current='page']") == []
+
+
 def test_alarms_of_other_tenants_and_roles_are_not_shown(
     make_app: MakeApp, make_key: MakeKey, client: FlaskClient
 ) -> None:

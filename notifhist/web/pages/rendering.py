@@ -15,7 +15,7 @@ from notifhist.serializers.stored import StoredDocument
 from notifhist.web.context import current_service
 from notifhist.web.pages import formatting
 from notifhist.web.pages.assets import assets
-from notifhist.web.pages.links import HTML_TYPE, absolute, here, page_url, path_of
+from notifhist.web.pages.links import HTML_TYPE, ROOT, absolute, here, page_url, path_of
 from notifhist.web.pages.states import state_kind
 from notifhist.web.shortcuts import Response, unwrap
 
@@ -102,8 +102,8 @@ def _navigation() -> list[NavigationLink]:
     """Return the links to the pages that are there and that the key may see."""
     roles = {view.path: view.role for view in current_service().views.values() if view.api is unwrap(g).api}
     shown = {word: path for word, path in NAVIGATION.items() if path in roles and may(roles[path])}
-    here = request.path.partition("/ui")[2]
-    current = max((path for path in shown.values() if path != "/" and here.startswith(path)), key=len, default="/")
+    part = request.path.removeprefix(ROOT).split("/")[1:2]
+    current = f"/{'alarms' if part == ['entities'] else ''.join(part)}"
     return [NavigationLink(word, page_url(path[1:]), path == current) for word, path in shown.items()]
 
 
