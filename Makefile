@@ -5,9 +5,10 @@ BIND ?= 127.0.0.1:8000
 SIZE ?= 1000000
 DATABASE ?= sqlite
 BENCH_TESTS := tests/system/test_bench.py tests/system/test_bench_writes.py
+APART := $(BENCH_TESTS:%=--ignore %) --ignore tests/pages --ignore tests/senders
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-bench test-senders test-fast test-long lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes clean
+.PHONY: help install serve test test-bench test-senders test-fast test-long test-pages lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -35,11 +36,14 @@ $(BIN)/.installed: pyproject.toml
 serve: install ## serve the demo: the published examples and a lifelike history
 	$(BIN)/notifhist serve --demo --bind $(BIND)
 
-test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests but the long ones, the benchmark's and the senders', on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not long' $(BENCH_TESTS:%=--ignore %) --ignore tests/senders
+test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests but the long ones, the benchmark's, the browser's and the senders', on SQLite and PostgreSQL
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not long' $(APART)
 
 test-long: install ## run the long ones: large files, kills, reloads under load, what a machine makes of the OpenAPI document
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m long $(BENCH_TESTS:%=--ignore %) --ignore tests/senders
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m long $(APART)
+
+test-pages: install ## run the tests of the pages in a browser; they need it (apt-get install chromium chromium-driver)
+	$(BIN)/python -m pytest tests/pages
 
 test-bench: install ## run the tests of the benchmark; they need wrk (apt-get install wrk)
 	$(BIN)/python -m pytest $(BENCH_TESTS)
@@ -65,7 +69,7 @@ types: install ## check types
 imports: install ## check that imports point one way
 	$(BIN)/lint-imports
 
-check: lint types imports test test-long test-bench ## all that CI runs; needs wrk too
+check: lint types imports test test-long test-pages test-bench ## all that CI runs; needs wrk and a browser too
 
 migrate: install ## create or upgrade the tables
 	$(BIN)/notifhist migrate

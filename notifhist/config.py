@@ -108,6 +108,16 @@ def _rate_limit(text: str) -> limits.RateLimitItem | None:
     return item
 
 
+def _on_or_off(text: str) -> bool:
+    if text.lower() not in ("on", "off"):
+        raise ValueError("give on or off")
+    return text.lower() == "on"
+
+
+_header_name = _one_like("[A-Za-z][A-Za-z0-9-]{0,99}|", "give the name of a header, such as X-Forwarded-User")
+_key_id = _one_like("[0-9a-f]{12}|", "give the id of a key; `notifhist keys list` shows them")
+
+
 def _rate_limit_storage(text: str) -> str:
     if text == "memory://" or text.startswith(("redis://", "rediss://")):
         return text
@@ -150,6 +160,15 @@ SETTINGS = (
         _integer(0, 86_400),
         "seconds in which an equal webhook of Alertmanager or Grafana is a repetition; less than any repeat_interval",
     ),
+    Setting("PAGES", "on", _on_or_off, "the pages for people below /ui/: on, or off"),
+    Setting("PAGES_RATE_LIMIT", "600/minute", _rate_limit, "requests of a session to the pages; empty: no limit"),
+    Setting(
+        "PAGES_USER_HEADER",
+        "",
+        _header_name,
+        "header in which a proxy names the user, who need not sign in; needs TRUSTED_PROXIES and PAGES_USER_KEY_ID",
+    ),
+    Setting("PAGES_USER_KEY_ID", "", _key_id, "id of the key whose rights such a user has"),
     Setting(
         "RATE_LIMIT_STORAGE",
         "memory://",
@@ -199,6 +218,10 @@ class Settings:
     runs_rate_limit: limits.RateLimitItem | None
     feed_rate_limit: limits.RateLimitItem | None
     feed_dedup_s: int
+    pages: bool
+    pages_rate_limit: limits.RateLimitItem | None
+    pages_user_header: str
+    pages_user_key_id: str
     rate_limit_storage: str
     trusted_proxies: int
     max_wait_ms: int

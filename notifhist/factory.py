@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import flask
+from limits import RateLimitItemPerMinute
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -33,15 +34,23 @@ from notifhist.web import (  # noqa: F401 - most are imported so that their view
     response_hooks,
     runs,
 )
-from notifhist.web.apis import APIS
+from notifhist.web.apis import APIS, OPEN_PAGES, PAGES
 from notifhist.web.context import Service
 from notifhist.web.declarations import Api
+from notifhist.web.pages import alarms as alarm_pages  # noqa: F401
+from notifhist.web.pages import appearance, items, overview, signing_in, static_files  # noqa: F401
+from notifhist.web.pages import deliveries as delivery_pages  # noqa: F401
+from notifhist.web.pages import runs as run_pages  # noqa: F401
 from notifhist.web.rate_limits import RateLimiter
 from notifhist.web.request_checks import check_request
 from notifhist.web.shortcuts import Flask
 
 _AUTHORITY = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 """Scheme and host, which precede the path in a request line of absolute form (RFC 9112, 3.2.2)."""
+
+
+FAILED_TRIES = RateLimitItemPerMinute(10)
+"""How often an address may fail to sign in."""
 
 
 class _Request(flask.Request):
@@ -83,7 +92,9 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
 
     Its settings are those of `overrides`, else `NOTIFHIST_*`. Raises ConfigError for a bad setting.
     """
-    settings, apis = load_settings(os.environ, overrides), tuple(apis)
+    settings = load_settings(os.environ, overrides)
+    _check_user_header(settings)
+    apis = tuple(api for api in apis if settings.pages or api not in (PAGES, OPEN_PAGES))
     clock = Clock(settings.now)
     counter = open_counter(settings.rate_limit_storage, settings.database_url, clock)
     db = open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s)
@@ -101,6 +112,8 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
             "history": RateLimiter(settings.history_rate_limit, counter, "history"),
             "runs": RateLimiter(settings.runs_rate_limit, counter, "runs"),
             "feeds": RateLimiter(settings.feed_rate_limit, counter, "feeds"),
+            "login": RateLimiter(FAILED_TRIES, counter, "login"),
+            "pages": RateLimiter(settings.pages_rate_limit, counter, "pages"),
         },
         metrics=Metrics(api.name for api in apis if api.access is not None),
         apis=apis,
@@ -124,6 +137,14 @@ def _open_replica(settings: Settings, primary: Database) -> Replica | None:
     if not (primary.has_replicas and db.has_replicas):
         raise ConfigError(f"{PREFIX}REPLICA_URL: only a PostgreSQL has replicas")
     return Replica(db)
+
+
+def _check_user_header(settings: Settings) -> None:
+    """Raise ConfigError unless the header that names a user comes with a key, and from a proxy."""
+    if bool(settings.pages_user_header) != bool(settings.pages_user_key_id):
+        raise ConfigError(f"{PREFIX}PAGES_USER_HEADER, {PREFIX}PAGES_USER_KEY_ID: give both or none")
+    if settings.pages_user_header and not settings.trusted_proxies:
+        raise ConfigError(f"{PREFIX}PAGES_USER_HEADER: anybody could send it; it needs {PREFIX}TRUSTED_PROXIES")
 
 
 def _keep_encoded_slashes(wsgi_app: WSGIApplication) -> WSGIApplication:

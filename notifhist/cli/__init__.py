@@ -7,6 +7,7 @@ import click
 
 from notifhist.cli.feeds import follow
 from notifhist.cli.keys import keys
+from notifhist.cli.login_links import login_link_command
 from notifhist.cli.records import export, load, purge
 from notifhist.cli.serving import migrate_command, serve
 from notifhist.cli.spool import run, spool
@@ -48,5 +49,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, migrate_command, keys, load, export, purge, run, spool, follow):
+for _command in (serve, migrate_command, keys, login_link_command, load, export, purge, run, spool, follow):
     main.add_command(_command)

@@ -4,7 +4,9 @@ import os
 
 import click
 
+from notifhist.auth import split_key
 from notifhist.cli.databases import database
+from notifhist.cli.login_links import login_link
 from notifhist.clock import Clock
 from notifhist.config import PREFIX
 from notifhist.factory import create_app
@@ -28,7 +30,7 @@ _DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS
 )
 @click.option("--demo", "with_demo", is_flag=True, help="Load examples into a new database, print commands to try.")
 def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None:
-    """Serve both APIs until a signal stops it.
+    """Serve both APIs and the pages until a signal stops it.
 
     SIGTERM stops it and SIGHUP reloads it; neither loses a request. The tables are created or upgraded
     before the first worker starts.
@@ -44,6 +46,8 @@ def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None
             clock = Clock(settings.now)
             with progress("Loading examples") as report:
                 key = demo.set_up(db, clock, report)
+            if settings.pages and (parts := split_key(key)):
+                click.echo(f"\nThe pages, signed in:\n\n  {login_link(db, settings, parts[0], bind)}")
             click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
             for command in demo.commands(key, bind, clock.now_ms()):
                 click.echo(f"  {command}\n")

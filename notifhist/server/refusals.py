@@ -13,7 +13,7 @@ from notifhist.errors import ApiError, BadRequest, InternalError, Unavailable
 from notifhist.logs import log_request
 from notifhist.server.incoming import HEAD_BYTES, REQUEST_LINE_BYTES, told_by
 from notifhist.web import cors
-from notifhist.web.responses import HEADERS_OF_ALL, render_error
+from notifhist.web.responses import render_error
 
 
 class UnknownTransferCoding(ApiError):
@@ -65,11 +65,11 @@ def refusal(
     if isinstance(error, InternalError) or isinstance(exc, OSError):
         log.error("A request failed outside the app", exc_info=exc, extra={"request_id": request_id})
     method, path, accept, origin = told_by(head)
-    body, content_type = render_error(error, path, accept, request_id)
+    body, always = render_error(error, path, accept, request_id)
     headers = [
         *(("Date", util.http_date()), ("Connection", "close" if closes else "keep-alive")),
-        *(("Content-Type", content_type), ("Content-Length", len(body))),
-        *(*HEADERS_OF_ALL, *cors.fields_for(origin, origins), ("X-Response-Id", request_id), *error.headers.items()),
+        *(("Content-Length", len(body)), *always.items(), *cors.fields_for(origin, origins)),
+        *(("X-Response-Id", request_id), *error.headers.items()),
     ]
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
     body = b"" if method == "HEAD" else body

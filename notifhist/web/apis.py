@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Iterable
+from dataclasses import replace
 from operator import attrgetter
 
 from notifhist import errors
@@ -9,6 +10,9 @@ from notifhist.schemas.error import FAULT, PROBLEM, RUN_ERROR
 from notifhist.serializers import as_json
 from notifhist.serializers.formats import Format, Formats
 from notifhist.web.declarations import Access, Api, ErrorForm, KeyHeader
+from notifhist.web.pages.links import ROOT
+from notifhist.web.pages.rendering import PAGE, PAGE_ERROR, SECURITY_HEADERS
+from notifhist.web.pages.sessions import LoginRequired, account_of, find_caller
 
 
 def _password_of(credentials: str) -> str:
@@ -63,6 +67,21 @@ RUNS = Api(
     access=Access((BEARER, BASIC, X_AUTH_TOKEN), errors.Forbidden, "runs", attrgetter("id")),
     special_error_forms={errors.RateLimitReached: ErrorForm(PROBLEM, Formats(PROBLEM_JSON))},
 )
+PAGE_ERRORS = (*KEYED_ERRORS, errors.NotFound)
+PAGES = Api(
+    name="pages",
+    tag="Pages",
+    prefixes={ROOT: ""},
+    root=ROOT,
+    error_form=ErrorForm(PAGE_ERROR, PAGE),
+    errors=PAGE_ERRORS,
+    access=Access((), LoginRequired, "pages", account_of, find_caller=find_caller),
+    headers=SECURITY_HEADERS,
+    cache_control="no-store",
+    is_described=False,
+)
+OPEN_PAGES = replace(PAGES, name="open pages", root=None, access=None)
+"""What is below /ui/ without a session: signing in and out, assets."""
 FEEDS = Api(
     name="feeds",
     tag="Feeds",
@@ -73,7 +92,7 @@ FEEDS = Api(
     access=Access((X_AUTH_TOKEN, BEARER, BASIC), errors.Unauthorized, "feeds", attrgetter("tenant"), shows_usage=True),
 )
 OPERATIONS = Api("operations", "Operations", {"": ""}, None, ErrorForm(FAULT), (errors.InternalError,))
-APIS = (HISTORY, RUNS, FEEDS, OPERATIONS)
+APIS = (HISTORY, RUNS, FEEDS, PAGES, OPEN_PAGES, OPERATIONS)
 
 
 def api_of(path: str, apis: Iterable[Api] = APIS) -> Api:

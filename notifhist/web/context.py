@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from flask import Request, current_app, g, request
 
-from notifhist.auth import ApiKey
+from notifhist.auth import ApiKey, split_key
 from notifhist.clock import Clock
 from notifhist.config import HOST, Settings
 from notifhist.errors import BadRequest
@@ -50,6 +50,19 @@ class Service:
     def replica_for(self, tenant: str) -> Replica | None:
         """Return the replica, if there is one and it has all that the tenant recorded; connects this thread to it."""
         return self.replica if self.replica is not None and self.replica.has_all_of(self.db, tenant) else None
+
+
+def valid_key(service: Service, token: str) -> ApiKey | None:
+    """Return the key that a caller shows; None if it has not the form of one, or is unknown, expired or revoked."""
+    id_and_secret = split_key(token)
+    key = key_of_id(service, id_and_secret[0]) if id_and_secret else None
+    return key if id_and_secret and key and key.has_secret(id_and_secret[1]) else None
+
+
+def key_of_id(service: Service, key_id: str) -> ApiKey | None:
+    """Return the key of an id; None if it is unknown, expired or revoked."""
+    key = service.keys.find(service.db, key_id)
+    return key if key is not None and key.is_valid(service.clock.now_ms()) else None
 
 
 def current_service() -> Service:

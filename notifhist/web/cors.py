@@ -1,13 +1,15 @@
 """What browsers ask before a page of another origin may read an answer (the Fetch standard, "CORS protocol").
 
-Only origins in NOTIFHIST_CORS_ORIGINS are answered. Keys come in headers that the page sets, never as what the standard
-calls credentials, so `Access-Control-Allow-Credentials` is left out.
+Only origins in NOTIFHIST_CORS_ORIGINS are answered, and only by APIs: no script of another origin reads the pages for
+people. Keys come in headers that the page sets, never as what the standard calls credentials, so
+`Access-Control-Allow-Credentials` is left out.
 """
 
 import flask
 from flask import Flask, Request, Response
 from werkzeug.exceptions import MethodNotAllowed
 
+from notifhist.web.declarations import Api
 from notifhist.web.responses import no_content
 from notifhist.web.shortcuts import unwrap
 
@@ -27,7 +29,8 @@ def register(app: Flask, origins: frozenset[str]) -> None:
     """Let pages of `origins` read the answers of `app`; without any, no header is added."""
 
     def allow_origin(response: Response) -> Response:
-        response.headers.extend(fields_for(unwrap(flask.request).environ.get("HTTP_ORIGIN"), origins))
+        if unwrap(flask.g).api.is_described:
+            response.headers.extend(fields_for(unwrap(flask.request).environ.get("HTTP_ORIGIN"), origins))
         return response
 
     if origins:
@@ -43,7 +46,7 @@ def fields_for(origin: str | None, origins: frozenset[str]) -> list[tuple[str, s
     return fields
 
 
-def preflight_answer(request: Request, origins: frozenset[str]) -> Response | None:
+def preflight_answer(request: Request, api: Api, origins: frozenset[str]) -> Response | None:
     """Return the answer to a browser that asks, for a page of one of `origins`, which requests may be sent.
 
     None for any other request, one for a URL that is no route too.
@@ -51,7 +54,9 @@ def preflight_answer(request: Request, origins: frozenset[str]) -> Response | No
     refused, environ = request.routing_exception, request.environ
     if not isinstance(refused, MethodNotAllowed) or request.method != "OPTIONS":
         return None
-    if environ.get("HTTP_ORIGIN") not in origins or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
+    if not api.is_described or environ.get("HTTP_ORIGIN") not in origins:
+        return None
+    if "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
         return None
     response = no_content()
     response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(refused.valid_methods or ()))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
-from flask import Response
+from flask import Request, Response
 from marshmallow import Schema
 
 from notifhist.auth import ApiKey
@@ -49,9 +49,9 @@ class Access(NamedTuple):
     """The keys that an API takes, and its rate limit.
 
     A key is read from the first header that is there, though it has none: `headers` may name one several times, with
-    different schemes. `refusal` answers a caller
-    without a valid key. Requests are counted for `account` against `rate_limit`, a name in `Service.rate_limiters`;
-    None: they are not counted. `shows_usage` adds the X-RateLimit headers.
+    different schemes. `find_caller` returns the key of a caller who sends none in a header, or raises the refusal.
+    `refusal` answers a caller without a valid key. Requests are counted for `account` against `rate_limit`, a name in
+    `Service.rate_limiters`; None: they are not counted. `shows_usage` adds the X-RateLimit headers.
     """
 
     headers: tuple[KeyHeader, ...]
@@ -59,6 +59,7 @@ class Access(NamedTuple):
     rate_limit: str | None
     account: Callable[[ApiKey], str]
     shows_usage: bool = False
+    find_caller: Callable[[Request], ApiKey] | None = None
 
 
 class ErrorForm(NamedTuple):
@@ -75,7 +76,8 @@ class Api:
     `name` stands in metrics, `tag` in OpenAPI. `prefixes` are the URL prefixes of all its views, each with the suffix
     of the operation ids below it. The API answers URLs below `root` that are no routes ("": all that are below no
     other root; None: none). Without `access` its views need no key. `errors` are those that any view may
-    answer, written in `error_form` unless `special_error_forms` has another.
+    answer, written in `error_form` unless `special_error_forms` has another. Every answer bears `headers`, and
+    `cache_control` unless its view says otherwise. OpenAPI leaves out an API that `is_described` says is for people.
     """
 
     name: str
@@ -86,6 +88,9 @@ class Api:
     errors: tuple[type[ApiError], ...]
     access: Access | None = None
     special_error_forms: Mapping[type[ApiError], ErrorForm] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = ()
+    cache_control: str = ""
+    is_described: bool = True
     views: list["View"] = field(default_factory=list, init=False, repr=False)
 
     def form_of(self, kind: type[ApiError]) -> ErrorForm:

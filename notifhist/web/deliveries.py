@@ -48,7 +48,7 @@ def list_deliveries() -> Response:
     if can_stream():
         by_attempts = others.get("rows") == "attempts"
         read, schema = (read_attempts, DELIVERY_ATTEMPT) if by_attempts else (reading.read_batches, DELIVERY)
-        return name_file(respond_stream(partial(read, query, service.oldest_ms()), schema), _file_name(query))
+        return name_file(respond_stream(partial(read, query, service.oldest_ms()), schema), file_name(query))
     limit = query.limit or service.settings.default_limit
     page = reading.list_deliveries(readable_db(), query, service.oldest_ms(), limit)
     metadata = page_metadata(page.count, limit, request.args.get("marker"), page.next_marker)
@@ -64,7 +64,7 @@ def count_deliveries() -> Response:
     """Answer how many deliveries there are of each name, in each bucket of time."""
     query, others = _query(COUNTS_QUERY)
     by = summaries.COUNTED_BY[others.get("by", "outcome")]
-    buckets = _buckets(query, others.get("interval"))
+    buckets = buckets_of(query, others.get("interval"))
     counts = summaries.count_deliveries(readable_db(), query, current_service().oldest_ms(), by, buckets)
     values = [
         {"from": bucket.begin, "to": bucket.end - 1, "counts": each}
@@ -90,13 +90,13 @@ def _query(schema: Schema) -> tuple[DeliveriesQuery, dict[str, Any]]:
     return deliveries_query(schema, caller().tenant, request.args, service.settings, service.clock)
 
 
-def _file_name(query: DeliveriesQuery) -> str:
+def file_name(query: DeliveriesQuery) -> str:
     """Return a name that says which time a file is about, such as `deliveries-20111103T010000Z-20111110T010000Z`."""
     times = (format_instant(min(max(ms, 0), MAX_TIMESTAMP)) for ms in (query.from_ms, query.to_ms))
     return "-".join(["deliveries", *(re.sub(r"[-:]|\.\d+", "", time) for time in times)])
 
 
-def _buckets(query: DeliveriesQuery, interval: str | None) -> list[Range]:
+def buckets_of(query: DeliveriesQuery, interval: str | None) -> list[Range]:
     """Return the spans of time to be counted, oldest first. Raises BadRequest if they are too many."""
     first, last = query.from_ms, query.to_ms
     lengths = [INTERVALS_MS[interval]] if interval else list(INTERVALS_MS.values())

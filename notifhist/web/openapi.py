@@ -68,6 +68,7 @@ _WHERE_LIMITED = tuple(name for name in _HEADERS if name.startswith("X-RateLimit
 def describe(apis: Iterable[Api]) -> dict[str, object]:
     """Return the views of `apis` as an OpenAPI document."""
     description = Description("Notification history", "1.0", info={"description": _ABOUT})
+    apis = [api for api in apis if api.is_described]
     for api in apis:
         for header in api.access.headers if api.access else ():
             if header.name not in description.spec.components.security_schemes:

@@ -34,7 +34,11 @@ def deliveries_query(
 
     Without `limit` it has none, and it is about no time that an id cannot have. Raises as `_in_window`.
     """
-    others = _in_window(schema, args, settings, clock)
+    return deliveries_asked(tenant, _in_window(schema, args, settings, clock))
+
+
+def deliveries_asked(tenant: str, others: dict[str, Any]) -> tuple[DeliveriesQuery, dict[str, Any]]:
+    """Return the query that loaded parameters with a window mean, and those that are not of it."""
     query = {name: others.pop(name) for name in DeliveriesQuery.__dataclass_fields__ if name in others}
     within = {"from_ms": max(query["from_ms"], 0), "to_ms": min(query["to_ms"], MAX_TIMESTAMP)}
     return DeliveriesQuery(tenant, **query | within), others
@@ -74,14 +78,25 @@ def register_query(owner: Tenant, args: Args, settings: Settings) -> RegisterQue
 
 def _loaded(schema: Schema, args: Args) -> dict[str, Any]:
     """Return the parameters that `schema` names, as it loads them; lists are tuples, as query objects have them."""
-    if not (named := _named(args, schema)):
-        return {}
     try:
-        loaded: dict[str, Any] = _only(type(schema), frozenset(named)).load(named)
+        return validated(schema, args)
     except ValidationError as error:
         kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
         raise kind(details=_details(error)) from None
+
+
+def validated(schema: Schema, args: Args) -> dict[str, Any]:
+    """Return the parameters as `_loaded` does. Raises ValidationError, with the problems by parameter."""
+    if not (named := _named(args, schema)):
+        return {}
+    loaded: dict[str, Any] = _only(type(schema), frozenset(named)).load(named)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()}
+
+
+def problems_of(schema: Schema, args: Args) -> dict[str, str]:
+    """Return what is wrong with the parameters that `schema` names, by their names; none if they all fit."""
+    found = schema.validate(_named(args, schema))
+    return {name: " ".join(messages) for name, messages in found.items()}
 
 
 @lru_cache(maxsize=1024)

@@ -77,7 +77,7 @@ def list_page(recorder: CountedRecorder, query: PageQuery, schema: DocumentSchem
 def get_record(recorder: CountedRecorder, id_text: str) -> Response:
     """Answer one record of a counted resource."""
     name = recorder.resource.name
-    stored = recorder.get(readable_db(), caller().tenant, _id_of(id_text, name))
+    stored = recorder.get(readable_db(), caller().tenant, id_of(id_text, name))
     return respond(stored, recorder.resource.document, etag=True)
 
 
@@ -85,7 +85,7 @@ def replace_record(recorder: CountedRecorder, id_text: str) -> Response:
     """Create the record of a counted resource that the URL names, or replace it by the body."""
     service, name = current_service(), recorder.resource.name
     document: dict[str, Any] = read_body().document
-    url_id, schema = _id_of(id_text, name), recorder.resource.document
+    url_id, schema = id_of(id_text, name), recorder.resource.document
     if document.get("id", url_id) != url_id:
         raise BadRequest("The body does not fit.", f"id: The URL says {url_id}.")
     stored, created = recorder.replace(
@@ -94,7 +94,7 @@ def replace_record(recorder: CountedRecorder, id_text: str) -> Response:
     return answer_replaced(stored, schema, created, name)
 
 
-def _id_of(id_text: str, name: str) -> int:
+def id_of(id_text: str, name: str) -> int:
     """Return the id that a URL names. Raises BadRequest if it is no int64."""
     try:
         url_id = parse_integer(id_text)

@@ -14,13 +14,14 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import Rule
 
 from notifhist import errors
-from notifhist.auth import ApiKey, split_key
+from notifhist.auth import ApiKey
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.store.database import ERRORS, ensure_connected
 from notifhist.web import cors
 from notifhist.web.apis import api_of
-from notifhist.web.context import Service, current_service, host
+from notifhist.web.context import Service, current_service, host, valid_key
 from notifhist.web.declarations import Access, Api, View
+from notifhist.web.pages.links import way_to_pages
 from notifhist.web.shortcuts import unwrap
 
 
@@ -37,7 +38,9 @@ def check_request() -> Response | None:
     rule, ids = _matched(request)
     view = service.views[rule.endpoint] if rule is not None else None
     context.api = api = view.api if view is not None else api_of(request.path, service.apis)
-    if view is not None and (answer := cors.preflight_answer(request, service.settings.cors_origins)):
+    if view is None and (way := way_to_pages(request)):
+        return way
+    if view is not None and (answer := cors.preflight_answer(request, api, service.settings.cors_origins)):
         return answer
     if api.access is not None:
         _check_access(request, context, view, ids)
@@ -111,10 +114,10 @@ def _check_access(request: Request, context: Any, view: View | None, ids: dict[s
 
 def _authenticate(request: Request, service: Service, api: Api, access: Access) -> ApiKey:
     """Return the caller's key. Raises the refusal of the API, and counts a key that is refused."""
+    if access.find_caller is not None:
+        return access.find_caller(request)
     token = _key_of(request, access)
-    id_and_secret = split_key(token)
-    key = service.keys.find(service.db, id_and_secret[0]) if id_and_secret else None
-    if id_and_secret and key and key.has_secret(id_and_secret[1]) and key.is_valid(service.clock.now_ms()):
+    if key := valid_key(service, token):
         return key
     if token:
         service.metrics.refused_key(api.name)

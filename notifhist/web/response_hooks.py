@@ -59,8 +59,12 @@ def finish_response(response: Response) -> Response:
     for name, value in HEADERS_OF_ALL:
         add(name, value)
     add("X-Response-Id", context.request_id)
+    for name, value in context.api.headers:
+        add(name, value)
     key: ApiKey | None = context.get("key")
-    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+    if context.api.cache_control:
+        response.headers.setdefault("Cache-Control", context.api.cache_control)
+    elif response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         add("Cache-Control", "no-store")
     elif key is not None:
         # Caches between us and the caller do not know that the answer depends on the key.

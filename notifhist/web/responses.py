@@ -127,12 +127,14 @@ def error_response(error: ApiError) -> Response:
     return Response(body, error.status, {**error.headers, "Content-Type": content_type})
 
 
-def render_error(error: ApiError, path: str, accept: str | None, request_id: str) -> tuple[bytes, str]:
-    """Return body and content type of `error` for a request that no route was found for.
+def render_error(error: ApiError, path: str, accept: str | None, request_id: str) -> tuple[bytes, dict[str, str]]:
+    """Return body and headers of `error` for a request that no route was found for.
 
     `path` decides which API writes it, `accept` in which format.
     """
-    return _write(api_of(path), error, path, accept, request_id)
+    api = api_of(path)
+    body, content_type = _write(api, error, path, accept, request_id)
+    return body, {"Content-Type": content_type, **dict(HEADERS_OF_ALL), **dict(api.headers)}
 
 
 def _write(api: Api, error: ApiError, path: str, accept: str | None, request_id: str) -> tuple[bytes, str]:

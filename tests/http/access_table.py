@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from notifhist.feeds.table import FEEDS
@@ -128,18 +129,26 @@ class Call:
 
 
 def every_call(app: Flask) -> list[Call]:
-    """Return every rule of the app with each of its methods, and with one that it does not have."""
+    """Return every rule of the APIs with each of its methods, and with one that it does not have."""
     calls = []
-    for rule in app.url_map.iter_rules():
+    for rule in rules_of_apis(app):
         methods = rule.methods or set()
-        siblings = {
-            method for each in app.url_map.iter_rules() if each.rule == rule.rule for method in each.methods or ()
-        }
+        siblings = {method for each in rules_of_apis(app) if each.rule == rule.rule for method in each.methods or ()}
         calls += [Call(method, rule.rule) for method in sorted(methods)]
         calls += [Call(method, rule.rule) for method in ("PATCH", "OPTIONS") if method not in siblings]
     return sorted(set(calls), key=repr)
 
 
+def rules_of_apis(app: Flask) -> list[Rule]:
+    """Return all URL rules but those of the pages, which know no keys (tests/http/test_pages_access.py)."""
+    return [rule for rule in app.url_map.iter_rules() if not is_page(rule.rule)]
+
+
 def guarded_calls(app: Flask) -> list[Call]:
     """Return the calls that need a key."""
     return [call for call in every_call(app) if call.rule not in OPEN]
+
+
+def is_page(rule: str) -> bool:
+    """Say whether a rule is one of the pages."""
+    return rule == "/ui" or rule.startswith("/ui/")

@@ -38,7 +38,7 @@ def pages_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def unlimited(make_app: MakeApp) -> Flask:
     """An application that counts no requests and shows items of any age."""
-    return make_app(HISTORY_RATE_LIMIT="", RUNS_RATE_LIMIT="", RETENTION_DAYS=0)
+    return make_app(HISTORY_RATE_LIMIT="", RUNS_RATE_LIMIT="", PAGES_RATE_LIMIT="", RETENTION_DAYS=0)
 
 
 @pytest.fixture

@@ -196,6 +196,7 @@ HELP: dict[tuple[str, ...], list[str]] = {
         "Examples: notifhist load fixtures",
     ],
     ("export",): ["--output", "Example: notifhist export > history.ndjson", "notifhist load"],
+    ("login-link",): ["--key-id", "--address", "default: 127.0.0.1:8000", "within 10 minutes"],
     ("purge",): ["--batch", "default: 500", "Once a day"],
 }
 
@@ -230,6 +231,10 @@ BAD_SETTINGS = {
     "RUNS_RATE_LIMIT": "1000",
     "FEED_RATE_LIMIT": "off",
     "FEED_DEDUP_S": "a minute",
+    "PAGES": "yes",
+    "PAGES_RATE_LIMIT": "600",
+    "PAGES_USER_HEADER": "X User",
+    "PAGES_USER_KEY_ID": "x",
     "RATE_LIMIT_STORAGE": "disk",
     "TRUSTED_PROXIES": "-1",
     "MAX_WAIT_MS": "-1",

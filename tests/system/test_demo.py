@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from lxml import etree
 
 from notifhist.schemas.query import CheckPath
@@ -66,6 +67,18 @@ def exported(directory: Path, url: str) -> str:
     return done.stdout
 
 
+def assert_link_signs_in(service: Service) -> None:
+    """Assert that the first line that a start prints is a link, and that it signs in once."""
+    first = next(line.strip() for line in service.output().splitlines() if line.startswith("  "))
+    url, _, token = first.partition("?once=")
+    with requests.Session() as browser:
+        assert browser.get(first, timeout=PATIENCE_S).status_code == 200
+        page = browser.post(url, data={"once": token}, timeout=PATIENCE_S)
+        assert page.url == url.replace("/ui/login", "/ui/")
+        assert "<title>" in page.text
+        assert browser.post(url, data={"once": token}, timeout=PATIENCE_S).status_code == 403
+
+
 def assert_published(commands: list[str]) -> None:
     """Assert that the commands answer the published examples."""
     as_json, as_xml, runs, logs, failed = (run(command) for command in commands)
@@ -91,6 +104,7 @@ def test_the_demo_shows_the_published_examples_and_a_lifelike_history(
     url = fragile_database.url if is_told else f"sqlite:///{directory}/notifhist-demo.db"
     with demo(directory, settings) as service:
         key, commands = printed(service)
+        assert_link_signs_in(service)
         assert_published(commands)
         assert service.ask(LIFELIKE, key).json()["values"]
         assert service.ask(RUNS, key).json()["total"] > 1

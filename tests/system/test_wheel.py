@@ -147,7 +147,13 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel: Path) -> None:
     }
     assert len(data) > 40
     fixtures = {f"notifhist/fixtures/{path.name}" for path in FIXTURES.glob("*.py")} | {"notifhist/fixtures/README.md"}
-    assert names == {"notifhist/schemas/notification_history.xsd"} | modules | schemas | data | fixtures
+    pages = {
+        path.relative_to(ROOT).as_posix()
+        for part in ("static", "templates")
+        for path in (ROOT / "notifhist/web/pages" / part).iterdir()
+    }
+    assert len(pages) > 5
+    assert names == {"notifhist/schemas/notification_history.xsd"} | modules | schemas | data | fixtures | pages
 
 
 def test_it_is_the_wheel_that_is_used(installed: Installed) -> None:

@@ -43,7 +43,7 @@ from tests.long_texts import assert_every_reference_is_right
 from tests.records import all_items, record_items, record_runs
 
 TABLES = (TenantRow, SeriesRow, HistoryItemRow, NotificationRunRow, NotificationLogRow, ApiKeyRow, MetaRow)
-READ_BY_ALL = {"tenant", "api_key", "meta", "schema_migration"}
+READ_BY_ALL = {"tenant", "api_key", "page_session", "login_link", "meta", "schema_migration"}
 """Tables that no tenant leads: they are small, or a tenant is not known yet."""
 
 

@@ -33,8 +33,8 @@ def load():
 
     @app.errorhandler(ApiError)
     def fail(error):
-        body, content_type = render_error(error, request.path, None, "0")
-        return body, error.status, {"Content-Type": content_type}
+        body, headers = render_error(error, request.path, None, "0")
+        return body, error.status, headers
 
     @app.get("/slow/<float:seconds>")
     def slow(seconds):

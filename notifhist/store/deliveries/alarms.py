@@ -1,0 +1,197 @@
+"""The alarms of a tenant, with what the newest deliveries say of each. Contract: docs/pages.md, "Alarms".
+
+`oldest_ms` is the time before which everything has expired, ms since the epoch, UTC; None if nothing ever does. The
+cost grows with the number of alarms, not with their history: of each series a few places of an index are looked at.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from notifhist.errors import NotFound
+from notifhist.schemas.deliveries import FAILED, OUTCOMES
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.query import AlarmPath
+from notifhist.store.database import Database
+from notifhist.store.database.sql import Row, rows
+from notifhist.store.deliveries.names import names_of
+from notifhist.store.deliveries.recording import known_tenant
+from notifhist.store.deliveries.selection import MAIN, RECENT
+from notifhist.store.deliveries.table import NAMED
+from notifhist.store.history.series import alarm_digest
+from notifhist.store.time_ranges import low_ticks
+
+MAX_SERIES = 20_000
+"""So many series of a tenant are looked at, those that are first by id."""
+MAX_COUNTED = 100
+"""Failures of a check are counted up to this number."""
+MAX_LOOKED_AT = 200
+"""So many deliveries of a check are looked at for its newest change, from the newest one back."""
+_STATE = next(each for each in NAMED if each.column == "state")
+_FAILED_CODE = OUTCOMES.index(FAILED) + 1
+
+_NEWEST = """SELECT ticks || ' ' || item_clock_and_node || ' ' || coalesce(state, 0) FROM delivery
+    WHERE tenant_id = :tenant_id AND series_id = series.id AND ticks >= :low
+    ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
+_SERIES = f"""SELECT id, entity_id, alarm_id, check_id, ({_NEWEST}) FROM series
+    WHERE tenant_id = :tenant_id {{only}} ORDER BY {{entity_id}}, {{alarm_id}}, id LIMIT {MAX_SERIES}"""
+_ONE_ALARM = "AND alarm_digest = :alarm_digest"
+_RECENT = f"""SELECT series_id, ticks, item_clock_and_node, coalesce(state, 0), outcome, is_change FROM {RECENT}
+    WHERE tenant_id = :tenant_id AND ticks >= :low"""
+
+_KEY = {"series_id": "bigint", "ticks": "bigint", "clock_and_node": "bigint"}
+_ID = {"series_id": "bigint"}
+# CROSS JOIN: the parameters come first, and each is a seek.
+_OUTCOMES = f"""SELECT param.series_id, outcome FROM {{param}} CROSS JOIN {MAIN}
+    WHERE tenant_id = :tenant_id AND {MAIN}.series_id = param.series_id AND {MAIN}.ticks = param.ticks
+        AND item_clock_and_node = param.clock_and_node"""
+_OF_SERIES = f"FROM {MAIN} WHERE tenant_id = :tenant_id AND series_id = param.series_id"
+_CHANGED = f"""SELECT param.series_id, (SELECT max(ticks) FROM (SELECT ticks, is_change {_OF_SERIES}
+    ORDER BY ticks DESC, clock_and_node DESC LIMIT {MAX_LOOKED_AT}) AS newest WHERE is_change = 1) FROM {{param}}"""
+_FAILURES = f"""SELECT param.series_id, (SELECT count(*) FROM (SELECT 1 {_OF_SERIES}
+    AND ticks >= :low AND outcome = {_FAILED_CODE} LIMIT {MAX_COUNTED}) AS failed) FROM {{param}}"""
+
+
+class Newest(NamedTuple):
+    """The newest item of a check: its key, and the code of its state."""
+
+    ticks: int
+    clock_and_node: int
+    state: int
+
+
+class Check(NamedTuple):
+    """A check of an alarm: its series, and its newest item."""
+
+    check_id: str
+    series_id: int
+    newest: Newest
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """An alarm that has history, with the state and the time (ms since the epoch) of its newest item."""
+
+    path: AlarmPath
+    state: str
+    timestamp: int
+    checks: tuple[Check, ...]
+    """Those that have history; the one with the newest item comes first."""
+    states: Mapping[str, str]
+    """The newest state of each check, by the check's id."""
+
+
+@dataclass(frozen=True)
+class AlarmDetails:
+    """What the deliveries of an alarm say."""
+
+    outcomes: tuple[str, ...]
+    """Those of the deliveries of the newest item."""
+    since_ms: int | None
+    """When the state of the newest check changed last; None if that was before the MAX_LOOKED_AT newest deliveries."""
+    failures: int
+    """Failed deliveries; of each check MAX_COUNTED at most."""
+
+
+def list_alarms(
+    db: Database, tenant: str, oldest_ms: int | None, is_wanted: Callable[[AlarmPath], bool] = lambda alarm: True
+) -> list[Alarm]:
+    """Return the alarms that have history and are wanted, by entity and alarm, sorted by code point."""
+    return _read(db, tenant, oldest_ms, is_wanted, "", {})
+
+
+def find_alarm(db: Database, path: AlarmPath, oldest_ms: int | None) -> Alarm:
+    """Return an alarm. Raises NotFound if it has no history."""
+    found = _read(db, path.tenant, oldest_ms, path.__eq__, _ONE_ALARM, {"alarm_digest": alarm_digest(path)})
+    if not found:
+        raise NotFound("No such alarm.", f"{path.alarm_id} of {path.entity_id} has no history.")
+    return found[0]
+
+
+def _read(
+    db: Database,
+    tenant: str,
+    oldest_ms: int | None,
+    is_wanted: Callable[[AlarmPath], bool],
+    only: str,
+    values: Mapping[str, str],
+) -> list[Alarm]:
+    """Return the wanted alarms of those for which the condition `only` is true."""
+    if (tenant_id := known_tenant(db, tenant)) is None:
+        return []
+    low = low_ticks(oldest_ms)
+    series = _SERIES.format(only=only, **{name: db.by_code_point(name) for name in ("entity_id", "alarm_id")})
+    found: list[tuple[AlarmPath, list[Check]]] = []
+    with db.reading():
+        recent = {series_id: Newest(*key) for series_id, *key, _, _ in sorted(_recent(db, tenant_id, low))}
+        listed = rows(db, series, tenant_id=tenant_id, low=low, **values)
+        for (entity_id, alarm_id), its in groupby(listed, key=itemgetter(1, 2)):
+            path = AlarmPath(tenant, entity_id, alarm_id)
+            if is_wanted(path) and (checks := list(_checks(its, recent))):
+                found.append((path, sorted(checks, key=lambda each: each.newest, reverse=True)))
+        codes = {check.newest.state for _, checks in found for check in checks}
+        names = {0: "", **names_of(db, tenant_id, _STATE, codes - {0})}
+    return [_alarm(path, checks, names) for path, checks in found]
+
+
+def find_details(db: Database, alarms: Sequence[Alarm], since_ms: int) -> list[AlarmDetails]:
+    """Return the details of some alarms of a tenant, with the failures since a time (ms since the epoch)."""
+    if not alarms or (tenant_id := known_tenant(db, alarms[0].path.tenant)) is None:
+        return []
+    values = {"tenant_id": tenant_id, "low": low_ticks(since_ms)}
+    newest = [(each.checks[0].series_id, *each.checks[0].newest[:2]) for each in alarms]
+    series = [(check.series_id,) for each in alarms for check in each.checks]
+    outcomes: dict[int, set[int]] = defaultdict(set)
+    with db.reading():
+        for series_id, code in _of_keys(db, _OUTCOMES, _KEY, newest, tenant_id=tenant_id):
+            outcomes[series_id].add(code)
+        changed: Counter[int] = Counter(
+            dict(_of_keys(db, _CHANGED, _ID, [key[:1] for key in newest], tenant_id=tenant_id))
+        )
+        failures: Counter[int] = Counter(dict(_of_keys(db, _FAILURES, _ID, series, **values)))
+        recent = _recent(db, tenant_id, low_ticks(None))
+    for series_id, *key, _, outcome, is_change in recent:
+        if (series_id, *key) in newest:
+            outcomes[series_id].add(outcome)
+        if is_change:
+            changed[series_id] = max(changed[series_id] or 0, key[0])
+        failures[series_id] += outcome == _FAILED_CODE and key[0] >= values["low"]
+    return [
+        AlarmDetails(
+            tuple(OUTCOMES[code - 1] for code in sorted(outcomes[newest_id])),
+            changed[newest_id] // TICKS_PER_MS if changed[newest_id] else None,
+            sum(min(failures[check.series_id], MAX_COUNTED) for check in alarm.checks),
+        )
+        for alarm in alarms
+        for newest_id in [alarm.checks[0].series_id]
+    ]
+
+
+def _checks(its_series: Iterable[Row], recent: Mapping[int, Newest]) -> Iterator[Check]:
+    """Yield those checks of an alarm that have history; a series comes with its newest item among the main ones."""
+    for series_id, _, _, check_id, text in its_series:
+        newest = [Newest(*map(int, text.split()))] if text else []
+        if series_id in recent:
+            newest.append(recent[series_id])
+        if newest:
+            yield Check(check_id, series_id, max(newest))
+
+
+def _alarm(path: AlarmPath, checks: Sequence[Check], names: Mapping[int, str]) -> Alarm:
+    newest = checks[0].newest
+    states = {check.check_id: names[check.newest.state] for check in checks}
+    return Alarm(path, names[newest.state], newest.ticks // TICKS_PER_MS, tuple(checks), states)
+
+
+def _recent(db: Database, tenant_id: int, low: int) -> list[Row]:
+    """Return the recent deliveries since a tick, of all series: they are a few hundred at most."""
+    return rows(db, _RECENT, tenant_id=tenant_id, low=low)
+
+
+def _of_keys(db: Database, text: str, columns: Mapping[str, str], keys: Sequence[Row], **values: int) -> list[Row]:
+    """Return what a query finds for keys, which are the rows of its table `param`."""
+    param = db.param_value(columns, keys)
+    return rows(db, text.format(param=db.param_table(columns)), param=param, **values)

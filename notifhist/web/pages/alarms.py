@@ -1,0 +1,159 @@
+"""The alarms that have history, and one of them: its timeline and its items."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+
+from flask import Response, request
+
+from notifhist.auth import OBSERVER
+from notifhist.config import MS_PER_DAY
+from notifhist.errors import BadRequest, NotFound, name_problems
+from notifhist.schemas.delivery_queries import DELIVERIES_QUERY, DeliveriesQuery
+from notifhist.schemas.query import AlarmPath
+from notifhist.serializers.stored import documents_of
+from notifhist.store.deliveries import alarms
+from notifhist.store.deliveries.reading import list_deliveries
+from notifhist.web.apis import PAGES
+from notifhist.web.context import caller, current_service, readable_db
+from notifhist.web.declarations import View
+from notifhist.web.pages.charts import FROM_THE_GROUND, timeline
+from notifhist.web.pages.links import here, page_url
+from notifhist.web.pages.recorded import Recorded, recorded
+from notifhist.web.pages.rendering import PAGE, page
+from notifhist.web.pages.spans import SINCE, with_since
+from notifhist.web.pages.states import WORST_FIRST, state_kind
+from notifhist.web.params import deliveries_query
+
+PAGE_OF_ALARMS = 50
+FAILURES_DAYS = 7
+"""Failures are counted so many days back."""
+MOST_OF_TIMELINE = 1000
+"""So many deliveries are drawn, the newest ones."""
+_ALARM = "/entities/<entity_id>/alarms/<alarm_id>"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the list of alarms."""
+
+    alarm: alarms.Alarm
+    details: alarms.AlarmDetails
+
+
+@dataclass(frozen=True)
+class Item:
+    """A notification of an alarm, by its deliveries."""
+
+    marker: str
+    """The id of the first delivery in the order of the list."""
+    deliveries: tuple[Recorded, ...]
+    """By their places in the item."""
+
+    @property
+    def first(self) -> Recorded:
+        """The first delivery."""
+        return self.deliveries[0]
+
+    @property
+    def said(self) -> str | None:
+        """What was said of the worst delivery."""
+        worst = min(self.deliveries, key=lambda each: FROM_THE_GROUND.index(each["outcome"]))
+        said: str | None = worst["message"] or worst["status"]
+        return said
+
+
+@View(PAGES, "GET", "/alarms", "Look at the alarms", OBSERVER, offers=PAGE)
+def show_alarms() -> Response:
+    """Show the alarms that have history: those in the worst states first, then those that were notified last."""
+    service, words = current_service(), request.args.get("q", "")
+    found = alarms.list_alarms(
+        readable_db(), caller().tenant, service.oldest_ms(), partial(_has_part, words.casefold())
+    )
+    ranked = sorted(found, key=_place)
+    marker = _marker(request.args.get("marker"))
+    following = [each for each in ranked if marker is None or _place(each) >= marker]
+    shown, rest = following[:PAGE_OF_ALARMS], following[PAGE_OF_ALARMS:]
+    details = alarms.find_details(readable_db(), shown, service.clock.now_ms() - FAILURES_DAYS * MS_PER_DAY)
+    return page(
+        "alarms.html",
+        rows=[Row(*each) for each in zip(shown, details, strict=True)],
+        total=len(found),
+        open_number=sum(state_kind(each.state) != "fine" for each in found),
+        q=words,
+        first_url=here(marker=None) if marker else None,
+        next_url=here(marker=".".join(map(str, _place(rest[0])))) if rest else None,
+        retention_days=service.settings.retention_days,
+        most=alarms.MAX_COUNTED,
+        failures_days=FAILURES_DAYS,
+    )
+
+
+@View(PAGES, "GET", _ALARM, "Look at an alarm", OBSERVER, offers=PAGE, errors=(NotFound,))
+def show_alarm(entity_id: str, alarm_id: str) -> Response:
+    """Show the timeline of an alarm, and its items, newest first unless `reverse=false`."""
+    service, path = current_service(), AlarmPath(caller().tenant, entity_id, alarm_id)
+    args = with_since(request.args, service.clock.now_ms())
+    of_alarm = {"entity_ids": (entity_id,), "alarm_ids": (alarm_id,)}
+    asked, _ = deliveries_query(DELIVERIES_QUERY, path.tenant, args, service.settings, service.clock)
+    query = DeliveriesQuery(**vars(asked) | of_alarm | {"reverse": args.get("reverse") != "false"})
+    db, oldest_ms, limit = readable_db(), service.oldest_ms(), query.limit or service.settings.default_limit
+    alarm = alarms.find_alarm(db, path, oldest_ms)
+    drawn = DeliveriesQuery(**vars(query) | {"marker": None, "reverse": True, "limit": MOST_OF_TIMELINE})
+    all_drawn = list_deliveries(db, drawn, oldest_ms)
+    listed = list_deliveries(db, query, oldest_ms, limit)
+    items, next_marker = _whole_items(list(_items_of(recorded(documents_of(listed.deliveries)))), listed.next_marker)
+    return page(
+        "alarm.html",
+        alarm=alarm,
+        lanes=timeline(documents_of(all_drawn.deliveries), query.from_ms, query.to_ms, alarm.states),
+        from_ms=query.from_ms,
+        to_ms=query.to_ms,
+        is_cut=all_drawn.next_marker is not None,
+        drawn=all_drawn.count,
+        items=items,
+        total=listed.total,
+        since=request.args.get("since", "" if "from" in request.args or "to" in request.args else "7d"),
+        spans=SINCE,
+        first_url=here(marker=None) if query.marker else None,
+        next_url=here(marker=next_marker) if next_marker else None,
+        item_link=partial(page_url, "entities", entity_id, "alarms", alarm_id),
+        span_link=lambda from_ms, to_ms: here(since=None, marker=None, from_=from_ms, to=to_ms),
+    )
+
+
+def _has_part(folded: str, alarm: AlarmPath) -> bool:
+    return folded in alarm.alarm_id.casefold() or folded in alarm.entity_id.casefold()
+
+
+def _place(alarm: alarms.Alarm) -> tuple[int, int, int]:
+    """Return what alarms are ordered by: the kind of their state, their time, and a number of their own."""
+    return WORST_FIRST.index(state_kind(alarm.state)), -alarm.timestamp, min(each.series_id for each in alarm.checks)
+
+
+def _marker(text: str | None) -> tuple[int, ...] | None:
+    """Return the place at which a page begins. Raises BadRequest if the text is none."""
+    if text is None:
+        return None
+    try:
+        rank, timestamp, series_id = map(int, text.split("."))
+    except ValueError:
+        problem = "Must be taken from a link to the next page."
+        raise BadRequest(details=name_problems({"marker": problem})) from None
+    return rank, timestamp, series_id
+
+
+def _items_of(deliveries: Iterable[Recorded]) -> Iterator[Item]:
+    """Yield the items of deliveries in the order in which they come."""
+    for _, its in groupby(deliveries, key=itemgetter("timestamp", "check_id", "item_id")):
+        listed = tuple(its)
+        yield Item(listed[0]["id"], tuple(sorted(listed, key=lambda each: each["position"] or 0)))
+
+
+def _whole_items(items: list[Item], next_marker: str | None) -> tuple[list[Item], str | None]:
+    """Return the items of a page and the next marker; the last item goes to the next page if it may be cut."""
+    if next_marker is None or len(items) == 1:
+        return items, next_marker
+    return items[:-1], items[-1].marker

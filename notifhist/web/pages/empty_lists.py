@@ -1,0 +1,38 @@
+"""Why a list shows nothing: four reasons that ask for four different things."""
+
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+from notifhist.schemas.delivery_queries import DeliveriesQuery
+from notifhist.schemas.fields import MAX_TIMESTAMP
+from notifhist.serializers.stored import documents_of
+from notifhist.store.database import Database
+from notifhist.store.deliveries.reading import list_deliveries
+from notifhist.web.pages.queries import SINCE_MS, Asked
+
+
+class Empty(NamedTuple):
+    """Why a list is empty. `newest_ms`: when the newest delivery at all was; `window`: a time that shows it."""
+
+    reason: Literal["nothing recorded", "expired", "nothing then", "nothing matches"]
+    newest_ms: int | None = None
+    window: dict[str, int] | None = None
+
+
+def why_empty(db: Database, asked: Asked, query: DeliveriesQuery, oldest_ms: int | None) -> Empty:
+    """Return why nothing matches a query."""
+    unfiltered = DeliveriesQuery(query.tenant, query.from_ms, query.to_ms, limit=1, reverse=True)
+    newest_ms = _newest_ms(db, replace(unfiltered, from_ms=0, to_ms=MAX_TIMESTAMP), oldest_ms)
+    if newest_ms is None:
+        return Empty("nothing recorded")
+    window = {"from": max(newest_ms - SINCE_MS["24h"], 0), "to": newest_ms}
+    if oldest_ms is not None and query.to_ms < oldest_ms:
+        return Empty("expired", newest_ms, window)
+    if (asked.filters or query.marker) and _newest_ms(db, unfiltered, oldest_ms) is not None:
+        return Empty("nothing matches", newest_ms, window)
+    return Empty("nothing then", newest_ms, window)
+
+
+def _newest_ms(db: Database, query: DeliveriesQuery, oldest_ms: int | None) -> int | None:
+    page = list_deliveries(db, query, oldest_ms)
+    return next((int(each["timestamp"]) for each in documents_of(page.deliveries)), None)

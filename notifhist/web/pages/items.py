@@ -1,0 +1,146 @@
+"""One item: what was said at each attempt, and what was recorded before and after it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from flask import Response
+
+from notifhist.auth import OBSERVER
+from notifhist.errors import AnswerTooLong, NotFound
+from notifhist.schemas.deliveries import OUTCOMES
+from notifhist.schemas.delivery_queries import DeliveriesQuery
+from notifhist.schemas.fields import MAX_TIMESTAMP
+from notifhist.schemas.history import ITEM
+from notifhist.schemas.query import CheckPath
+from notifhist.serializers.formats import JSON_AND_XML, XML
+from notifhist.serializers.stored import StoredForm, documents_of
+from notifhist.store.deliveries.derive import outcome_of, target_of
+from notifhist.store.deliveries.reading import list_deliveries
+from notifhist.store.history import reading
+from notifhist.web.apis import PAGES
+from notifhist.web.context import caller, current_service, readable_db
+from notifhist.web.declarations import View
+from notifhist.web.pages.charts import FROM_THE_GROUND
+from notifhist.web.pages.links import absolute, base_path, path_of
+from notifhist.web.pages.recorded import Recorded, recorded
+from notifhist.web.pages.rendering import PAGE, page
+
+_ITEM = "/entities/<entity_id>/alarms/<alarm_id>/<check_id>/<uuid>"
+MOST_RESULTS, MOST_ATTEMPTS = 200, 200
+"""So many results of an item are shown, and so many attempts of a result; the API has all."""
+MOST_CHARACTERS = 20_000
+"""So much of a document is shown."""
+MOST_OTHERS = 20
+"""So many other deliveries of a transaction are shown."""
+_NAMED = frozenset(ITEM.fields)
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result of an item, as a page shows it."""
+
+    outcome: str
+    target: str | None
+    recorded: Recorded
+    attempts: list[Recorded]
+
+    @property
+    def last(self) -> str | None:
+        """What was said at the last attempt, else of the result as a whole."""
+        said = (each["message"] for each in (*reversed(self.attempts), self.recorded))
+        return next(filter(None, said), None)
+
+
+@View(PAGES, "GET", _ITEM, "Look at an item", OBSERVER, offers=PAGE, errors=(NotFound,))
+def show_item(uuid: str, **ids: str) -> Response:
+    """Show an item."""
+    service, check, db = current_service(), CheckPath(caller().tenant, **ids), readable_db()
+    oldest_ms = service.oldest_ms()
+    stored = reading.get_item(db, check, uuid, oldest_ms)
+    item = Recorded(orjson.loads(stored.text))
+    results = [
+        Result(outcome_of(item, each), target_of(each["notification_details"]), each, list(recorded(each["attempts"])))
+        for each in recorded(item["notification_results"])
+    ]
+    outcomes = [each.outcome for each in results] or [outcome_of(item, {})]
+    worst = min(outcomes, key=FROM_THE_GROUND.index)
+    url = absolute(base_path() + path_of("v1.0", *_place(check), uuid))
+    return page(
+        "item.html",
+        check=check,
+        item=item,
+        results=sorted(results, key=lambda each: FROM_THE_GROUND.index(each.outcome))[:MOST_RESULTS],
+        hidden_results=max(len(results) - MOST_RESULTS, 0),
+        most_attempts=MOST_ATTEMPTS,
+        worst=worst,
+        counts={each: outcomes.count(each) for each in OUTCOMES if each in outcomes},
+        said=next((each for each in results if each.outcome == worst), None),
+        before=_neighbour(check, to_ms=item["timestamp"] - 1),
+        after=_neighbour(check, from_ms=item["timestamp"] + 1),
+        others=_others(check, item),
+        unnamed={name: value for name, value in item.items() if name not in _NAMED},
+        json=_indented(stored.text),
+        xml=_as_xml(check, uuid),
+        curl={each.name: _curl(url, each.media_types[0]) for each in JSON_AND_XML},
+    )
+
+
+def _place(check: CheckPath) -> tuple[str, ...]:
+    return (
+        *(check.tenant, "entities", check.entity_id, "alarms", check.alarm_id, "notification_history", check.check_id),
+    )
+
+
+def _neighbour(check: CheckPath, *, from_ms: int = 0, to_ms: int = MAX_TIMESTAMP) -> Json | None:
+    """Return the first delivery of the check from a time on, or the last one until a time; None if there is none."""
+    query = DeliveriesQuery(
+        check.tenant,
+        from_ms,
+        to_ms,
+        1,
+        reverse=to_ms < MAX_TIMESTAMP,
+        entity_ids=(check.entity_id,),
+        alarm_ids=(check.alarm_id,),
+        check_ids=(check.check_id,),
+    )
+    found = list_deliveries(readable_db(), query, current_service().oldest_ms())
+    return next(documents_of(found.deliveries), None)
+
+
+def _others(check: CheckPath, item: Json) -> Sequence[Json]:
+    """Return other deliveries of the item's transaction, newest first."""
+    transaction = item.get("transaction_id")
+    if not transaction:
+        return []
+    number = MOST_OTHERS + len(item["notification_results"]) + 1
+    query = DeliveriesQuery(
+        check.tenant, 0, MAX_TIMESTAMP, min(number, 500), reverse=True, transaction_ids=(transaction,)
+    )
+    found = list_deliveries(readable_db(), query, current_service().oldest_ms())
+    own = {**vars(check), "item_id": item["id"]}
+    del own["tenant"]
+    others = [each for each in documents_of(found.deliveries) if any(each[name] != own[name] for name in own)]
+    return others[:MOST_OTHERS]
+
+
+def _indented(text: bytes) -> str:
+    """Return the beginning of a document, indented; of a long one as it is stored, since to indent it costs much."""
+    if len(text) > 4 * MOST_CHARACTERS:
+        return text[:MOST_CHARACTERS].decode("utf-8", "ignore")
+    return json.dumps(orjson.loads(text), indent=2, ensure_ascii=False)[:MOST_CHARACTERS]
+
+
+def _as_xml(check: CheckPath, uuid: str) -> str:
+    try:
+        stored = reading.get_item(readable_db(), check, uuid, current_service().oldest_ms(), StoredForm.XML)
+        return b"".join(XML.render(stored, ITEM))[:MOST_CHARACTERS].decode("utf-8", "ignore")
+    except AnswerTooLong:
+        return ""
+
+
+def _curl(url: str, accept: str) -> str:
+    return f"curl -H \"X-Auth-Token: $KEY\" -H 'Accept: {accept}' '{url}'"

@@ -1,0 +1,131 @@
+"""The first page: what failed in the last 24 hours, whom it should have reached, and which alarms are not well."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from flask import Response
+
+from notifhist.auth import OBSERVER, RUNS_VIEW
+from notifhist.config import MS_PER_DAY
+from notifhist.schemas.deliveries import FAILED, IN_PROGRESS, NOT_SENT, SENT, UNKNOWN
+from notifhist.schemas.delivery_queries import DeliveriesQuery
+from notifhist.schemas.document import Document
+from notifhist.schemas.query import RunsQuery
+from notifhist.serializers.stored import documents_of
+from notifhist.store.counted.pages import list_records
+from notifhist.store.database import Database
+from notifhist.store.deliveries import summaries
+from notifhist.store.deliveries.alarms import Alarm, list_alarms
+from notifhist.store.deliveries.reading import list_deliveries
+from notifhist.store.runs import RUN_RECORDER
+from notifhist.web.apis import PAGES
+from notifhist.web.context import caller, current_service, readable_db
+from notifhist.web.declarations import View
+from notifhist.web.deliveries import buckets_of
+from notifhist.web.pages.charts import Volume, volume
+from notifhist.web.pages.delivery_rows import Row, link_of, rows_of
+from notifhist.web.pages.links import page_url
+from notifhist.web.pages.rendering import PAGE, may, page
+from notifhist.web.pages.states import WORST_FIRST, state_kind
+
+TILES = (FAILED, NOT_SENT, IN_PROGRESS, SENT, UNKNOWN)
+MOST_RECEIVERS = 10
+MOST_FAILURES = 10
+MOST_ALARMS = 20
+MOST_RUNS = 5
+
+
+class FailingReceiver(NamedTuple):
+    """A receiver that notifications did not reach. Times in ms since the epoch."""
+
+    notification_type: str | None
+    notification_id: str | None
+    target: str | None
+    target_url: str | None
+    failures: int
+    last_failure: int
+    last_message: str | None
+    since: int | None
+    """When the first of these failures was; None for a receiver without an id, of which nobody can ask."""
+
+
+@dataclass(frozen=True)
+class Deliveries:
+    """The deliveries of the last 24 hours, as the overview shows them."""
+
+    counts: Counter[str]
+    chart: Volume
+    receivers: list[FailingReceiver]
+    failing_receivers: int
+    """How many there are; `receivers` are those with most failures."""
+    failures: list[Row]
+    alarms: list[Alarm]
+    bad_alarms: int
+    unknown_alarms: int
+
+
+@View(PAGES, "GET", "/", "Look at the overview", offers=PAGE)
+def show_overview() -> Response:
+    """Show what the key may see: deliveries and alarms, runs."""
+    deliveries = _deliveries() if may(OBSERVER) else None
+    runs = _runs() if may(RUNS_VIEW) else None
+    return page(
+        "overview.html",
+        deliveries=deliveries,
+        runs=runs,
+        tiles=TILES,
+        deliveries_between=lambda from_ms, to_ms: page_url("deliveries", from_=from_ms, to=to_ms),
+        failed_deliveries=partial(page_url, "deliveries", outcome=FAILED),
+    )
+
+
+def _deliveries() -> Deliveries:
+    service, db = current_service(), readable_db()
+    now_ms, oldest_ms = service.clock.now_ms(), service.oldest_ms()
+    query = DeliveriesQuery(caller().tenant, max(now_ms - MS_PER_DAY, 0), now_ms, reverse=True)
+    failed = replace(query, outcomes=(FAILED,))
+    buckets = buckets_of(query, None)
+    by_bucket = summaries.count_deliveries(db, query, oldest_ms, summaries.COUNTED_BY["outcome"], buckets)
+    counted: list[dict[str, Any]] = [
+        {"from": bucket.begin, "to": bucket.end - 1, "counts": counts}
+        for bucket, counts in zip(buckets, by_bucket, strict=True)
+    ]
+    receivers = (
+        [each for each in summaries.list_receivers(db, failed, oldest_ms) if each["counts"].get(FAILED)]
+        if any(FAILED in counts for counts in by_bucket)
+        else []
+    )
+    alarms = [each for each in list_alarms(db, query.tenant, oldest_ms) if state_kind(each.state) != "fine"]
+    alarms.sort(key=lambda each: (WORST_FIRST.index(state_kind(each.state)), -each.timestamp))
+    unknown = sum(state_kind(each.state) == "unknown" for each in alarms)
+    return Deliveries(
+        counts=sum(map(Counter, by_bucket), Counter()),
+        chart=volume(counted),
+        receivers=[_failing(db, failed, each, oldest_ms) for each in receivers[:MOST_RECEIVERS]],
+        failing_receivers=len(receivers),
+        failures=rows_of(list_deliveries(db, failed, oldest_ms, MOST_FAILURES).deliveries),
+        alarms=alarms[:MOST_ALARMS],
+        bad_alarms=len(alarms) - unknown,
+        unknown_alarms=unknown,
+    )
+
+
+def _failing(db: Database, failed: DeliveriesQuery, receiver: Document, oldest_ms: int | None) -> FailingReceiver:
+    """Return a receiver with the time of its first failure in the time of a query."""
+    since, notification_id, target = None, receiver.get("notification_id"), receiver.get("target")
+    if notification_id is not None:
+        its = replace(failed, notification_ids=(notification_id,), reverse=False)
+        first = list_deliveries(db, its, oldest_ms, 1).deliveries
+        since = next((int(each["timestamp"]) for each in documents_of(first)), None)
+    return FailingReceiver(
+        *(receiver.get("notification_type"), notification_id, target, link_of(target)),
+        *(receiver["counts"][FAILED], receiver["last_failure"], receiver.get("last_message"), since),
+    )
+
+
+def _runs() -> list[Document]:
+    """Return the newest runs."""
+    query = RunsQuery(caller().tenant, page_size=MOST_RUNS)
+    return list(documents_of(list_records(readable_db(), RUN_RECORDER.table, query).records))

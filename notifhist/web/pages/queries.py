@@ -1,0 +1,127 @@
+"""The query strings of pages about deliveries: those of the API, with other defaults and a few words more."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+from werkzeug.datastructures import MultiDict
+
+from notifhist.config import MS_PER_DAY
+from notifhist.schemas.delivery_queries import DeliveriesQuery, DeliveriesQuerySchema
+from notifhist.schemas.document import member_fields
+from notifhist.web.context import caller, current_service
+from notifhist.web.params import Args, deliveries_asked, validated
+
+SINCE_MS = {"24h": MS_PER_DAY, "7d": 7 * MS_PER_DAY, "30d": 30 * MS_PER_DAY}
+"""The spans of time that a page looks back, by their words; the first one if none is given."""
+PER_PAGE = (50, 100, 250, 1000)
+DEFAULTS = {"since": "24h", "reverse": "true", "tz": "utc", "live": "0", "rows": "deliveries"}
+"""What a page shows where a parameter is not given. `limit` is that of the API."""
+FILTERS = (
+    *("outcome", "notification_type", "notification_id", "entity_id", "alarm_id", "state", "q", "check_id"),
+    *("notification_plan_id", "transaction_id"),
+)
+"""The parameters that choose among the deliveries of a time."""
+
+_FOLDED = {*FILTERS, "from", "to", "limit"} - {"outcome", "q"}
+"""The parameters that the form shows when it is unfolded."""
+
+
+class DeliveriesPageSchema(DeliveriesQuerySchema):
+    """The query string of the list of deliveries."""
+
+    since = fields.String(validate=validate.OneOf(tuple(SINCE_MS)))
+    tz = fields.String(validate=validate.OneOf(("utc", "local")))
+    live = fields.String(validate=validate.OneOf(("0", "1")))
+
+
+_SCHEMA = DeliveriesPageSchema()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a page was asked for.
+
+    `given` are the parameters as they came, less those that say nothing. Where `problems` has any, by parameter,
+    `query` is None.
+    """
+
+    given: MultiDict[str, str]
+    query: DeliveriesQuery | None
+    others: Mapping[str, Any]
+    problems: Mapping[str, str]
+
+    @property
+    def filters(self) -> dict[str, list[str]]:
+        """The filters that are given, with their values."""
+        return {name: self.given.getlist(name) for name in FILTERS if name in self.given}
+
+    @property
+    def without_filters(self) -> dict[str, None]:
+        """The changes that take all filters away."""
+        return dict.fromkeys(self.filters)
+
+    @property
+    def has_more_filters(self) -> bool:
+        """Whether one is given, or wrong, that the form does not show at first."""
+        return not {*self.given, *self.problems}.isdisjoint(_FOLDED)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the page is to show what comes: the first page alone does."""
+        return self.others.get("live") == "1" and self.is_of_now and "marker" not in self.given
+
+    @property
+    def is_of_now(self) -> bool:
+        """Whether the time ends now."""
+        return "to" not in self.given
+
+    def link(self, **changed: object) -> dict[str, Any]:
+        """Return the parameters of this page with others changed, None: left out; the page begins at its beginning."""
+        kept: dict[str, Any] = {name: values for name, values in self.given.lists() if name != "marker"}
+        return {name: value for name, value in {**kept, **changed}.items() if value is not None}
+
+    def absolute(self) -> dict[str, Any]:
+        """Return the parameters that show the same tomorrow: with the times that the page is about, and its marker."""
+        if self.query is None:
+            return self.link()
+        window = {"from": self.query.from_ms, "to": self.query.to_ms}
+        return self.link(**window, since=None, live=None, marker=self.given.get("marker"))
+
+
+def asked(args: Args) -> Asked:
+    """Return what the query string asks for. It raises nothing: a page shows what is wrong with it."""
+    given = _that_say_something(args)
+    try:
+        loaded = validated(_SCHEMA, given)
+    except ValidationError as error:
+        problems = {name: " ".join(messages) for name, messages in error.messages_dict.items()}
+        return Asked(given, None, {}, problems)
+    to_ms = loaded.pop("to", current_service().clock.now_ms())
+    from_ms = loaded.pop("from_", to_ms - SINCE_MS[loaded.pop("since", DEFAULTS["since"])])
+    loaded = {"reverse": True, **loaded, "from_ms": from_ms, "to_ms": to_ms}
+    query, others = deliveries_asked(caller().tenant, loaded)
+    return Asked(given, query, others, {})
+
+
+def is_tidy(args: Args) -> bool:
+    """Say whether a query string has nothing that says nothing: a form sends its empty fields too."""
+    return list(_pairs(args)) == list(_pairs(_that_say_something(args)))
+
+
+def _that_say_something(args: Args) -> MultiDict[str, str]:
+    """Return the parameters that a page knows, without empty ones, and those that are as they are by default."""
+    defaults = {**DEFAULTS, "limit": str(current_service().settings.default_limit)}
+    known = member_fields(_SCHEMA)
+    pairs = [
+        (name, value)
+        for parameter, value in _pairs(args)
+        if (name := parameter.partition("[")[0]) in known and value.strip() and defaults.get(name) != value
+    ]
+    has_from = any(name == "from" for name, _ in pairs)
+    return MultiDict(pair for pair in pairs if not (has_from and pair[0] == "since"))
+
+
+def _pairs(args: Args) -> Iterable[tuple[str, str]]:
+    return args.items(multi=True)

@@ -1,0 +1,159 @@
+"""The list of alarms for people, and the page of one: which come first, the timeline, the items below."""
+
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from lxml import html
+
+from notifhist.schemas.document import Document
+from notifhist.web.pages import alarms as pages
+from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
+from tests.http.delivery_data import DAY, HOUR, check_of
+from tests.http.helpers import id_at, item_at, post
+from tests.http.pages import link_of, page_at, signed_in, text_of
+
+ALARMS = "/ui/alarms"
+ALARM = "/ui/entities/enWeb/alarms/alHttp"
+
+
+def result(success: bool, name: str = "ntMail") -> Document:
+    return {"notification_id": name, "notification_type": "email", "success": success, "message": f"{name} {success}"}
+
+
+@pytest.fixture
+def browser(app: Flask, key: str) -> FlaskClient:
+    """A browser that has signed in."""
+    return signed_in(app, key)
+
+
+def names(page: html.HtmlElement) -> list[str]:
+    return [text_of(each) for each in page.xpath("//tbody/tr/th")]
+
+
+def cells(page: html.HtmlElement, row: int = 0) -> list[str]:
+    return [text_of(each) for each in page.xpath("//tbody/tr")[row]]
+
+
+def seed(client: FlaskClient) -> None:
+    """Record alarms in every kind of state."""
+    for n, state in enumerate(["OK", "CRITICAL", "unknown", "WARNING", "resolved", "page me"]):
+        post(client, check_of("enWeb", f"al{n}"), item_at(NOW_MS - n * HOUR, state=state))
+
+
+def test_the_worst_states_come_first_then_the_newest(client: FlaskClient, browser: FlaskClient) -> None:
+    seed(client)
+    page = page_at(browser, ALARMS)
+    assert names(page) == ["al1", "al5", "al3", "al2", "al0", "al4"]
+    assert "4 is not OK" in text_of(page)
+    assert page.findtext(".//title") == "4 not OK · Alarms · notifhist"
+
+
+def test_a_row_says_state_change_outcome_and_failures(client: FlaskClient, browser: FlaskClient) -> None:
+    results = [result(False), result(True, "ntSms"), result(False, "ntHook")]
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS - 3 * HOUR, state="CRITICAL", previous_state="OK"))
+    again = item_at(NOW_MS - HOUR, state="CRITICAL", previous_state="CRITICAL", notification_results=results)
+    post(client, check_of("enWeb", "alHttp"), again)
+    found = cells(page_at(browser, ALARMS))
+    assert found == [
+        *("CRITICAL", "alHttp", "enWeb", "2011-11-09 22:00:00 3 h ago"),
+        *("2011-11-10 00:00:00 60 min ago", "sent failed", "2"),
+    ]
+
+
+def test_a_search_finds_parts_of_both_ids_whatever_the_case(client: FlaskClient, browser: FlaskClient) -> None:
+    for entity, alarm in (("enWeb", "alHttp"), ("enDb", "alSTRASSE"), ("enstraße", "alDisk")):
+        post(client, check_of(entity, alarm), item_at(NOW_MS))
+    assert names(page_at(browser, f"{ALARMS}?q=WEB")) == ["alHttp"]
+    assert sorted(names(page_at(browser, f"{ALARMS}?q=straße"))) == ["alDisk", "alSTRASSE"]
+    nothing = page_at(browser, f"{ALARMS}?q={quote('<nothing>')}")
+    assert "No alarm matches" in text_of(nothing)
+    assert "“<nothing>”" in text_of(nothing)
+    assert link_of(nothing, "Show all alarms") == ALARMS
+
+
+def test_the_list_is_empty_without_history(browser: FlaskClient) -> None:
+    assert "No alarm has history yet" in text_of(page_at(browser, ALARMS))
+
+
+def test_pages_follow_on_each_other(client: FlaskClient, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed(client)
+    monkeypatch.setattr(pages, "PAGE_OF_ALARMS", 2)
+    found: list[str] = []
+    url: str | None = ALARMS
+    while url:
+        page = page_at(browser, url)
+        found += names(page)
+        url = link_of(page, "More")
+    assert found == ["al1", "al5", "al3", "al2", "al0", "al4"]
+    assert link_of(page, "From the beginning") == ALARMS
+    page_at(browser, f"{ALARMS}?marker=x", 400)
+
+
+def test_the_page_of_an_alarm_has_a_lane_for_each_check(client: FlaskClient, browser: FlaskClient) -> None:
+    post(client, check_of("enWeb", "alHttp", "chA"), item_at(NOW_MS - 2 * DAY, state="CRITICAL", previous_state="OK"))
+    its = item_at(NOW_MS - DAY, state="OK", previous_state="CRITICAL", notification_results=[result(False)])
+    post(client, check_of("enWeb", "alHttp", "chA"), its)
+    post(client, check_of("enWeb", "alHttp", "chB"), item_at(NOW_MS - 20 * DAY, state="WARNING"))
+    page = page_at(browser, ALARM)
+    lanes = page.xpath("//div[@class='lane']")
+    assert [text_of(lane.xpath("./bdi")[0]) for lane in lanes] == ["chA", "chB"]
+    bands = [[each.split(":")[0] for each in lane.xpath(".//rect/title/text()")] for lane in lanes]
+    assert bands == [["OK", "CRITICAL", "OK"], ["WARNING"]]
+    marks = lanes[0].xpath(".//a")
+    assert [each.xpath("string(title)").split("UTC: ")[1] for each in marks] == ["not sent", "failed"]
+    assert marks[1].get("href") == f"{ALARM}/chA/{its['id']}"
+    assert [cells(page, n)[0][:10] for n in range(2)] == ["2011-11-09", "2011-11-08"]
+
+
+def test_an_item_is_one_row_and_no_page_cuts_it(client: FlaskClient, browser: FlaskClient) -> None:
+    for n in range(4):
+        results = [result(n % 2 == 0, f"nt{each}") for each in range(3)]
+        post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS - n * HOUR, notification_results=results))
+    found: list[str] = []
+    url: str | None = f"{ALARM}?limit=7"
+    while url:
+        page = page_at(browser, url)
+        rows = page.xpath("//tbody/tr")
+        assert all(len(row.xpath(".//*[contains(@class, 'receiver')]")) == 3 for row in rows)
+        found += [row.get("data-id") for row in rows]
+        url = link_of(page, "Older")
+    assert found == [f"chOne/{id_at(NOW_MS - n * HOUR)}" for n in range(4)]
+
+
+def test_an_alarm_without_anything_in_this_time_says_when_the_newest_was(
+    client: FlaskClient, browser: FlaskClient
+) -> None:
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS - 20 * DAY))
+    page = page_at(browser, ALARM)
+    assert "Nothing in this time" in text_of(page)
+    shown = page_at(browser, link_of(page, "Show the day before it") or "")
+    assert len(shown.xpath("//tbody/tr")) == 1
+    assert len(page_at(browser, f"{ALARM}?since=30d").xpath("//tbody/tr")) == 1
+
+
+def test_an_alarm_that_has_no_history_is_404(browser: FlaskClient) -> None:
+    assert "not recorded, or it is older than 30 days" in text_of(page_at(browser, ALARM, 404))
+    page_at(browser, f"{ALARM}?since=1h", 400)
+
+
+def test_an_alarm_is_below_alarms(client: FlaskClient, browser: FlaskClient) -> None:
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS))
+    for url in (ALARMS, ALARM):
+        assert page_at(browser, url).xpath("//nav//a[@aria-current='page']/text()") == ["Alarms"]
+    assert page_at(browser, "/ui/nothing", 404).xpath("//nav//a[@aria-current='page']") == []
+
+
+def test_alarms_of_other_tenants_and_roles_are_not_shown(
+    make_app: MakeApp, make_key: MakeKey, client: FlaskClient
+) -> None:
+    app = make_app()
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS))
+    other = make_key(tenant="654321")
+    post(authorized(app, other), check_of("enDb", "alDisk", tenant="/v1.0/654321"), item_at(NOW_MS))
+    assert names(page_at(signed_in(app, other), ALARMS)) == ["alDisk"]
+    page_at(signed_in(app, other), ALARM, 404)
+    runs_alone = signed_in(app, make_key("notification-logs:view"))
+    assert "monitoring:observer" in text_of(page_at(runs_alone, ALARMS, 403))
+    page_at(runs_alone, ALARM, 403)
