@@ -18,12 +18,16 @@ from notifhist.clock import Clock
 from notifhist.config import load_settings
 from notifhist.errors import ApiError
 from notifhist.factory import create_app
+from notifhist.feeds.feed import Origin
+from notifhist.feeds.table import FEEDS
+from notifhist.schemas.delivery_queries import COUNTS_QUERY, DELIVERIES_QUERY
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import is_path_id
 from notifhist.schemas.history import ATTEMPT, HISTORY_CONTAINER, ITEM
 from notifhist.schemas.logs import LOG, LOGS_CONTAINER
-from notifhist.schemas.query import LOGS_QUERY, RUNS_QUERY, CheckPath, LogsQuery, RunsQuery
+from notifhist.schemas.query import CHANGELOGS_QUERY, LOGS_QUERY, RUNS_QUERY, CheckPath, LogsQuery, RunsQuery, Tenant
 from notifhist.schemas.runs import RUN, RUNS_CONTAINER
+from notifhist.schemas.validation import validate
 from notifhist.serializers import as_json, as_xml, from_json, from_xml
 from notifhist.serializers.bodies import ExpectedBody, parse_body
 from notifhist.serializers.charsets import charset_of
@@ -31,11 +35,11 @@ from notifhist.serializers.codings import unpack
 from notifhist.serializers.formats import JSON_AND_XML
 from notifhist.serializers.parsed import list_field
 from notifhist.server.chunks import Chunks
-from notifhist.server.incoming import Incoming, end_of_head, method_path_accept
+from notifhist.server.incoming import Incoming, end_of_head, told_by
 from notifhist.store.equality import equal_json
 from notifhist.web.conditions import has_already
 from notifhist.web.context import host
-from notifhist.web.params import history_query, page_query
+from notifhist.web.params import deliveries_query, history_query, item_logs_query, page_query, register_query
 
 BODIES = (
     ExpectedBody(ITEM, HISTORY_CONTAINER),
@@ -43,6 +47,7 @@ BODIES = (
     ExpectedBody(ATTEMPT),
     ExpectedBody(LOG, LOGS_CONTAINER),
 )
+PAYLOADS = [(feed, decode) for feed in FEEDS for decode in feed.decoders.values()]
 CHECK = CheckPath("t", "e", "a", "c")
 SETTINGS = load_settings({})
 """Those of a service without any."""
@@ -62,7 +67,7 @@ def fuzz_xml(data: bytes) -> None:
 
 
 def fuzz_query(data: bytes) -> None:
-    """Read a query string as the lists of both APIs do; one that is not UTF-8 does not reach them."""
+    """Read a query string as all lists do; one that is not UTF-8 does not reach them."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -70,6 +75,10 @@ def fuzz_query(data: bytes) -> None:
     environ = ENVIRON | {"QUERY_STRING": data.decode("latin-1")}
     for read in (
         lambda args: history_query(CHECK, args, SETTINGS, Clock()),
+        lambda args: deliveries_query(DELIVERIES_QUERY, "t", args, SETTINGS, Clock()),
+        lambda args: deliveries_query(COUNTS_QUERY, "t", args, SETTINGS, Clock()),
+        lambda args: item_logs_query(CHANGELOGS_QUERY, "t", args, SETTINGS, Clock()),
+        lambda args: register_query(Tenant("t"), args, SETTINGS),
         lambda args: page_query(RUNS_QUERY, RunsQuery, "t", args),
         lambda args: page_query(LOGS_QUERY, LogsQuery, "t", args),
     ):
@@ -103,11 +112,20 @@ def fuzz_coded(data: bytes) -> None:
         parse_body(unpack(data, coding, BODIES[0]), content_type, BODIES[0])
 
 
+def fuzz_feeds(data: bytes) -> None:
+    """Read a payload; the first byte says of which feed, and in which form. Each item of it could be recorded."""
+    feed, decode = PAYLOADS[data[0] % len(PAYLOADS)] if data else PAYLOADS[0]
+    with suppress(ApiError):
+        for derived in feed.map(decode(data[1:]), Origin("t", 0)).items:
+            assert validate(ITEM, derived.item) == derived.item
+            assert all(map(is_path_id, (derived.entity_id, derived.alarm_id, derived.check_id)))
+
+
 def fuzz_wire(data: bytes) -> None:
     """Read a head, and what follows it as chunks: the same at once and byte by byte."""
     at_once, bit_by_bit = (_read_wire(data, step) for step in (len(data) or 1, 1))
     assert at_once == bit_by_bit
-    method_path_accept(data)
+    told_by(data)
 
 
 def _read_wire(data: bytes, step: int) -> tuple[object, ...]:
@@ -141,6 +159,7 @@ HARNESSES: dict[str, Callable[[bytes], None]] = {
     "query": fuzz_query,
     "headers": fuzz_headers,
     "coded": fuzz_coded,
+    "feeds": fuzz_feeds,
     "wire": fuzz_wire,
 }
 

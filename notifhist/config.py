@@ -153,6 +153,13 @@ SETTINGS = (
         "HISTORY_RATE_LIMIT", "50000/day", _rate_limit, "requests of an account to the history API; empty: no limit"
     ),
     Setting("RUNS_RATE_LIMIT", "1000/minute", _rate_limit, "requests of a key to the runs API; empty: no limit"),
+    Setting("FEED_RATE_LIMIT", "", _rate_limit, "requests of an account to the feeds; empty: no limit"),
+    Setting(
+        "FEED_DEDUP_S",
+        "60",
+        _integer(0, 86_400),
+        "seconds in which an equal webhook of Alertmanager or Grafana is a repetition; less than any repeat_interval",
+    ),
     Setting("PAGES", "on", _on_or_off, "the pages for people below /ui/: on, or off"),
     Setting("PAGES_RATE_LIMIT", "600/minute", _rate_limit, "requests of a session to the pages; empty: no limit"),
     Setting(
@@ -209,6 +216,8 @@ class Settings:
     default_limit: int
     history_rate_limit: limits.RateLimitItem | None
     runs_rate_limit: limits.RateLimitItem | None
+    feed_rate_limit: limits.RateLimitItem | None
+    feed_dedup_s: int
     pages: bool
     pages_rate_limit: limits.RateLimitItem | None
     pages_user_header: str

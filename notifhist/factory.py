@@ -24,6 +24,7 @@ from notifhist.web import (  # noqa: F401 - most are imported so that their view
     changelogs,
     cors,
     deliveries,
+    feeds,
     history,
     latest_states,
     limits,
@@ -110,6 +111,7 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
         rate_limiters={
             "history": RateLimiter(settings.history_rate_limit, counter, "history"),
             "runs": RateLimiter(settings.runs_rate_limit, counter, "runs"),
+            "feeds": RateLimiter(settings.feed_rate_limit, counter, "feeds"),
             "login": RateLimiter(FAILED_TRIES, counter, "login"),
             "pages": RateLimiter(settings.pages_rate_limit, counter, "pages"),
         },

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -70,6 +70,18 @@ class _Families:
             ["api"],
             registry=self.registry,
         )
+        self.fed = Counter(
+            "notifhist_feed_records_total",
+            "Items that feeds have created or added attempts to.",
+            ["feed"],
+            registry=self.registry,
+        )
+        self.feed_ignored = Counter(
+            "notifhist_feed_ignored_total",
+            "Parts of payloads of feeds that were not recorded.",
+            ["feed", "reason"],
+            registry=self.registry,
+        )
         for kind in KINDS:
             self.recorded.labels(kind)  # there from the start, at 0
 
@@ -132,6 +144,12 @@ class Metrics:
         else:
             label = types.get(notification_type, "other")
         self._families.deliveries.labels(outcome, label).inc()
+
+    def fed(self, feed: str, count: int, ignored: Mapping[str, int]) -> None:
+        """Count what became of a payload: `ignored` by reason, a fixed word each."""
+        self._families.fed.labels(feed).inc(count)
+        for reason, number in ignored.items():
+            self._families.feed_ignored.labels(feed, reason).inc(number)
 
     def rate_limited(self, api: str) -> None:
         """Count a request that was refused with 429. `api` is the API's name."""

@@ -61,7 +61,12 @@ def new_key(ticks: int, ordinal: int = 0) -> ItemKey:
 
 def derived_key(timestamp: int, content: bytes) -> ItemKey:
     """Return a key in the millisecond `timestamp`, for a new id; the same content gets the same key."""
-    return ItemKey(timestamp * TICKS_PER_MS, _hashed(content))
+    return hashed_key(timestamp * TICKS_PER_MS, content)
+
+
+def hashed_key(ticks: int, content: bytes) -> ItemKey:
+    """Return the key at `ticks` (100 ns since the Unix epoch) whose other half is a hash of `content`."""
+    return ItemKey(ticks, _hashed(content))
 
 
 def key_in_tenant(check: CheckPath, item_id: str, *position: str) -> ItemKey:

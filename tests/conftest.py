@@ -37,7 +37,12 @@ TENANT = "123456"
 MIGRATIONS = sorted(path.stem for path in Path(migrations.__file__).parent.glob("[0-9]*.py"))
 """The names of all migrations, in the order in which they are applied."""
 
-_PROCESSES = {"system", "clients"}  # the folders of tests that run the service in processes of its own
+_PROCESSES = {
+    "system",
+    "clients",
+    "run",
+    "senders",
+}  # the folders of tests that run the service in processes of its own
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # each commit waits for a disk
 _EMPTY = """DO $$DECLARE filled text; is_filled boolean; BEGIN
     FOR filled IN SELECT tablename FROM pg_tables

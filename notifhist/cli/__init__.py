@@ -1,14 +1,16 @@
-"""The command line: `notifhist serve | migrate | keys | load | export | purge`."""
+"""The command line: `notifhist serve | migrate | keys | load | export | purge | run | spool | follow`."""
 
 import os
 from typing import Any
 
 import click
 
+from notifhist.cli.feeds import follow
 from notifhist.cli.keys import keys
 from notifhist.cli.login_links import login_link_command
 from notifhist.cli.records import export, load, purge
 from notifhist.cli.serving import migrate_command, serve
+from notifhist.cli.spool import run, spool
 from notifhist.config import PREFIX, SETTINGS, ConfigError, hide_password, load_settings
 from notifhist.store.database import ERRORS
 
@@ -47,5 +49,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, migrate_command, keys, login_link_command, load, export, purge):
+for _command in (serve, migrate_command, keys, login_link_command, load, export, purge, run, spool, follow):
     main.add_command(_command)

@@ -7,6 +7,7 @@ from typing import BinaryIO
 import click
 
 from notifhist.cli.databases import database
+from notifhist.cli.feeds import FEED_NAMES, load_payloads
 from notifhist.clock import Clock
 from notifhist.schemas.instants import format_instant
 from notifhist.schemas.query import CheckPath, Tenant
@@ -30,6 +31,7 @@ _OF_TENANTS = {"runs": RUN_RESOURCE, "logs": LOG_RESOURCE}
 @click.option("--alarm", help="The items' alarm.")
 @click.option("--check", help="The items' check.")
 @click.option("--of", "kind", type=click.Choice([*_OF_TENANTS]), help="What a tenant's file has; runs, if not given.")
+@click.option("--feed", type=click.Choice(FEED_NAMES), help="The files are payloads of this feed.")
 @click.option("--skip-bad", is_flag=True, help="Store the valid records of a file that has bad ones too.")
 def load(
     paths: tuple[Path, ...],
@@ -38,6 +40,7 @@ def load(
     alarm: str | None,
     check: str | None,
     kind: str | None,
+    feed: str | None,
     skip_bad: bool,
 ) -> None:
     """Load files of records, or folders of such files.
@@ -47,7 +50,8 @@ def load(
     belongs, if it is like the URLs: TENANT/entities/E/alarms/A/notification_history/C.json,
     TENANT/api/v1/notifications/logs/run.json or TENANT/api/v1/notifications/logs.json. For other paths the
     options tell it: --tenant, --entity, --alarm and --check for items, --tenant for runs, --tenant and
-    --of logs for logs.
+    --of logs for logs. With --feed and --tenant, files are payloads of another tool, one a line or one a
+    file: each becomes what the service would have made of it.
 
     A file is checked whole before anything of it is stored, then stored in batches. Loading a file again
     skips what is there; nothing that is stored is ever changed. So a run and a log need their id here, and
@@ -58,16 +62,24 @@ def load(
               notifhist load --tenant 123456 --entity enOne --alarm alOne --check chOne list.json
               notifhist load --tenant 123456 --of logs page.json
               notifhist load export.ndjson
+              notifhist load --feed alertmanager-events --tenant 123456 events.jsonl
     """
+    if feed is not None:
+        return load_payloads(feed, tenant, paths, (entity, alarm, check, kind), skip_bad=skip_bad)
     of_tenant = None if kind is None else _OF_TENANTS[kind]
-    sources = list(find_sources(paths, _destination(tenant, entity, alarm, check, of_tenant)))
-    if not sources:
-        raise click.ClickException(
-            "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
-            "--tenant and so on, see --help."
-        )
+    sources = _sources(paths, _destination(tenant, entity, alarm, check, of_tenant))
     if _load(sources, skip_bad=skip_bad).bad and not skip_bad:
         sys.exit(1)
+
+
+def _sources(paths: tuple[Path, ...], destination: Destination | None) -> list[Source]:
+    """Return the files to load. Raises ClickException if there are none."""
+    if sources := list(find_sources(paths, destination)):
+        return sources
+    raise click.ClickException(
+        "No file to load: in a folder, documents lie in a tree like the URLs. Others are loaded by "
+        "--tenant and so on, see --help."
+    )
 
 
 def _load(sources: list[Source], *, skip_bad: bool) -> Loader:

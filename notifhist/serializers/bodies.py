@@ -36,14 +36,14 @@ class ExpectedBody:
 
     @property
     def largest_bytes(self) -> int:
-        """The size up to which a body is read at all."""
-        return self.max_bytes if self.container is None else MAX_CONTAINER_BYTES
+        """The size up to which a body is read at all: of one that cannot be read, that is told, not its size."""
+        return max(self.max_bytes, MAX_CONTAINER_BYTES)
 
     def too_large(self) -> RequestTooLarge:
         """Return the error for a body that exceeds the size."""
         if self.max_bytes == MAX_BODY_BYTES:
             return RequestTooLarge()
-        return RequestTooLarge(f"The body is too large: it may have {self.largest_bytes} bytes.")
+        return RequestTooLarge(f"The body is too large: it may have {self.max_bytes} bytes.")
 
 
 @dataclass(frozen=True)

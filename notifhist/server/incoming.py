@@ -1,7 +1,7 @@
 """A request's head: gunicorn's parser, given the whole of it at once."""
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import InvalidHeader, LimitRequestHeaders, NoMoreData, UnsupportedTransferCoding
@@ -48,8 +48,6 @@ class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
         hosts = [value for name, value in self.headers if name == "HOST"]
         if not hosts and self.version >= (1, 1):
             raise InvalidHeader("HOST")  # RFC 9112, 3.2
-        if any(value.lower() != "chunked" for name, value in self.headers if name == "TRANSFER-ENCODING"):
-            raise UnsupportedTransferCoding("gunicorn would pass over gzip")
         if authority and self.method != "CONNECT":
             self.headers = [each for each in self.headers if each[0] != "HOST"] + [("HOST", authority[1])]
         self.expects_100: bool = self._expected_100_continue
@@ -61,6 +59,12 @@ class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
         self.is_read: bool = self.method in READS
         """Whether the request changes nothing."""
 
+    def set_body_reader(self) -> None:
+        """Refuse every transfer coding but chunked; gunicorn passes over some, and finds others malformed."""
+        if any(value.lower() != "chunked" for name, value in self.headers if name == "TRANSFER-ENCODING"):
+            raise UnsupportedTransferCoding("chunked alone is known")
+        super().set_body_reader()
+
     def parse(self, unreader: Any) -> Any:
         """Parse the head. gunicorn's setting for the request line goes to 8190 bytes, or has no limit."""
         self.limit_request_line = REQUEST_LINE_BYTES
@@ -70,10 +74,23 @@ class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
             raise (LimitRequestHeaders if self._is_too_long else InvalidHeader)("the head does not end") from error
 
 
-def method_path_accept(head: bytes) -> tuple[str, str, str | None]:
-    """Return method, path and Accept of a raw head, valid or not; an empty text or None for what is missing."""
+class Told(NamedTuple):
+    """What can be read of a head, valid or not; an empty text or None for what is missing."""
+
+    method: str
+    path: str
+    accept: str | None
+    origin: str | None
+
+
+def told_by(head: bytes) -> Told:
+    """Return what a raw head tells to whom it is answered, and how."""
     text = head.lstrip().split(_END)[0].decode("latin-1")
     line = re.match(r"([A-Za-z]{1,20}) ([^\s?#]*)", text)
-    accept = re.findall(r"(?im)^accept:[ \t]*([^\r\n]*)", text)
     method, path = line.groups() if line else ("", "")
-    return method, path, ", ".join(accept) if accept else None
+    return Told(method, path, _values(text, "accept"), _values(text, "origin"))
+
+
+def _values(text: str, name: str) -> str | None:
+    values = re.findall(rf"(?im)^{name}:[ \t]*([^\r\n]*)", text)
+    return ", ".join(values) if values else None

@@ -11,7 +11,8 @@ from gunicorn.http import errors as http_errors
 
 from notifhist.errors import ApiError, BadRequest, InternalError, Unavailable
 from notifhist.logs import log_request
-from notifhist.server.incoming import HEAD_BYTES, REQUEST_LINE_BYTES, method_path_accept
+from notifhist.server.incoming import HEAD_BYTES, REQUEST_LINE_BYTES, told_by
+from notifhist.web import cors
 from notifhist.web.responses import render_error
 
 
@@ -45,26 +46,32 @@ _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
 _OURS = (http_errors.InvalidResponseHeader, http_errors.InvalidResponseHeaderName, http_errors.ConfigurationProblem)
 
 
-def refusal(exc: BaseException, head: bytes, started: float, log: Any, *, closes: bool = True) -> list[bytes]:
+def refusal(
+    exc: BaseException,
+    head: bytes,
+    started: float,
+    log: Any,
+    origins: frozenset[str] = frozenset(),
+    *,
+    closes: bool = True,
+) -> list[bytes]:
     """Return the answer to a request that failed before the app or beyond its error handlers; log it as answered.
 
     The answer is in the format and of the API that the raw `head` asks for, if so much of it arrived. `started`: since
-    when it is answered, by the monotonic clock. `closes`: whether the connection ends with it.
+    when it is answered, by the monotonic clock. `origins`: whose pages may read it. `closes`: whether the connection
+    ends with it.
     """
     error, request_id = api_error(exc), uuid.uuid4().hex
     if isinstance(error, InternalError) or isinstance(exc, OSError):
         log.error("A request failed outside the app", exc_info=exc, extra={"request_id": request_id})
-    method, path, accept = method_path_accept(head)
+    method, path, accept, origin = told_by(head)
     body, always = render_error(error, path, accept, request_id)
-    headers = {
-        "Date": util.http_date(),
-        "Connection": "close" if closes else "keep-alive",
-        "Content-Length": len(body),
-        **always,
-        "X-Response-Id": request_id,
-        **error.headers,
-    }
-    fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    headers = [
+        *(("Date", util.http_date()), ("Connection", "close" if closes else "keep-alive")),
+        *(("Content-Length", len(body)), *always.items(), *cors.fields_for(origin, origins)),
+        *(("X-Response-Id", request_id), *error.headers.items()),
+    ]
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
     body = b"" if method == "HEAD" else body
     log_request(
         method=method,

@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -123,8 +124,9 @@ def _remove_left_behind() -> None:
     """Remove the directories of services that were killed: in /dev/shm they would fill the memory."""
     for directory in Path(_memory_dir() or tempfile.gettempdir()).glob(f"{_METRICS}*-*"):
         pid = directory.name.removeprefix(_METRICS).partition("-")[0]
-        if pid.isdigit() and directory.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(directory, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another service that starts has removed it
+            if pid.isdigit() and directory.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _child_exit(server: Any, worker: Any) -> None:

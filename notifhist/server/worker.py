@@ -73,9 +73,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         """Serve until a signal, or the end of the master, says to stop."""
         self._connections = Connections()
         self._resumed: deque[Connection] = deque()  # those whose next request has arrived, or next piece is due
-        self._swept, self._breaks_off = 0.0, False
-        self._metrics = Metrics()
+        self._swept, self._breaks_off, self._metrics = 0.0, False, Metrics()
         settings = load_settings(os.environ)
+        self._refusal = partial(refusal, log=self.log, origins=settings.cors_origins)
         max_wait_s = (settings.max_wait_ms or math.inf) / 1000
         self._threads = Threads(self.cfg.threads, self._answer, max_wait_s, self._may_stream)
         self._runs_in_process = open_database(settings.database_url).runs_in_process
@@ -250,7 +250,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         may_go_on = isinstance(error, Overloaded) and self.alive and not connection.closes
         closes = not may_go_on or request is None or request.should_close()
         head = connection.head or bytes(connection.buffer)
-        parts = refusal(error, head, connection.since, self.log, closes=closes)
+        parts = self._refusal(error, head, connection.since, closes=closes)
         status = int(parts[0].split(b" ", 2)[1])
         self._metrics.observe(request.method if request else "", "", status, time.monotonic() - connection.since)
         self._send(connection, lambda: connection.reply(parts, closes))
@@ -266,7 +266,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             environ = environ_of(request, connection.client, connection.server, self.cfg)
             parts, stream = ask(self.wsgi, environ, closes=closes)
         except BaseException as error:  # noqa: BLE001 - nothing but this thread would see it
-            parts, closes, stream = refusal(error, connection.head, connection.since, self.log), True, None
+            parts, closes, stream = self._refusal(error, connection.head, connection.since), True, None
         self._send(connection, lambda: connection.reply(parts, closes, stream))
 
     def _stream(self, connection: Connection, stream: Stream) -> None:

@@ -82,8 +82,17 @@ PAGES = Api(
 )
 OPEN_PAGES = replace(PAGES, name="open pages", root=None, access=None)
 """What is below /ui/ without a session: signing in and out, assets."""
+FEEDS = Api(
+    name="feeds",
+    tag="Feeds",
+    prefixes=HISTORY.prefixes,
+    root=None,  # a URL that is no feed is one of the history API
+    error_form=HISTORY.error_form,
+    errors=tuple(kind for kind in HISTORY.errors if kind is not errors.NotAcceptable),
+    access=Access((X_AUTH_TOKEN, BEARER, BASIC), errors.Unauthorized, "feeds", attrgetter("tenant"), shows_usage=True),
+)
 OPERATIONS = Api("operations", "Operations", {"": ""}, None, ErrorForm(FAULT), (errors.InternalError,))
-APIS = (HISTORY, RUNS, PAGES, OPEN_PAGES, OPERATIONS)
+APIS = (HISTORY, RUNS, FEEDS, PAGES, OPEN_PAGES, OPERATIONS)
 
 
 def api_of(path: str, apis: Iterable[Api] = APIS) -> Api:

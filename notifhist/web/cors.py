@@ -29,15 +29,21 @@ def register(app: Flask, origins: frozenset[str]) -> None:
     """Let pages of `origins` read the answers of `app`; without any, no header is added."""
 
     def allow_origin(response: Response) -> Response:
-        response.headers.add("Vary", "Origin")
-        origin = unwrap(flask.request).environ.get("HTTP_ORIGIN")
-        if origin in origins and unwrap(flask.g).api.is_described:
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = ", ".join(_EXPOSED_HEADERS)
+        if unwrap(flask.g).api.is_described:
+            response.headers.extend(fields_for(unwrap(flask.request).environ.get("HTTP_ORIGIN"), origins))
         return response
 
     if origins:
         app.after_request(allow_origin)
+
+
+def fields_for(origin: str | None, origins: frozenset[str]) -> list[tuple[str, str]]:
+    """Return the fields of an answer to a page of `origin` that let it read the answer, if it is one of `origins`."""
+    fields = [("Vary", "Origin")] if origins else []
+    if origin is not None and origin in origins:
+        fields.append(("Access-Control-Allow-Origin", origin))
+        fields.append(("Access-Control-Expose-Headers", ", ".join(_EXPOSED_HEADERS)))
+    return fields
 
 
 def preflight_answer(request: Request, api: Api, origins: frozenset[str]) -> Response | None:

@@ -119,7 +119,7 @@ def page_query(schema: Schema, query_type: type[Query], tenant: str, args: Args)
 def _named(args: Args, schema: Schema) -> dict[str, Any]:
     """Return the parameters that `schema` names: lists of all values for lists, else the first value.
 
-    `statuses[]` and `statuses[0]` are the list `statuses`.
+    `statuses[]` and `statuses[0]` are the list `statuses`; `page[]` is `page`, unless that is given too.
     """
     parameters = member_fields(schema)
     named: dict[str, Any] = {}
@@ -128,7 +128,7 @@ def _named(args: Args, schema: Schema) -> dict[str, Any]:
         field = parameters.get(name)
         if isinstance(field, fields.List):
             named.setdefault(name, []).extend(values)
-        elif field is not None and not bracket:
+        elif field is not None and (not bracket or name not in args):
             named[name] = values[0]
     return named
 

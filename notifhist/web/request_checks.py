@@ -51,9 +51,11 @@ def check_request() -> Response | None:
     context.view = view
     if view.body is not None:
         request.max_content_length = view.body.largest_bytes
-    if view.content:
+    if view.content and view.body is None:
         return None  # nothing that the request says changes such an answer
     _check_url(request, ids)
+    if view.content:
+        return None
     media_type = _named_type(request, context, view) if view.format_parameter else None
     media_type = media_type or view.offers.accepted_by(request.environ.get("HTTP_ACCEPT"))
     context.media_type = media_type

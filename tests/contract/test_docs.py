@@ -10,11 +10,14 @@ from lxml import etree
 
 from notifhist.config import SETTINGS
 from notifhist.factory import create_app
+from notifhist.run.option_table import OPTIONS
 from tests.http.access_table import rules_of_apis
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
+OF_SENDERS = {each.variable.removeprefix("NOTIFHIST_") for each in OPTIONS} | {"RUN_CONFIG"}
+"""Variables of the commands that send to a service."""
 MARKDOWN = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -26,7 +29,7 @@ def test_the_readme_tells_each_setting_with_its_default(setting: object) -> None
 
 
 def test_the_documents_name_no_setting_that_does_not_exist() -> None:
-    known = {setting.name for setting in SETTINGS}
+    known = {setting.name for setting in SETTINGS} | OF_SENDERS
     for path in MARKDOWN:
         named = set(re.findall(r"NOTIFHIST_([A-Z_]+[A-Z])", path.read_text()))
         assert named <= known, path.name

@@ -10,11 +10,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from notifhist.feeds.table import FEEDS
 from notifhist.serializers.bodies import MAX_BODY_BYTES
 from notifhist.store.database import Database
 from notifhist.store.models import HistoryItemRow, NotificationRunRow
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.contract.described import Description, Json
+from tests.feed_items import NOTIFICATION, WEBHOOK
 from tests.http.delivery_data import DELIVERIES
 from tests.http.helpers import ALARM, CHECK, JSON, LOGS, RUNS, XML, id_at, item_at, log_of, run_of
 
@@ -86,6 +88,20 @@ ANSWERS: list[tuple[str, int, Ask]] = [
     ("list_changelogs", 200, ask("GET", "/v1.0/123456/changelogs/alarms")),
     ("list_changelogs", 400, ask("GET", "/v1.0/123456/changelogs/alarms?entityId=")),
     ("list_suppression_logs", 200, ask("GET", "/v1.0/123456/suppression_logs")),
+    *(
+        (
+            f"{method.lower()}_{feed.name.replace('-', '_')}",
+            status,
+            ask(method, f"/feeds/{feed.name}{feed.push_path}", body),
+        )
+        for feed in FEEDS
+        for method in ("POST", "PUT")
+        for status, body in ((200, {}), (400, b"{"))
+    ),
+    ("post_alertmanager", 200, ask("POST", f"{TENANT_URL}/feeds/alertmanager?per=group", WEBHOOK)),
+    ("post_alertmanager", 415, ask("POST", f"{TENANT_URL}/feeds/alertmanager", b"x", Content_Type="text/csv")),
+    ("post_alertmanager_events", 200, ask("POST", f"{TENANT_URL}/feeds/alertmanager-events", NOTIFICATION)),
+    ("get_grafana_labels", 200, ask("GET", f"{TENANT_URL}/feeds/grafana/loki/api/v1/labels")),
     ("list_runs", 200, ask("GET", f"{RUNS}?includeObjects=true")),
     ("list_runs", 406, ask("GET", RUNS, Accept="image/png")),
     ("get_run", 200, ask("GET", f"{RUNS}/1")),

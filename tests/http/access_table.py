@@ -8,7 +8,9 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
+from notifhist.feeds.table import FEEDS
 from tests.conftest import TENANT
+from tests.feed_items import WEBHOOK
 from tests.http.helpers import LOGS, RUNS, log_of, run_of
 
 OBSERVER, CREATOR, ADMIN = "monitoring:observer", "monitoring:creator", "monitoring:admin"
@@ -47,6 +49,8 @@ NEEDED = {
     ("GET", "/deliveries"): OBSERVER,
     ("GET", "/deliveries/counts"): OBSERVER,
     ("GET", "/deliveries/receivers"): OBSERVER,
+    **{(method, f"/feeds/{feed.name}{feed.push_path}"): CREATOR for feed in FEEDS for method in ("POST", "PUT")},
+    **{("GET", f"/feeds/{feed.name}{path}"): CREATOR for feed in FEEDS for path in feed.probes},
     ("GET", RUNS): VIEW,
     ("POST", RUNS): EDIT,
     ("GET", f"{RUNS}/<run_id>"): VIEW,
@@ -77,6 +81,7 @@ BODIES = {
     "attempts": {"message": "x"},
     "run": run_of(),
     "logs": log_of(),
+    "feeds": WEBHOOK,
 }
 """By the last of these words in a URL."""
 
@@ -117,7 +122,7 @@ class Call:
     ) -> TestResponse:
         """Send it with a body that fits; to what is there, unless `ids` say otherwise."""
         words = set(self.rule.split("/"))
-        ours = ("attempts", "notification_history", "run", "logs")
+        ours = ("attempts", "notification_history", "run", "logs", "feeds")
         body = next((BODIES[word] for word in ours if word in words), None)
         has_body = self.method in ("POST", "PUT", "PATCH")
         return client.open(self.url(ids or THERE), method=self.method, json=body if has_body else None, headers=headers)

@@ -229,6 +229,8 @@ BAD_SETTINGS = {
     "DEFAULT_LIMIT": "1001",
     "HISTORY_RATE_LIMIT": "many",
     "RUNS_RATE_LIMIT": "1000",
+    "FEED_RATE_LIMIT": "off",
+    "FEED_DEDUP_S": "a minute",
     "PAGES": "yes",
     "PAGES_RATE_LIMIT": "600",
     "PAGES_USER_HEADER": "X User",

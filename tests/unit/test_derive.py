@@ -290,11 +290,11 @@ def test_a_change_and_a_suppression_are_marked_at_the_first_delivery_alone() -> 
 # What does not fit.
 
 
-def test_an_item_may_have_ten_thousand_results() -> None:
-    assert len(deliveries_of(CHECK, item_of(*([{}] * MAX_RESULTS)))) == MAX_RESULTS == 10_000
+def test_an_item_may_have_two_thousand_results() -> None:
+    assert len(deliveries_of(CHECK, item_of(*([{}] * MAX_RESULTS)))) == MAX_RESULTS == 2000
     with pytest.raises(BadRequest) as raised:
         deliveries_of(CHECK, item_of(*([{}] * (MAX_RESULTS + 1))))
-    assert raised.value.details == "It may have 10000 results."
+    assert raised.value.details == "It may have 2000 results."
 
 
 def test_the_deliveries_may_not_repeat_a_long_status_too_often() -> None:

@@ -107,7 +107,9 @@ def test_all_parameters_that_do_not_fit_are_named() -> None:
             RunsQuery("t", statuses=("FAILED", "CREATED", "COMPLETED", "IGNORED")),
         ),
         ([("statuses[first]", "FAILED"), ("statuses[", "CREATED")], RunsQuery("t", statuses=("FAILED", "CREATED"))),
-        ([("[]", "FAILED"), ("status[]", "FAILED"), ("page[]", "7")], RunsQuery("t")),
+        ([("[]", "FAILED"), ("status[]", "FAILED")], RunsQuery("t")),
+        ([("page[]", "7"), ("searchQuery[0]", "a")], RunsQuery("t", page=7, search_query="a")),
+        ([("page[]", "7"), ("page", "8")], RunsQuery("t", page=8)),
         (
             [("notificationTypes", "WEEKLY_REPORT,ONBOARDING_WIZARD_STATE_COMPLETED")],
             RunsQuery("t", notification_types=("WEEKLY_REPORT", "ONBOARDING_WIZARD_STATE_COMPLETED")),

@@ -52,6 +52,9 @@ MALFORMED = {
     "a long header": (431, b"GET / HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n"),
     "a failure outside the app": (500, b"GET /broken?key=s3cret HTTP/1.1\r\n" + HOST + b"\r\n"),
     "a transfer coding": (501, POST + b"Transfer-Encoding: br\r\n\r\n"),
+    "a transfer coding alone": (501, POST + b"Transfer-Encoding: gzip\r\n\r\n"),
+    "a transfer coding that is none": (501, POST + b"Transfer-Encoding: identity\r\n\r\n"),
+    "a transfer coding behind chunked": (501, POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
     "a transfer coding before chunked": (501, POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
     "a bad chunk": (400, POST + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nabc\r\n0\r\n\r\n"),
 }
@@ -194,6 +197,23 @@ def test_who_reads_for_long_keeps_nobody_waiting(tmp_path: Path) -> None:
         assert alone.get("/a") == (200, b"done")
         assert select.select(slow, [], [], 0)[0] == []
         assert [each.recv(12) for each in slow] == [b"HTTP/1.1 200"] * 2
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [(b"https://dash.example.com", "https://dash.example.com"), (b"https://evil.example.com", None)],
+)
+def test_a_page_of_an_allowed_origin_may_read_what_the_app_never_saw(
+    tmp_path: Path, origin: bytes, allowed: str | None
+) -> None:
+    with started(tmp_path, workers=1, NOTIFHIST_CORS_ORIGINS="https://dash.example.com") as server:
+        without_host = b"GET /a HTTP/1.1\r\nOrigin: " + origin + b"\r\n\r\n"
+        head = server.send(without_host).partition(b"\r\n\r\n")[0].decode().split("\r\n")
+        fields = [(name, value) for name, _, value in (line.partition(": ") for line in head[1:])]
+        assert head[0].split()[1] == "400"
+        assert [value for name, value in fields if name == "Vary"] == ["Accept", "Origin"]
+        assert dict(fields).get("Access-Control-Allow-Origin") == allowed
+        assert ("Retry-After" in dict(fields).get("Access-Control-Expose-Headers", "")) == (allowed is not None)
 
 
 def test_who_would_wait_too_long_is_refused_the_new_before_the_late(tmp_path: Path) -> None:

@@ -19,17 +19,31 @@ SPLIT_ABOVE = 1000
 
 Change = tuple[int, Codes]
 """A record as it is counted: its time (ms since the epoch, UTC) and its codes."""
+_Summed = list[tuple[tuple[int, int], int]]
+"""Pairs of terms, each with a number of records."""
 
 
-class _Pairs(dict[Codes, list[tuple[int, int]]]):
-    """The pairs that a record of some codes counts as: they are the same on all levels."""
+class _Pairs:
+    """The pairs that records count as, by their codes: they are the same on all levels."""
 
     def __init__(self, table: Counted) -> None:
         self._table = table
+        self._summed: dict[frozenset[tuple[Codes, int]], _Summed] = {}
 
-    def __missing__(self, codes: Codes) -> list[tuple[int, int]]:
-        self[codes] = pairs = list(self._table.pairs_of(codes))
-        return pairs
+    def summed(self, numbers: Mapping[Codes, int]) -> _Summed:
+        """Return each pair with the number of the records that count as it, in the order of the pairs.
+
+        Records of one time are the same part of each level: for a thousand of them at once, to add them up once saves
+        a third of the time of all counts.
+        """
+        key = frozenset(numbers.items())
+        if (summed := self._summed.get(key)) is None:
+            sums: Counter[tuple[int, int]] = Counter()
+            for codes, count in numbers.items():
+                for pair in self._table.pairs_of(codes):
+                    sums[pair] += count
+            summed = self._summed[key] = sorted(sums.items())
+        return summed
 
 
 def change(db: Database, table: Counted, tenant_id: int, changes: Mapping[Change, int]) -> None:
@@ -46,13 +60,8 @@ def _change(
     of_parts: dict[int, Counter[Codes]] = defaultdict(Counter)
     for (time_ms, codes), count in changes.items():
         of_parts[time_ms // level.part_ms][codes] += count
-    counts: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * len(PARTS))
-    for part, numbers in of_parts.items():
-        bucket, index = divmod(part, level.parts)
-        for codes, count in numbers.items():
-            for first, second in pairs[codes]:
-                counts[bucket, first, second][index] += count
-    db.insert_or_add(table.counts, sorted((tenant_id, level.number, *key, *parts) for key, parts in counts.items()))
+    summed = {part: pairs.summed(numbers) for part, numbers in of_parts.items()}
+    _add(db, table, tenant_id, level, summed)
     if depth + 1 == len(table.levels):
         return
     below: Counter[Change] = Counter()
@@ -63,6 +72,22 @@ def _change(
         below.update(_recorded(db, table, tenant_id, depth + 1, part))
     _mark_split(db, table, tenant_id, level, full)
     _change(db, table, tenant_id, below, depth + 1, pairs)
+
+
+def _add(db: Database, table: Counted, tenant_id: int, level: Level, summed: Mapping[int, _Summed]) -> None:
+    """Add the pairs of each part to the counts of a level, in the order of their keys."""
+    if len(summed) == 1:
+        ((part, pairs),) = summed.items()
+        bucket, index = divmod(part, level.parts)
+        rows_of_part = [(tenant_id, level.number, bucket, *pair, count) for pair, count in pairs]
+        db.insert_or_add(table.counts, rows_of_part, (*table.counts.key, PARTS[index]))
+        return
+    counts: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * len(PARTS))
+    for part, pairs in summed.items():
+        bucket, index = divmod(part, level.parts)
+        for (first, second), count in pairs:
+            counts[bucket, first, second][index] += count
+    db.insert_or_add(table.counts, [(tenant_id, level.number, *key, *counts[key]) for key in sorted(counts)])
 
 
 def _split_and_full(

@@ -34,9 +34,9 @@ class Table:
         return f"INSERT INTO {self.name} ({', '.join(self.columns)})"
 
 
-def or_add(table: Table) -> str:
-    """Return the clause of an INSERT that adds to the numbers of the row whose key is there already."""
-    added = [name for name in table.columns if name not in table.key]
+def or_add(table: Table, columns: Iterable[str]) -> str:
+    """Return the clause of an INSERT that adds to the numbers in `columns` of the row whose key is there already."""
+    added = [name for name in columns if name not in table.key]
     sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in added)
     return f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sums}"
 
@@ -158,8 +158,12 @@ class Database(Protocol):
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert the rows whose key is new, and return their keys. Rows have the table's columns."""
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows; if a key is there already, add the row's other columns to the stored ones."""
+    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+        """Insert rows; if a key is there already, add the row's other columns to the stored ones.
+
+        `columns`: those that the rows have, the key among them, if all others are 0; to pass 16 numbers of which one
+        is not 0 costs twice as much.
+        """
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert records of one tenant into a counted table, and its index of `search_text`, if they have that column.

@@ -167,10 +167,11 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             cursor.execute(f"{table.insert} SELECT * FROM {copied} {unless_there}")
             return set(cursor.fetchall())
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        insert = f"{table.insert} SELECT * FROM {self.param_table(table.columns)} {or_add(table)}"
-        values = {"param": self.param_value(table.columns, rows)}
-        self.execute_sql(_named(insert), values)  # type: ignore[no-untyped-call]
+    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+        brought = {name: kind for name, kind in table.columns.items() if name in (columns or table.columns)}
+        selected = ", ".join(name if name in brought else "0" for name in table.columns)
+        insert = f"{table.insert} SELECT {selected} FROM {self.param_table(brought)} {or_add(table, brought)}"
+        self.execute_sql(_named(insert), {"param": self.param_value(brought, rows)})  # type: ignore[no-untyped-call]
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert records; PostgreSQL maintains the index itself."""

@@ -135,9 +135,9 @@ class SqliteDatabase(SqliteFile):
                     inserted.add(key)
         return inserted
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        values = ", ".join("?" * len(table.columns))
-        self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table)}", rows)
+    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+        values = ", ".join("?" if name in (columns or table.columns) else "0" for name in table.columns)
+        self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table, columns or table.columns)}", rows)
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert records; those with a text are numbered, since the index refers to them by rowid."""

@@ -15,8 +15,8 @@ from notifhist.schemas.query import CheckPath
 
 MAX_CHARACTERS = 64 * 1024 * 1024
 """What the deliveries of one item, or of one body, may have together: each repeats the status of its item."""
-MAX_RESULTS = 10_000
-"""As many as records in one body."""
+MAX_RESULTS = 2000
+"""If each has a receiver of its own, to replace an item of so many takes 1 s, for which other writers wait."""
 _TARGETS = ("url", "address", "phone_number", "channel", "email", "recipient")
 """The members of `notification_details` that name a receiver's address, the first one first."""
 _BETWEEN_TEXTS = "X"

@@ -49,7 +49,7 @@ def replace_item(
         series_id = ensure_series(db, {check})[check]
         row = (series_id, *key, *texts)
         while not (created := bool(db.insert_missing(TABLE, [row]))):
-            if _is_allowed(db, check, key, precondition, oldest_ms) and _update(db, check, key, texts):
+            if _is_allowed(db, check, key, precondition, oldest_ms) and update_texts(db, check, key, texts):
                 break  # else somebody has deleted it in between
         if created and precondition is not None:
             precondition(None)
@@ -88,7 +88,7 @@ def add_attempt(
             precondition(_stored(found))
         before = deliveries_of(check, document)
         result.setdefault("attempts", []).append(attempt)
-        _update(db, check, key, texts_of(document))
+        update_texts(db, check, key, texts_of(document))
         after = deliveries_of(check, document)
         delivery_index.replace(db, find_series(db, {check})[check], key, before, after)
     return document
@@ -141,7 +141,7 @@ def _result_of(item: Document, notification_id: str) -> Document:
     raise NotFound("No such notification.", f"{notification_id} is not among the item's results.")
 
 
-def _update(db: Database, check: CheckPath, key: ItemKey, texts: Texts) -> int:
+def update_texts(db: Database, check: CheckPath, key: ItemKey, texts: Texts) -> int:
     """Replace the texts of an item; return whether it is there, as 0 or 1."""
     return changed(db, _UPDATE, **check_values(check), **key._asdict(), **texts._asdict())
 

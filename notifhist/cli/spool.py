@@ -1,0 +1,117 @@
+"""The commands about notification commands: run one, and send what the spool has of them."""
+
+import os
+import re
+import sys
+import time
+from typing import Any
+
+import click
+
+from notifhist.run import wrapper
+from notifhist.run.sending import CannotSend, Sender
+from notifhist.run.settings import BadSettings, Settings, load_settings
+from notifhist.run.users import flush_folder, folders, look_into
+
+_TRY_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h: what waits is kept."""
+_SPAN = re.compile(r"(\d{1,6})([smhd])")
+_SPAN_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class _Span(click.ParamType[float]):
+    """A span of time such as 12h, in seconds."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if matched := _SPAN.fullmatch(value):
+            return float(matched[1]) * _SPAN_S[matched[2]]
+        self.fail("Give a span such as 30m, 12h or 7d.", param, ctx)
+
+
+@click.command("run", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(arguments: tuple[str, ...]) -> None:
+    """Run a notification command and record its outcome: `notifhist-run`, which starts ten times as fast.
+
+    Example: notifhist run --entity db3 --alarm backup -- /usr/local/bin/tell-ops "backup failed"
+    """
+    wrapper.run(sys.argv[sys.argv.index("run") + 1 :])
+
+
+@click.group("spool")
+def spool() -> None:
+    """Send what notifhist-run has recorded, or show it.
+
+    Settings: NOTIFHIST_URL, NOTIFHIST_KEY_FILE and NOTIFHIST_SPOOL, or url, key_file and spool in
+    /etc/notifhist/run.toml. Root sends the records of all users, others their own.
+    """
+
+
+_SPOOL = click.option("--spool", "spool_folder", help="The spool; /var/spool/notifhist, if nothing else is set.")
+
+
+@spool.command("flush")
+@_SPOOL
+@click.option("--url", help="Where the service is: scheme, host and prefix, without /v1.0.")
+@click.option("--key-file", help="The file with the key, of role monitoring:creator.")
+@click.option("--older-than", type=_Span(), metavar="SPAN", help="Send nothing older: move it to rejected/.")
+@click.option("--limit-bytes", type=click.IntRange(0), help="Drop the oldest records beyond so many bytes of a user.")
+def flush(
+    spool_folder: str | None, url: str | None, key_file: str | None, older_than: float | None, limit_bytes: int | None
+) -> None:
+    """Send all records that wait, oldest first.
+
+    What the service takes is removed; what it will never take is moved to rejected/, with the reason. If it
+    does not answer, is busy, or refuses the key, everything is kept, and the exit code is 75.
+
+    Example: notifhist spool flush --older-than 7d
+    """
+    settings = _settings({"spool": spool_folder, "url": url, "key_file": key_file})
+    if not settings.can_send:
+        raise click.ClickException("Give --url and --key-file, or set NOTIFHIST_URL and NOTIFHIST_KEY_FILE.")
+    try:
+        sender = Sender(settings.url, settings.key_file)
+    except CannotSend as error:
+        raise click.ClickException(str(error)) from error
+    is_kept = False
+    for folder in folders(settings.spool):
+        try:
+            flushed = flush_folder(folder, sender, older_than_s=older_than, limit_bytes=limit_bytes)
+        except OSError as error:  # the others' records are sent all the same
+            click.echo(f"User {folder.uid}: {error}", err=True)
+            is_kept = True
+            continue
+        for message in flushed.messages:
+            click.echo(message, err=True)
+        counts = f"sent {flushed.sent}, rejected {flushed.rejected}, dropped {flushed.dropped}"
+        kept = f"; the rest is kept: {flushed.problem}" if flushed.problem else ""
+        click.echo(f"User {flushed.uid}: {counts}{kept}", err=bool(flushed.problem))
+        is_kept = is_kept or bool(flushed.problem)
+    if is_kept:
+        sys.exit(_TRY_AGAIN)
+
+
+@spool.command("status")
+@_SPOOL
+def status(spool_folder: str | None) -> None:
+    """Show what waits in the spool, for each user."""
+    for folder in folders(_settings({"spool": spool_folder}).spool):
+        try:
+            found = look_into(folder)
+        except OSError as error:
+            click.echo(f"User {folder.uid}: {error}", err=True)
+            continue
+        age = f", the oldest for {time.time() - found.oldest:.0f} s" if found.waiting + found.running else ""
+        click.echo(
+            f"User {found.uid}: {found.waiting} waiting, {found.running} running, {found.rejected} rejected, "
+            f"{found.bytes} bytes{age}"
+        )
+
+
+def _settings(options: dict[str, str | None]) -> Settings:
+    try:
+        return load_settings({name: value for name, value in options.items() if value}, os.environ)
+    except BadSettings as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,119 @@
+"""Sending what waits in the spool: nothing is removed before the service has it."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from notifhist.run.aside import Aside, records_in
+from notifhist.run.record import result_of, without_result
+from notifhist.run.sending import Answer, path_of
+from notifhist.run.spool import ERRORS, OUTPUT, RECORD, Spool, SpoolRefused, line_of
+from notifhist.run.texts import join_tails, tail_text
+
+NEVER_TAKEN = (400, 404, 413)
+"""Answers that a record gets again however often it is sent; every other failure may pass."""
+
+
+class SendsRecords(Protocol):
+    """The service, or what stands for it."""
+
+    def send(self, record: Mapping[str, Any]) -> Answer:
+        """Create or replace the item of a record."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class Flush:
+    """One pass over the spool of one user, or several, with what became of its records."""
+
+    def __init__(self, spool: Spool, sender: SendsRecords) -> None:
+        self._spool, self._sender = spool, sender
+        self.sent = 0
+        self.aside = Aside(spool)
+        self.problem: Answer | None = None
+        """Why it stopped before the end."""
+        self._running: set[str] = set()
+
+    def run(
+        self, *, older_than_s: float | None = None, limit_bytes: int | None = None, pauses_s: Sequence[float] = ()
+    ) -> None:
+        """Send all that waits, oldest first, records that come meanwhile included. Raises OSError.
+
+        Returns at once if another process sends: that one sends these records too. `older_than_s`: do not send what
+        is older; `limit_bytes`: drop the oldest beyond; `pauses_s`: how long to wait for a service that is away.
+        """
+        while self.problem is None and self.waiting():  # again: one may have come as the lock was given back
+            with self._spool.locked() as is_ours:
+                if not is_ours:
+                    return
+                self.aside.sweep()
+                if older_than_s is not None:
+                    self.aside.reject_old(self.waiting(), time.time() - older_than_s)
+                if limit_bytes is not None:
+                    self.aside.drop(self.waiting(), limit_bytes)
+                self._send_all(pauses_s)
+
+    def waiting(self) -> list[str]:
+        """Return the names of the records that can be sent, oldest first."""
+        return [name for name in records_in(self._spool) if name not in self._running or not self._spool.runs(name)]
+
+    def _send_all(self, pauses_s: Sequence[float]) -> None:
+        left_s = list(pauses_s)
+        while names := self.waiting():
+            sent = self.sent
+            for name in names:
+                with suppress(FileNotFoundError):
+                    self._send(name)
+                if self.problem is not None:
+                    break
+            if self.sent > sent:
+                left_s = list(pauses_s)
+            if self.problem is None:
+                continue
+            if not left_s or not self.problem.may_pass:
+                return
+            time.sleep(left_s.pop(0))
+            self.problem = None
+
+    def _send(self, name: str) -> None:
+        item_id = name.removesuffix(RECORD)
+        is_running = self._spool.runs(name)  # before reading: a wrapper ends after its last record
+        try:
+            record = json.loads(self._spool.read(name))
+            path_of(record)
+            if _is_in_progress(record):
+                if is_running:
+                    self._running.add(name)
+                    return
+                record = self._finish(name, record)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, SpoolRefused) as error:
+            self.aside.reject(name, f"not a record: {error!r}")
+            return
+        answer = self._sender.send(record)
+        if 200 <= answer.status < 300:
+            self._spool.remove_run(item_id)
+            self.sent += 1
+        elif answer.status in NEVER_TAKEN:
+            self.aside.reject(name, answer.text)
+        else:
+            self.problem = answer
+
+    def _finish(self, name: str, record: dict[str, Any]) -> dict[str, Any]:
+        """Return the record of a command whose wrapper was killed, as it ends now."""
+        item_id = name.removesuffix(RECORD)
+        tails: list[str] = []
+        for ending in (OUTPUT, ERRORS):
+            with suppress(OSError):
+                tails.append(tail_text(self._spool.read(item_id + ending)))
+        record = without_result(record, join_tails(tails))
+        with suppress(OSError):  # on a full disk it is finished again the next time
+            self._spool.write(name, line_of(record))
+        return record
+
+
+def _is_in_progress(record: dict[str, Any]) -> bool:
+    """Say whether a record is the first one of a run."""
+    return record["item"].get("source", {}).get("feed") == "run" and result_of(record)["in_progress"] is True

@@ -1,0 +1,156 @@
+"""Record the items that a feed derived from a body, all in one transaction, each by its rule (`feeds.feed.Rule`).
+
+An item whose rule looks at what is stored is stored under the lock of the tenant's name, as each change of an item is:
+what two requests bring at once, one of them finds stored.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import orjson
+
+from notifhist.errors import RequestTooLarge
+from notifhist.feeds.feed import Derived, Rule
+from notifhist.feeds.merging import merged
+from notifhist.schemas.document import Document
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.schemas.query import CheckPath
+from notifhist.store.database import Database
+from notifhist.store.deliveries import recording as delivery_index
+from notifhist.store.deliveries.derive import deliveries_of
+from notifhist.store.deliveries.recording import Derived as DerivedDeliveries
+from notifhist.store.history.items import ITEM_RECORDER, ItemDraft, texts_of
+from notifhist.store.history.newest import Newest, newest_items
+from notifhist.store.history.recording import update_texts
+from notifhist.store.history.series import find_series
+
+_MAX_CHARACTERS = 64 * 1024 * 1024
+"""What the items of one body may have together: each of a thousand repeats what a notification says once."""
+_BEFORE_ALL_MS = -1
+_LOOK_AT_NEWEST = (Rule.UNLESS_REPEATED, Rule.UNLESS_SAME_SUPPRESSION)
+
+
+@dataclass
+class RecordedItems:
+    """The result: the items that are new, how many got attempts, and how many changed nothing, by reason."""
+
+    new: list[Document] = field(default_factory=list)
+    merged: int = 0
+    unchanged: Counter[str] = field(default_factory=Counter)
+
+
+class _Place(NamedTuple):
+    """An item of a feed, and where it goes."""
+
+    check: CheckPath
+    derived: Derived
+    draft: ItemDraft
+
+
+def record_derived(
+    db: Database, tenant: str, derived: Iterable[Derived], now_ticks: int, oldest_ms: int | None, dedup_ms: int
+) -> RecordedItems:
+    """Store a feed's items durably, all of them by their rules, or raise and store none.
+
+    `now_ticks`: 100 ns since the epoch; `oldest_ms`: items of before have expired; `dedup_ms`: for how long an equal
+    notification is taken for a repetition. Raises BadRequest if an item is too large to be kept, and RequestTooLarge if
+    all of them are together.
+    """
+    places = _places(tenant, derived)
+    if not places:
+        return RecordedItems()
+    ordered = sorted(places, key=lambda place: place.draft.identity)  # so that two transactions never deadlock
+    ITEM_RECORDER.prepare(db, [place.draft for place in ordered], now_ticks, oldest_ms)
+    is_plain = all(place.derived.rule is Rule.CREATE for place in places)
+    if is_plain and _store_alone(db, places):
+        return RecordedItems([places[0].derived.item])
+    result = RecordedItems()
+    with db.writing():
+        if not is_plain:
+            db.lock_name(tenant)
+        refused = _refused(db, places, now_ticks // TICKS_PER_MS - dedup_ms, result.unchanged)
+        taken = [place for place in ordered if place.draft.identity not in refused]
+        if not is_plain and _store_alone(db, taken):
+            result.new.append(taken[0].derived.item)
+            return result
+        stored = ITEM_RECORDER.store(db, [place.draft for place in taken])
+        for place, (document, is_created) in zip(taken, stored, strict=True):
+            if is_created:
+                result.new.append(place.derived.item)
+            elif place.derived.rule is Rule.MERGE and _merge(db, place, document):
+                result.merged += 1
+            else:
+                result.unchanged["known"] += 1
+    return result
+
+
+def _store_alone(db: Database, places: Sequence[_Place]) -> bool:
+    """Store an item that is the only one by one statement, where that saves round trips; say whether it is stored."""
+    return len(places) == 1 and ITEM_RECORDER.store_alone(db, places[0].draft)
+
+
+def _places(tenant: str, derived: Iterable[Derived]) -> list[_Place]:
+    """Return each item once, in the order of the feed; one that comes again with other attempts has all of them."""
+    by_identity: dict[Hashable, _Place] = {}
+    characters = 0
+    for each in derived:
+        check = CheckPath(tenant, each.entity_id, each.alarm_id, each.check_id)
+        place = _Place(check, each, ItemDraft(check, each.item))
+        characters += len(place.draft.document)
+        if characters > _MAX_CHARACTERS:
+            raise RequestTooLarge("The body is too large.", f"Its items have more than {_MAX_CHARACTERS} characters.")
+        earlier = by_identity.setdefault(place.draft.identity, place)
+        if earlier is place or each.rule is not Rule.MERGE:
+            continue
+        if both := merged(earlier.derived.item, each.item):
+            by_identity[place.draft.identity] = _Place(check, replace(each, item=both), ItemDraft(check, both))
+    return list(by_identity.values())
+
+
+def _refused(db: Database, places: Sequence[_Place], since_ms: int, reasons: Counter[str]) -> set[Hashable]:
+    """Return the identities of what is not to be stored because of the newest item of its check; count the reasons."""
+    looked_at: dict[CheckPath, int] = {}
+    for check, derived, _ in places:
+        if derived.rule in _LOOK_AT_NEWEST:
+            is_ever = derived.rule is Rule.UNLESS_SAME_SUPPRESSION
+            looked_at[check] = min(looked_at.get(check, since_ms), _BEFORE_ALL_MS if is_ever else since_ms)
+    newest = newest_items(db, looked_at)
+    refused: set[Hashable] = set()
+    for check, derived, draft in places:
+        if check in newest and (reason := _reason_against(derived, newest[check], since_ms)):
+            refused.add(draft.identity)
+            reasons[reason] += 1
+        elif derived.rule in _LOOK_AT_NEWEST or check in newest:
+            candidate = Newest(draft.key, derived.item)
+            newest[check] = max(newest.get(check, candidate), candidate, key=lambda each: each.key)
+    return refused
+
+
+def _reason_against(derived: Derived, newest: Newest, since_ms: int) -> str | None:
+    """Return why an item is not to be stored beside the newest item of its check; None if it is."""
+    item, other = derived.item, newest.item
+    if derived.rule is Rule.UNLESS_REPEATED:
+        is_same = other.get("transaction_id") == item["transaction_id"] and newest.key.timestamp > since_ms
+        return "repeated" if is_same else None
+    if derived.rule is Rule.UNLESS_SAME_SUPPRESSION:
+        is_same = other.get("suppressions") == item["suppressions"] and not other.get("notification_results")
+        return "same_suppression" if is_same else None
+    return None
+
+
+def _merge(db: Database, place: _Place, document: str) -> bool:
+    """Merge the attempts of an item into the stored one, whose JSON text is `document`; say whether any was new."""
+    old = orjson.loads(document)
+    new = merged(old, place.derived.item)
+    if new is None or not update_texts(db, place.check, place.draft.key, texts_of(new)):
+        return False
+    before, after = deliveries_of(place.check, old), deliveries_of(place.check, new)
+    series_id = find_series(db, {place.check})[place.check]
+    if len(before) == len(after):
+        delivery_index.replace(db, series_id, place.draft.key, before, after)
+    else:  # a further result: the places of the others may have changed
+        delivery_index.remove(db, series_id, place.draft.key)
+        delivery_index.insert(db, [DerivedDeliveries(series_id, place.draft.key, after)])
+    return True

@@ -1,0 +1,90 @@
+"""Load files of payloads into the database, as a feed would have recorded them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from notifhist.clock import Clock
+from notifhist.config import Settings
+from notifhist.errors import ApiError
+from notifhist.feeds.feed import Derived, Feed, Origin
+from notifhist.store.database import Database
+from notifhist.store.history.derived import record_derived
+
+_BATCH = 500
+"""So many items, and those of one payload more, are stored in one transaction."""
+_MS_PER_S = 1000
+
+
+@dataclass
+class Fed:
+    """What became of the payloads: items, and what was ignored, by reason; `bad` names what does not parse."""
+
+    created: int = 0
+    merged: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)
+    bad: list[str] = field(default_factory=list)
+
+
+class FeedLoader:
+    """Loads payloads of a feed for a tenant; what has no time of its own was received now."""
+
+    def __init__(self, db: Database, settings: Settings, feed: Feed, tenant: str) -> None:
+        self._db, self._feed, self._tenant = db, feed, tenant
+        self._clock, self._dedup_ms = Clock(settings.now), settings.feed_dedup_s * _MS_PER_S
+        self.fed = Fed()
+
+    def load(self, path: Path, *, skip_bad: bool, report: Callable[[int], None] = lambda n: None) -> None:
+        """Load a file: a payload a line, or one in all. If some are bad, none is loaded, unless `skip_bad`.
+
+        `report` is called with the number of payloads that are done.
+        """
+        problems = [problem for _, problem in self._read(path) if problem]
+        self.fed.bad += problems
+        if problems and not skip_bad:
+            return
+        for some, items in self._batches(payload for payload, problem in self._read(path) if not problem):
+            self._store(items)
+            report(some)
+
+    def _read(self, path: Path) -> Iterator[tuple[Any, str]]:
+        """Yield the payloads of a file, each with what is wrong with it; the file is not in memory if it has lines."""
+        with path.open("rb") as file:
+            numbered = ((number, line) for number, line in enumerate(file, 1) if line.strip())
+            is_lined = any(not self._decoded(line)[1] for _, line in islice(numbered, 2))
+            file.seek(0)
+            parts = enumerate(file, 1) if is_lined else [(0, file.read())]
+            for number, part in parts:
+                if part.strip() or not is_lined:
+                    payload, problem = self._decoded(part)
+                    yield payload, problem and f"{path}{f':{number}' if number else ''}: {problem}"
+
+    def _decoded(self, body: bytes) -> tuple[Any, str]:
+        """Return a payload, and what is wrong with it: "" if nothing is."""
+        try:
+            return next(iter(self._feed.decoders.values()))(body), ""
+        except ApiError as error:
+            return None, str(error)
+
+    def _batches(self, payloads: Iterable[Any]) -> Iterator[tuple[int, list[Derived]]]:
+        """Yield the items of payloads, of whole payloads each time, with the number of these."""
+        items: list[Derived] = []
+        some = 0
+        for payload in payloads:
+            mapped = self._feed.map(payload, Origin(self._tenant, self._clock.now_ticks()))
+            self.fed.ignored += mapped.ignored
+            items += mapped.items
+            some += 1
+            if len(items) >= _BATCH:
+                yield some, items
+                items, some = [], 0
+        yield some, items
+
+    def _store(self, items: Sequence[Derived]) -> None:
+        recorded = record_derived(self._db, self._tenant, items, self._clock.now_ticks(), None, self._dedup_ms)
+        self.fed.created += len(recorded.new)
+        self.fed.merged += recorded.merged
+        self.fed.ignored += recorded.unchanged

@@ -1,0 +1,342 @@
+"""Sending what waits in the spool to a real service: nothing is lost, and nothing comes twice."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notifhist.run.ids import item_id
+from notifhist.run.record import NO_RESULT
+from notifhist.run.spool import spool_record
+from tests.run.runs import Runs, sh
+from tests.system.commands import run
+from tests.system.conftest import MakeService
+from tests.system.service import PATIENCE_S, Service, free_port, running, wait_until
+
+CREATOR = "monitoring:creator"
+
+
+class Sending:
+    """A spool, a service, and the key for it in a file."""
+
+    def __init__(self, folder: Path, service: Service) -> None:
+        base = folder / "spool"
+        base.mkdir()
+        self.runs, self.service, self.key_file = Runs(base), service, folder / "key"
+        self.tenant = f"of-{folder.name}"
+        self.renew_key()
+
+    def renew_key(self, *roles: str, tenant: str = "") -> None:
+        """Put another key into the file; unless told otherwise, one that may send."""
+        self.key_file.write_text(self.service.create_key(*(roles or (CREATOR,)), tenant=tenant or self.tenant) + "\n")
+
+    def variables(self) -> dict[str, str]:
+        """Return the settings of those that send."""
+        settings = {"URL": self.service.url, "KEY_FILE": str(self.key_file), "TENANT": self.tenant}
+        return {f"NOTIFHIST_{name}": value for name, value in settings.items()}
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        """Start `notifhist spool flush`."""
+        command = [sys.executable, "-m", "notifhist.cli", "spool", "flush", *options]
+        environ = self.runs.environment(self.variables())
+        return subprocess.Popen(command, text=True, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def flush(self, *options: str, code: int = 0) -> str:
+        """Return what `notifhist spool flush` says, in this process."""
+        settings = {"SPOOL": str(self.runs.base), "RUN_CONFIG": "/nowhere"}
+        ours: Any = {name.removeprefix("NOTIFHIST_"): value for name, value in self.variables().items()} | settings
+        return run("", "spool", "flush", *options, code=code, **ours).output
+
+    def items(self) -> list[Any]:
+        """Return the items of the check of `put`."""
+        key = self.key_file.read_text().strip()
+        path = f"/v1.0/{self.tenant}/entities/enOne/alarms/alOne/notification_history/chOne?limit=1000"
+        answer = self.service.ask(path, key)
+        values: list[Any] = answer.json()["values"] if answer.status_code == 200 else []
+        return values
+
+    def has(self, number: int) -> bool:
+        """Say whether the history has so many items."""
+        return len(self.items()) >= number
+
+    def put(self, number: int = 1, **members: object) -> list[str]:
+        """Put records into the spool; return their ids."""
+        return [self._put(n, members) for n in range(number)]
+
+    def _put(self, n: int, members: Mapping[str, object]) -> str:
+        ns = time.time_ns() - 1_000_000_000 + n * 1000
+        item: dict[str, object] = {
+            "id": item_id(ns, str(n)),
+            "timestamp": ns // 1_000_000,
+            "state": "OK",
+            "notification_results": [],
+        }
+        item |= members
+        place = {"tenant": self.tenant, "entity_id": "enOne", "alarm_id": "alOne", "check_id": "chOne"}
+        spool_record(str(self.runs.base), {**place, "item": item})
+        return str(item["id"])
+
+
+@pytest.fixture(scope="module")
+def shared_service(sqlite_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service for one test after the other; each has a tenant of its own."""
+    folder = tmp_path_factory.mktemp("shared")
+    database = shutil.copy(sqlite_tables, folder)
+    with running(Service(folder, {"DATABASE_URL": f"sqlite:///{database}"}, workers=1)) as service:
+        yield service
+
+
+@pytest.fixture
+def sending(shared_service: Service, tmp_path: Path) -> Sending:
+    """A service that runs, and an empty spool."""
+    return Sending(tmp_path, shared_service)
+
+
+@pytest.fixture
+def fragile(sqlite_database: str, make_service: MakeService, tmp_path: Path) -> Sending:
+    """An empty spool, and a service that the test may stop."""
+    return Sending(tmp_path, make_service(sqlite_database, workers=1, bind=f"127.0.0.1:{free_port()}").start())
+
+
+def ids_of(items: list[Any]) -> list[str]:
+    return [item["id"] for item in items]
+
+
+def test_what_waits_is_sent_oldest_first_and_removed(sending: Sending) -> None:
+    sent = sending.put(20)
+    assert f"User {os.geteuid()}: sent 20, rejected 0, dropped 0" in sending.flush()
+    assert ids_of(sending.items()) == sent
+    assert sending.runs.names() == ["lock"]
+    assert "sent 0" in sending.flush()
+
+
+def test_the_same_record_twice_is_one_item(sending: Sending) -> None:
+    sending.put()
+    (file,) = sending.runs.own.glob("*.ndjson")
+    line = file.read_bytes()
+    sending.flush()
+    file.write_bytes(line)
+    assert "sent 1" in sending.flush()
+    assert len(sending.items()) == 1
+
+
+def test_a_run_sends_its_record_by_itself(sending: Sending) -> None:
+    options = ("--entity", "enOne", "--alarm", "alOne", "--check", "chOne")
+    assert sending.runs.run(*options, *sh("echo no; exit 75"), variables=sending.variables()).returncode == 75
+    (item,) = wait_until(sending.items)
+    assert item["notification_results"][0]["message"] == "exit 75: no"
+    wait_until(lambda: sending.runs.names() == ["lock"])
+
+
+def test_a_run_is_sent_once_the_service_is_back(fragile: Sending) -> None:
+    fragile.service.kill()
+    options = ("--entity", "enOne", "--alarm", "alOne", "--check", "chOne")
+    assert fragile.runs.run(*options, *sh("exit 1"), variables=fragile.variables()).returncode == 1
+    fragile.service.start()
+    (item,) = wait_until(fragile.items)
+    assert item["notification_results"][0]["attempts"][0]["exit_code"] == 1
+
+
+def test_a_killed_run_is_finished_as_no_result(sending: Sending) -> None:
+    options = ("--entity", "enOne", "--alarm", "alOne", "--check", "chOne")
+    command = (*options, *sh("echo connecting; exec sleep 60"))
+    with sending.runs.start(
+        *command, variables={"NOTIFHIST_TENANT": sending.tenant}, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert "sent 0" in sending.flush()  # it runs: it is not touched
+        os.killpg(process.pid, signal.SIGKILL)
+    assert "sent 1" in sending.flush()
+    (result,) = sending.items()[0]["notification_results"]
+    assert (result["in_progress"], result["message"]) == (False, NO_RESULT)
+    assert "success" not in result
+    assert result["attempts"][0]["output_tail"] == "connecting\n"
+    assert sending.runs.names() == ["lock"]
+
+
+def test_a_run_that_ends_while_another_process_sends_is_sent_by_that(fragile: Sending) -> None:
+    """Its own process for sending gives up at once, since the other holds the lock."""
+    fragile.service.kill()
+    options = ("--entity", "enOne", "--alarm", "alOne", "--check", "chOne")
+    variables = fragile.variables()
+    with fragile.runs.start(*options, *sh("read line"), stdin=subprocess.PIPE, variables=variables) as process:
+        wait_until(fragile.runs.records)
+        assert fragile.runs.run(*options, *sh("exit 0"), variables=variables).returncode == 0
+        wait_until(lambda: (fragile.runs.own / "lock").exists())
+        process.communicate(b"\n", timeout=PATIENCE_S)
+    fragile.service.start()
+    wait_until(lambda: fragile.has(2))
+
+
+def test_two_flushers_at_once_send_each_record_once(sending: Sending) -> None:
+    sent = sending.put(60)
+    outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in [sending.start(), sending.start()]]
+    assert sum(int(output.split("sent ")[1].split(",")[0]) for output in outputs) == 60
+    assert ids_of(sending.items()) == sent
+
+
+def test_an_interrupted_flush_is_continued(sending: Sending) -> None:
+    sent = sending.put(80)
+    for at_least in (1, 30):
+        process = sending.start()
+        wait_until(partial(sending.has, at_least))
+        process.kill()
+        process.communicate()
+    sending.flush()
+    assert ids_of(sending.items()) == sent
+    assert sending.runs.names() == ["lock"]
+
+
+def test_a_revoked_key_loses_nothing(sending: Sending) -> None:
+    sent = sending.put(3)
+    key_id = sending.key_file.read_text().split("_")[1]
+    run(sending.service.settings["DATABASE_URL"], "keys", "revoke", key_id)
+    output = sending.flush(code=75)
+    assert "the rest is kept: 401" in output
+    assert len(sending.runs.records()) == 3
+    sending.renew_key()
+    sending.flush()
+    assert ids_of(sending.items()) == sent
+
+
+@pytest.mark.parametrize(("role", "tenant"), [("monitoring:observer", ""), (CREATOR, "another")])
+def test_a_key_that_may_not_keeps_all(sending: Sending, role: str, tenant: str) -> None:
+    sending.put(2)
+    sending.renew_key(role, tenant=tenant)
+    output = sending.flush(code=75)
+    assert "sent 0, rejected 0" in output
+    assert len(sending.runs.records()) == 2
+
+
+def test_a_service_that_is_away_keeps_all(fragile: Sending) -> None:
+    fragile.put(2)
+    fragile.service.kill()
+    assert "the rest is kept: no answer: " in fragile.flush(code=75)
+    assert len(fragile.runs.records()) == 2
+
+
+def test_a_limit_that_is_reached_keeps_the_rest(
+    sqlite_database: str, make_service: MakeService, tmp_path: Path
+) -> None:
+    fragile = Sending(tmp_path, make_service(sqlite_database, workers=1, HISTORY_RATE_LIMIT="3/day").start())
+    fragile.put(5)
+    output = fragile.flush(code=75)
+    assert "sent 3, rejected 0" in output
+    assert "the rest is kept: 429" in output
+    assert len(fragile.runs.records()) == 2
+
+
+def test_a_database_that_is_away_keeps_all(fragile: Sending) -> None:
+    fragile.put(2)
+    path = Path(fragile.service.settings["DATABASE_URL"].removeprefix("sqlite:///"))
+    moved = path.parent.rename(path.parent.with_name(path.parent.name + "-moved"))
+    try:
+        assert "the rest is kept: 503" in fragile.flush(code=75)
+    finally:
+        moved.rename(path.parent)
+    assert len(fragile.runs.records()) == 2
+
+
+def test_what_is_never_taken_is_put_aside_with_the_reason(sending: Sending) -> None:
+    sending.put(status=5)  # not a text
+    sending.put(status="x" * 3_000_000)  # too large
+    sent = sending.put(2)
+    (sending.runs.own / "half.ndjson").write_text('{"tenant": "acme"')
+    (sending.runs.own / "list.ndjson").write_text("[1, 2]\n")
+    (sending.runs.own / "link.ndjson").symlink_to("/etc/hostname")
+    begun: Any = {"feed": "run"}
+    sending.put(source=begun, notification_results=[{"in_progress": True, "attempts": []}])  # of no host
+    output = sending.flush()
+    assert "sent 2, rejected 6" in output
+    rejected = sending.runs.own / "rejected"
+    reasons = " ".join(path.read_text() for path in rejected.glob("*.reason"))
+    assert reasons.count("not a record: ") == 4
+    assert "400 " in reasons
+    assert "413 " in reasons
+    assert len(list(rejected.glob("*.ndjson"))) == 6
+    assert ids_of(sending.items()) == sent
+
+
+def test_a_url_that_is_not_the_services_puts_all_aside(sending: Sending) -> None:
+    sending.put()
+    assert "rejected 1" in sending.flush("--url", sending.service.url + "/elsewhere")
+    assert "404 " in next((sending.runs.own / "rejected").glob("*.reason")).read_text()
+
+
+def test_what_is_too_old_or_too_much_is_not_sent_and_told(sending: Sending) -> None:
+    old, dropped, *sent = sending.put(4)
+    os.utime(sending.runs.own / f"{old}.ndjson", (1, 1))
+    size = sum((sending.runs.own / f"{each}.ndjson").stat().st_size for each in sent)
+    output = sending.flush("--older-than", "7d", "--limit-bytes", str(size))
+    assert "sent 2, rejected 1, dropped 1" in output
+    assert f"dropped {dropped}.ndjson" in output
+    assert (sending.runs.own / "rejected" / f"{old}.ndjson").exists()
+    assert ids_of(sending.items()) == sent
+
+
+def test_leftovers_of_killed_processes_are_removed_in_time(sending: Sending) -> None:
+    sent = sending.put()
+    new, old = ("00000000-0000-1000-8000-000000000001", "00000000-0000-1000-8000-000000000002")
+    for name in (f"{new}.out", f"{old}.out", f"{old}.err", f".{old}.ndjson.tmp"):
+        (sending.runs.own / name).touch()
+        os.utime(sending.runs.own / name, None if name.startswith(new) else (1, 1))
+    sending.flush()
+    assert sending.runs.names() == [f"{new}.out", "lock"]
+    assert ids_of(sending.items()) == sent
+
+
+def test_status_tells_what_waits(sending: Sending) -> None:
+    settings: Any = {"SPOOL": str(sending.runs.base), "RUN_CONFIG": "/nowhere"}
+    sending.put(2)
+    told = run("", "spool", "status", **settings).output
+    assert f"User {os.geteuid()}: 2 waiting, 0 running, 0 rejected, " in told
+
+
+def test_root_sends_what_others_have_with_their_rights_alone(shared_service: Service) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may act for others")
+    with tempfile.TemporaryDirectory(prefix="notifhist-spool-") as name:  # another user may not enter pytest's folders
+        folder = Path(name)
+        folder.chmod(0o755)
+        sending = Sending(folder, shared_service)
+        sent = sending.put()
+        (file,) = sending.runs.own.glob("*.ndjson")
+        secret = folder / "secret"
+        secret.write_bytes(file.read_bytes())
+        secret.chmod(0o600)
+        another = sending.runs.base / "12345"
+        another.mkdir(mode=0o700)
+        file.rename(another / file.name)
+        os.symlink(secret, another / "secret.ndjson")
+        (another / "rejected").symlink_to(folder)
+        for path in (another, another / file.name):
+            os.chown(path, 12345, 12345)
+        assert "cannot be read as its user" in sending.flush(code=75)
+        assert secret.stat().st_uid == 0
+        (another / "rejected").unlink()
+        assert "User 12345: sent 1, rejected 1" in sending.flush()
+        assert ids_of(sending.items()) == sent
+        assert secret.exists()
+
+
+def test_it_is_told_what_is_missing(tmp_path: Path) -> None:
+    settings: Any = {"SPOOL": str(tmp_path), "RUN_CONFIG": "/nowhere"}
+    assert "Give --url and --key-file" in run("", "spool", "flush", code=1, **settings).output
+    options = ("--url", "http://127.0.0.1:1", "--key-file", str(tmp_path / "none"))
+    assert "The key cannot be read" in run("", "spool", "flush", *options, code=1, **settings).output
+    for key in ("", "two words", "two\nlines", "schlüssel"):
+        (tmp_path / "key").write_text(key)
+        options = ("--url", "http://127.0.0.1:1", "--key-file", str(tmp_path / "key"))
+        assert "The key " in run("", "spool", "flush", *options, code=1, **settings).output
+    options = ("--url", "history.example.net", "--key-file", str(tmp_path / "none"))
+    assert "is not like https://" in run("", "spool", "flush", *options, code=1, **settings).output
