@@ -296,3 +296,25 @@ def test_a_prefix_that_a_proxy_names_is_kept(make_app: MakeApp, key: str) -> Non
     (cookie,) = response.headers.getlist("Set-Cookie")
     assert "__Secure-notifhist=" in cookie
     assert "Path=/history/ui" in cookie
+
+
+def test_a_key_is_on_no_page_and_in_no_log(
+    app: Flask, key: str, json_log: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    browser, secret = signed_in(app, key), key[16:]
+    pages = ("deliveries", "alarms", "runs")
+    urls = [f"/ui/{page}?q={key}&entity_id={key}&limit={key}&searchQuery={key}&fromDate={key}" for page in pages]
+    urls += [f"/ui/deliveries?q={key}", f"/ui/{key}", f"/ui/entities/{key}/alarms/{key}", f"/ui/runs/{key}"]
+    urls += [f"/ui/login?next=/ui/deliveries?q={key}", f"/ui/login?once={key}", f"/ui/static/{key}/{key}"]
+    for url in urls:
+        assert secret not in browser.get(url).text, url
+    for form in ({"user": key, "next": key}, {"once": key}, {"key": f"{key}x", "next": f"/ui/{key}"}):
+        assert secret not in app.test_client().post("/ui/login", data=form).text
+    assert secret not in "".join(capfd.readouterr())
+
+
+def test_signing_in_anew_ends_the_session_before(app: Flask, db: Database, key: str) -> None:
+    client = app.test_client()
+    assert [sign_in(client, key) for _ in range(3)] == [303] * 3
+    assert len(rows(db, "SELECT id FROM page_session")) == 1
+    assert is_in(client)

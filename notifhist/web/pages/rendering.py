@@ -8,7 +8,7 @@ from flask import g, has_request_context, request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from marshmallow import fields
 
-from notifhist.auth import ApiKey
+from notifhist.auth import ApiKey, hide_secrets
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.serializers.formats import CHARSET, Format, Formats
 from notifhist.serializers.stored import StoredDocument
@@ -71,8 +71,8 @@ def page(
 
 
 def render(template: str, **context: Any) -> str:
-    """Return a template as text, with what the frame knows: see `_frame`."""
-    return _ENVIRONMENT.get_template(template).render({**_frame(), **context})
+    """Return a template as text, with what the frame knows: see `_frame`. No key is in it, wherever it was typed in."""
+    return hide_secrets(_ENVIRONMENT.get_template(template).render({**_frame(), **context}))
 
 
 def may(role: str | None) -> bool:

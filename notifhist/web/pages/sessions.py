@@ -65,8 +65,10 @@ def account_of(key: ApiKey) -> str:
 
 
 def open_session(response: Response, key: ApiKey) -> Response:
-    """Open a session with a key, and return the answer with its cookie."""
+    """Open a session with a key, and return the answer with its cookie; the session that was open before ends."""
     service, token = current_service(), secrets.token_urlsafe(32)
+    if former := request.cookies.get(_cookie_name(request)):
+        stored.delete_session(service.db, hash_secret(former))
     now_ms = service.clock.now_ms()
     stored.add_session(service.db, stored.Session(hash_secret(token), key.id, now_ms, now_ms + IDLE_MS))
     _set_cookie(response, token, LONGEST_MS // 1000)
