@@ -64,7 +64,7 @@ class Volume:
 
     @property
     def paths(self) -> dict[str, str]:
-        """The segments of each outcome as one path of SVG, in a drawing of 1000 by 100; as shapes they had 80 bytes each."""
+        """The segments of each outcome as one path of SVG, in a drawing of 1000 by 100; shapes had 80 bytes each."""
         paths = dict.fromkeys(self.totals, "")
         for bar in self.bars:
             for each in bar.segments:
