@@ -43,7 +43,7 @@ test-long: install ## run the long ones: large files, kills, reloads under load,
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m long $(APART)
 
 test-pages: install ## run the tests of the pages in a browser; they need it (apt-get install chromium chromium-driver)
-	$(BIN)/python -m pytest tests/pages
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/pages
 
 test-bench: install ## run the tests of the benchmark; they need wrk (apt-get install wrk)
 	$(BIN)/python -m pytest $(BENCH_TESTS)

@@ -184,7 +184,7 @@ def test_a_row_says_it_in_words(app: Flask, key: str, client: FlaskClient) -> No
     page = page_at(signed_in(app, key), LIST)
     (row,) = page.xpath("//tr[@data-id]")
     assert [" ".join(cell.text_content().split()) for cell in row] == [
-        *("2011-11-10 00:57:00 3 min ago", "failed", "alOne on enOne", "OK→toCRITICAL"),
+        *("2011-11-10 00:57:00 3 min ago", "failed", "alOne on enOne", "OK→CRITICAL"),
         *("webhook · ntHookhttps://example.com/hook", "3", "HTTP 503"),
     ]
     (time,) = row.xpath(".//time")

@@ -17,7 +17,7 @@ def browser(second_browser: Browser) -> Browser:
 
 def test_the_way_leads_to_the_login_and_back(browser: Browser, key: str) -> None:
     browser.sign_in(key, "/ui/deliveries?outcome=failed&q=try")
-    assert browser.path == "/ui/deliveries?outcome=failed&q=try"
+    wait_until(lambda: browser.path == "/ui/deliveries?outcome=failed&q=try", 10)
     assert "failed" in browser.driver.title
 
 
@@ -27,7 +27,7 @@ def test_a_wrong_key_is_refused_and_typed_anew(browser: Browser, key: str) -> No
     assert browser.one("input[name=key]").get_attribute("value") == ""
     browser.one("input[name=key]").send_keys(key)
     browser.one("main form button").click()
-    assert browser.path == "/ui/alarms"
+    wait_until(lambda: browser.path == "/ui/alarms", 10)
 
 
 def test_with_its_key_a_session_ends(browser: Browser, service: Service) -> None:
@@ -49,7 +49,7 @@ def test_with_its_key_a_session_ends(browser: Browser, service: Service) -> None
 def test_signing_out_ends_the_session(browser: Browser, key: str) -> None:
     browser.sign_in(key)
     browser.one("header form button").click()
-    assert browser.path == "/ui/login"
+    wait_until(lambda: browser.path == "/ui/login", 10)
     browser.open("/ui/")
     assert browser.path.startswith("/ui/login")
     browser.driver.back()

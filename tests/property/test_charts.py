@@ -35,6 +35,9 @@ def test_bars_stand_side_by_side_and_their_segments_one_on_the_other(counts: lis
     ]
     assert chart.peak == max((sum(each.values()) for each in counts), default=0)
     assert sum(chart.totals.values()) == sum(bar.total for bar in chart.bars)
+    assert {name: path.count("M") for name, path in chart.paths.items()} == {
+        name: sum(name in each for each in counts) for name in chart.totals
+    }
     for bar, following in pairwise(chart.bars):
         assert bar.x + bar.width <= following.x + NEARLY
         assert abs(bar.place_x + bar.place - following.place_x) < NEARLY

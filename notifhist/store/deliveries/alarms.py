@@ -30,6 +30,8 @@ MAX_COUNTED = 100
 """Failures of a check are counted up to this number."""
 MAX_LOOKED_AT = 200
 """So many deliveries of a check are looked at for its newest change, from the newest one back."""
+_FEW = 10
+"""So many are looked at first: most checks have changed among them."""
 _STATE = next(each for each in NAMED if each.column == "state")
 _FAILED_CODE = OUTCOMES.index(FAILED) + 1
 
@@ -50,7 +52,7 @@ _OUTCOMES = f"""SELECT param.series_id, outcome FROM {{param}} CROSS JOIN {MAIN}
         AND item_clock_and_node = param.clock_and_node"""
 _OF_SERIES = f"FROM {MAIN} WHERE tenant_id = :tenant_id AND series_id = param.series_id"
 _CHANGED = f"""SELECT param.series_id, (SELECT max(ticks) FROM (SELECT ticks, is_change {_OF_SERIES}
-    ORDER BY ticks DESC, clock_and_node DESC LIMIT {MAX_LOOKED_AT}) AS newest WHERE is_change = 1) FROM {{param}}"""
+    ORDER BY ticks DESC, clock_and_node DESC LIMIT :count) AS newest WHERE is_change = 1) FROM {{param}}"""
 _FAILURES = f"""SELECT param.series_id, (SELECT count(*) FROM (SELECT 1 {_OF_SERIES}
     AND ticks >= :low AND outcome = {_FAILED_CODE} LIMIT {MAX_COUNTED}) AS failed) FROM {{param}}"""
 
@@ -148,16 +150,14 @@ def find_details(db: Database, alarms: Sequence[Alarm], since_ms: int) -> list[A
     with db.reading():
         for series_id, code in _of_keys(db, _OUTCOMES, _KEY, newest, tenant_id=tenant_id):
             outcomes[series_id].add(code)
-        changed: Counter[int] = Counter(
-            dict(_of_keys(db, _CHANGED, _ID, [key[:1] for key in newest], tenant_id=tenant_id))
-        )
+        changed = _changes(db, tenant_id, [key[0] for key in newest])
         failures: Counter[int] = Counter(dict(_of_keys(db, _FAILURES, _ID, series, **values)))
         recent = _recent(db, tenant_id, low_ticks(None))
     for series_id, *key, _, outcome, is_change in recent:
         if (series_id, *key) in newest:
             outcomes[series_id].add(outcome)
         if is_change:
-            changed[series_id] = max(changed[series_id] or 0, key[0])
+            changed[series_id] = max(changed.get(series_id, 0), key[0])
         failures[series_id] += outcome == _FAILED_CODE and key[0] >= values["low"]
     return [
         AlarmDetails(
@@ -168,6 +168,16 @@ def find_details(db: Database, alarms: Sequence[Alarm], since_ms: int) -> list[A
         for alarm in alarms
         for newest_id in [alarm.checks[0].series_id]
     ]
+
+
+def _changes(db: Database, tenant_id: int, series_ids: Sequence[int]) -> dict[int, int]:
+    """Return the ticks of the newest change of each series, among its newest deliveries; 0 where there is none."""
+    changed = dict.fromkeys(series_ids, 0)
+    for count in (_FEW, MAX_LOOKED_AT):
+        left = [(series_id,) for series_id, ticks in changed.items() if not ticks]
+        found = _of_keys(db, _CHANGED, _ID, left, tenant_id=tenant_id, count=count) if left else []
+        changed |= {series_id: ticks or 0 for series_id, ticks in found}
+    return changed
 
 
 def _checks(its_series: Iterable[Row], recent: Mapping[int, Newest]) -> Iterator[Check]:

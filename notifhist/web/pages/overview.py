@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from flask import Response
+from flask import Response, request
 
 from notifhist.auth import OBSERVER, RUNS_VIEW
 from notifhist.config import MS_PER_DAY
@@ -76,6 +76,7 @@ def show_overview() -> Response:
         deliveries=deliveries,
         runs=runs,
         tiles=TILES,
+        as_table="table" in request.args,
         deliveries_between=lambda from_ms, to_ms: page_url("deliveries", from_=from_ms, to=to_ms),
         failed_deliveries=partial(page_url, "deliveries", outcome=FAILED),
     )

@@ -171,6 +171,7 @@
     const target = one(`[data-key="${CSS.escape(event.key)}"]`);
     if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
     else if (event.key === "?" && help) help.showModal();
+    else if (target && event.key === "Escape" && document.referrer.startsWith(location.origin)) history.back();
     else if (target) target.matches("input") ? (target.focus(), target.select()) : target.click();
     else return;
     event.preventDefault();
