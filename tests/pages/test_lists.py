@@ -1,5 +1,6 @@
 """Lists: filters by form and by URL, the way back, links that somebody else opens, pages, what comes in live, keys."""
 
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -46,6 +47,26 @@ def test_a_filter_applies_when_it_is_changed_and_stands_in_the_url(browser: Brow
     assert wait_until(browser.rows, 10) == before
     browser.driver.forward()
     assert wait_until(browser.rows, 10) == failed
+
+
+def test_a_text_applies_with_enter_and_not_while_it_is_typed(browser: Browser) -> None:
+    browser.open(f"{LIST}?since=30d&outcome=failed")
+    browser.ask("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    browser.one("input[name=from]").send_keys("2011-11-01", Keys.TAB)
+    time.sleep(1.5)  # longer than a choice waits
+    assert query(browser) == {"since": ["30d"], "outcome": ["failed"]}
+    assert browser.one("input[name=from]").get_attribute("value") == "2011-11-01"
+    browser.one("input[name=from]").send_keys(Keys.ENTER)
+    wait_until(lambda: query(browser).get("from") == ["2011-11-01"], 10)
+
+
+def test_after_back_the_form_says_what_is_shown(browser: Browser) -> None:
+    browser.open(LIST)
+    browser.one("input[name=outcome][value=failed]").click()
+    wait_until(lambda: query(browser) == {"outcome": ["failed"]}, 10)
+    browser.driver.back()
+    wait_until(lambda: query(browser) == {}, 10)
+    wait_until(lambda: not browser.one("input[name=outcome][value=failed]").is_selected(), 10)
 
 
 def test_a_list_of_values_applies_too_and_keeps_the_focus(browser: Browser) -> None:

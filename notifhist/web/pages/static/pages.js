@@ -75,9 +75,11 @@
       apply(form, document.activeElement);
     });
     form.addEventListener("change", (event) => {
+      if (!event.target.matches("select, [type=checkbox]")) return; // a text is whole with Enter
       clearTimeout(timer);
       timer = setTimeout(() => apply(form, event.target), 500); // arrow keys change it too
     });
+    addEventListener("pageshow", () => form.reset()); // after Back it had what was chosen last, not what is shown
   }
   const focused = remembered(sessionStorage, "focus");
   if (focused) {
