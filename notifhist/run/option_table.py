@@ -38,7 +38,7 @@ OPTIONS = tuple(
         ("type", TEXT, "WORD", "the kind of notification; the name of CMD"),
         ("source", TEXT, "NAME", "the tool that calls"),
         ("set", PAIRS, "KEY=VALUE", "a member more in the record's source; may be repeated"),
-        ("preset", TEXT, "|".join(PRESET_NAMES), "where the above come from; auto: the tool whose variables are set"),
+        ("preset", TEXT, "NAME", f"{', '.join(PRESET_NAMES)}: whose variables the above come from"),
         ("redact", PATTERNS, "REGEX", "what is *** in arguments and output; may be repeated"),
         ("no-argv", FLAG, "", "keep no arguments"),
         ("success-codes", CODES, "N,N", "the exit codes that mean success; 0"),
@@ -58,4 +58,9 @@ def usage() -> str:
     """Return what `--help` prints."""
     lines = ["usage: notifhist-run [options] -- CMD ARGS...", ""]
     lines += [f"  --{each.name} {each.metavar}".ljust(34) + each.help for each in OPTIONS]
-    return "\n".join([*lines, "", "Each option is also a variable, such as NOTIFHIST_ENTITY. See docs/feeds.md.", ""])
+    end = (
+        "Each option is also a variable, such as NOTIFHIST_ENTITY.",
+        "NOTIFHIST_RUN_CONFIG names another file than /etc/notifhist/run.toml.",
+        "See docs/feeds.md.",
+    )
+    return "\n".join([*lines, "", *end, ""])

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
-from itertools import groupby
+from itertools import count, groupby
 from operator import attrgetter
 
 import orjson
@@ -10,7 +10,6 @@ import orjson
 from notifhist.schemas.query import AlarmPath, CheckPath
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
-from notifhist.store.models import SeriesRow
 from notifhist.store.tenants import ensure_tenant
 
 NUMBER_BITS = 32
@@ -24,6 +23,8 @@ SERIES_ID = f"({_FIND})"
 """The id of that series."""
 
 _PARAM_COLUMNS = {"n": "bigint", "tenant": "text", "digest": "text", "check_id": "text"}
+_INSERT = """INSERT INTO series (tenant_id, id, entity_id, alarm_id, check_id, alarm_digest)
+VALUES (:tenant_id, :id, :entity_id, :alarm_id, :check_id, :alarm_digest)"""
 _LAST = "SELECT id FROM series WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1"
 
 
@@ -66,22 +67,13 @@ def ensure_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath
         tenant_id = ensure_tenant(db, tenant)
         last = first(db, _LAST, tenant_id=tenant_id)
         greatest = last[0] if last else tenant_id << NUMBER_BITS
-        for check in its_checks:
-            if check not in series:
-                greatest += 1
-                series[check] = greatest
-                _insert(db, tenant_id, greatest, check)
+        new = dict(zip((check for check in its_checks if check not in series), count(greatest + 1)))
+        db.execute_many(_INSERT, [_row(tenant_id, series_id, check) for check, series_id in new.items()])
+        series |= new
     return series
 
 
-def _insert(db: Database, tenant_id: int, series_id: int, check: CheckPath) -> None:
-    db.execute(
-        SeriesRow.insert(
-            tenant_id=tenant_id,
-            id=series_id,
-            entity_id=check.entity_id,
-            alarm_id=check.alarm_id,
-            check_id=check.check_id,
-            alarm_digest=alarm_digest(check),
-        )
-    )
+def _row(tenant_id: int, series_id: int, check: CheckPath) -> dict[str, object]:
+    """Return the values of _INSERT."""
+    ids = {"entity_id": check.entity_id, "alarm_id": check.alarm_id, "check_id": check.check_id}
+    return {"tenant_id": tenant_id, "id": series_id, **ids, "alarm_digest": alarm_digest(check)}
