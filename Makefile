@@ -43,6 +43,8 @@ test-long: install ## run the long ones: large files, kills, reloads under load,
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m long $(APART)
 
 test-pages: install ## run the tests of the pages in a browser; they need it (apt-get install chromium chromium-driver)
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+		{ echo 'The tests of the pages need a browser: apt-get install chromium chromium-driver'; exit 1; }
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/pages
 
 test-bench: install ## run the tests of the benchmark; they need wrk (apt-get install wrk)

@@ -105,10 +105,17 @@ class Browser:
         """Return by how many pixels the page is wider than the window."""
         return int(self.ask("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
-    def barriers(self) -> list[str]:
+    def barriers(self, of_colours_alone: bool = False) -> list[str]:
         """Return what axe-core finds wrong with the page: rules with the elements that break them."""
         self.driver.execute_script(_axe())
-        options = {"resultTypes": ["violations"], "preload": False, "rules": {"target-size": {"enabled": True}}}
+        options: dict[str, Any] = {
+            "resultTypes": ["violations"],
+            "preload": False,
+            "rules": {"target-size": {"enabled": True}},
+        }
+        if of_colours_alone:
+            options["runOnly"] = ["color-contrast", "link-in-text-block"]
+            del options["rules"]
         found = self.driver.execute_async_script(
             f"const done = arguments[0]; axe.run(document, {json.dumps(options)}).then((each) => done(each.violations))"
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -129,3 +130,22 @@ def test_alarms_are_what_a_look_at_all_items_says(db: Database, data: st.DataObj
         _, document = newest[alarm.path.entity_id, alarm.path.alarm_id]
         results = document["notification_results"]
         assert details.outcomes == (OUTCOMES[results[0]["success"] if results else None],)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_of_a_series_a_few_places_of_an_index_are_looked_at(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    record_all(db, [(check(alarm=f"al{n}"), item(n, "OK", "OK", False)) for n in range(20)])
+    move_recent_deliveries(db, TENANT)
+    plans: list[str] = []
+    execute_sql = db.execute_sql
+
+    def explain_and_execute(sql: str, params: Any = None) -> Any:
+        if "FROM delivery" in sql:
+            plans.extend(str(row[3]) for row in execute_sql(f"EXPLAIN QUERY PLAN {sql}", params).fetchall())
+        return execute_sql(sql, params)
+
+    monkeypatch.setattr(db, "execute_sql", explain_and_execute)
+    find_details(db, list_alarms(db, TENANT, 0), 0)
+    found = {each.split(" USING ")[1].split(" (")[0] for each in plans if "delivery USING" in each}
+    assert found == {"INDEX delivery_series_id", "INDEX delivery_failure"}
+    assert not [each for each in plans if each.startswith("SCAN delivery")]
