@@ -5,6 +5,7 @@ from flask.testing import FlaskClient
 from notifhist.metrics import MOST_TYPES
 from notifhist.schemas.document import Document
 from notifhist.serializers.bodies import LIMITS
+from notifhist.store.deliveries.derive import MAX_RESULTS
 from tests.conftest import NOW_MS
 from tests.http.helpers import CHECK, assert_fault, item_at, post, send
 
@@ -49,15 +50,15 @@ def test_types_beyond_the_first_ones_count_together(client: FlaskClient) -> None
 
 
 def test_a_body_has_so_many_results_at_most(client: FlaskClient) -> None:
-    records = int(LIMITS.records)
-    half: list[Document] = [{} for _ in range(records // 2)]
-    items = [item_at(NOW_MS - n, notification_results=half) for n in range(3)]
+    records, whole = int(LIMITS.records), int(LIMITS.records) // MAX_RESULTS
+    results: list[Document] = [{} for _ in range(MAX_RESULTS)]
+    items = [item_at(NOW_MS - n, notification_results=results) for n in range(whole + 1)]
     fault = assert_fault(client.post(CHECK, json={"values": items}), 400, "badRequest")
     assert str(records) in fault["details"]
     assert client.get(f"{CHECK}?from=0").json == {
         "values": [],
         "metadata": {"count": 0, "limit": 50, "marker": None, "next_marker": None, "next_href": None},
     }
-    too_many = item_at(NOW_MS, notification_results=[{} for _ in range(records + 1)])
+    too_many = item_at(NOW_MS, notification_results=[{}, *results])
     assert_fault(client.put(f"{CHECK}/{too_many['id']}", json=too_many), 400, "badRequest")
-    post(client, CHECK, {"values": items[:2]})
+    post(client, CHECK, {"values": items[:whole]})

@@ -19,7 +19,7 @@
     if (root.dataset.tz !== "local") return;
     for (const time of all("time[datetime]", part)) {
       const date = new Date(time.dateTime);
-      if (!isNaN(date)) time.textContent = date.toLocaleString("sv"); // as in 2011-11-10 00:39:04
+      if (!isNaN(date)) time.textContent = date.toLocaleString("sv"); // ISO
     }
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
     for (const each of all(".zone", part)) each.textContent = zone;
@@ -75,11 +75,11 @@
       apply(form, document.activeElement);
     });
     form.addEventListener("change", (event) => {
-      if (!event.target.matches("select, [type=checkbox]")) return; // a text is whole with Enter
+      if (!event.target.matches("select, [type=checkbox]")) return;
       clearTimeout(timer);
       timer = setTimeout(() => apply(form, event.target), 500); // arrow keys change it too
     });
-    addEventListener("pageshow", () => form.reset()); // after Back it had what was chosen last, not what is shown
+    addEventListener("pageshow", () => form.reset());
   }
   const focused = remembered(sessionStorage, "focus");
   if (focused) {
@@ -99,7 +99,7 @@
     const take = (fresh) => {
       const rows = one("tbody", list), now = one("[data-live]", fresh);
       if (!rows) {
-        if (now && one("tbody", now)) location.reload(); // the first row of all
+        if (now && one("tbody", now)) location.reload();
         return;
       }
       const known = new Set(all("tr[data-id]", rows).map((row) => row.dataset.id));
@@ -127,7 +127,7 @@
       try {
         const answer = await fetch(location.href, { redirect: "error", cache: "no-store" });
         if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
-          show(answer.ok ? "" : `Waiting: answer ${answer.status}`);
+        show(answer.ok ? "" : `Waiting: answer ${answer.status}`);
       } catch {
         show("Waiting: no answer, or signed out");
       }
