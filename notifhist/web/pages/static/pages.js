@@ -1,4 +1,4 @@
-// What the pages do beyond links and forms; without this script everything still works.
+// What the pages do beyond links and forms; without it all works.
 (() => {
   "use strict";
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
