@@ -5,7 +5,7 @@ Docs: https://grafana.com/docs/grafana/latest/alerting/monitor-status/
 
 from dataclasses import replace
 
-from notifhist.feeds.feed import Derived, Feed, Mapped, Origin, Rule
+from notifhist.feeds.feed import MAX_ITEMS, Derived, Feed, Mapped, Origin, Rule
 from notifhist.feeds.grafana_lines import Event, read_lines
 from notifhist.feeds.item_ids import item_id
 from notifhist.feeds.labels import GROUP
@@ -16,8 +16,6 @@ from notifhist.feeds.payloads import read_json
 from notifhist.schemas.document import Document
 
 NAME = "grafana"
-MAX_ITEMS = 10_000
-"""After so many items the other attempts of a push are ignored: a body of 16 MiB may name a million rules."""
 _ACCEPTED = "accepted"
 
 

@@ -73,7 +73,7 @@ class FeedLoader:
         """Yield the items of payloads, of whole payloads each time, with the number of these."""
         items: list[Derived] = []
         some = 0
-        for payload in payloads:
+        for payload in self._parts(payloads):
             mapped = self._feed.map(payload, Origin(self._tenant, self._clock.now_ticks()))
             self.fed.ignored += mapped.ignored
             items += mapped.items
@@ -82,6 +82,14 @@ class FeedLoader:
                 yield some, items
                 items, some = [], 0
         yield some, items
+
+    def _parts(self, payloads: Iterable[Any]) -> Iterator[Any]:
+        """Yield payloads, of a list each for itself: a body has a bound, and a file has none."""
+        for payload in payloads:
+            if self._feed.takes_lists and isinstance(payload, list):
+                yield from payload
+            else:
+                yield payload
 
     def _store(self, items: Sequence[Derived]) -> None:
         recorded = record_derived(self._db, self._tenant, items, self._clock.now_ticks(), None, self._dedup_ms)

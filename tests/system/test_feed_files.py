@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from notifhist.feeds.feed import MAX_ITEMS
 from tests.conftest import TENANT
 from tests.feed_items import NOTIFICATION, SILENCED, WEBHOOK, event_of
 from tests.http.helpers import get_json
@@ -33,6 +34,15 @@ def test_a_payload_may_be_a_whole_file(sqlite_database: str, tmp_path: Path) -> 
     path.write_text(json.dumps(WEBHOOK, indent=2))
     loaded = run(sqlite_database, "load", "--feed", "alertmanager", "--tenant", TENANT, path)
     assert loaded.stderr == "Stored 1, merged 0, bad 0.\n"
+
+
+def test_a_file_that_is_a_list_is_loaded_whole(sqlite_database: str, tmp_path: Path) -> None:
+    silenced = SILENCED["data"]["silenceMutedAlert"]
+    muted = [{**silenced["mutedAlert"], "fingerprint": str(n)} for n in range(1, MAX_ITEMS + 3)]
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps([event_of("silenceMutedAlert", {**silenced, "mutedAlert": each}) for each in muted]))
+    loaded = run(sqlite_database, "load", "--feed", "alertmanager-events", "--tenant", TENANT, path)
+    assert loaded.stderr == f"Stored {MAX_ITEMS + 2}, merged 0, bad 0.\n"
 
 
 def test_of_a_file_with_bad_lines_nothing_is_loaded_unless_they_are_skipped(
