@@ -14,7 +14,7 @@ MAX_ITEMS = 1000
 """After so many items the rest of a body is ignored and counted as `too_many`; a body of 16 MiB may make a million.
 
 A notification may have 1,001 items, so a body makes fewer than 2,001. To merge an attempt into each of so many takes
-3 s of CPU on SQLite, for which other writers wait; to store so many new items 0.5 s.
+2 s of CPU on SQLite, for which other writers wait; to store so many new items 0.6 s.
 """
 
 
