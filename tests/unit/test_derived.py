@@ -17,6 +17,8 @@ from notifhist.schemas.document import Document
 from notifhist.schemas.query import CheckPath
 from notifhist.serializers import as_json
 from notifhist.store.database import Database, ensure_connected, open_database
+from notifhist.store.deliveries import recording as delivery_index
+from notifhist.store.deliveries.derive import MAX_RESULTS
 from notifhist.store.history import attempts
 from notifhist.store.history import items as item_store
 from notifhist.store.history.derived import RecordedItems, record_derived
@@ -213,6 +215,29 @@ def test_what_is_merged_at_once_has_a_bound(db: Database) -> None:
     with patch.object(attempts, "_MAX_CHARACTERS", len(as_json.text(stored(db)[0]))):
         result = take(db, attempt("u2", 2), attempt("u2", 2, check="d"), attempt("u1", 1, check="new"))
     assert (len(result.new), result.merged, result.unchanged) == (1, 1, {"too_large": 1})
+    assert_all_is_right(db)
+
+
+def test_an_item_that_is_full_does_not_cost_the_others(db: Database) -> None:
+    full = item_at(NOW_MS, notification_results=[{"notification_id": f"n{n}"} for n in range(MAX_RESULTS)])
+    replace_item(db, CHECK, full, NOW_TICKS)
+    take(db, attempt("u1", 1, check="d"))
+    before = stored(db)
+    result = take(db, attempt("u2", 2), attempt("u2", 2, check="d"), attempt("u2", 2, check="new"))
+    assert (len(result.new), result.merged, result.unchanged) == (1, 1, {"too_large": 1})
+    assert stored(db) == before
+    assert_all_is_right(db)
+
+
+def test_what_fails_while_it_is_stored_leaves_nothing(db: Database) -> None:
+    take(db, attempt("u1", 1))
+    before = every_row(db)
+    body = [attempt("u2", 2), attempt("u3", 3, integration="email[1]"), attempt("u4", 4, check="new")]
+    with patch.object(delivery_index, "replace", side_effect=OSError("full")), pytest.raises(OSError, match="full"):
+        take(db, *body)
+    assert every_row(db) == before
+    result = take(db, *body)
+    assert (len(result.new), result.merged) == (1, 1)
     assert_all_is_right(db)
 
 
