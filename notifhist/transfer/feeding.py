@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from notifhist.clock import Clock
 from notifhist.config import Settings
@@ -16,6 +15,8 @@ from notifhist.store.history.derived import record_derived
 
 _BATCH = 500
 """So many items, and those of one payload more, are stored in one transaction."""
+_MAX_WHOLE_BYTES = 256 * 1024 * 1024
+"""The longest payload that is a whole file; so much of a file of lines is in memory if its first line is bad."""
 _MS_PER_S = 1000
 
 
@@ -53,14 +54,29 @@ class FeedLoader:
     def _read(self, path: Path) -> Iterator[tuple[Any, str]]:
         """Yield the payloads of a file, each with what is wrong with it; the file is not in memory if it has lines."""
         with path.open("rb") as file:
-            numbered = ((number, line) for number, line in enumerate(file, 1) if line.strip())
-            is_lined = any(not self._decoded(line)[1] for _, line in islice(numbered, 2))
+            is_lined = self._is_lined(file)
             file.seek(0)
             parts = enumerate(file, 1) if is_lined else [(0, file.read())]
             for number, part in parts:
                 if part.strip() or not is_lined:
                     payload, problem = self._decoded(part)
                     yield payload, problem and f"{path}{f':{number}' if number else ''}: {problem}"
+
+    def _is_lined(self, file: BinaryIO) -> bool:
+        """Say whether a file has a payload a line: not if it is one as a whole, nor if none of its lines is one."""
+        lines = (line for line in file if line.strip())
+        if self._is_payload(next(lines, b"")):
+            return True  # what follows a whole payload is no part of it
+        file.seek(0)
+        if self._is_payload(file.read(_MAX_WHOLE_BYTES)):
+            return False
+        file.seek(0)
+        return any(self._is_payload(line) for line in file)
+
+    def _is_payload(self, body: bytes) -> bool:
+        """Say whether bytes are a payload; a number or a text, such as may be a line of a payload, is none."""
+        payload, problem = self._decoded(body)
+        return not problem and isinstance(payload, dict | list)
 
     def _decoded(self, body: bytes) -> tuple[Any, str]:
         """Return a payload, and what is wrong with it: "" if nothing is."""

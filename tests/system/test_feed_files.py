@@ -55,7 +55,9 @@ def test_of_a_file_with_bad_lines_nothing_is_loaded_unless_they_are_skipped(
     assert refused.stderr.startswith(f"{path}:3: The body is not JSON.")
     assert refused.stderr.endswith("Stored 0, merged 0, bad 1.\n")
     assert run(sqlite_database, *arguments, "--skip-bad").stderr.endswith("Stored 1, merged 0, bad 1.\n")
-    path.write_text("{\n")
+    path.write_text("{\nno\n" + json.dumps(NOTIFICATION) + "\n{\n" + json.dumps(SILENCED))
+    assert run(sqlite_database, *arguments, "--skip-bad").stderr.endswith("Stored 1, merged 0, bad 3, known 1.\n")
+    path.write_text("{\n1\n")
     assert run(sqlite_database, *arguments, code=1).stderr.endswith("Stored 0, merged 0, bad 1.\n")
 
 
