@@ -10,6 +10,7 @@ from notifhist.clock import Clock
 from notifhist.config import Settings
 from notifhist.errors import ApiError
 from notifhist.feeds.feed import Derived, Feed, Origin
+from notifhist.schemas.fields import MAX_TICKS, TICKS_PER_MS
 from notifhist.store.database import Database
 from notifhist.store.history.derived import record_derived
 
@@ -17,7 +18,8 @@ _BATCH = 500
 """So many items, and those of one payload more, are stored in one transaction."""
 _MAX_WHOLE_BYTES = 256 * 1024 * 1024
 """The longest payload that is a whole file; so much of a file of lines is in memory if its first line is bad."""
-_MS_PER_S = 1000
+_NO_REPETITIONS_MS = -MAX_TICKS // TICKS_PER_MS
+"""Nothing that is stored is so young that an equal notification would be a repetition."""
 
 
 @dataclass
@@ -31,11 +33,14 @@ class Fed:
 
 
 class FeedLoader:
-    """Loads payloads of a feed for a tenant; what has no time of its own was received now."""
+    """Loads payloads of a feed for a tenant; what has no time of its own was received now.
+
+    Such payloads are of different times, however equal they are: a file has what was received, and no retries.
+    """
 
     def __init__(self, db: Database, settings: Settings, feed: Feed, tenant: str) -> None:
         self._db, self._feed, self._tenant = db, feed, tenant
-        self._clock, self._dedup_ms = Clock(settings.now), settings.feed_dedup_s * _MS_PER_S
+        self._clock, self._received_ticks = Clock(settings.now), 0
         self.fed = Fed()
 
     def load(self, path: Path, *, skip_bad: bool, report: Callable[[int], None] = lambda n: None) -> None:
@@ -90,7 +95,8 @@ class FeedLoader:
         items: list[Derived] = []
         some = 0
         for payload in self._parts(payloads):
-            mapped = self._feed.map(payload, Origin(self._tenant, self._clock.now_ticks()))
+            self._received_ticks = max(self._received_ticks + 1, self._clock.now_ticks())
+            mapped = self._feed.map(payload, Origin(self._tenant, self._received_ticks))
             self.fed.ignored += mapped.ignored
             items += mapped.items
             some += 1
@@ -108,7 +114,7 @@ class FeedLoader:
                 yield payload
 
     def _store(self, items: Sequence[Derived]) -> None:
-        recorded = record_derived(self._db, self._tenant, items, self._clock.now_ticks(), None, self._dedup_ms)
+        recorded = record_derived(self._db, self._tenant, items, self._received_ticks, None, _NO_REPETITIONS_MS)
         self.fed.created += len(recorded.new)
         self.fed.merged += recorded.merged
         self.fed.ignored += recorded.unchanged

@@ -36,6 +36,12 @@ def test_a_payload_may_be_a_whole_file(sqlite_database: str, tmp_path: Path) -> 
     assert loaded.stderr == "Stored 1, merged 0, bad 0.\n"
 
 
+def test_equal_notifications_of_a_file_are_all_loaded(sqlite_database: str, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "webhooks.jsonl", [WEBHOOK] * 3)
+    loaded = run(sqlite_database, "load", "--feed", "alertmanager", "--tenant", TENANT, path)
+    assert loaded.stderr == "Stored 3, merged 0, bad 0.\n"
+
+
 def test_a_file_that_is_a_list_is_loaded_whole(sqlite_database: str, tmp_path: Path) -> None:
     silenced = SILENCED["data"]["silenceMutedAlert"]
     muted = [{**silenced["mutedAlert"], "fingerprint": str(n)} for n in range(1, MAX_ITEMS + 3)]
