@@ -51,7 +51,8 @@ def load(
     TENANT/api/v1/notifications/logs/run.json or TENANT/api/v1/notifications/logs.json. For other paths the
     options tell it: --tenant, --entity, --alarm and --check for items, --tenant for runs, --tenant and
     --of logs for logs. With --feed and --tenant, files are payloads of another tool, one a line or one a
-    file: each becomes what the service would have made of it.
+    file: each becomes what the service would have made of it, except that equal webhooks, which have no time, are
+    all stored, and again when the file is loaded again.
 
     A file is checked whole before anything of it is stored, then stored in batches. Loading a file again
     skips what is there; nothing that is stored is ever changed. So a run and a log need their id here, and

@@ -24,7 +24,11 @@ _ACCEPTED = "accepted; earlier failed attempts are not reported by this feed"
 def map_events(payload: Any, origin: Origin) -> Mapped:
     """Return the items of an event, or of a list of events; all but three types of events are ignored."""
     mapped = Mapped()
-    for event in payload if isinstance(payload, list) else [payload]:
+    events = payload if isinstance(payload, list) else [payload]
+    for number, event in enumerate(events):
+        if mapped.is_full:
+            mapped.ignored["too_many"] += len(events) - number
+            break
         data, ticks = members(members(event).get("data")), ticks_of(members(event).get("@timestamp"))
         kind = next((name for name in _KINDS if isinstance(data.get(name), dict)), None)
         if kind is None:

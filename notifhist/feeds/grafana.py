@@ -5,19 +5,19 @@ Docs: https://grafana.com/docs/grafana/latest/alerting/monitor-status/
 
 from dataclasses import replace
 
-from notifhist.feeds.feed import Derived, Feed, Mapped, Origin, Rule
+from notifhist.feeds.feed import MAX_ITEMS, Derived, Feed, Mapped, Origin, Rule
 from notifhist.feeds.grafana_lines import Event, read_lines
 from notifhist.feeds.item_ids import item_id
 from notifhist.feeds.labels import GROUP
 from notifhist.feeds.loki_push import read_push, unpack_snappy
-from notifhist.feeds.merging import joined
+from notifhist.feeds.merging import dropped, joined
 from notifhist.feeds.notifications import Alert, Notification, common_of, items_of
 from notifhist.feeds.payloads import read_json
 from notifhist.schemas.document import Document
 
 NAME = "grafana"
-MAX_ITEMS = 10_000
-"""After so many items the other attempts of a push are ignored: a body of 16 MiB may name a million rules."""
+MAX_ERROR = 2000
+"""So many characters of an attempt's error are kept."""
 _ACCEPTED = "accepted"
 
 
@@ -34,7 +34,12 @@ def map_push(payload: object, origin: Origin) -> Mapped:
         for each in _items_of(event, lines.alerts.pop(uuid, {}), origin):
             items.setdefault((each.entity_id, each.alarm_id, each.check_id, each.item["id"]), []).append(each)
             taken += 1
-    mapped.items += [replace(some[0], item=joined([each.item for each in some])) for some in items.values()]
+    for some in items.values():
+        parts = [each.item for each in some]
+        whole = joined(parts)
+        mapped.items.append(replace(some[0], item=whole))
+        if lost := dropped(parts, whole):
+            mapped.ignored["too_many_attempts"] += lost
     if lost := sum(len(alerts) for uuid, alerts in lines.alerts.items() if uuid not in lines.events):
         mapped.ignored["alert_without_event"] += lost
     return mapped
@@ -91,7 +96,7 @@ def _attempt_of(event: Event) -> Document:
     # The flag says whether a failure may be retried. A success bears it too, where it says nothing.
     retryable = {"retryable": event.may_be_retried} if event.error else {}
     return {
-        "message": event.error or _ACCEPTED,
+        "message": _cut(event.error) or _ACCEPTED,
         "from": event.external_labels.get("instance") or NAME,
         "uuid": event.uuid,
         "at": event.ended_ms,
@@ -99,6 +104,11 @@ def _attempt_of(event: Event) -> Document:
         **retryable,
         "success": not event.error,
     }
+
+
+def _cut(error: str) -> str:
+    """Return an error that is not too long: it may hold all that a receiver answered."""
+    return error if len(error) <= MAX_ERROR else f"{error[: MAX_ERROR - 1]}…"
 
 
 FEED = Feed(

@@ -1,19 +1,38 @@
 """Join items of one id by their attempts: in any order, split in any way and repeated, the outcome is the same."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from notifhist.feeds.payloads import text
 from notifhist.schemas.document import Document
 
 Attempt = dict[str, Any]
+MAX_ATTEMPTS = 1000
+"""So many attempts of a result are kept: the earliest one and the latest ones.
+
+Each attempt that is merged costs a time that grows with those that are there. Which ones are kept does not depend on
+the order in which they came.
+"""
 _BEFORE_ALL = (-1, "")
 
 
 def merged(stored: Document, derived: Document) -> Document | None:
-    """Return `stored` with the attempts of `derived` that it lacks; None if it has all. See `joined`."""
+    """Return `stored` with the attempts of `derived` that it lacks; None if it has all. See `joined`.
+
+    None too if it keeps none of them.
+    """
     known = _identities(stored)
-    return None if _identities(derived) <= known else joined([stored, derived])
+    if _identities(derived) <= known:
+        return None
+    both = joined([stored, derived])
+    return None if _identities(both) == known else both
+
+
+def dropped(items: Iterable[Document], whole: Document) -> int:
+    """Return how many attempts of items are not in what they were joined to, since they were too many."""
+    if all(len(result.get("attempts", ())) < MAX_ATTEMPTS for result in whole["notification_results"]):
+        return 0
+    return len(set[Any]().union(*map(_identities, items)) - _identities(whole))
 
 
 def joined(items: Sequence[Document]) -> Document:
@@ -42,6 +61,8 @@ def _with_attempts(result: Document, attempts: Any) -> Document:
     if not attempts:
         return result
     in_order = sorted(attempts, key=_moment)
+    if len(in_order) > MAX_ATTEMPTS:
+        in_order = [in_order[0], *in_order[1 - MAX_ATTEMPTS :]]
     outcome = {name: in_order[-1][name] for name in ("success", "message") if name in in_order[-1]}
     return {**result, **outcome, "attempts": in_order}
 

@@ -18,7 +18,8 @@ from notifhist.transfer.tail import Place, Tail
 POLL_S = 1.0
 """How often a file is looked at that has nothing new."""
 _MAX_LIST = 100
-_MAX_LIST_BYTES = 1024 * 1024
+_MAX_LIST_BYTES = 128 * 1024
+"""At 132 bytes an alert, events of so many bytes are no more than 1,000 items (`feeds.feed.MAX_ITEMS`)."""
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 _NEVER_TAKEN = (400, 413)
 """What the service answers to a payload that it will never take. Any other refusal may end: of a key, for example."""

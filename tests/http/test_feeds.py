@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from notifhist.feeds.feed import MAX_ITEMS
 from notifhist.serializers.bodies import MAX_BODY_BYTES
 from tests.conftest import NOW_MS, TENANT, MakeApp, MakeKey, authorized
 from tests.feed_items import NOTIFICATION, SILENCED, WEBHOOK, changed, event_of, webhook_of
@@ -126,6 +127,17 @@ def test_a_thousand_alerts_are_recorded_and_one_item_more(client: FlaskClient) -
     assert client.post(WEBHOOKS, json=webhook_of(*alerts)).get_json() == told(1001)
     assert client.post(WEBHOOKS, json=webhook_of(*alerts)).get_json() == told(repeated=1001)
     assert client.get("/deliveries").get_json()["metadata"]["total"] == 1001
+
+
+def test_what_comes_after_a_thousand_items_is_counted(client: FlaskClient) -> None:
+    silenced = SILENCED["data"]["silenceMutedAlert"]
+    alert = silenced["mutedAlert"]
+    events = [
+        event_of("silenceMutedAlert", {**silenced, "mutedAlert": {**alert, "fingerprint": str(n)}})
+        for n in range(1, MAX_ITEMS + 6)
+    ]
+    assert client.post(EVENTS, json=events).get_json() == told(MAX_ITEMS, too_many=5)
+    assert client.post(EVENTS, json=events[-5:]).get_json() == told(5)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from notifhist.feeds.feed import MAX_ITEMS
 from tests.conftest import TENANT
 from tests.feed_items import NOTIFICATION, SILENCED, WEBHOOK, event_of
 from tests.http.helpers import get_json
@@ -35,6 +36,21 @@ def test_a_payload_may_be_a_whole_file(sqlite_database: str, tmp_path: Path) -> 
     assert loaded.stderr == "Stored 1, merged 0, bad 0.\n"
 
 
+def test_equal_notifications_of_a_file_are_all_loaded(sqlite_database: str, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "webhooks.jsonl", [WEBHOOK] * 3)
+    loaded = run(sqlite_database, "load", "--feed", "alertmanager", "--tenant", TENANT, path)
+    assert loaded.stderr == "Stored 3, merged 0, bad 0.\n"
+
+
+def test_a_file_that_is_a_list_is_loaded_whole(sqlite_database: str, tmp_path: Path) -> None:
+    silenced = SILENCED["data"]["silenceMutedAlert"]
+    muted = [{**silenced["mutedAlert"], "fingerprint": str(n)} for n in range(1, MAX_ITEMS + 3)]
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps([event_of("silenceMutedAlert", {**silenced, "mutedAlert": each}) for each in muted]))
+    loaded = run(sqlite_database, "load", "--feed", "alertmanager-events", "--tenant", TENANT, path)
+    assert loaded.stderr == f"Stored {MAX_ITEMS + 2}, merged 0, bad 0.\n"
+
+
 def test_of_a_file_with_bad_lines_nothing_is_loaded_unless_they_are_skipped(
     sqlite_database: str, tmp_path: Path
 ) -> None:
@@ -45,7 +61,9 @@ def test_of_a_file_with_bad_lines_nothing_is_loaded_unless_they_are_skipped(
     assert refused.stderr.startswith(f"{path}:3: The body is not JSON.")
     assert refused.stderr.endswith("Stored 0, merged 0, bad 1.\n")
     assert run(sqlite_database, *arguments, "--skip-bad").stderr.endswith("Stored 1, merged 0, bad 1.\n")
-    path.write_text("{\n")
+    path.write_text("{\nno\n" + json.dumps(NOTIFICATION) + "\n{\n" + json.dumps(SILENCED))
+    assert run(sqlite_database, *arguments, "--skip-bad").stderr.endswith("Stored 1, merged 0, bad 3, known 1.\n")
+    path.write_text("{\n1\n")
     assert run(sqlite_database, *arguments, code=1).stderr.endswith("Stored 0, merged 0, bad 1.\n")
 
 

@@ -11,10 +11,15 @@ from unittest.mock import patch
 import pytest
 
 from notifhist.errors import BadRequest
+from notifhist.feeds import merging
 from notifhist.feeds.feed import Derived, Rule
 from notifhist.schemas.document import Document
 from notifhist.schemas.query import CheckPath
+from notifhist.serializers import as_json
 from notifhist.store.database import Database, ensure_connected, open_database
+from notifhist.store.deliveries import recording as delivery_index
+from notifhist.store.deliveries.derive import MAX_RESULTS
+from notifhist.store.history import attempts
 from notifhist.store.history import items as item_store
 from notifhist.store.history.derived import RecordedItems, record_derived
 from notifhist.store.history.recording import add_attempt, replace_item
@@ -188,6 +193,60 @@ def test_attempts_of_one_body_are_one_item_and_of_two_bodies_too(db: Database) -
     assert [len(item["notification_results"]) for item in stored(db)] == [2]
     assert [len(item["notification_results"][0]["attempts"]) for item in stored(db, "d")] == [2]
     assert_all_is_right(db)
+
+
+def test_so_many_attempts_of_a_result_are_kept_and_the_others_counted(db: Database) -> None:
+    with patch.object(merging, "MAX_ATTEMPTS", 3):
+        for n in range(2, 5):
+            take(db, attempt(f"u{n}", n))
+        later = take(db, attempt("u6", 6, success=True))
+        assert (later.merged, later.unchanged) == (1, {"too_many_attempts": 1})
+        too_old = take(db, attempt("u3", 3), attempt("u9", 1, check="d"))
+        assert (len(too_old.new), too_old.merged, too_old.unchanged) == (1, 0, {"too_many_attempts": 1})
+        assert take(db, attempt("u4", 4)).unchanged == {"known": 1}
+    (result,) = stored(db)[0]["notification_results"]
+    assert [each["uuid"] for each in result["attempts"]] == ["u2", "u4", "u6"]
+    assert result["success"] is True
+    assert_all_is_right(db)
+
+
+def test_what_is_merged_at_once_has_a_bound(db: Database) -> None:
+    take(db, attempt("u1", 1), attempt("u1", 1, check="d"))
+    with patch.object(attempts, "_MAX_CHARACTERS", len(as_json.text(stored(db)[0]))):
+        result = take(db, attempt("u2", 2), attempt("u2", 2, check="d"), attempt("u1", 1, check="new"))
+    assert (len(result.new), result.merged, result.unchanged) == (1, 1, {"too_large": 1})
+    assert_all_is_right(db)
+
+
+def test_an_item_that_is_full_does_not_cost_the_others(db: Database) -> None:
+    full = item_at(NOW_MS, notification_results=[{"notification_id": f"n{n}"} for n in range(MAX_RESULTS)])
+    replace_item(db, CHECK, full, NOW_TICKS)
+    take(db, attempt("u1", 1, check="d"))
+    before = stored(db)
+    result = take(db, attempt("u2", 2), attempt("u2", 2, check="d"), attempt("u2", 2, check="new"))
+    assert (len(result.new), result.merged, result.unchanged) == (1, 1, {"too_large": 1})
+    assert stored(db) == before
+    assert_all_is_right(db)
+
+
+def test_what_fails_while_it_is_stored_leaves_nothing(db: Database) -> None:
+    take(db, attempt("u1", 1))
+    before = every_row(db)
+    body = [attempt("u2", 2), attempt("u3", 3, integration="email[1]"), attempt("u4", 4, check="new")]
+    with patch.object(delivery_index, "replace", side_effect=OSError("full")), pytest.raises(OSError, match="full"):
+        take(db, *body)
+    assert every_row(db) == before
+    result = take(db, *body)
+    assert (len(result.new), result.merged) == (1, 1)
+    assert_all_is_right(db)
+
+
+def test_merging_into_many_items_keeps_all_counts_right(db: Database) -> None:
+    for uuid, integration in (("u1", "slack[0]"), ("u2", "slack[0]"), ("u3", "email[1]"), ("u4", "email[1]")):
+        again = [attempt(uuid, int(uuid[1]), uuid == "u2", integration, check=f"c{n}") for n in range(120)]
+        result = take(db, *again)
+        assert len(result.new) + result.merged == 120
+        assert_all_is_right(db)
 
 
 def test_what_clients_added_stays(db: Database) -> None:

@@ -89,6 +89,18 @@ def test_many_events_are_sent_together_as_far_as_the_feed_takes_lists(log: Log) 
     assert [len(body) for body in service.bodies] == [100, 50]
 
 
+def test_so_many_bytes_are_sent_together_that_no_item_is_too_many(log: Log, client: FlaskClient) -> None:
+    alerts = [
+        {"details": {"fingerprint": str(n), "labels": {"alertname": "a", "node": f"n{n}"}}} for n in range(1, 201)
+    ]
+    for each in alerts:
+        each["details"]["startsAt"] = each["details"]["endsAt"] = "2011-11-10T00:59:00.123Z"
+    events = [event_of("notification", {**BODY, "alerts": alerts}, f"2011-11-10T00:59:{n:02}Z") for n in range(12)]
+    log.append(*events)
+    assert log.follow(Service(client)).sent == 12
+    assert client.get("/deliveries").get_json()["metadata"]["total"] == 12 * 200
+
+
 def test_other_payloads_are_sent_one_by_one(log: Log) -> None:
     service = Service()
     log.append(WEBHOOK, WEBHOOK)

@@ -9,22 +9,16 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-import orjson
-
 from notifhist.errors import RequestTooLarge
 from notifhist.feeds.feed import Derived, Rule
-from notifhist.feeds.merging import merged
+from notifhist.feeds.merging import dropped, merged
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
-from notifhist.store.deliveries import recording as delivery_index
-from notifhist.store.deliveries.derive import deliveries_of
-from notifhist.store.deliveries.recording import Derived as DerivedDeliveries
-from notifhist.store.history.items import ITEM_RECORDER, ItemDraft, texts_of
+from notifhist.store.history.attempts import Merger
+from notifhist.store.history.items import ITEM_RECORDER, ItemDraft
 from notifhist.store.history.newest import Newest, newest_items
-from notifhist.store.history.recording import update_texts
-from notifhist.store.history.series import find_series
 
 _MAX_CHARACTERS = 64 * 1024 * 1024
 """What the items of one body may have together: each of a thousand repeats what a notification says once."""
@@ -58,15 +52,16 @@ def record_derived(
     notification is taken for a repetition. Raises BadRequest if an item is too large to be kept, and RequestTooLarge if
     all of them are together.
     """
-    places = _places(tenant, derived)
+    result = RecordedItems()
+    places = _places(tenant, derived, result.unchanged)
     if not places:
-        return RecordedItems()
+        return result
     ordered = sorted(places, key=lambda place: place.draft.identity)  # so that two transactions never deadlock
     ITEM_RECORDER.prepare(db, [place.draft for place in ordered], now_ticks, oldest_ms)
     is_plain = all(place.derived.rule is Rule.CREATE for place in places)
     if is_plain and _store_alone(db, places):
-        return RecordedItems([places[0].derived.item])
-    result = RecordedItems()
+        result.new.append(places[0].derived.item)
+        return result
     with db.writing():
         if not is_plain:
             db.lock_name(tenant)
@@ -76,13 +71,15 @@ def record_derived(
             result.new.append(taken[0].derived.item)
             return result
         stored = ITEM_RECORDER.store(db, [place.draft for place in taken])
+        merger = Merger(db, result.unchanged)
         for place, (document, is_created) in zip(taken, stored, strict=True):
             if is_created:
                 result.new.append(place.derived.item)
-            elif place.derived.rule is Rule.MERGE and _merge(db, place, document):
-                result.merged += 1
-            else:
+            elif place.derived.rule is not Rule.MERGE:
                 result.unchanged["known"] += 1
+            elif merger.merge(place.check, place.draft.key, place.derived.item, document):
+                result.merged += 1
+        merger.finish()
     return result
 
 
@@ -91,8 +88,11 @@ def _store_alone(db: Database, places: Sequence[_Place]) -> bool:
     return len(places) == 1 and ITEM_RECORDER.store_alone(db, places[0].draft)
 
 
-def _places(tenant: str, derived: Iterable[Derived]) -> list[_Place]:
-    """Return each item once, in the order of the feed; one that comes again with other attempts has all of them."""
+def _places(tenant: str, derived: Iterable[Derived], reasons: Counter[str]) -> list[_Place]:
+    """Return each item once, in the order of the feed; one that comes again with other attempts has all of them.
+
+    Those that are too many are counted in `reasons`.
+    """
     by_identity: dict[Hashable, _Place] = {}
     characters = 0
     for each in derived:
@@ -104,7 +104,10 @@ def _places(tenant: str, derived: Iterable[Derived]) -> list[_Place]:
         earlier = by_identity.setdefault(place.draft.identity, place)
         if earlier is place or each.rule is not Rule.MERGE:
             continue
-        if both := merged(earlier.derived.item, each.item):
+        both = merged(earlier.derived.item, each.item)
+        if lost := dropped([earlier.derived.item, each.item], both or earlier.derived.item):
+            reasons["too_many_attempts"] += lost
+        if both:
             by_identity[place.draft.identity] = _Place(check, replace(each, item=both), ItemDraft(check, both))
     return list(by_identity.values())
 
@@ -138,19 +141,3 @@ def _reason_against(derived: Derived, newest: Newest, since_ms: int) -> str | No
         is_same = other.get("suppressions") == item["suppressions"] and not other.get("notification_results")
         return "same_suppression" if is_same else None
     return None
-
-
-def _merge(db: Database, place: _Place, document: str) -> bool:
-    """Merge the attempts of an item into the stored one, whose JSON text is `document`; say whether any was new."""
-    old = orjson.loads(document)
-    new = merged(old, place.derived.item)
-    if new is None or not update_texts(db, place.check, place.draft.key, texts_of(new)):
-        return False
-    before, after = deliveries_of(place.check, old), deliveries_of(place.check, new)
-    series_id = find_series(db, {place.check})[place.check]
-    if len(before) == len(after):
-        delivery_index.replace(db, series_id, place.draft.key, before, after)
-    else:  # a further result: the places of the others may have changed
-        delivery_index.remove(db, series_id, place.draft.key)
-        delivery_index.insert(db, [DerivedDeliveries(series_id, place.draft.key, after)])
-    return True

@@ -90,7 +90,8 @@ def add_attempt(
         result.setdefault("attempts", []).append(attempt)
         update_texts(db, check, key, texts_of(document))
         after = deliveries_of(check, document)
-        delivery_index.replace(db, find_series(db, {check})[check], key, before, after)
+        replaced = delivery_index.Replaced(find_series(db, {check})[check], key, before, after)
+        delivery_index.replace(db, [replaced])
     return document
 
 

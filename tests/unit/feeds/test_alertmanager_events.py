@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifhist.feeds.alertmanager_events import map_events
-from notifhist.feeds.feed import Derived, Rule
+from notifhist.feeds.feed import MAX_ITEMS, Derived, Rule
 from notifhist.feeds.labels import fingerprint
 from tests.feed_items import ACME, NOTIFICATION, SILENCED, any_json, assert_sound, event_of, line_of, spoilt
 from tests.payloads import payload
@@ -59,6 +59,20 @@ def test_a_list_of_events_is_read_too() -> None:
     mapped = map_events([NOTIFICATION, SILENCED, event_of("alertCreated", {}), "text"], ACME)
     assert len(mapped.items) == 2
     assert mapped.ignored == {"event_type": 1, "no_event": 1}
+
+
+def test_a_list_of_events_may_make_a_thousand_items() -> None:
+    odd: list[Any] = ["not looked at"]
+    mapped = map_events([SILENCED] * MAX_ITEMS + odd * 3, ACME)
+    assert (len(mapped.items), mapped.ignored) == (MAX_ITEMS, {"too_many": 3})
+
+
+def test_the_last_notification_of_a_list_is_whole() -> None:
+    body = NOTIFICATION["data"]["notification"]
+    alerts = [{"details": {**ALERT, "fingerprint": str(n)}} for n in range(1, 1501)]
+    events = [*[SILENCED] * (MAX_ITEMS - 1), event_of("notification", {**body, "alerts": alerts}), NOTIFICATION]
+    mapped = map_events(events, ACME)
+    assert (len(mapped.items), mapped.ignored) == (MAX_ITEMS - 1 + 1001, {"too_many": 1})
 
 
 @pytest.mark.parametrize(

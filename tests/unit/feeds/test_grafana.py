@@ -4,13 +4,15 @@ import json
 from functools import reduce
 from itertools import permutations
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifhist.feeds.feed import Mapped, Origin, Rule
-from notifhist.feeds.grafana import MAX_ITEMS, map_push
+from notifhist.feeds import merging
+from notifhist.feeds.feed import MAX_ITEMS, Mapped, Origin, Rule
+from notifhist.feeds.grafana import MAX_ERROR, map_push
 from notifhist.feeds.loki_push import read_push, unpack_snappy
 from notifhist.feeds.merging import joined, merged
 from notifhist.feeds.notifications import MAX_ALERTS
@@ -144,10 +146,25 @@ def test_a_push_without_streams_says_nothing(push: Any) -> None:
     assert map_push(push, ACME) == Mapped()
 
 
-def test_a_push_may_make_ten_thousand_items() -> None:
-    rules = [str(rule) for rule in range(1000)]
-    mapped = map_push(push_of(*(event_line(uuid=str(n), groupKey=str(n), ruleUIDs=rules) for n in range(12))), ACME)
+def test_a_push_may_make_a_thousand_items() -> None:
+    rules = [str(rule) for rule in range(MAX_ITEMS // 2)]
+    mapped = map_push(push_of(*(event_line(uuid=str(n), groupKey=str(n), ruleUIDs=rules) for n in range(4))), ACME)
     assert (len(mapped.items), mapped.ignored) == (MAX_ITEMS, {"too_many": 2})
+
+
+def test_a_long_error_is_cut() -> None:
+    (kept,) = map_push(push_of(event_line(error="x" * MAX_ERROR)), ACME).items[0].item["notification_results"]
+    (cut,) = map_push(push_of(event_line(error="x" * (MAX_ERROR + 1))), ACME).items[0].item["notification_results"]
+    assert kept["message"] == "x" * MAX_ERROR
+    assert cut["message"] == cut["attempts"][0]["message"] == "x" * (MAX_ERROR - 1) + "…"
+
+
+def test_of_more_attempts_than_are_kept_the_earliest_and_the_latest_are() -> None:
+    with patch.object(merging, "MAX_ATTEMPTS", 3):
+        mapped = map_push(push_of(*(event_line(at=f"{n}000000", uuid=f"u{n}") for n in range(1, 7))), ACME)
+    (result,) = mapped.items[0].item["notification_results"]
+    assert [each["uuid"] for each in result["attempts"]] == ["u1", "u5", "u6"]
+    assert mapped.ignored == {"too_many_attempts": 3}
 
 
 ATTEMPTS = st.lists(
@@ -178,8 +195,15 @@ def lines_of(attempt: dict[str, Any]) -> list[Any]:
     return [event, alert_line(0, uuid=attempt["uuid"], status=attempt["state"])]
 
 
-@given(attempts=ATTEMPTS, data=st.data())
-def test_any_order_repetition_and_splitting_gives_the_same_item(attempts: list[dict[str, Any]], data: Any) -> None:
+@given(attempts=ATTEMPTS, data=st.data(), most=st.sampled_from([3, merging.MAX_ATTEMPTS]))
+def test_any_order_repetition_and_splitting_gives_the_same_item(
+    attempts: list[dict[str, Any]], data: Any, most: int
+) -> None:
+    with patch.object(merging, "MAX_ATTEMPTS", most):
+        assert_same_in_pieces(attempts, data)
+
+
+def assert_same_in_pieces(attempts: list[dict[str, Any]], data: Any) -> None:
     (whole,) = map_push(push_of(*(line for each in attempts for line in lines_of(each))), ACME).items
     sent = attempts + data.draw(st.lists(st.sampled_from(attempts)))
     pushed = data.draw(st.permutations(sent))
