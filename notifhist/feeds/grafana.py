@@ -8,10 +8,10 @@ from dataclasses import replace
 from notifhist.feeds.feed import MAX_ITEMS, Derived, Feed, Mapped, Origin, Rule
 from notifhist.feeds.grafana_lines import Event, read_lines
 from notifhist.feeds.item_ids import item_id
-from notifhist.feeds.labels import GROUP, fingerprint
+from notifhist.feeds.labels import GROUP
 from notifhist.feeds.loki_push import read_push, unpack_snappy
 from notifhist.feeds.merging import dropped, joined
-from notifhist.feeds.notifications import MAX_ALERTS, Alert, Notification, common_of, items_of
+from notifhist.feeds.notifications import Alert, Notification, common_of, items_of
 from notifhist.feeds.payloads import read_json
 from notifhist.schemas.document import Document
 
@@ -51,8 +51,6 @@ def _items_of(event: Event, by_number: dict[int, Alert], origin: Origin) -> list
     It has none if an intermediary put them into another request, which is of no use without the event.
     """
     alerts = [by_number[number] for number in sorted(by_number)]
-    if not origin.per_group:
-        alerts[:MAX_ALERTS] = [replace(each, check=fingerprint(each.labels)) for each in alerts[:MAX_ALERTS]]
     rule_uid = event.rule_uids[0] if len(event.rule_uids) == 1 else ""
     if alerts:
         common = replace(common_of(alerts, event.status), rule_uid=rule_uid)

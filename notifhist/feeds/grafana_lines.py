@@ -129,7 +129,7 @@ def _alert(line: Document) -> Alert:
         labels=labels,
         annotations=texts(line.get("annotations")),
         state=text(line.get("status")) or "unknown",
-        check="",  # computed for those alerts alone that become items
+        check="",
         source=without_empty(startsAt=text(line.get("startsAt"))),
     )
 
