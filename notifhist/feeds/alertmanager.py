@@ -12,7 +12,7 @@ import orjson
 
 from notifhist.feeds.feed import Feed, Mapped, Origin, Rule
 from notifhist.feeds.item_ids import item_id
-from notifhist.feeds.labels import GROUP, fingerprint
+from notifhist.feeds.labels import GROUP
 from notifhist.feeds.notifications import Alert, Notification, items_of
 from notifhist.feeds.payloads import elements, kept, members, text, texts, without_empty
 from notifhist.schemas.document import Document
@@ -51,7 +51,7 @@ def _alert_of(alert: Document, status: str) -> Alert:
         labels=labels,
         annotations=texts(alert.get("annotations")),
         state=text(alert.get("status")) or status or "unknown",
-        check=text(alert.get("fingerprint")) or fingerprint(labels),
+        check=text(alert.get("fingerprint")),
         source=without_empty(
             startsAt=text(alert.get("startsAt")),
             endsAt="" if ends_at == _NO_TIME else ends_at,

@@ -24,7 +24,7 @@ class Rule(Enum):
     CREATE = auto()
     """If the check has no item of its id; else nothing changes, whatever the content is."""
     UNLESS_REPEATED = auto()
-    """As CREATE, unless the check's newest item bears the same `transaction_id` and is of the last seconds.
+    """As CREATE, unless an item of the check bears the same `transaction_id` and is of the last seconds.
 
     NOTIFHIST_FEED_DEDUP_S says how many.
     """

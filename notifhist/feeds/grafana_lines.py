@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from notifhist.feeds.labels import fingerprint
 from notifhist.feeds.notifications import Alert
 from notifhist.feeds.payloads import elements, members, text, texts, ticks_of, without_empty
 from notifhist.schemas.document import Document
@@ -130,7 +129,7 @@ def _alert(line: Document) -> Alert:
         labels=labels,
         annotations=texts(line.get("annotations")),
         state=text(line.get("status")) or "unknown",
-        check=fingerprint(labels),
+        check="",
         source=without_empty(startsAt=text(line.get("startsAt"))),
     )
 

@@ -1,5 +1,6 @@
 """Where an alert goes, by its labels: the choice of entity, alarm and check that Alertmanager's and Grafana's share."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ GROUP = "group"
 """The check of items that stand for a whole notification, not for one alert of it."""
 
 Labels = Mapping[str, str]
+MAX_HASHED = 4096
+"""So many bytes of labels are hashed byte by byte, which takes 0.7 ms; for the 16 MiB of a body it would take 3 s."""
+_HEX_DIGITS = 16
 _FNV_OFFSET, _FNV_PRIME, _64_BITS = 0xCBF29CE484222325, 0x100000001B3, 2**64 - 1
 
 
@@ -38,11 +42,18 @@ def place_of(labels: Labels, origin: Origin, feed: str, check: str, rule_uid: st
 
 
 def fingerprint(labels: Labels) -> str:
-    """Return an alert's fingerprint as Alertmanager computes it, 16 hex digits: FNV-1a over its sorted labels."""
+    """Return an alert's fingerprint as Alertmanager computes it, 16 hex digits: FNV-1a over its sorted labels.
+
+    Of labels that have more than MAX_HASHED bytes it is the beginning of their SHA-256.
+    """
+    hashed = b"".join(
+        b"%b\xff%b\xff" % (name.encode(), labels[name].encode()) for name in sorted(labels, key=str.encode)
+    )
+    if len(hashed) > MAX_HASHED:
+        return hashlib.sha256(hashed).hexdigest()[:_HEX_DIGITS]
     value = _FNV_OFFSET
-    for name in sorted(labels, key=str.encode):
-        for byte in b"%b\xff%b\xff" % (name.encode(), labels[name].encode()):
-            value = (value ^ byte) * _FNV_PRIME & _64_BITS
+    for byte in hashed:
+        value = (value ^ byte) * _FNV_PRIME & _64_BITS
     return f"{value:016x}"
 
 

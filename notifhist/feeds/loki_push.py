@@ -4,8 +4,10 @@ The messages are described here as Loki has them (grafana/loki: pkg/push/push.pr
 fields are skipped. Texts are declared as bytes: a line that is not UTF-8 must not cost the others.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from notifhist.errors import BadRequest, UnsupportedMediaType
@@ -14,6 +16,8 @@ from notifhist.schemas.document import Document
 
 MAX_ENTRIES = 100_000
 """The most streams, and the most lines, that a push in protobuf may have; an empty one takes two bytes of a body."""
+_MAX_FIELDS = 4 * MAX_ENTRIES
+"""A stream is a field, and has its labels, a hash and its lines as fields."""
 _NEEDS_EXTRA = (
     "Its operator has to install an extra: pip install 'notifhist[grafana]'. JSON, gzip and deflate do without."
 )
@@ -26,6 +30,10 @@ _MESSAGES = {
     "PushRequest": (("streams", 1, _MESSAGE, _REPEATED, "Stream"),),
 }
 """Each message's fields: name, number, type, label, and the message that it holds."""
+_VARINT, _LENGTH, _FIXED = 0, 2, {1: 8, 5: 4}
+"""How fields are encoded, and of how many bytes those are that have always as many."""
+_STREAM = 1 << 3 | _LENGTH
+"""A stream's number and encoding, as they stand before it."""
 _NS_PER_S = 1_000_000_000
 
 
@@ -40,12 +48,55 @@ def read_push(body: bytes) -> Document:
     except ImportError:
         raise UnsupportedMediaType("This service cannot read protobuf.", _NEEDS_EXTRA) from None
     try:
-        push = _push_request().FromString(body)
-    except DecodeError:
+        push = None if _has_too_many_fields(body) else _push_request().FromString(body)
+    except (DecodeError, IndexError):
         raise BadRequest("The body is no Loki push request in protobuf.") from None
-    if len(push.streams) > MAX_ENTRIES or sum(len(stream.entries) for stream in push.streams) > MAX_ENTRIES:
+    if push is None or len(push.streams) > MAX_ENTRIES or sum(len(each.entries) for each in push.streams) > MAX_ENTRIES:
         raise BadRequest("The push is too long.", f"It may have {MAX_ENTRIES} streams and lines.")
     return {"streams": [_stream(stream) for stream in push.streams]}
+
+
+def _has_too_many_fields(body: bytes) -> bool:
+    """Say whether a push has too many fields, before a message of 60 bytes or more is made of each.
+
+    Source: https://protobuf.dev/programming-guides/encoding/. Raises IndexError for what ends too early; what else is
+    no protobuf is told when it is read.
+    """
+    count = 0
+    for is_stream, start, end in _fields(body, 0, len(body)):
+        count += 1
+        if is_stream:
+            count += sum(1 for _ in islice(_fields(body, start, end), _MAX_FIELDS))
+        if count > _MAX_FIELDS:
+            return True
+    return False
+
+
+def _fields(body: bytes, position: int, end: int) -> Iterator[tuple[bool, int, int]]:
+    """Yield the fields of a message from `position` to `end`: whether it may be a stream, where it begins and ends."""
+    while position < end:
+        tag, position = _varint(body, position)
+        start, kind = position, tag & 7
+        if kind == _LENGTH:
+            size, start = _varint(body, position)
+            position = start + size
+        elif kind == _VARINT:
+            _, position = _varint(body, position)
+        else:
+            position += _FIXED.get(kind, 0)  # groups have no length, and their fields count as those around them
+        yield tag == _STREAM, start, min(position, end)
+
+
+def _varint(body: bytes, position: int) -> tuple[int, int]:
+    """Return the number of at most ten bytes at a position, and the position after it."""
+    number = 0
+    for shift in range(0, 70, 7):
+        byte = body[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            break
+    return number, position
 
 
 def unpack_snappy(packed: bytes, most: int) -> bytes:

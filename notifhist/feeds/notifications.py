@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from notifhist.feeds.feed import Derived, Origin, Rule
-from notifhist.feeds.labels import GROUP, place_of, status_of, without_internal
+from notifhist.feeds.labels import GROUP, fingerprint, place_of, status_of, without_internal
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
 
@@ -15,7 +15,10 @@ MAX_ALERTS = 1000
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert of a notification. `check` is its fingerprint, `source` what the item keeps of it beside its labels."""
+    """An alert of a notification. `source` is what the item keeps of it beside its labels.
+
+    `check` is its fingerprint; if it is empty, that is computed, for those alerts alone that become items.
+    """
 
     labels: dict[str, str]
     annotations: dict[str, str]
@@ -100,4 +103,5 @@ def _derived(about: Notification, alert: Alert, origin: Origin, counts: Document
         **about.source_end,
         **(counts or {}),
     }
-    return Derived(*place_of(alert.labels, origin, about.feed, alert.check, alert.rule_uid), item, about.rule)
+    check = alert.check or fingerprint(alert.labels)
+    return Derived(*place_of(alert.labels, origin, about.feed, check, alert.rule_uid), item, about.rule)

@@ -95,6 +95,12 @@ def test_an_equal_webhook_within_a_minute_is_a_repetition(
     assert later.post(WEBHOOKS, json=WEBHOOK).get_json() == answer
 
 
+def test_two_receivers_of_an_alert_may_both_send_again(client: FlaskClient) -> None:
+    bodies = [webhook_of({}, receiver=receiver) for receiver in ("ops", "dev")]
+    assert [client.post(WEBHOOKS, json=body).get_json() for body in bodies] == [told(1), told(1)]
+    assert [client.post(WEBHOOKS, json=body).get_json() for body in bodies] == [told(repeated=1), told(repeated=1)]
+
+
 def test_the_resolution_is_no_repetition(client: FlaskClient) -> None:
     client.post(WEBHOOKS, json=WEBHOOK)
     resolved = webhook_of({"status": "resolved", "endsAt": "2026-11-26T21:30:00Z"}, status="resolved")

@@ -36,9 +36,10 @@ class Model:
         """Store an item by its rule."""
         stored, item, key = self.items[derived.check_id], derived.item, key_of(derived.item["id"])
         newest = stored[max(stored)] if stored else None
-        if derived.rule is Rule.UNLESS_REPEATED and newest is not None:
-            is_same = newest.get("transaction_id") == item["transaction_id"]
-            if is_same and newest["timestamp"] > now_ms - DEDUP_MS:
+        if derived.rule is Rule.UNLESS_REPEATED:
+            since_ms = now_ms - DEDUP_MS
+            same = [each for each in stored.values() if each.get("transaction_id") == item["transaction_id"]]
+            if any(each["timestamp"] > since_ms for each in same):
                 return
         if derived.rule is Rule.UNLESS_SAME_SUPPRESSION and newest is not None:
             is_same = newest.get("suppressions") == item["suppressions"]
@@ -62,10 +63,10 @@ def members_of(rule: Rule, name: str) -> Document:
 
 @st.composite
 def derived_items(draw: st.DrawFn) -> Derived:
-    """Draw an item; those of one check, time and rule have one id."""
-    rule = draw(st.sampled_from(list(Rule)))
-    members = members_of(rule, draw(st.sampled_from("abc")))
-    item = item_at(NOW_MS + draw(st.integers(0, 6)), list(Rule).index(rule), **members)
+    """Draw an item; those of one check, time and rule have one id, and of one transaction if they have one."""
+    rule, name = draw(st.sampled_from(list(Rule))), draw(st.sampled_from("abc"))
+    number = list(Rule).index(rule) + (len(Rule) * ord(name) if rule is Rule.UNLESS_REPEATED else 0)
+    item = item_at(NOW_MS + draw(st.integers(0, 6)), number, **members_of(rule, name))
     return Derived("e", "a", draw(st.sampled_from(("c", "d"))), item, rule)
 
 

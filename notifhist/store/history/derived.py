@@ -19,11 +19,10 @@ from notifhist.store.database import Database
 from notifhist.store.history.attempts import Merger
 from notifhist.store.history.items import ITEM_RECORDER, ItemDraft
 from notifhist.store.history.newest import Newest, newest_items
+from notifhist.store.history.repetitions import Repeatable, repeated_since
 
 _MAX_CHARACTERS = 64 * 1024 * 1024
 """What the items of one body may have together: each of a thousand repeats what a notification says once."""
-_BEFORE_ALL_MS = -1
-_LOOK_AT_NEWEST = (Rule.UNLESS_REPEATED, Rule.UNLESS_SAME_SUPPRESSION)
 
 
 @dataclass
@@ -113,31 +112,38 @@ def _places(tenant: str, derived: Iterable[Derived], reasons: Counter[str]) -> l
 
 
 def _refused(db: Database, places: Sequence[_Place], since_ms: int, reasons: Counter[str]) -> set[Hashable]:
-    """Return the identities of what is not to be stored because of the newest item of its check; count the reasons."""
-    looked_at: dict[CheckPath, int] = {}
-    for check, derived, _ in places:
-        if derived.rule in _LOOK_AT_NEWEST:
-            is_ever = derived.rule is Rule.UNLESS_SAME_SUPPRESSION
-            looked_at[check] = min(looked_at.get(check, since_ms), _BEFORE_ALL_MS if is_ever else since_ms)
+    """Return the identities of what is not to be stored because of what its check has; count the reasons."""
+    sent = repeated_since(db, {_transaction_of(each) for each in places if _may_be_repeated(each)}, since_ms)
+    looked_at = {place.check for place in places if place.derived.rule is Rule.UNLESS_SAME_SUPPRESSION}
     newest = newest_items(db, looked_at)
     refused: set[Hashable] = set()
-    for check, derived, draft in places:
-        if check in newest and (reason := _reason_against(derived, newest[check], since_ms)):
+    for place in places:
+        check, derived, draft = place
+        if _may_be_repeated(place) and _transaction_of(place) in sent:
             refused.add(draft.identity)
-            reasons[reason] += 1
-        elif derived.rule in _LOOK_AT_NEWEST or check in newest:
-            candidate = Newest(draft.key, derived.item)
-            newest[check] = max(newest.get(check, candidate), candidate, key=lambda each: each.key)
+            reasons["repeated"] += 1
+        elif check in newest and _is_same_suppression(derived, newest[check]):
+            refused.add(draft.identity)
+            reasons["same_suppression"] += 1
+        else:
+            if draft.key.timestamp > since_ms:
+                sent.add(_transaction_of(place))
+            if check in looked_at:
+                candidate = Newest(draft.key, derived.item)
+                newest[check] = max(newest.get(check, candidate), candidate, key=lambda each: each.key)
     return refused
 
 
-def _reason_against(derived: Derived, newest: Newest, since_ms: int) -> str | None:
-    """Return why an item is not to be stored beside the newest item of its check; None if it is."""
-    item, other = derived.item, newest.item
-    if derived.rule is Rule.UNLESS_REPEATED:
-        is_same = other.get("transaction_id") == item["transaction_id"] and newest.key.timestamp > since_ms
-        return "repeated" if is_same else None
-    if derived.rule is Rule.UNLESS_SAME_SUPPRESSION:
-        is_same = other.get("suppressions") == item["suppressions"] and not other.get("notification_results")
-        return "same_suppression" if is_same else None
-    return None
+def _may_be_repeated(place: _Place) -> bool:
+    return place.derived.rule is Rule.UNLESS_REPEATED
+
+
+def _transaction_of(place: _Place) -> Repeatable:
+    return place.check, place.derived.item.get("transaction_id", "")
+
+
+def _is_same_suppression(derived: Derived, newest: Newest) -> bool:
+    if derived.rule is not Rule.UNLESS_SAME_SUPPRESSION:
+        return False
+    other = newest.item
+    return other.get("suppressions") == derived.item["suppressions"] and not other.get("notification_results")

@@ -1,6 +1,6 @@
 """The newest item of each of several checks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
 import orjson
@@ -21,33 +21,25 @@ ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
 
 
 class Newest(NamedTuple):
-    """An item, and its place in its series; without its content if that was not wanted."""
+    """An item, and its place in its series."""
 
     key: ItemKey
     item: Document
 
 
-def newest_items(db: Database, checks: Mapping[CheckPath, int]) -> dict[CheckPath, Newest]:
-    """Return the newest item of each check that has one, expired or not: a seek of an index for each.
-
-    The content is read of those items alone that are younger than the check's time (ms since the epoch).
-    """
+def newest_items(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, Newest]:
+    """Return the newest item of each check that has one, expired or not: a seek of an index for each."""
     if len(checks) == 1:
         (check,) = checks
         newest = _newest_item(db, check)
         return {check: newest} if newest else {}
-    series = find_series(db, checks.keys()) if checks else {}
+    series = find_series(db, checks) if checks else {}
     if not series:
         return {}
     param = db.param_value(_SERIES, [(series_id,) for series_id in series.values()])
     found = rows(db, _NEWEST.format(param=db.param_table(_SERIES)), param=param)
     keys = {series_id: ItemKey(*map(int, key.split())) for series_id, key in found if key is not None}
-    wanted = [
-        (series_id, *keys[series_id])
-        for check, series_id in series.items()
-        if series_id in keys and keys[series_id].timestamp > checks[check]
-    ]
-    documents = find_documents(db, wanted)
+    documents = find_documents(db, [(series_id, *key) for series_id, key in keys.items()])
     return {
         check: Newest(keys[series_id], orjson.loads(documents.get((series_id, *keys[series_id]), "{}")))
         for check, series_id in series.items()

@@ -1,13 +1,16 @@
 """The choice of entity, alarm and check by labels."""
 
+import hashlib
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifhist.feeds import labels
 from notifhist.feeds.feed import Origin
-from notifhist.feeds.labels import ENTITY_LABELS, Labels, fingerprint, place_of
+from notifhist.feeds.labels import ENTITY_LABELS, MAX_HASHED, Labels, fingerprint, place_of
 from tests.feed_items import WEBHOOK
 
 ALERT = WEBHOOK["alerts"][0]
@@ -15,6 +18,19 @@ ALERT = WEBHOOK["alerts"][0]
 
 def test_the_fingerprint_is_the_one_that_alertmanager_sends() -> None:
     assert fingerprint(ALERT["labels"]) == ALERT["fingerprint"]
+
+
+def test_long_labels_are_not_hashed_byte_by_byte() -> None:
+    filled = {"a": "x" * (MAX_HASHED - 3)}
+    with patch.object(labels, "MAX_HASHED", 2 * MAX_HASHED):
+        as_alertmanager = fingerprint(filled)
+        longer = fingerprint({"a": filled["a"] + "x"})
+    assert fingerprint(filled) == as_alertmanager
+    assert fingerprint({"a": filled["a"] + "x"}) != longer
+    assert (
+        fingerprint({"a": filled["a"] + "x"})
+        == hashlib.sha256(b"a\xff%b\xff" % (b"x" * (MAX_HASHED - 2))).hexdigest()[:16]
+    )
 
 
 @given(st.dictionaries(st.text(), st.text()))

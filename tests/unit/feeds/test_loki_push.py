@@ -2,12 +2,17 @@
 
 import sys
 import tracemalloc
+from contextlib import suppress
 from typing import Any
+from unittest.mock import patch
 
 import cramjam
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notifhist.errors import BadRequest, UnsupportedMediaType
+from notifhist.feeds import loki_push
 from notifhist.feeds.loki_push import MAX_ENTRIES, read_push, unpack_snappy
 from tests.feed_pushes import event_line, in_protobuf, push_of
 from tests.payloads import FIRST_PUSH, packed_push, payload
@@ -52,6 +57,27 @@ def test_what_is_no_push_is_refused(body: bytes) -> None:
 )
 def test_a_push_has_not_too_many_streams_or_lines(body: bytes) -> None:
     with pytest.raises(BadRequest, match="too long"):
+        read_push(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x0a\x00" * (LIMIT // 2),
+        b"\x0a\xfa\xff\xff\x07" + b"\x12\x00" * (LIMIT // 2 - 3),
+        b"\x23\x24" + b"\x8a\x00\x00" * (LIMIT // 3),
+        b"\x20\x00" * (LIMIT // 2),
+    ],
+    ids=["streams", "lines", "after a group", "unknown fields"],
+)
+def test_a_push_that_is_too_long_is_not_unpacked_into_messages(body: bytes) -> None:
+    with patch.object(loki_push, "_push_request", side_effect=AssertionError), pytest.raises(BadRequest, match="long"):
+        read_push(body)
+
+
+@given(st.binary(max_size=40))
+def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
+    with suppress(BadRequest):
         read_push(body)
 
 
