@@ -42,3 +42,8 @@ def join_tails(tails: Sequence[str]) -> str:
     for tail in tails:
         joined += ("\n" if joined and tail and not joined.endswith("\n") else "") + tail
     return joined
+
+
+def printable(text: str) -> str:
+    """Return a text for a terminal or a log: names of files and answers may have line ends and escapes."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

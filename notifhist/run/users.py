@@ -6,6 +6,7 @@ child, for good; only the key has been read before.
 
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from notifhist.run.aside import records_in
 from notifhist.run.flushing import Flush, SendsRecords
 from notifhist.run.spool import RECORD, REJECTED, Spool
+from notifhist.run.texts import printable
 
 
 class Folder(NamedTuple):
@@ -52,9 +54,20 @@ def folders(base: str) -> list[Folder]:
     found = []
     for name in sorted(names, key=int):
         with suppress(OSError):
-            stat = os.lstat(f"{base}/{name}")
-            if stat.st_uid == int(name):
-                found.append(Folder(f"{base}/{name}", stat.st_uid, stat.st_gid))
+            entry = os.lstat(f"{base}/{name}")
+            if entry.st_uid == int(name):
+                found.append(Folder(f"{base}/{name}", entry.st_uid, entry.st_gid))
+    return found
+
+
+def squatted(base: str) -> list[str]:
+    """Return what keeps users from recording: names of users, which are not their own folders. Raises OSError."""
+    found = []
+    for name in sorted(filter(str.isdecimal, os.listdir(base)), key=int):
+        with suppress(OSError):
+            entry = os.lstat(f"{base}/{name}")
+            if entry.st_uid != int(name) or not stat.S_ISDIR(entry.st_mode):
+                found.append(f"User {name}: nothing is recorded, {base}/{name} is of user {entry.st_uid}, or no folder")
     return found
 
 
@@ -69,8 +82,8 @@ def flush_folder(
             flush.run(older_than_s=older_than_s, limit_bytes=limit_bytes)
         finally:
             sender.close()  # the child for the next user must not share it
-        problem = flush.problem.text if flush.problem is not None else ""
-        return folder.uid, flush.sent, flush.aside.rejected, flush.aside.dropped, problem, flush.aside.messages
+        aside = flush.aside
+        return folder.uid, flush.sent, aside.rejected, aside.dropped, flush.problem_text, aside.messages
 
     return Flushed(*_as_user(folder, work))
 
@@ -111,7 +124,7 @@ def _as_user(folder: Folder, work: Callable[[Spool], tuple[Any, ...]]) -> list[A
             with os.fdopen(its_result, "w") as pipe:
                 json.dump(work(Spool.open_existing(folder.path)), pipe)
         except OSError as error:
-            os.write(2, f"{folder.path}: {error}\n".encode(errors="replace"))
+            os.write(2, f"{printable(f'{folder.path}: {error}')}\n".encode())
         finally:
             os._exit(0)
     os.close(its_result)
