@@ -63,6 +63,15 @@ class Stream:
         size = fcntl.ioctl(self.source, termios.FIONREAD, bytes(4)) if self.is_open else bytes(4)
         (self._quota,) = struct.unpack("i", size)
 
+    def take_all(self) -> None:
+        """Read what `limit` has counted, whether or not the caller takes it; it is no more than a pipe holds."""
+        while self.is_open and self._quota:
+            self._read()
+
+    def go_on_after(self, former: "Stream") -> None:
+        """Write first what is left of a former run, so that the caller gets all in order."""
+        self._pending, former._pending = former._pending, b""
+
     def notice_end(self) -> None:
         """Close the stream, if no process can write to it any more."""
         if self.is_open:
@@ -97,7 +106,7 @@ class Stream:
             return
         if self._quota is not None:
             self._quota -= len(data)
-        self._pending = data
+        self._pending += data
         self._tail = (self._tail + data)[-_KEPT_BYTES:]
         kept = self.tail.encode()
         with suppress(OSError):  # a full disk: then what is kept is in memory alone
