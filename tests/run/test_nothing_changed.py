@@ -136,7 +136,7 @@ def test_output_comes_while_the_command_runs(runs: Runs) -> None:
         assert process.wait(PATIENCE_S) == 0
 
 
-WRITES_64_KIB = "import os; os.write(1, b'ab'); os.write(1, b'x' * 65534)"
+WRITES_64_KIB = "import os, time; os.write(1, b'ab'); time.sleep(0.2); os.write(1, b'x' * 65534)"
 
 
 def test_a_caller_that_waits_before_it_reads_gets_all(runs: Runs) -> None:
