@@ -39,7 +39,7 @@ class Stream:
         os.ftruncate(store, 0)
         self.is_open = True
         self._pending = b""
-        self._tail = b""
+        self._tail, self._is_kept = b"", True
         self._quota: int | None = None
 
     def close_inner(self) -> None:
@@ -108,6 +108,13 @@ class Stream:
             self._quota -= len(data)
         self._pending += data
         self._tail = (self._tail + data)[-_KEPT_BYTES:]
+        self._is_kept = False
+
+    def keep(self) -> None:
+        """Store the tail, once the caller has what was read: neither a slow disk nor `--redact` holds that up."""
+        if self._is_kept or self._pending:
+            return
+        self._is_kept = True
         kept = self.tail.encode()
         with suppress(OSError):  # a full disk: then what is kept is in memory alone
             os.pwrite(self._store, kept, 0)
@@ -156,6 +163,7 @@ def copy_some(streams: Sequence[Stream], timeout_s: float | None, wakeup: int = 
     for stream in streams:
         for number in ready:
             stream.copy(number)
+        stream.keep()
     return bool(ready)
 
 

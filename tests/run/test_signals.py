@@ -99,6 +99,7 @@ def test_a_killed_group_leaves_the_first_record(runs: Runs) -> None:
     with runs.start(*sh("echo connecting; exec sleep 60"), start_new_session=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        runs.wait_for_output(b"connecting\n")
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait(PATIENCE_S) == -signal.SIGKILL
     (record,) = runs.records()

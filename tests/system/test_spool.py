@@ -61,6 +61,7 @@ def test_a_killed_run_is_finished_as_no_result(sending: Sending) -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        sending.runs.wait_for_output(b"connecting\n")
         assert "sent 0" in sending.flush()  # it runs: it is not touched
         os.killpg(process.pid, signal.SIGKILL)
     assert "sent 1" in sending.flush()
