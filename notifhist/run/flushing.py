@@ -1,6 +1,7 @@
 """Sending what waits in the spool: nothing is removed before the service has it."""
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ _OF_THE_RECORD = (400, 413)
 """Answers, also of a proxy, that other records need not get."""
 _FORBIDDEN = 403
 """An answer that is the same for all records of a tenant."""
+_NO_TIME = Answer(0, "it takes too long, the next flush goes on")
 
 
 class SendsRecords(Protocol):
@@ -40,6 +42,7 @@ class Flush:
         self.problem: Answer | None = None
         """Why it stopped before the end."""
         self._running: set[str] = set()
+        self._deadline = math.inf
         self._kept: dict[str, str] = {}
         """Why records were left where they are, while those behind them were sent."""
         self._forbidden: dict[str, str] = {}
@@ -52,13 +55,20 @@ class Flush:
         return "".join(texts)
 
     def run(
-        self, *, older_than_s: float | None = None, limit_bytes: int | None = None, pauses_s: Sequence[float] = ()
+        self,
+        *,
+        older_than_s: float | None = None,
+        limit_bytes: int | None = None,
+        pauses_s: Sequence[float] = (),
+        at_most_s: float = math.inf,
     ) -> None:
         """Send all that waits, oldest first, records that come meanwhile included. Raises OSError.
 
         Returns at once if another process sends: that one sends these records too. `older_than_s`: do not send what
-        is older; `limit_bytes`: drop the oldest beyond; `pauses_s`: how long to wait for a service that is away.
+        is older; `limit_bytes`: drop the oldest beyond; `pauses_s`: how long to wait for a service that is away;
+        `at_most_s`: begin no record after that.
         """
+        self._deadline = time.monotonic() + at_most_s
         while self.problem is None and self.waiting():  # again: one may have come as the lock was given back
             with self._spool.locked() as is_ours:
                 if not is_ours:
@@ -80,6 +90,9 @@ class Flush:
         while names := self.waiting():
             sent = self.sent
             for name in names:
+                if time.monotonic() > self._deadline:
+                    self.problem = _NO_TIME
+                    return
                 with suppress(FileNotFoundError):
                     self._send(name)
                 if self.problem is not None:

@@ -6,7 +6,10 @@ child, for good; only the key has been read before.
 
 import json
 import os
+import select
+import signal
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -15,6 +18,11 @@ from notifhist.run.aside import records_in
 from notifhist.run.flushing import Flush, SendsRecords
 from notifhist.run.spool import RECORD, REJECTED, Spool
 from notifhist.run.texts import printable
+
+_SENDING_S = 60.0
+"""How long root sends for one user: who adds records all the time must not keep the others' from being sent."""
+_PATIENCE_S = 90.0
+"""How long root waits for the process of a user, who may stop it: a record may take 20 s after `_SENDING_S`."""
 
 
 class Folder(NamedTuple):
@@ -79,7 +87,7 @@ def flush_folder(
     def work(spool: Spool) -> tuple[Any, ...]:
         flush = Flush(spool, sender)
         try:
-            flush.run(older_than_s=older_than_s, limit_bytes=limit_bytes)
+            flush.run(older_than_s=older_than_s, limit_bytes=limit_bytes, at_most_s=_SENDING_S)
         finally:
             sender.close()  # the child for the next user must not share it
         aside = flush.aside
@@ -128,10 +136,24 @@ def _as_user(folder: Folder, work: Callable[[Spool], tuple[Any, ...]]) -> list[A
         finally:
             os._exit(0)
     os.close(its_result)
-    with os.fdopen(result) as answered:
-        answer = answered.read()
-    os.waitpid(pid, 0)
-    if not answer:
-        raise OSError(f"{folder.path} cannot be read as its user")
-    found: list[Any] = json.loads(answer)
+    with os.fdopen(result, "rb") as answered:
+        answer = _read_in_time(answered.fileno(), _PATIENCE_S)
+    with suppress(PermissionError):  # a root that may not kill leaves it to be reaped by init
+        os.kill(pid, signal.SIGKILL)  # it has answered, or never will: its user may have stopped it
+        os.waitpid(pid, 0)
+    try:
+        found: list[Any] = json.loads(answer)
+    except ValueError:
+        raise OSError(f"{folder.path} cannot be read as its user") from None
     return found
+
+
+def _read_in_time(source: int, seconds: float) -> bytes:
+    """Return all that comes through a pipe, or nothing if it does not end in time."""
+    deadline, whole = time.monotonic() + seconds, b""
+    while select.select([source], [], [], max(deadline - time.monotonic(), 0))[0]:
+        piece = os.read(source, 65_536)
+        if not piece:
+            return whole
+        whole += piece
+    return b""
