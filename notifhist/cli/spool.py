@@ -11,7 +11,8 @@ import click
 from notifhist.run import wrapper
 from notifhist.run.sending import CannotSend, Sender
 from notifhist.run.settings import BadSettings, Settings, load_settings
-from notifhist.run.users import flush_folder, folders, look_into
+from notifhist.run.texts import printable
+from notifhist.run.users import flush_folder, folders, look_into, squatted
 
 _TRY_AGAIN = 75
 """EX_TEMPFAIL of sysexits.h: what waits is kept."""
@@ -76,17 +77,18 @@ def flush(
     except CannotSend as error:
         raise click.ClickException(str(error)) from error
     is_kept = False
+    _tell_squatted(settings.spool)
     for folder in folders(settings.spool):
         try:
             flushed = flush_folder(folder, sender, older_than_s=older_than, limit_bytes=limit_bytes)
         except OSError as error:  # the others' records are sent all the same
-            click.echo(f"User {folder.uid}: {error}", err=True)
+            click.echo(printable(f"User {folder.uid}: {error}"), err=True)
             is_kept = True
             continue
         for message in flushed.messages:
-            click.echo(message, err=True)
+            click.echo(printable(message), err=True)
         counts = f"sent {flushed.sent}, rejected {flushed.rejected}, dropped {flushed.dropped}"
-        kept = f"; the rest is kept: {flushed.problem}" if flushed.problem else ""
+        kept = f"; the rest is kept: {printable(flushed.problem)}" if flushed.problem else ""
         click.echo(f"User {flushed.uid}: {counts}{kept}", err=bool(flushed.problem))
         is_kept = is_kept or bool(flushed.problem)
     if is_kept:
@@ -97,17 +99,25 @@ def flush(
 @_SPOOL
 def status(spool_folder: str | None) -> None:
     """Show what waits in the spool, for each user."""
-    for folder in folders(_settings({"spool": spool_folder}).spool):
+    base = _settings({"spool": spool_folder}).spool
+    _tell_squatted(base)
+    for folder in folders(base):
         try:
             found = look_into(folder)
         except OSError as error:
-            click.echo(f"User {folder.uid}: {error}", err=True)
+            click.echo(printable(f"User {folder.uid}: {error}"), err=True)
             continue
         age = f", the oldest for {time.time() - found.oldest:.0f} s" if found.waiting + found.running else ""
         click.echo(
             f"User {found.uid}: {found.waiting} waiting, {found.running} running, {found.rejected} rejected, "
             f"{found.bytes} bytes{age}"
         )
+
+
+def _tell_squatted(base: str) -> None:
+    if os.geteuid() == 0:  # who may not write others' folders cannot mend them
+        for problem in squatted(base):
+            click.echo(problem, err=True)
 
 
 def _settings(options: dict[str, str | None]) -> Settings:

@@ -1,5 +1,5 @@
 """`python -m notifhist.run`: `notifhist-run` without its script."""
 
-from notifhist.run.wrapper import main
+from notifhist.run.start import main
 
 main()

@@ -1,6 +1,7 @@
 """Sending what waits in the spool: nothing is removed before the service has it."""
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,8 +13,13 @@ from notifhist.run.sending import Answer, path_of
 from notifhist.run.spool import ERRORS, OUTPUT, RECORD, Spool, SpoolRefused, line_of
 from notifhist.run.texts import join_tails, tail_text
 
-NEVER_TAKEN = (400, 404, 413)
-"""Answers that a record gets again however often it is sent; every other failure may pass."""
+_NEVER_TAKEN = (400, 404, 413)
+"""Answers of the service that a record gets again however often it is sent; every other failure may pass."""
+_OF_THE_RECORD = (400, 413)
+"""Answers, also of a proxy, that other records need not get."""
+_FORBIDDEN = 403
+"""An answer that is the same for all records of a tenant."""
+_NO_TIME = Answer(0, "it takes too long, the next flush goes on")
 
 
 class SendsRecords(Protocol):
@@ -36,15 +42,33 @@ class Flush:
         self.problem: Answer | None = None
         """Why it stopped before the end."""
         self._running: set[str] = set()
+        self._deadline = math.inf
+        self._kept: dict[str, str] = {}
+        """Why records were left where they are, while those behind them were sent."""
+        self._forbidden: dict[str, str] = {}
+        """Tenants for which the key is not, with what the service said."""
+
+    @property
+    def problem_text(self) -> str:
+        """Return why records are left, for people; empty if none is."""
+        texts = [self.problem.text] if self.problem is not None else list(self._kept.values())[:1]
+        return "".join(texts)
 
     def run(
-        self, *, older_than_s: float | None = None, limit_bytes: int | None = None, pauses_s: Sequence[float] = ()
+        self,
+        *,
+        older_than_s: float | None = None,
+        limit_bytes: int | None = None,
+        pauses_s: Sequence[float] = (),
+        at_most_s: float = math.inf,
     ) -> None:
         """Send all that waits, oldest first, records that come meanwhile included. Raises OSError.
 
         Returns at once if another process sends: that one sends these records too. `older_than_s`: do not send what
-        is older; `limit_bytes`: drop the oldest beyond; `pauses_s`: how long to wait for a service that is away.
+        is older; `limit_bytes`: drop the oldest beyond; `pauses_s`: how long to wait for a service that is away;
+        `at_most_s`: begin no record after that.
         """
+        self._deadline = time.monotonic() + at_most_s
         while self.problem is None and self.waiting():  # again: one may have come as the lock was given back
             with self._spool.locked() as is_ours:
                 if not is_ours:
@@ -58,13 +82,17 @@ class Flush:
 
     def waiting(self) -> list[str]:
         """Return the names of the records that can be sent, oldest first."""
-        return [name for name in records_in(self._spool) if name not in self._running or not self._spool.runs(name)]
+        names = [name for name in records_in(self._spool) if name not in self._kept]
+        return [name for name in names if name not in self._running or not self._spool.runs(name)]
 
     def _send_all(self, pauses_s: Sequence[float]) -> None:
         left_s = list(pauses_s)
         while names := self.waiting():
             sent = self.sent
             for name in names:
+                if time.monotonic() > self._deadline:
+                    self.problem = _NO_TIME
+                    return
                 with suppress(FileNotFoundError):
                     self._send(name)
                 if self.problem is not None:
@@ -92,14 +120,29 @@ class Flush:
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, SpoolRefused) as error:
             self.aside.reject(name, f"not a record: {error!r}")
             return
+        except PermissionError as error:
+            self._keep(name, f"not readable: {error.strerror}")
+            return
+        if record["tenant"] in self._forbidden:
+            self._keep(name, self._forbidden[record["tenant"]])
+            return
         answer = self._sender.send(record)
         if 200 <= answer.status < 300:
             self._spool.remove_run(item_id)
             self.sent += 1
-        elif answer.status in NEVER_TAKEN:
+        elif answer.status in _NEVER_TAKEN and answer.is_ours:
             self.aside.reject(name, answer.text)
+        elif answer.status == _FORBIDDEN or answer.status in _OF_THE_RECORD:
+            if answer.status == _FORBIDDEN:
+                self._forbidden[record["tenant"]] = answer.text
+            self._keep(name, answer.text)
         else:
             self.problem = answer
+
+    def _keep(self, name: str, reason: str) -> None:
+        """Leave a record for the next time, and go on with those behind it."""
+        self._kept[name] = reason
+        self.aside.messages.append(f"kept {name}: {reason}")
 
     def _finish(self, name: str, record: dict[str, Any]) -> dict[str, Any]:
         """Return the record of a command whose wrapper was killed, as it ends now."""

@@ -10,7 +10,7 @@ from notifhist.run.texts import shorten
 
 Record = dict[str, Any]
 
-NO_RESULT = "no result: the command or its caller was killed (Nagios does so at notification_timeout)"
+NO_RESULT = "no result: the wrapper was killed, perhaps with the command (Nagios does so at notification_timeout)"
 _MESSAGE_CHARS = 1000
 _NS_PER_MS = 1_000_000
 

@@ -58,7 +58,7 @@ class Command:
         status, is_time_up = self._wait(pid, streams, timeout_s)
         self._signals.forward_to(None)
         taken_ns = time.monotonic_ns() - began
-        self._drain(streams, wait=os.WIFEXITED(status))
+        self._drain(streams)
         note = f"timed out after {timeout_s:g} s" if is_time_up else ""
         output = join_tails([stream.tail for stream in streams])
         ended = Ended(began_ns, taken_ns, os.waitstatus_to_exitcode(status), output, note)
@@ -80,17 +80,13 @@ class Command:
             copy_some(streams, left_s, self._signals.wakeup)
             self._signals.clear_wakeup()
 
-    def _drain(self, streams: Sequence[Stream], *, wait: bool) -> None:
-        """Copy what the command has written. `wait`: for a caller that reads slowly, as the command had waited."""
+    def _drain(self, streams: Sequence[Stream]) -> None:
+        """Take all that the command has written; what a slow caller does not read yet is left to `copy_rest`."""
         for stream in streams:
             stream.limit()
-        waits_for_caller = wait
-        while any(stream.waits for stream in streams):
-            is_busy = copy_some(streams, None if waits_for_caller else 0, self._signals.wakeup)
-            self._signals.clear_wakeup()
-            waits_for_caller = waits_for_caller and self._signals.to_end is None
-            if not is_busy:
-                break
+            stream.take_all()
+        while any(stream.waits for stream in streams) and copy_some(streams, 0):
+            pass
 
 
 def _wait_status(exit_code: int) -> int:

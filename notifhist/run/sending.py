@@ -22,6 +22,8 @@ class Answer(NamedTuple):
 
     status: int
     text: str
+    is_ours: bool = False
+    """Whether it is an error document of the service, not of a proxy or another server."""
 
     @property
     def may_pass(self) -> bool:
@@ -76,11 +78,20 @@ class Sender:
         text = response.read(_ANSWER_BYTES).decode(errors="replace")
         if not response.isclosed():
             self._connection.close()
-        return Answer(response.status, f"{response.status} {text}"[:_REASON_CHARS].strip())
+        return Answer(response.status, f"{response.status} {text}"[:_REASON_CHARS].strip(), _is_ours(text))
 
     def _no_answer(self, error: Exception) -> Answer:
         self._connection.close()
         return Answer(0, f"no answer: {str(error) or type(error).__name__}")
+
+
+def _is_ours(text: str) -> bool:
+    """Say whether an answer is an error document of the service."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and {"type", "code", "request_id"} <= document.keys()
 
 
 def path_of(record: Mapping[str, Any]) -> str:

@@ -7,11 +7,19 @@ import time
 from contextlib import suppress
 from types import FrameType
 
-from notifhist.run.inherited import ignored_before_python
+from notifhist.run.inherited import IGNORED_BY_PYTHON, ignored_before_python
 
-_ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-HANDLED = (*_ENDING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
-"""All but SIGCHLD are forwarded: what a command cannot handle, KILL, cannot be forwarded either."""
+_ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+_OF_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS)
+"""Faults of the wrapper itself."""
+_NOT_FORWARDED = {
+    *(signal.SIGKILL, signal.SIGSTOP),  # have no handler
+    *(signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH),  # end nothing
+    *IGNORED_BY_PYTHON,  # come of what is written here: copying tells the command in its own way
+    *_OF_FAULTS,
+}
+HANDLED = tuple(sorted(signal.valid_signals() - _NOT_FORWARDED))
+"""All but SIGCHLD are forwarded: they end a process that does not handle them, as alarm(2) before exec does."""
 _TYPED = (signal.SIGINT, signal.SIGQUIT)
 
 
@@ -27,8 +35,8 @@ class Signals:
         for end in (self.wakeup, sender):
             os.set_blocking(end, False)
         signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
-        self.last: int | None = None
-        """The last signal that was meant for the command."""
+        self.to_end: int | None = None
+        """The last signal that asked for the end; none of those that the command may take for a message."""
         self._pid: int | None = None
         self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         for each in HANDLED:
@@ -46,11 +54,6 @@ class Signals:
     def forward_to(self, pid: int | None) -> None:
         """Forward to this process from now on, or to none."""
         self._pid = pid
-
-    @property
-    def to_end(self) -> int | None:
-        """Return the last signal that came, if it asked for the end."""
-        return self.last if self.last in _ENDING else None
 
     def wait(self, seconds: float) -> int | None:
         """Wait so long, or until a signal asks for the end; return that signal."""
@@ -76,7 +79,8 @@ class Signals:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGCHLD:
             return
-        self.last = number
+        if number in _ENDING or self._pid is None:  # with no command to decide, it would have ended a bare one
+            self.to_end = number
         if self._pid is not None and not (number in _TYPED and _in_foreground()):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(self._pid, number)

@@ -39,7 +39,7 @@ class Stream:
         os.ftruncate(store, 0)
         self.is_open = True
         self._pending = b""
-        self._tail = b""
+        self._tail, self._is_kept = b"", True
         self._quota: int | None = None
 
     def close_inner(self) -> None:
@@ -62,6 +62,15 @@ class Stream:
         """Copy from now on only what has been written already: the command has ended."""
         size = fcntl.ioctl(self.source, termios.FIONREAD, bytes(4)) if self.is_open else bytes(4)
         (self._quota,) = struct.unpack("i", size)
+
+    def take_all(self) -> None:
+        """Read what `limit` has counted, whether or not the caller takes it; it is no more than a pipe holds."""
+        while self.is_open and self._quota:
+            self._read()
+
+    def go_on_after(self, former: "Stream") -> None:
+        """Write first what is left of a former run, so that the caller gets all in order."""
+        self._pending, former._pending = former._pending, b""
 
     def notice_end(self) -> None:
         """Close the stream, if no process can write to it any more."""
@@ -97,8 +106,15 @@ class Stream:
             return
         if self._quota is not None:
             self._quota -= len(data)
-        self._pending = data
+        self._pending += data
         self._tail = (self._tail + data)[-_KEPT_BYTES:]
+        self._is_kept = False
+
+    def keep(self) -> None:
+        """Store the tail, once the caller has what was read: neither a slow disk nor `--redact` holds that up."""
+        if self._is_kept or self._pending:
+            return
+        self._is_kept = True
         kept = self.tail.encode()
         with suppress(OSError):  # a full disk: then what is kept is in memory alone
             os.pwrite(self._store, kept, 0)
@@ -147,6 +163,7 @@ def copy_some(streams: Sequence[Stream], timeout_s: float | None, wakeup: int = 
     for stream in streams:
         for number in ready:
             stream.copy(number)
+        stream.keep()
     return bool(ready)
 
 

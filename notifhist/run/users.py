@@ -6,6 +6,10 @@ child, for good; only the key has been read before.
 
 import json
 import os
+import select
+import signal
+import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -13,6 +17,12 @@ from typing import Any, NamedTuple
 from notifhist.run.aside import records_in
 from notifhist.run.flushing import Flush, SendsRecords
 from notifhist.run.spool import RECORD, REJECTED, Spool
+from notifhist.run.texts import printable
+
+_SENDING_S = 60.0
+"""How long root sends for one user: who adds records all the time must not keep the others' from being sent."""
+_PATIENCE_S = 90.0
+"""How long root waits for the process of a user, who may stop it: a record may take 20 s after `_SENDING_S`."""
 
 
 class Folder(NamedTuple):
@@ -52,9 +62,20 @@ def folders(base: str) -> list[Folder]:
     found = []
     for name in sorted(names, key=int):
         with suppress(OSError):
-            stat = os.lstat(f"{base}/{name}")
-            if stat.st_uid == int(name):
-                found.append(Folder(f"{base}/{name}", stat.st_uid, stat.st_gid))
+            entry = os.lstat(f"{base}/{name}")
+            if entry.st_uid == int(name):
+                found.append(Folder(f"{base}/{name}", entry.st_uid, entry.st_gid))
+    return found
+
+
+def squatted(base: str) -> list[str]:
+    """Return what keeps users from recording: names of users, which are not their own folders. Raises OSError."""
+    found = []
+    for name in sorted(filter(str.isdecimal, os.listdir(base)), key=int):
+        with suppress(OSError):
+            entry = os.lstat(f"{base}/{name}")
+            if entry.st_uid != int(name) or not stat.S_ISDIR(entry.st_mode):
+                found.append(f"User {name}: nothing is recorded, {base}/{name} is of user {entry.st_uid}, or no folder")
     return found
 
 
@@ -66,11 +87,11 @@ def flush_folder(
     def work(spool: Spool) -> tuple[Any, ...]:
         flush = Flush(spool, sender)
         try:
-            flush.run(older_than_s=older_than_s, limit_bytes=limit_bytes)
+            flush.run(older_than_s=older_than_s, limit_bytes=limit_bytes, at_most_s=_SENDING_S)
         finally:
             sender.close()  # the child for the next user must not share it
-        problem = flush.problem.text if flush.problem is not None else ""
-        return folder.uid, flush.sent, flush.aside.rejected, flush.aside.dropped, problem, flush.aside.messages
+        aside = flush.aside
+        return folder.uid, flush.sent, aside.rejected, aside.dropped, flush.problem_text, aside.messages
 
     return Flushed(*_as_user(folder, work))
 
@@ -111,14 +132,28 @@ def _as_user(folder: Folder, work: Callable[[Spool], tuple[Any, ...]]) -> list[A
             with os.fdopen(its_result, "w") as pipe:
                 json.dump(work(Spool.open_existing(folder.path)), pipe)
         except OSError as error:
-            os.write(2, f"{folder.path}: {error}\n".encode(errors="replace"))
+            os.write(2, f"{printable(f'{folder.path}: {error}')}\n".encode())
         finally:
             os._exit(0)
     os.close(its_result)
-    with os.fdopen(result) as answered:
-        answer = answered.read()
-    os.waitpid(pid, 0)
-    if not answer:
-        raise OSError(f"{folder.path} cannot be read as its user")
-    found: list[Any] = json.loads(answer)
+    with os.fdopen(result, "rb") as answered:
+        answer = _read_in_time(answered.fileno(), _PATIENCE_S)
+    with suppress(PermissionError):  # a root that may not kill leaves it to be reaped by init
+        os.kill(pid, signal.SIGKILL)  # it has answered, or never will: its user may have stopped it
+        os.waitpid(pid, 0)
+    try:
+        found: list[Any] = json.loads(answer)
+    except ValueError:
+        raise OSError(f"{folder.path} cannot be read as its user") from None
     return found
+
+
+def _read_in_time(source: int, seconds: float) -> bytes:
+    """Return all that comes through a pipe, or nothing if it does not end in time."""
+    deadline, whole = time.monotonic() + seconds, b""
+    while select.select([source], [], [], max(deadline - time.monotonic(), 0))[0]:
+        piece = os.read(source, 65_536)
+        if not piece:
+            return whole
+        whole += piece
+    return b""

@@ -127,8 +127,10 @@ class Watched:
                     status = ended_by
                     break
                 try:
-                    copy_rest(self._streams)
-                    self._streams = self._open_streams()
+                    former, self._streams = self._streams, self._open_streams()
+                    for stream, before in zip(self._streams, former, strict=True):
+                        stream.go_on_after(before)
+                    copy_rest(former)
                     outcome = self._run_once(command, stdin)
                 except (CannotStart, OSError):
                     break  # there are no more processes or files: the last attempt was the last

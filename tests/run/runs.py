@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -44,6 +45,13 @@ class Runs:
         with self.start(*arguments, variables=variables, **popen) as process:
             out, err = process.communicate(given, timeout=PATIENCE_S)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def wait_for_output(self, output: bytes) -> None:
+        """Wait until the spool has this as the end of what a command wrote: it comes there after the caller has it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while output not in [path.read_bytes() for path in self.own.glob("*.out")]:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
     def names(self) -> list[str]:
         """Return the names of the files in the caller's folder."""

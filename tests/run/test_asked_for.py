@@ -95,6 +95,17 @@ def test_what_is_redacted_is_nowhere_in_the_spool(runs: Runs) -> None:
     assert record["item"]["notification_results"][0]["attempts"][0]["output_tail"].endswith("xpassword=***\n")
 
 
+def test_a_pattern_that_never_ends_holds_nothing_up_and_reveals_nothing(runs: Runs) -> None:
+    script = f"echo {'a' * 31}!; read line; echo {'a' * 31}!; exit 5"
+    with runs.start("--redact", "(a+)+$", *sh(script), stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"a" * 31 + b"!\n"
+        process.communicate(b"\n", timeout=PATIENCE_S)
+    assert process.returncode == 5
+    assert "aaa" not in str(runs.record())
+    assert runs.result()["attempts"][0]["output_tail"] == "***"
+
+
 def test_arguments_may_be_left_out(runs: Runs) -> None:
     runs.run("--no-argv", *sh("exit 0"))
     assert runs.result()["notification_details"] == {}

@@ -69,6 +69,7 @@ def test_a_started_command_has_a_record_that_a_killed_wrapper_leaves(runs: Runs)
     with runs.start(*sh("echo connecting; read line"), stdin=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        runs.wait_for_output(b"connecting\n")
         (record,) = runs.records()
         assert record["item"]["notification_results"][0]["in_progress"] is True
         assert record["item"]["source"]["pid"] == process.pid

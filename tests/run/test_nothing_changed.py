@@ -136,6 +136,28 @@ def test_output_comes_while_the_command_runs(runs: Runs) -> None:
         assert process.wait(PATIENCE_S) == 0
 
 
+WRITES_64_KIB = "import os, time; os.write(1, b'ab'); time.sleep(0.2); os.write(1, b'x' * 65534)"
+
+
+def test_a_caller_that_waits_before_it_reads_gets_all(runs: Runs) -> None:
+    """The command had filled the caller's pipe exactly; two pieces of it need more room there than one."""
+    with runs.start("--", *BARE_PYTHON, "-c", WRITES_64_KIB) as process:
+        assert process.wait(PATIENCE_S) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == b"ab" + b"x" * 65534
+    assert runs.result()["attempts"][0]["output_tail"] == "x" * 4096
+
+
+def test_what_a_slow_caller_has_not_read_comes_before_the_next_attempt(runs: Runs) -> None:
+    script = f"{WRITES_64_KIB}; os._exit(1)"
+    options = ("--retries", "1", "--retry-delay", "0")
+    with runs.start(*options, "--", *BARE_PYTHON, "-c", script) as process:
+        assert process.stdout is not None
+        out = process.stdout.read()
+        assert process.wait(PATIENCE_S) == 1
+    assert out == (b"ab" + b"x" * 65534) * 2
+
+
 def test_input_passes_untouched(runs: Runs) -> None:
     given = bytes(range(256)) * 2000
     assert runs.run("--", "cat", given=given).stdout == given

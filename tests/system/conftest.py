@@ -1,5 +1,6 @@
 """Services in processes of their own, and databases that can be taken from them."""
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from tests.system.service import Service
+from tests.system.sending import Sending
+from tests.system.service import Service, free_port, running
 
 if TYPE_CHECKING:
     from tests.system.postgres import Postgres
@@ -83,3 +85,24 @@ def fragile_database(request: pytest.FixtureRequest, tmp_path: Path) -> FragileD
         elsewhere.rename(here)
 
     return FragileDatabase(f"sqlite:///{here}/notifhist.db", take_away, bring_back, here)
+
+
+@pytest.fixture(scope="module")
+def shared_service(sqlite_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service for one test after the other; each has a tenant of its own."""
+    folder = tmp_path_factory.mktemp("shared")
+    database = shutil.copy(sqlite_tables, folder)
+    with running(Service(folder, {"DATABASE_URL": f"sqlite:///{database}"}, workers=1)) as service:
+        yield service
+
+
+@pytest.fixture
+def sending(shared_service: Service, tmp_path: Path) -> Sending:
+    """A service that runs, and an empty spool."""
+    return Sending(tmp_path, shared_service)
+
+
+@pytest.fixture
+def fragile(sqlite_database: str, make_service: MakeService, tmp_path: Path) -> Sending:
+    """An empty spool, and a service that the test may stop."""
+    return Sending(tmp_path, make_service(sqlite_database, workers=1, bind=f"127.0.0.1:{free_port()}").start())

@@ -1,114 +1,21 @@
 """Sending what waits in the spool to a real service: nothing is lost, and nothing comes twice."""
 
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from notifhist.run.ids import item_id
 from notifhist.run.record import NO_RESULT
-from notifhist.run.spool import spool_record
-from tests.run.runs import Runs, sh
+from tests.run.runs import sh
 from tests.system.commands import run
 from tests.system.conftest import MakeService
-from tests.system.service import PATIENCE_S, Service, free_port, running, wait_until
-
-CREATOR = "monitoring:creator"
-
-
-class Sending:
-    """A spool, a service, and the key for it in a file."""
-
-    def __init__(self, folder: Path, service: Service) -> None:
-        base = folder / "spool"
-        base.mkdir()
-        self.runs, self.service, self.key_file = Runs(base), service, folder / "key"
-        self.tenant = f"of-{folder.name}"
-        self.renew_key()
-
-    def renew_key(self, *roles: str, tenant: str = "") -> None:
-        """Put another key into the file; unless told otherwise, one that may send."""
-        self.key_file.write_text(self.service.create_key(*(roles or (CREATOR,)), tenant=tenant or self.tenant) + "\n")
-
-    def variables(self) -> dict[str, str]:
-        """Return the settings of those that send."""
-        settings = {"URL": self.service.url, "KEY_FILE": str(self.key_file), "TENANT": self.tenant}
-        return {f"NOTIFHIST_{name}": value for name, value in settings.items()}
-
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        """Start `notifhist spool flush`."""
-        command = [sys.executable, "-m", "notifhist.cli", "spool", "flush", *options]
-        environ = self.runs.environment(self.variables())
-        return subprocess.Popen(command, text=True, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-    def flush(self, *options: str, code: int = 0) -> str:
-        """Return what `notifhist spool flush` says, in this process."""
-        settings = {"SPOOL": str(self.runs.base), "RUN_CONFIG": "/nowhere"}
-        ours: Any = {name.removeprefix("NOTIFHIST_"): value for name, value in self.variables().items()} | settings
-        return run("", "spool", "flush", *options, code=code, **ours).output
-
-    def items(self) -> list[Any]:
-        """Return the items of the check of `put`."""
-        key = self.key_file.read_text().strip()
-        path = f"/v1.0/{self.tenant}/entities/enOne/alarms/alOne/notification_history/chOne?limit=1000"
-        answer = self.service.ask(path, key)
-        values: list[Any] = answer.json()["values"] if answer.status_code == 200 else []
-        return values
-
-    def has(self, number: int) -> bool:
-        """Say whether the history has so many items."""
-        return len(self.items()) >= number
-
-    def put(self, number: int = 1, **members: object) -> list[str]:
-        """Put records into the spool; return their ids."""
-        return [self._put(n, members) for n in range(number)]
-
-    def _put(self, n: int, members: Mapping[str, object]) -> str:
-        ns = time.time_ns() - 1_000_000_000 + n * 1000
-        item: dict[str, object] = {
-            "id": item_id(ns, str(n)),
-            "timestamp": ns // 1_000_000,
-            "state": "OK",
-            "notification_results": [],
-        }
-        item |= members
-        place = {"tenant": self.tenant, "entity_id": "enOne", "alarm_id": "alOne", "check_id": "chOne"}
-        spool_record(str(self.runs.base), {**place, "item": item})
-        return str(item["id"])
-
-
-@pytest.fixture(scope="module")
-def shared_service(sqlite_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service for one test after the other; each has a tenant of its own."""
-    folder = tmp_path_factory.mktemp("shared")
-    database = shutil.copy(sqlite_tables, folder)
-    with running(Service(folder, {"DATABASE_URL": f"sqlite:///{database}"}, workers=1)) as service:
-        yield service
-
-
-@pytest.fixture
-def sending(shared_service: Service, tmp_path: Path) -> Sending:
-    """A service that runs, and an empty spool."""
-    return Sending(tmp_path, shared_service)
-
-
-@pytest.fixture
-def fragile(sqlite_database: str, make_service: MakeService, tmp_path: Path) -> Sending:
-    """An empty spool, and a service that the test may stop."""
-    return Sending(tmp_path, make_service(sqlite_database, workers=1, bind=f"127.0.0.1:{free_port()}").start())
-
-
-def ids_of(items: list[Any]) -> list[str]:
-    return [item["id"] for item in items]
+from tests.system.sending import CREATOR, Sending, ids_of
+from tests.system.service import PATIENCE_S, Service, wait_until
 
 
 def test_what_waits_is_sent_oldest_first_and_removed(sending: Sending) -> None:
@@ -154,6 +61,7 @@ def test_a_killed_run_is_finished_as_no_result(sending: Sending) -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        sending.runs.wait_for_output(b"connecting\n")
         assert "sent 0" in sending.flush()  # it runs: it is not touched
         os.killpg(process.pid, signal.SIGKILL)
     assert "sent 1" in sending.flush()
@@ -267,12 +175,6 @@ def test_what_is_never_taken_is_put_aside_with_the_reason(sending: Sending) -> N
     assert ids_of(sending.items()) == sent
 
 
-def test_a_url_that_is_not_the_services_puts_all_aside(sending: Sending) -> None:
-    sending.put()
-    assert "rejected 1" in sending.flush("--url", sending.service.url + "/elsewhere")
-    assert "404 " in next((sending.runs.own / "rejected").glob("*.reason")).read_text()
-
-
 def test_what_is_too_old_or_too_much_is_not_sent_and_told(sending: Sending) -> None:
     old, dropped, *sent = sending.put(4)
     os.utime(sending.runs.own / f"{old}.ndjson", (1, 1))
@@ -324,7 +226,13 @@ def test_root_sends_what_others_have_with_their_rights_alone(shared_service: Ser
         assert "cannot be read as its user" in sending.flush(code=75)
         assert secret.stat().st_uid == 0
         (another / "rejected").unlink()
-        assert "User 12345: sent 1, rejected 1" in sending.flush()
+        kept = another / "00000000-0000-1000-8000-000000000001.ndjson"
+        kept.write_bytes(secret.read_bytes())
+        kept.chmod(0o600)
+        output = sending.flush(code=75)
+        assert "User 12345: sent 1, rejected 1" in output
+        assert f"kept {kept.name}: not readable: Permission denied" in output
+        kept.unlink()
         assert ids_of(sending.items()) == sent
         assert secret.exists()
 
