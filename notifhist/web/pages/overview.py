@@ -25,7 +25,8 @@ from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
 from notifhist.web.deliveries import buckets_of
 from notifhist.web.pages.charts import Volume, volume
-from notifhist.web.pages.delivery_rows import Row, link_of, rows_of
+from notifhist.web.pages.delivery_rows import Row, rows_of
+from notifhist.web.pages.formatting import link_of
 from notifhist.web.pages.links import page_url
 from notifhist.web.pages.rendering import PAGE, may, page
 from notifhist.web.pages.states import WORST_FIRST, state_kind
