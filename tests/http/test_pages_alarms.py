@@ -122,6 +122,18 @@ def test_an_item_is_one_row_and_no_page_cuts_it(client: FlaskClient, browser: Fl
     assert found == [f"chOne/{id_at(NOW_MS - n * HOUR)}" for n in range(4)]
 
 
+def test_an_item_that_no_page_holds_says_on_each_how_it_went(client: FlaskClient, browser: FlaskClient) -> None:
+    results = [result(n != 11, f"nt{n}") for n in range(12)]
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS, notification_results=results))
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS - HOUR, 1, notification_results=results[:2]))
+    url, said = f"{ALARM}?limit=5", []
+    while url:
+        page = page_at(browser, url)
+        said.append(["failed 1 sent 11 in all" in text_of(row) for row in page.xpath("//tbody/tr")])
+        url = link_of(page, "Older") or ""
+    assert said == [[True], [True], [True, False]]
+
+
 def test_an_alarm_without_anything_in_this_time_says_when_the_newest_was(
     client: FlaskClient, browser: FlaskClient
 ) -> None:

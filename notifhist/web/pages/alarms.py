@@ -1,21 +1,25 @@
 """The alarms that have history, and one of them: its timeline and its items."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
+import orjson
 from flask import Response, request
 
 from notifhist.auth import OBSERVER
 from notifhist.config import MS_PER_DAY
 from notifhist.errors import BadRequest, NotFound, name_problems
 from notifhist.schemas.delivery_queries import DELIVERIES_QUERY, DeliveriesQuery
-from notifhist.schemas.query import AlarmPath
+from notifhist.schemas.query import AlarmPath, CheckPath
 from notifhist.serializers.stored import documents_of
 from notifhist.store.deliveries import alarms
+from notifhist.store.deliveries.derive import outcome_of
 from notifhist.store.deliveries.reading import list_deliveries
+from notifhist.store.history.reading import get_item
 from notifhist.web.apis import PAGES
 from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
@@ -50,7 +54,9 @@ class Item:
     marker: str
     """The id of the first delivery in the order of the list."""
     deliveries: tuple[Recorded, ...]
-    """By their places in the item."""
+    """By their places in the item; of a long one those that are on the page."""
+    whole: dict[str, int] | None = None
+    """Of an item that may be divided between pages: how many deliveries it has by outcome, the worst one first."""
 
     @property
     def first(self) -> Recorded:
@@ -105,6 +111,8 @@ def show_alarm(entity_id: str, alarm_id: str) -> Response:
     all_drawn = list_deliveries(db, drawn, oldest_ms)
     listed = list_deliveries(db, query, oldest_ms, limit)
     items, next_marker = _whole_items(list(_items_of(recorded(documents_of(listed.deliveries)))), listed.next_marker)
+    if items and (query.marker or (len(items) == 1 and next_marker)):
+        items[0] = replace(items[0], whole=_outcomes(items[0].first, path))
     return page(
         "alarm.html",
         alarm=alarm,
@@ -157,3 +165,14 @@ def _whole_items(items: list[Item], next_marker: str | None) -> tuple[list[Item]
     if next_marker is None or len(items) == 1:
         return items, next_marker
     return items[:-1], items[-1].marker
+
+
+def _outcomes(delivery: Recorded, path: AlarmPath) -> dict[str, int] | None:
+    """Return the outcomes of the whole item of a delivery; None if it has just gone."""
+    check = CheckPath(**vars(path), check_id=delivery["check_id"])
+    try:
+        item = orjson.loads(get_item(readable_db(), check, delivery["item_id"], current_service().oldest_ms()).text)
+    except NotFound:
+        return None
+    counts = Counter(outcome_of(item, each) for each in item["notification_results"])
+    return {each: counts[each] for each in FROM_THE_GROUND if counts[each]}
