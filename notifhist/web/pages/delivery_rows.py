@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from notifhist.schemas.document import Document
 from notifhist.serializers.stored import StoredPage, documents_of
-from notifhist.web.pages.formatting import link_of, may_be_linked
+from notifhist.web.pages.formatting import link_of, may_be_linked, short
 from notifhist.web.pages.links import page_url
 
 MOST_CHARACTERS = 300
@@ -63,4 +63,4 @@ def row_of(delivery: Document) -> Row:
 
 
 def _cut(text: Any) -> Any:
-    return text if text is None or len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+    return text if text is None else short(text, MOST_CHARACTERS)

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from notifhist.auth import beginning
 from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.instants import format_instant
 
@@ -39,7 +40,7 @@ def age(ms: int, now_ms: int) -> str:
 def short(text: object, length: int) -> str:
     """Return a text of at most `length` characters, the last of which is an ellipsis where it was longer."""
     whole = str(text)
-    return whole if len(whole) <= length else f"{whole[: length - 1]}…"
+    return whole if len(whole) <= length else f"{beginning(whole, length - 1)}…"
 
 
 def moment(value: object) -> str:

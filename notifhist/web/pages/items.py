@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from flask import Response
 
-from notifhist.auth import OBSERVER
+from notifhist.auth import KEY_CHARACTERS, OBSERVER, beginning
 from notifhist.errors import AnswerTooLong, NotFound
 from notifhist.schemas.deliveries import OUTCOMES
 from notifhist.schemas.delivery_queries import DeliveriesQuery
@@ -130,14 +130,20 @@ def _others(check: CheckPath, item: Json) -> Sequence[Json]:
 def _indented(text: bytes) -> str:
     """Return the beginning of a document, indented; of a long one as it is stored, since to indent it costs much."""
     if len(text) > 4 * MOST_CHARACTERS:
-        return text[:MOST_CHARACTERS].decode("utf-8", "ignore")
-    return json.dumps(orjson.loads(text), indent=2, ensure_ascii=False)[:MOST_CHARACTERS]
+        return _beginning(text)
+    return beginning(json.dumps(orjson.loads(text), indent=2, ensure_ascii=False), MOST_CHARACTERS)
+
+
+def _beginning(text: bytes) -> str:
+    """Return the first MOST_CHARACTERS of a text, each of which has up to four bytes."""
+    some = text[: 4 * (MOST_CHARACTERS + KEY_CHARACTERS)]
+    return beginning(some.decode("utf-8", "ignore"), MOST_CHARACTERS)
 
 
 def _as_xml(check: CheckPath, uuid: str) -> str:
     try:
         stored = reading.get_item(readable_db(), check, uuid, current_service().oldest_ms(), StoredForm.XML)
-        return b"".join(XML.render(stored, ITEM))[:MOST_CHARACTERS].decode("utf-8", "ignore")
+        return _beginning(b"".join(XML.render(stored, ITEM)))
     except AnswerTooLong:
         return ""
 

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from flask import Request, has_request_context, request
 from werkzeug.datastructures import MultiDict
 
+from notifhist.auth import hide_secrets
 from notifhist.serializers.formats import JSON_AND_XML
 from notifhist.serializers.negotiation import choose
 from notifhist.web.context import current_service, host
@@ -62,9 +63,9 @@ def absolute(url: str) -> str:
 
 
 def see_other(url: str) -> Response:
-    """Return the answer that sends a browser on to `url` with GET, 303."""
+    """Return the answer that sends a browser on to `url` with GET, 303, less what is secret in it."""
     response = Response(b"", HTTPStatus.SEE_OTHER, content_type="text/plain")
-    response.headers["Location"] = url
+    response.headers["Location"] = hide_secrets(url)
     return response
 
 
