@@ -129,5 +129,5 @@ def _failing(db: Database, failed: DeliveriesQuery, receiver: Document, oldest_m
 
 def _runs() -> list[Document]:
     """Return the newest runs."""
-    query = RunsQuery(caller().tenant, page_size=MOST_RUNS)
+    query = RunsQuery(caller().tenant, page_size=MOST_RUNS, include_objects=False)
     return list(documents_of(list_records(readable_db(), RUN_RECORDER.table, query).records))
