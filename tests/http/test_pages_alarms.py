@@ -73,6 +73,21 @@ def test_a_search_finds_parts_of_both_ids_whatever_the_case(client: FlaskClient,
     assert link_of(nothing, "Show all alarms") == ALARMS
 
 
+def test_where_not_all_checks_are_looked_at_the_pages_say_so(
+    client: FlaskClient, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        post(client, check_of("enWeb", f"al{n}"), item_at(NOW_MS, state="OK" if n < 2 else "CRITICAL"))
+    assert "Not all alarms are here." not in text_of(page_at(browser, ALARMS))
+    monkeypatch.setattr("notifhist.store.deliveries.alarms.MAX_SERIES", 2)
+    assert names(page_at(browser, ALARMS)) == ["al0", "al1"]
+    for url in (ALARMS, "/ui/"):
+        assert "Not all alarms are here. 2 checks were looked at" in text_of(page_at(browser, url))
+    assert "None: the newest state of every alarm that was looked at is a good one." in text_of(
+        page_at(browser, "/ui/")
+    )
+
+
 def test_the_list_is_empty_without_history(browser: FlaskClient) -> None:
     assert "No alarm has history yet" in text_of(page_at(browser, ALARMS))
 

@@ -75,7 +75,7 @@ class Item:
 def show_alarms() -> Response:
     """Show the alarms that have history: those in the worst states first, then those that were notified last."""
     service, words = current_service(), request.args.get("q", "")
-    found = alarms.list_alarms(
+    found, most_checks = alarms.list_alarms(
         readable_db(), caller().tenant, service.oldest_ms(), partial(_has_part, words.casefold())
     )
     ranked = sorted(found, key=_place)
@@ -93,6 +93,7 @@ def show_alarms() -> Response:
         next_url=here(marker=".".join(map(str, _place(rest[0])))) if rest else None,
         retention_days=service.settings.retention_days,
         most=alarms.MAX_COUNTED,
+        most_checks=most_checks,
         failures_days=FAILURES_DAYS,
     )
 

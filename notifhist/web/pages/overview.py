@@ -65,6 +65,8 @@ class Deliveries:
     alarms: list[Alarm]
     bad_alarms: int
     unknown_alarms: int
+    most_checks: int | None
+    """If there are more checks than are looked at: so many are."""
 
 
 @View(PAGES, "GET", "/", "Look at the overview", offers=PAGE)
@@ -99,7 +101,8 @@ def _deliveries() -> Deliveries:
         if any(FAILED in counts for counts in by_bucket)
         else []
     )
-    alarms = [each for each in list_alarms(db, query.tenant, oldest_ms) if state_kind(each.state) != "fine"]
+    all_alarms, most_checks = list_alarms(db, query.tenant, oldest_ms)
+    alarms = [each for each in all_alarms if state_kind(each.state) != "fine"]
     alarms.sort(key=lambda each: (WORST_FIRST.index(state_kind(each.state)), -each.timestamp))
     unknown = sum(state_kind(each.state) == "unknown" for each in alarms)
     return Deliveries(
@@ -111,6 +114,7 @@ def _deliveries() -> Deliveries:
         alarms=alarms[:MOST_ALARMS],
         bad_alarms=len(alarms) - unknown,
         unknown_alarms=unknown,
+        most_checks=most_checks,
     )
 
 
