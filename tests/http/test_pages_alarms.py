@@ -160,6 +160,15 @@ def test_an_alarm_without_anything_in_this_time_says_when_the_newest_was(
     assert len(page_at(browser, f"{ALARM}?since=30d").xpath("//tbody/tr")) == 1
 
 
+@pytest.mark.parametrize(("query", "number"), [("", 3), ("&since=7d", 3), ("&since=24h", 1), ("&from=0", 4)])
+def test_a_span_is_the_time_before_to(client: FlaskClient, browser: FlaskClient, query: str, number: int) -> None:
+    to_ms = NOW_MS - 20 * DAY
+    for days in (0, 2, 6, 9):
+        post(client, check_of("enWeb", "alHttp"), item_at(to_ms - days * DAY))
+    page = page_at(browser, f"{ALARM}?to={to_ms}{query}")
+    assert len(page.xpath("//tbody/tr")) == number
+
+
 def test_an_alarm_that_has_no_history_is_404(browser: FlaskClient) -> None:
     assert "not recorded, or it is older than 30 days" in text_of(page_at(browser, ALARM, 404))
     page_at(browser, f"{ALARM}?since=1h", 400)

@@ -13,7 +13,6 @@ from flask import Response, request
 from notifhist.auth import OBSERVER
 from notifhist.config import MS_PER_DAY
 from notifhist.errors import BadRequest, NotFound, name_problems
-from notifhist.schemas.delivery_queries import DELIVERIES_QUERY, DeliveriesQuery
 from notifhist.schemas.query import AlarmPath, CheckPath
 from notifhist.serializers.stored import documents_of
 from notifhist.store.deliveries import alarms
@@ -25,15 +24,16 @@ from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
 from notifhist.web.pages.charts import FROM_THE_GROUND, timeline
 from notifhist.web.pages.links import here, page_url
+from notifhist.web.pages.queries import SINCE_MS, asked
 from notifhist.web.pages.recorded import Recorded, recorded
 from notifhist.web.pages.rendering import PAGE, page
-from notifhist.web.pages.spans import SINCE, with_since
 from notifhist.web.pages.states import WORST_FIRST, state_kind
-from notifhist.web.params import deliveries_query
 
 PAGE_OF_ALARMS = 50
 FAILURES_DAYS = 7
 """Failures are counted so many days back."""
+SINCE = "7d"
+"""The time that an alarm's page shows, if none is asked for."""
 MOST_OF_TIMELINE = 1000
 """So many deliveries are drawn, the newest ones."""
 _ALARM = "/entities/<entity_id>/alarms/<alarm_id>"
@@ -102,13 +102,13 @@ def show_alarms() -> Response:
 def show_alarm(entity_id: str, alarm_id: str) -> Response:
     """Show the timeline of an alarm, and its items, newest first unless `reverse=false`."""
     service, path = current_service(), AlarmPath(caller().tenant, entity_id, alarm_id)
-    args = with_since(request.args, service.clock.now_ms())
-    of_alarm = {"entity_ids": (entity_id,), "alarm_ids": (alarm_id,)}
-    asked, _ = deliveries_query(DELIVERIES_QUERY, path.tenant, args, service.settings, service.clock)
-    query = DeliveriesQuery(**vars(asked) | of_alarm | {"reverse": args.get("reverse") != "false"})
+    wanted = asked(request.args, SINCE)
+    if wanted.query is None:
+        raise BadRequest(details=name_problems(wanted.problems))
+    query = replace(wanted.query, entity_ids=(entity_id,), alarm_ids=(alarm_id,))
     db, oldest_ms, limit = readable_db(), service.oldest_ms(), query.limit or service.settings.default_limit
     alarm = alarms.find_alarm(db, path, oldest_ms)
-    drawn = DeliveriesQuery(**vars(query) | {"marker": None, "reverse": True, "limit": MOST_OF_TIMELINE})
+    drawn = replace(query, marker=None, reverse=True, limit=MOST_OF_TIMELINE)
     all_drawn = list_deliveries(db, drawn, oldest_ms)
     listed = list_deliveries(db, query, oldest_ms, limit)
     items, next_marker = _whole_items(list(_items_of(recorded(documents_of(listed.deliveries)))), listed.next_marker)
@@ -124,8 +124,8 @@ def show_alarm(entity_id: str, alarm_id: str) -> Response:
         drawn=all_drawn.count,
         items=items,
         total=listed.total,
-        since=request.args.get("since", "" if "from" in request.args or "to" in request.args else "7d"),
-        spans=SINCE,
+        since="" if {"from", "to"} & {*wanted.given} else wanted.given.get("since", SINCE),
+        spans=tuple(SINCE_MS),
         first_url=here(marker=None) if query.marker else None,
         next_url=here(marker=next_marker) if next_marker else None,
         item_link=partial(page_url, "entities", entity_id, "alarms", alarm_id),
