@@ -14,6 +14,7 @@ from notifhist.web.context import current_service, host
 from notifhist.web.shortcuts import Response
 
 HTML_TYPE = "text/html"
+_WITHOUT_TIMES = frozenset({"static", "login", "logout", "theme"})
 ROOT = "/ui"
 """The path of all pages; the cookie of a session goes there alone."""
 
@@ -29,8 +30,11 @@ def base_path() -> str:
 def page_url(*parts: str, **query: object) -> str:
     """Return the URL of the page at `parts` below /ui/, each one part of the path, however it is written.
 
-    A parameter of the query may be a text, a number, or a list of them; None is left out.
+    A parameter of the query may be a text, a number, or a list of them; None is left out. Who reads times in their own
+    zone goes on to do so.
     """
+    if not {*parts[:1]} & _WITHOUT_TIMES and has_request_context() and request.args.get("tz") == "local":
+        query.setdefault("tz", "local")
     path = base_path() + ROOT + path_of(*parts)
     pairs = [(name.rstrip("_"), value) for name, value in query.items() if value is not None]
     return f"{path or '/'}{'' if parts else '/'}" + (f"?{_encoded(pairs)}" if pairs else "")
