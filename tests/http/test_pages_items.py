@@ -82,6 +82,20 @@ def test_neighbours_and_the_transaction_are_linked(client: FlaskClient, browser:
     assert "This is the only one" not in text_of(page)
 
 
+def test_items_of_the_same_time_are_before_and_after_each_other(client: FlaskClient, browser: FlaskClient) -> None:
+    items = [item_at(NOW_MS - HOUR, n, notification_results=[SENT] * 3 + [FAILED] * (n == 1)) for n in range(3)]
+    post(client, CHECK, {"values": items})
+    url, seen = f"{PAGE}/{items[0]['id']}", []
+    while url:
+        seen.append(url)
+        page = page_at(browser, url)
+        assert link_of(page, "Before:") == (seen[-2] if len(seen) > 1 else None)
+        url = link_of(page, "After:") or ""
+    assert seen == [f"{PAGE}/{each['id']}" for each in items]
+    assert "This is the only one" not in text_of(page)
+    assert text_of(page.xpath("//a[@rel='prev']")[0]).endswith("failed")
+
+
 def test_its_json_and_xml_are_what_the_api_answers(client: FlaskClient, browser: FlaskClient) -> None:
     page = shown(client, browser, notification_results=[FAILED], own={"a": [1]})
     url = page.xpath("string(//details//code)").split("'")[3].removeprefix("http://localhost")

@@ -14,10 +14,10 @@ from notifhist.schemas.deliveries import OUTCOMES
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.history import ITEM
-from notifhist.schemas.query import CheckPath
+from notifhist.schemas.query import CheckPath, HistoryQuery
 from notifhist.serializers.formats import JSON_AND_XML, XML
 from notifhist.serializers.stored import StoredForm, documents_of
-from notifhist.store.deliveries.derive import outcome_of, target_of
+from notifhist.store.deliveries.derive import outcome_of, outcomes_of, target_of
 from notifhist.store.deliveries.reading import list_deliveries
 from notifhist.store.history import reading
 from notifhist.web.apis import PAGES
@@ -79,8 +79,8 @@ def show_item(uuid: str, **ids: str) -> Response:
         worst=worst,
         counts={each: outcomes.count(each) for each in OUTCOMES if each in outcomes},
         said=next((each for each in results if each.outcome == worst), None),
-        before=_neighbour(check, to_ms=item["timestamp"] - 1),
-        after=_neighbour(check, from_ms=item["timestamp"] + 1),
+        before=_neighbour(check, item["id"], reverse=True),
+        after=_neighbour(check, item["id"], reverse=False),
         others=_others(check, item),
         unnamed={name: value for name, value in item.items() if name not in _NAMED},
         json=_indented(stored.text),
@@ -95,20 +95,18 @@ def _place(check: CheckPath) -> tuple[str, ...]:
     )
 
 
-def _neighbour(check: CheckPath, *, from_ms: int = 0, to_ms: int = MAX_TIMESTAMP) -> Json | None:
-    """Return the first delivery of the check from a time on, or the last one until a time; None if there is none."""
-    query = DeliveriesQuery(
-        check.tenant,
-        from_ms,
-        to_ms,
-        1,
-        reverse=to_ms < MAX_TIMESTAMP,
-        entity_ids=(check.entity_id,),
-        alarm_ids=(check.alarm_id,),
-        check_ids=(check.check_id,),
-    )
-    found = list_deliveries(readable_db(), query, current_service().oldest_ms())
-    return next(documents_of(found.deliveries), None)
+def _neighbour(check: CheckPath, uuid: str, *, reverse: bool) -> Json | None:
+    """Return id, time and worst outcome of the item after another one of its check, or of the one before it.
+
+    They are next to each other by their ids, as in the API: several items may have the same time.
+    """
+    query = HistoryQuery(check, from_ms=0, to_ms=MAX_TIMESTAMP, limit=2, marker=uuid, reverse=reverse)
+    found = reading.list_items(readable_db(), query, current_service().oldest_ms(), StoredForm.JSON)
+    item = next((each for each in documents_of(found.items) if each["id"] != uuid), None)
+    if item is None:
+        return None
+    worst = min((outcome for outcome, _ in outcomes_of(item)), key=FROM_THE_GROUND.index)
+    return {"item_id": item["id"], "timestamp": item["timestamp"], "outcome": worst}
 
 
 def _others(check: CheckPath, item: Json) -> Sequence[Json]:
