@@ -96,6 +96,15 @@ def test_items_of_the_same_time_are_before_and_after_each_other(client: FlaskCli
     assert text_of(page.xpath("//a[@rel='prev']")[0]).endswith("failed")
 
 
+def test_the_transaction_of_a_long_item_is_looked_through(client: FlaskClient, browser: FlaskClient) -> None:
+    for n in range(2):
+        other = item_at(NOW_MS - 2 * HOUR, n, transaction_id="tx1", notification_results=[FAILED])
+        post(client, check_of("enDb", f"alDisk{n}", "chDf"), other)
+    page = shown(client, browser, transaction_id="tx1", notification_results=[SENT] * 520)
+    assert link_of(page, "alDisk0 on enDb")
+    assert link_of(page, "alDisk1 on enDb")
+
+
 def test_its_json_and_xml_are_what_the_api_answers(client: FlaskClient, browser: FlaskClient) -> None:
     page = shown(client, browser, notification_results=[FAILED], own={"a": [1]})
     url = page.xpath("string(//details//code)").split("'")[3].removeprefix("http://localhost")

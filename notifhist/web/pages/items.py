@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -35,6 +35,8 @@ MOST_CHARACTERS = 20_000
 """So much of a document is shown."""
 MOST_OTHERS = 20
 """So many other deliveries of a transaction are shown."""
+READ_TOGETHER = 250
+"""So many deliveries of a transaction are looked at together."""
 _NAMED = frozenset(ITEM.fields)
 Json = Mapping[str, Any]
 
@@ -114,14 +116,15 @@ def _others(check: CheckPath, item: Json) -> Sequence[Json]:
     transaction = item.get("transaction_id")
     if not transaction:
         return []
-    number = MOST_OTHERS + len(item["notification_results"]) + 1
-    query = DeliveriesQuery(
-        check.tenant, 0, MAX_TIMESTAMP, min(number, 500), reverse=True, transaction_ids=(transaction,)
-    )
-    found = list_deliveries(readable_db(), query, current_service().oldest_ms())
+    query = DeliveriesQuery(check.tenant, 0, MAX_TIMESTAMP, reverse=True, transaction_ids=(transaction,))
     own = {**vars(check), "item_id": item["id"]}
     del own["tenant"]
-    others = [each for each in documents_of(found.deliveries) if any(each[name] != own[name] for name in own)]
+    others: list[Json] = []
+    more = True
+    while more and len(others) < MOST_OTHERS:  # an item has 2,000 deliveries at most
+        found = list_deliveries(readable_db(), query, current_service().oldest_ms(), READ_TOGETHER)
+        others += [each for each in documents_of(found.deliveries) if any(each[name] != own[name] for name in own)]
+        query, more = replace(query, marker=found.next_marker), found.next_marker is not None
     return others[:MOST_OTHERS]
 
 
