@@ -122,6 +122,18 @@ def test_the_page_of_an_alarm_has_a_lane_for_each_check(client: FlaskClient, bro
     assert [cells(page, n)[0][:10] for n in range(2)] == ["2011-11-09", "2011-11-08"]
 
 
+def test_the_checks_in_the_worst_states_have_a_lane(
+    client: FlaskClient, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST_LANES", 2)
+    for n, state in enumerate(("OK", "CRITICAL", "OK", "WARNING")):
+        post(client, check_of("enWeb", "alHttp", f"ch{n}"), item_at(NOW_MS - n, state=state))
+    page = page_at(browser, ALARM)
+    assert [text_of(lane) for lane in page.xpath("//div[@class='lane']/bdi")] == ["ch1", "ch3"]
+    assert "The 2 checks in the worst states have a lane; there are 2 more." in text_of(page)
+    assert len(page.xpath("//tbody/tr")) == 4
+
+
 def test_an_item_is_one_row_and_no_page_cuts_it(client: FlaskClient, browser: FlaskClient) -> None:
     for n in range(4):
         results = [result(n % 2 == 0, f"nt{each}") for each in range(3)]

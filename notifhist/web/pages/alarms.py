@@ -36,6 +36,8 @@ SINCE = "7d"
 """The time that an alarm's page shows, if none is asked for."""
 MOST_OF_TIMELINE = 1000
 """So many deliveries are drawn, the newest ones."""
+MOST_LANES = 50
+"""So many checks have a lane, those in the worst states."""
 _ALARM = "/entities/<entity_id>/alarms/<alarm_id>"
 
 
@@ -56,7 +58,7 @@ class Item:
     deliveries: tuple[Recorded, ...]
     """By their places in the item; of a long one those that are on the page."""
     whole: dict[str, int] | None = None
-    """Of an item that may be divided between pages: how many deliveries it has by outcome, the worst one first."""
+    """If it may be divided between pages: how many deliveries the item has by outcome, the worst one first."""
 
     @property
     def first(self) -> Recorded:
@@ -110,6 +112,7 @@ def show_alarm(entity_id: str, alarm_id: str) -> Response:
     alarm = alarms.find_alarm(db, path, oldest_ms)
     drawn = replace(query, marker=None, reverse=True, limit=MOST_OF_TIMELINE)
     all_drawn = list_deliveries(db, drawn, oldest_ms)
+    drawn_checks = _worst_checks(alarm)
     listed = list_deliveries(db, query, oldest_ms, limit)
     items, next_marker = _whole_items(list(_items_of(recorded(documents_of(listed.deliveries)))), listed.next_marker)
     if items and (query.marker or (len(items) == 1 and next_marker)):
@@ -117,7 +120,11 @@ def show_alarm(entity_id: str, alarm_id: str) -> Response:
     return page(
         "alarm.html",
         alarm=alarm,
-        lanes=timeline(documents_of(all_drawn.deliveries), query.from_ms, query.to_ms, alarm.states),
+        lanes=timeline(
+            (each for each in documents_of(all_drawn.deliveries) if each["check_id"] in drawn_checks),
+            *(query.from_ms, query.to_ms, drawn_checks),
+        ),
+        more_checks=len(alarm.checks) - len(drawn_checks),
         from_ms=query.from_ms,
         to_ms=query.to_ms,
         is_cut=all_drawn.next_marker is not None,
@@ -131,6 +138,12 @@ def show_alarm(entity_id: str, alarm_id: str) -> Response:
         item_link=partial(page_url, "entities", entity_id, "alarms", alarm_id),
         span_link=lambda from_ms, to_ms: here(since=None, marker=None, from_=from_ms, to=to_ms),
     )
+
+
+def _worst_checks(alarm: alarms.Alarm) -> dict[str, str]:
+    """Return the states of the MOST_LANES checks in the worst states, by the checks' ids."""
+    ranked = sorted(alarm.states.items(), key=lambda each: (WORST_FIRST.index(state_kind(each[1])), each[0]))
+    return dict(ranked[:MOST_LANES])
 
 
 def _has_part(folded: str, alarm: AlarmPath) -> bool:
