@@ -26,6 +26,8 @@ GRANTS = {
 
 KEY_PREFIX = "nh_"
 _KEY = re.compile(rf"{KEY_PREFIX}([0-9a-f]{{12}})_([A-Za-z0-9_-]{{43}})")
+KEY_CHARACTERS = len(KEY_PREFIX) + 12 + 1 + 43
+"""The length of a key."""
 _SECRET = re.compile(rf"({KEY_PREFIX}[0-9a-f]{{12}}_)[A-Za-z0-9_-]{{43}}")
 
 
@@ -69,6 +71,15 @@ def split_key(key: str) -> tuple[str, str] | None:
 def hide_secrets(text: str) -> str:
     """Return `text` with `***` for the secret of each key in it: clients send keys in paths too."""
     return _SECRET.sub(r"\1***", text)
+
+
+def beginning(text: str, length: int) -> str:
+    """Return the first `length` characters of a text, with `***` for secrets: of a key at the cut, nothing is shown."""
+    end = length
+    for found in _SECRET.finditer(text, 0, length + KEY_CHARACTERS):
+        if found.start() < length < found.end():
+            end = found.end()
+    return hide_secrets(text[:end])[:length]
 
 
 def hash_secret(secret: str) -> str:

@@ -34,7 +34,7 @@ from notifhist.web import (  # noqa: F401 - most are imported so that their view
     response_hooks,
     runs,
 )
-from notifhist.web.apis import APIS, OPEN_PAGES, PAGES
+from notifhist.web.apis import APIS, served
 from notifhist.web.context import Service
 from notifhist.web.declarations import Api
 from notifhist.web.pages import alarms as alarm_pages  # noqa: F401
@@ -94,7 +94,7 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
     """
     settings = load_settings(os.environ, overrides)
     _check_user_header(settings)
-    apis = tuple(api for api in apis if settings.pages or api not in (PAGES, OPEN_PAGES))
+    apis = served(apis, pages=settings.pages)
     clock = Clock(settings.now)
     counter = open_counter(settings.rate_limit_storage, settings.database_url, clock)
     db = open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s)

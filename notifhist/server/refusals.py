@@ -54,18 +54,19 @@ def refusal(
     origins: frozenset[str] = frozenset(),
     *,
     closes: bool = True,
+    pages: bool = True,
 ) -> list[bytes]:
     """Return the answer to a request that failed before the app or beyond its error handlers; log it as answered.
 
     The answer is in the format and of the API that the raw `head` asks for, if so much of it arrived. `started`: since
     when it is answered, by the monotonic clock. `origins`: whose pages may read it. `closes`: whether the connection
-    ends with it.
+    ends with it. `pages`: whether these are switched on.
     """
     error, request_id = api_error(exc), uuid.uuid4().hex
     if isinstance(error, InternalError) or isinstance(exc, OSError):
         log.error("A request failed outside the app", exc_info=exc, extra={"request_id": request_id})
     method, path, accept, origin = told_by(head)
-    body, always = render_error(error, path, accept, request_id)
+    body, always = render_error(error, path, accept, request_id, pages=pages)
     headers = [
         *(("Date", util.http_date()), ("Connection", "close" if closes else "keep-alive")),
         *(("Content-Length", len(body)), *always.items(), *cors.fields_for(origin, origins)),

@@ -75,7 +75,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._resumed: deque[Connection] = deque()  # those whose next request has arrived, or next piece is due
         self._swept, self._breaks_off, self._metrics = 0.0, False, Metrics()
         settings = load_settings(os.environ)
-        self._refusal = partial(refusal, log=self.log, origins=settings.cors_origins)
+        self._refusal = partial(refusal, log=self.log, origins=settings.cors_origins, pages=settings.pages)
         max_wait_s = (settings.max_wait_ms or math.inf) / 1000
         self._threads = Threads(self.cfg.threads, self._answer, max_wait_s, self._may_stream)
         self._runs_in_process = open_database(settings.database_url).runs_in_process

@@ -43,9 +43,10 @@ class RequestCounter(Protocol):
     def errors(self) -> tuple[type[Exception], ...]:
         """The exceptions that `hit` raises when it cannot count."""
 
-    def hit(self, name: str, window_s: int) -> tuple[int, float]:
-        """Count one request in the window of `name`, and start a window of `window_s` seconds if none is open.
+    def hit(self, name: str, window_s: int, by: int = 1) -> tuple[int, float]:
+        """Count `by` requests in the window of `name`, and start a window of `window_s` seconds if none is open.
 
+        -1 takes back a request that was counted before.
         Returns how many requests the window has now, this one included, and its end in s since the epoch.
         """
 
@@ -63,9 +64,9 @@ class RedisCounter:
     def __repr__(self) -> str:
         return repr(self._storage)
 
-    def hit(self, name: str, window_s: int) -> tuple[int, float]:
+    def hit(self, name: str, window_s: int, by: int = 1) -> tuple[int, float]:
         """See RequestCounter."""
-        return self._storage.incr(name, window_s), self._storage.get_expiry(name)
+        return self._storage.incr(name, window_s, by), self._storage.get_expiry(name)
 
 
 class MachineCounter:
@@ -84,7 +85,7 @@ class MachineCounter:
     def __repr__(self) -> str:
         return f"MachineCounter({str(self.directory)!r})"
 
-    def hit(self, name: str, window_s: int) -> tuple[int, float]:
+    def hit(self, name: str, window_s: int, by: int = 1) -> tuple[int, float]:
         """See RequestCounter."""
         digest = _digest(name)
         if not _lock.acquire(timeout=PATIENCE_S):
@@ -93,7 +94,7 @@ class MachineCounter:
             file = self._open() if self._file is None else self._file
             try:
                 _wait_for(file)  # and only then read the time, so none is older than that of the count before
-                used, ends_ms = window_slots.count(file, digest, window_s * 1000, self.clock.now_ms())
+                used, ends_ms = window_slots.count(file, digest, window_s * 1000, self.clock.now_ms(), by)
             finally:
                 fcntl.lockf(file, fcntl.LOCK_UN)
         except OSError:

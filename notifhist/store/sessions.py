@@ -14,6 +14,7 @@ LINK_MS = 600_000
 _ADD = "INSERT INTO page_session (id, key_id, created, expires) VALUES (:id, :key_id, :created, :expires)"
 _FIND = "SELECT id, key_id, created, expires FROM page_session WHERE id = :id AND expires > :now_ms"
 _EXTEND = "UPDATE page_session SET expires = :expires WHERE id = :id"
+_HAS = "SELECT 1 FROM page_session WHERE id = :id"
 _DELETE = "DELETE FROM page_session WHERE id = :id"
 _ADD_LINK = "INSERT INTO login_link (id, key_id, expires) VALUES (:id, :key_id, :expires)"
 _FIND_LINK = "SELECT key_id FROM login_link WHERE id = :id AND expires > :now_ms"
@@ -51,9 +52,10 @@ def extend_session(db: Database, session_id: str, expires: int) -> None:
 
 
 def delete_session(db: Database, session_id: str) -> None:
-    """End a session, if it is there."""
-    with db.writing():
-        changed(db, _DELETE, id=session_id)
+    """End a session, if it is there; for any other text nothing waits for the one writer of a database."""
+    if first(db, _HAS, id=session_id):
+        with db.writing():
+            changed(db, _DELETE, id=session_id)
 
 
 def new_login_link(db: Database, key_id: str, now_ms: int) -> str:
@@ -66,8 +68,8 @@ def new_login_link(db: Database, key_id: str, now_ms: int) -> str:
 
 def use_login_link(db: Database, link_id: str, now_ms: int) -> str | None:
     """Return the id of the key that a link signs in with, once; None if it was used, has expired or is none."""
+    found = first(db, _FIND_LINK, id=link_id, now_ms=now_ms)
+    if found is None:
+        return None
     with db.writing():
-        found = first(db, _FIND_LINK, id=link_id, now_ms=now_ms)
-        if found is None or not changed(db, _DELETE_LINK, id=link_id, now_ms=now_ms):
-            return None
-        return str(found[0])
+        return str(found[0]) if changed(db, _DELETE_LINK, id=link_id, now_ms=now_ms) else None

@@ -28,15 +28,15 @@ def format_anew(file: int) -> None:
         os.pwrite(file, HEADER, 0)  # at last: a process that dies before leaves no header, so the next begins again
 
 
-def count(file: int, digest: bytes, window_ms: int, now_ms: int) -> tuple[int, int]:
-    """Count one request; return how many the window has now, and its end in ms. Raises OSError, also without a slot.
+def count(file: int, digest: bytes, window_ms: int, now_ms: int, by: int = 1) -> tuple[int, int]:
+    """Count `by` requests; return how many the window has now, and its end in ms. Raises OSError, also without a slot.
 
     A window that ends later than one that starts now was made by another clock (a frozen one): it counts as over.
     """
     place, used, ends_ms = _slot(file, digest, now_ms)
     if not now_ms < ends_ms <= now_ms + window_ms:
         used, ends_ms = 0, now_ms + window_ms
-    used += 1
+    used = max(used + by, 0)
     os.pwrite(file, SLOT.pack(digest, used, ends_ms), place)
     return used, ends_ms
 

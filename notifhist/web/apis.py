@@ -95,6 +95,11 @@ OPERATIONS = Api("operations", "Operations", {"": ""}, None, ErrorForm(FAULT), (
 APIS = (HISTORY, RUNS, FEEDS, PAGES, OPEN_PAGES, OPERATIONS)
 
 
+def served(apis: Iterable[Api] = APIS, *, pages: bool) -> tuple[Api, ...]:
+    """Return the APIs that are served, those of `apis` without the pages unless these are switched on."""
+    return tuple(api for api in apis if pages or api not in (PAGES, OPEN_PAGES))
+
+
 def api_of(path: str, apis: Iterable[Api] = APIS) -> Api:
     """Return the API that answers a path that is no route: the one with the longest root above the path."""
     roots = {api.root: api for api in apis if api.root is not None}

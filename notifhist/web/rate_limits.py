@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+from contextlib import suppress
 from functools import lru_cache, partial
 from time import monotonic
 from typing import NamedTuple
@@ -62,6 +63,12 @@ class RateLimiter:
         retry_after = max(1, math.ceil(round(left_s, 3)))
         limit = self._limit
         return Usage(limit, min(count, limit), self._window, retry_after, count > limit)
+
+    def give_back(self, account: str) -> None:
+        """Take one request of `account` back that was charged; if the counter fails, it stays counted."""
+        if self._name_of is not None:
+            with suppress(*self._counter.errors):
+                self._counter.hit(self._name_of(account), self._window_s, -1)
 
     def _may_retry(self) -> bool:
         """Say whether this request is to try a counter that has failed; the others of the time do not."""

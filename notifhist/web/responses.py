@@ -13,7 +13,7 @@ from notifhist.schemas.error import ErrorReport
 from notifhist.serializers.formats import JSON_AND_XML
 from notifhist.serializers.stored import StoredDocument, StoredForm
 from notifhist.store.database import ERRORS
-from notifhist.web.apis import api_of
+from notifhist.web.apis import api_of, served
 from notifhist.web.conditions import has_already, tag_of
 from notifhist.web.context import caller, current_service, url_here
 from notifhist.web.declarations import Api
@@ -127,14 +127,17 @@ def error_response(error: ApiError) -> Response:
     return Response(body, error.status, {**error.headers, "Content-Type": content_type})
 
 
-def render_error(error: ApiError, path: str, accept: str | None, request_id: str) -> tuple[bytes, dict[str, str]]:
+def render_error(
+    error: ApiError, path: str, accept: str | None, request_id: str, *, pages: bool = True
+) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of `error` for a request that no route was found for.
 
-    `path` decides which API writes it, `accept` in which format.
+    `path` decides which API writes it, `accept` in which format; `pages`: whether these are switched on.
     """
-    api = api_of(path)
+    api = api_of(path, served(pages=pages))
     body, content_type = _write(api, error, path, accept, request_id)
-    return body, {"Content-Type": content_type, **dict(HEADERS_OF_ALL), **dict(api.headers)}
+    cached = {"Cache-Control": api.cache_control} if api.cache_control else {}
+    return body, {"Content-Type": content_type, **dict(HEADERS_OF_ALL), **dict(api.headers), **cached}
 
 
 def _write(api: Api, error: ApiError, path: str, accept: str | None, request_id: str) -> tuple[bytes, str]:

@@ -73,6 +73,21 @@ def test_a_search_finds_parts_of_both_ids_whatever_the_case(client: FlaskClient,
     assert link_of(nothing, "Show all alarms") == ALARMS
 
 
+def test_where_not_all_checks_are_looked_at_the_pages_say_so(
+    client: FlaskClient, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        post(client, check_of("enWeb", f"al{n}"), item_at(NOW_MS, state="OK" if n < 2 else "CRITICAL"))
+    assert "Not all alarms are here." not in text_of(page_at(browser, ALARMS))
+    monkeypatch.setattr("notifhist.store.deliveries.alarms.MAX_SERIES", 2)
+    assert names(page_at(browser, ALARMS)) == ["al0", "al1"]
+    for url in (ALARMS, "/ui/"):
+        assert "Not all alarms are here. 2 checks were looked at" in text_of(page_at(browser, url))
+    assert "None: the newest state of every alarm that was looked at is a good one." in text_of(
+        page_at(browser, "/ui/")
+    )
+
+
 def test_the_list_is_empty_without_history(browser: FlaskClient) -> None:
     assert "No alarm has history yet" in text_of(page_at(browser, ALARMS))
 
@@ -107,6 +122,18 @@ def test_the_page_of_an_alarm_has_a_lane_for_each_check(client: FlaskClient, bro
     assert [cells(page, n)[0][:10] for n in range(2)] == ["2011-11-09", "2011-11-08"]
 
 
+def test_the_checks_in_the_worst_states_have_a_lane(
+    client: FlaskClient, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST_LANES", 2)
+    for n, state in enumerate(("OK", "CRITICAL", "OK", "WARNING")):
+        post(client, check_of("enWeb", "alHttp", f"ch{n}"), item_at(NOW_MS - n, state=state))
+    page = page_at(browser, ALARM)
+    assert [text_of(lane) for lane in page.xpath("//div[@class='lane']/bdi")] == ["ch1", "ch3"]
+    assert "The 2 checks in the worst states have a lane; there are 2 more." in text_of(page)
+    assert len(page.xpath("//tbody/tr")) == 4
+
+
 def test_an_item_is_one_row_and_no_page_cuts_it(client: FlaskClient, browser: FlaskClient) -> None:
     for n in range(4):
         results = [result(n % 2 == 0, f"nt{each}") for each in range(3)]
@@ -122,6 +149,18 @@ def test_an_item_is_one_row_and_no_page_cuts_it(client: FlaskClient, browser: Fl
     assert found == [f"chOne/{id_at(NOW_MS - n * HOUR)}" for n in range(4)]
 
 
+def test_an_item_that_no_page_holds_says_on_each_how_it_went(client: FlaskClient, browser: FlaskClient) -> None:
+    results = [result(n != 11, f"nt{n}") for n in range(12)]
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS, notification_results=results))
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS - HOUR, 1, notification_results=results[:2]))
+    url, said = f"{ALARM}?limit=5", []
+    while url:
+        page = page_at(browser, url)
+        said.append(["failed 1 sent 11 in all" in text_of(row) for row in page.xpath("//tbody/tr")])
+        url = link_of(page, "Older") or ""
+    assert said == [[True], [True], [True, False]]
+
+
 def test_an_alarm_without_anything_in_this_time_says_when_the_newest_was(
     client: FlaskClient, browser: FlaskClient
 ) -> None:
@@ -131,6 +170,15 @@ def test_an_alarm_without_anything_in_this_time_says_when_the_newest_was(
     shown = page_at(browser, link_of(page, "Show the day before it") or "")
     assert len(shown.xpath("//tbody/tr")) == 1
     assert len(page_at(browser, f"{ALARM}?since=30d").xpath("//tbody/tr")) == 1
+
+
+@pytest.mark.parametrize(("query", "number"), [("", 3), ("&since=7d", 3), ("&since=24h", 1), ("&from=0", 4)])
+def test_a_span_is_the_time_before_to(client: FlaskClient, browser: FlaskClient, query: str, number: int) -> None:
+    to_ms = NOW_MS - 20 * DAY
+    for days in (0, 2, 6, 9):
+        post(client, check_of("enWeb", "alHttp"), item_at(to_ms - days * DAY))
+    page = page_at(browser, f"{ALARM}?to={to_ms}{query}")
+    assert len(page.xpath("//tbody/tr")) == number
 
 
 def test_an_alarm_that_has_no_history_is_404(browser: FlaskClient) -> None:

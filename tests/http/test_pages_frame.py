@@ -3,10 +3,13 @@
 import re
 
 from flask import Flask
+from flask.testing import FlaskClient
 
 from notifhist.web.pages.rendering import CONTENT_SECURITY_POLICY
-from tests.conftest import MakeApp
-from tests.http.pages import signed_in
+from tests.conftest import NOW_MS, MakeApp
+from tests.http.delivery_data import check_of
+from tests.http.helpers import LOGS, RUNS, item_at, log_of, post, run_of
+from tests.http.pages import page_at, signed_in
 
 
 def test_a_page_bears_all_headers_of_security(app: Flask, key: str) -> None:
@@ -40,6 +43,30 @@ def test_assets_are_immutable_under_the_hash_of_their_content(app: Flask, key: s
         assert (response.status_code, response.headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
         other = app.test_client().get(re.sub("/[0-9a-f]{16}/", "/0123456789abcdef/", url))
         assert (other.status_code, other.headers["Cache-Control"]) == (404, "no-store")
+
+
+def test_times_are_in_the_zone_that_they_say_on_every_page_that_follows(
+    app: Flask, client: FlaskClient, key: str
+) -> None:
+    item = item_at(NOW_MS - 1000, transaction_id="tx", notification_results=[{"success": False}])
+    for each in (item, item_at(NOW_MS - 2000, transaction_id="tx")):
+        post(client, check_of(), each)
+    post(client, RUNS, run_of(id=1))
+    post(client, LOGS, log_of())
+    browser, alarm = signed_in(app, key), "/ui/entities/enOne/alarms/alOne"
+    paths = ("/ui/", "/ui/deliveries", "/ui/alarms", alarm, f"{alarm}/chOne/{item['id']}", "/ui/runs", "/ui/runs/1")
+    for url in (
+        *(f"{path}?tz=local" for path in paths),
+        f"{alarm}?tz=local&to=1000",
+        "/ui/deliveries?tz=local&to=1000",
+    ):
+        page = page_at(browser, url)
+        assert page.xpath("//main//time")
+        labels = page.xpath("//main//text()[contains(., 'UTC') and not(ancestor::title or ancestor::label)]/..")
+        assert {each.get("class") for each in labels} <= {"zone"}, url
+        links = page.xpath("//a[not(text()='UTC')]/@href[starts-with(., '/ui/')]")
+        assert [link for link in links if "tz=local" not in link] == [], url
+        assert len(page.xpath("//form[@method='get']")) == len(page.xpath("//form[@method='get']//input[@name='tz']"))
 
 
 def test_no_other_origin_reads_a_page(make_app: MakeApp, key: str) -> None:

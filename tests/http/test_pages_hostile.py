@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from lxml import html
 
-from notifhist.web.pages.delivery_rows import link_of as target_link
+from notifhist.web.pages.formatting import link_of as target_link
 from notifhist.web.pages.rendering import CONTENT_SECURITY_POLICY
 from tests.conftest import NOW_MS, MakeApp
 from tests.http.delivery_data import HOUR, check_of
@@ -67,6 +67,20 @@ def test_recorded_texts_are_texts_on_every_page(app: Flask, key: str, client: Fl
     assert len(ids_on(page)) == len(TEXTS)
     assert SCRIPT in text_of(page)
     assert len(browser.get(LIST).data) < 60_000  # a long text is cut off
+
+
+def test_a_long_text_makes_no_page_long(app: Flask, key: str, client: FlaskClient) -> None:
+    text = "<" * 100_000
+    for n, begin in enumerate(("", "http://example.com/")):
+        record(client, n, begin + text)
+    item_id = item_at(NOW_MS - HOUR + 1, 1)["id"]
+    objects = [{"type": "ENTITY", "id": 1, "name": text, "url": f"http://example.com/{text}", "tag": text}]
+    post(client, RUNS, run_of(id=1, summary=text, errorMessage=text, status="FAILED", notificationObjects=objects))
+    browser, alarm = signed_in(app, key), f"/ui/entities/{'http:example.com' + '<' * 184}/alarms/al"
+    for url in ("/ui/", LIST, "/ui/alarms", alarm, f"{alarm}/ch/{item_id}", "/ui/runs", "/ui/runs/1"):
+        page = page_at(browser, url)
+        assert [each for each in page.xpath("//@href") if len(each) > 2200] == []
+        assert len(browser.get(url).data) < 400_000, url
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -82,6 +82,29 @@ def test_neighbours_and_the_transaction_are_linked(client: FlaskClient, browser:
     assert "This is the only one" not in text_of(page)
 
 
+def test_items_of_the_same_time_are_before_and_after_each_other(client: FlaskClient, browser: FlaskClient) -> None:
+    items = [item_at(NOW_MS - HOUR, n, notification_results=[SENT] * 3 + [FAILED] * (n == 1)) for n in range(3)]
+    post(client, CHECK, {"values": items})
+    url, seen = f"{PAGE}/{items[0]['id']}", []
+    while url:
+        seen.append(url)
+        page = page_at(browser, url)
+        assert link_of(page, "Before:") == (seen[-2] if len(seen) > 1 else None)
+        url = link_of(page, "After:") or ""
+    assert seen == [f"{PAGE}/{each['id']}" for each in items]
+    assert "This is the only one" not in text_of(page)
+    assert text_of(page.xpath("//a[@rel='prev']")[0]).endswith("failed")
+
+
+def test_the_transaction_of_a_long_item_is_looked_through(client: FlaskClient, browser: FlaskClient) -> None:
+    for n in range(2):
+        other = item_at(NOW_MS - 2 * HOUR, n, transaction_id="tx1", notification_results=[FAILED])
+        post(client, check_of("enDb", f"alDisk{n}", "chDf"), other)
+    page = shown(client, browser, transaction_id="tx1", notification_results=[SENT] * 520)
+    assert link_of(page, "alDisk0 on enDb")
+    assert link_of(page, "alDisk1 on enDb")
+
+
 def test_its_json_and_xml_are_what_the_api_answers(client: FlaskClient, browser: FlaskClient) -> None:
     page = shown(client, browser, notification_results=[FAILED], own={"a": [1]})
     url = page.xpath("string(//details//code)").split("'")[3].removeprefix("http://localhost")

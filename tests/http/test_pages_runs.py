@@ -41,6 +41,21 @@ def ids(page: Any) -> list[int]:
     return [int(each.get("data-id")) for each in page.xpath("//tr[@data-id]")]
 
 
+def test_runs_with_long_objects_and_texts_leave_a_page_as_it_is(
+    client: FlaskClient, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = [{"type": "ENTITY", "id": 1, "tag": "t" * 30_000, "name": "n"}]
+    runs = [run_of(id=1, notificationObjects=objects), run_of(id=2, notificationObjects=objects, originalRunId=1)]
+    post(client, RUNS, {"runs": runs})
+    monkeypatch.setattr("notifhist.store.pieces.MAX_PAGE_BYTES", 20_000)
+    assert ids(page_at(browser, PAGE)) == [2, 1]
+    assert link_of(page_at(browser, "/ui/"), "2") == f"{PAGE}/2"
+    assert link_of(page_at(browser, f"{PAGE}/2"), "Run 1") == f"{PAGE}/1"
+    for n in (3, 4):
+        post(client, RUNS, run_of(id=n, errorMessage="e" * 15_000))
+    assert "too long to look for re-runs; this is one (no. " in text_of(page_at(browser, f"{PAGE}/2"))
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -57,7 +57,7 @@ def test_an_alarm_has_the_state_of_the_newest_item_of_all_its_checks(db: Databas
     record_all(db, [(check(name="a"), item(3, "OK")), (check(name="b"), item(2, "CRITICAL"))])
     record_all(db, [(check(name="a"), item(5, "WARNING")), (check("en", "other"), item(1, "WARNING"))])
     settle()
-    first, other = list_alarms(db, TENANT, None)
+    first, other = list_alarms(db, TENANT, None).found
     assert (first.path, first.state, first.timestamp) == (AlarmPath(TENANT, "en", "al"), "CRITICAL", NOW_MS - 2 * HOUR)
     assert first.states == {"b": "CRITICAL", "a": "OK"}
     assert [each.check_id for each in first.checks] == ["b", "a"]
@@ -68,17 +68,17 @@ def test_alarms_are_sorted_by_code_point_and_those_that_are_not_wanted_left_out(
     paths = [check(entity, alarm) for entity in ("b", "B", "é") for alarm in ("z", "Z")]
     record_all(db, [(each, item(1)) for each in paths])
     record_all(db, [(check(tenant="other"), item(1))])
-    assert names(list_alarms(db, TENANT, None)) == [(e, a) for e in ("B", "b", "é") for a in ("Z", "z")]
-    assert names(list_alarms(db, TENANT, None, lambda alarm: alarm.alarm_id == "z")) == [
+    assert names(list_alarms(db, TENANT, None).found) == [(e, a) for e in ("B", "b", "é") for a in ("Z", "z")]
+    assert names(list_alarms(db, TENANT, None, lambda alarm: alarm.alarm_id == "z").found) == [
         (entity, "z") for entity in ("B", "b", "é")
     ]
-    assert list_alarms(db, "nobody", None) == []
+    assert list_alarms(db, "nobody", None) == ([], None)
 
 
 def test_what_has_expired_is_not_there(db: Database, settle: Callable[[], None]) -> None:
     record_all(db, [(check(alarm="old"), item(9)), (check(alarm="new"), item(1)), (check(alarm="new"), item(8))])
     settle()
-    assert names(list_alarms(db, TENANT, NOW_MS - 5 * HOUR)) == [("en", "new")]
+    assert names(list_alarms(db, TENANT, NOW_MS - 5 * HOUR).found) == [("en", "new")]
 
 
 def test_details_are_of_the_newest_item_and_change(db: Database, settle: Callable[[], None]) -> None:
@@ -89,7 +89,7 @@ def test_details_are_of_the_newest_item_and_change(db: Database, settle: Callabl
     record_all(db, [(check(), each) for each in its])
     record_all(db, [(check("en", "silent"), item(2, "CRITICAL", "CRITICAL"))])
     settle()
-    alarms = list_alarms(db, TENANT, None)
+    alarms = list_alarms(db, TENANT, None).found
     details, silent = find_details(db, alarms, NOW_MS - 8 * HOUR)
     assert (details.outcomes, details.since_ms, details.failures) == (("sent", "failed"), NOW_MS - 8 * HOUR, 3)
     assert (silent.outcomes, silent.since_ms, silent.failures) == (("not_sent",), None, 0)
@@ -99,7 +99,7 @@ def test_details_are_of_the_newest_item_and_change(db: Database, settle: Callabl
 def test_failures_are_counted_up_to_a_number(db: Database, settle: Callable[[], None]) -> None:
     record_all(db, [(check(), item(n / 100, "OK", "OK", False)) for n in range(MAX_COUNTED + 5)])
     settle()
-    assert find_details(db, list_alarms(db, TENANT, None), 0)[0].failures == MAX_COUNTED
+    assert find_details(db, list_alarms(db, TENANT, None).found, 0)[0].failures == MAX_COUNTED
 
 
 NUMBERS = count()
@@ -122,7 +122,7 @@ def test_alarms_are_what_a_look_at_all_items_says(db: Database, data: st.DataObj
     if data.draw(st.booleans()):
         move_recent_deliveries(db, tenant)
     newest = {(path.entity_id, path.alarm_id): (path, document) for path, document in its}
-    alarms = list_alarms(db, tenant, None)
+    alarms = list_alarms(db, tenant, None).found
     assert {(each.path.entity_id, each.path.alarm_id): (each.state, each.checks[0].check_id) for each in alarms} == {
         alarm: (document["state"], path.check_id) for alarm, (path, document) in newest.items()
     }

@@ -1,9 +1,14 @@
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from notifhist import auth
 from notifhist.auth import ADMIN, CREATOR, OBSERVER, RUNS_EDIT, RUNS_VIEW, ApiKey, hash_secret, new_key, split_key
 
+SECRET = "abcde" * 8 + "abc"
+KEY = f"nh_0123456789ab_{SECRET}"
 ROLES = (OBSERVER, CREATOR, ADMIN, RUNS_VIEW, RUNS_EDIT)
 ALLOWED = {
     OBSERVER: {OBSERVER},
@@ -97,6 +102,15 @@ def test_new_keys_differ() -> None:
 )
 def test_what_does_not_have_the_form_of_a_key_is_none(text: str) -> None:
     assert split_key(text) is None
+
+
+@given(st.text("x_-0"), st.lists(st.sampled_from((KEY, "x", "nh_")), max_size=4), st.integers(0, 300))
+def test_a_beginning_has_no_part_of_a_secret(begin: str, parts: list[str], length: int) -> None:
+    text = begin + "".join(parts) + "y" * 300
+    cut = auth.beginning(text, length)
+    assert len(cut) <= length
+    assert SECRET[:5] not in cut
+    assert auth.hide_secrets(text).startswith(cut)
 
 
 def test_a_secret_may_hold_the_separator() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from notifhist.web.pages.assets import assets
-from notifhist.web.pages.formatting import MOST_PAIRS, is_http, moment, pairs, short
+from notifhist.web.pages.formatting import MOST_PAIRS, may_be_linked, moment, pairs, short
 from notifhist.web.pages.states import WORST_FIRST, Kind, state_kind
 
 
@@ -48,9 +48,9 @@ def test_a_short_text_is_as_long_as_it_may_be() -> None:
     assert [short(each, 5) for each in ("", "12345", "123456", 1234567)] == ["", "12345", "1234…", "1234…"]
 
 
-def test_only_http_is_a_link() -> None:
-    assert all(map(is_http, ("http://x", "HTTPS://x")))
-    assert not any(map(is_http, ("javascript:alert(1)", " http://x", "data:text/html,x", "//x", "httpsx://", "")))
+def test_a_long_text_is_no_part_of_a_link() -> None:
+    assert all(map(may_be_linked, ("", "x" * 2000, "é" * 333)))
+    assert not any(map(may_be_linked, ("x" * 2001, "é" * 334)))
 
 
 def test_the_assets_are_small() -> None:

@@ -27,6 +27,16 @@ def test_it_counts_up_to_the_limit_and_refuses_what_is_beyond(counter: MachineCo
     assert charge(limiter, "another").used == 1
 
 
+def test_what_is_given_back_is_not_counted(counter: MachineCounter) -> None:
+    limiter = RateLimiter(limits.parse("2/minute"), counter, "runs")
+    for _ in range(5):
+        assert charge(limiter).used == 1
+        limiter.give_back("account")
+    limiter.give_back("account")
+    assert [charge(limiter).exceeded for _ in range(3)] == [False, False, True]
+    RateLimiter(None, counter, "runs").give_back("account")
+
+
 def test_no_limit_counts_nothing(counter: MachineCounter) -> None:
     assert RateLimiter(None, counter, "runs").charge("account") is None
     assert not counter.directory.exists()

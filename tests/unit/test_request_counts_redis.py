@@ -87,6 +87,14 @@ def charge_redis_often(url: str, times: int) -> list[bool]:
     return [charge(limiter).exceeded for _ in range(times)]
 
 
+def test_redis_takes_back_what_is_given_back(redis_url: str) -> None:
+    limiter = RateLimiter(limits.parse("2/day"), open_counter(redis_url, SQLITE_URL, Clock()), "login")
+    for _ in range(5):
+        assert charge(limiter).used == 1
+        limiter.give_back("account")
+    assert [charge(limiter).exceeded for _ in range(3)] == [False, False, True]
+
+
 def test_redis_counts_exactly_across_processes(redis_url: str) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         results = pool.starmap(charge_redis_often, [(redis_url, 100)] * 2, chunksize=1)

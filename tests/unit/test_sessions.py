@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from notifhist.auth import hash_secret
 from notifhist.store.database import Database, ensure_connected
 from notifhist.store.database.sql import rows
@@ -28,6 +30,14 @@ def test_a_session_is_found_until_it_expires_or_ends(db: Database) -> None:
     assert find_session(db, "a", NOW_MS + 19) == session._replace(expires=NOW_MS + 20)
     delete_session(db, "a")
     assert find_session(db, "a", NOW_MS) is None
+
+
+def test_a_text_that_is_no_session_and_no_link_waits_for_no_writer(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "writing", None)
+    delete_session(db, "none")
+    assert use_login_link(db, "none", NOW_MS) is None
 
 
 def test_what_has_expired_goes_with_the_next_session(db: Database) -> None:

@@ -1,6 +1,8 @@
 """What the server answers by itself, and how long its connections may keep others waiting."""
 
+import io
 import json
+import logging
 import select
 import threading
 import time
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from notifhist.errors import BadRequest
+from notifhist.server.refusals import refusal
 from tests.unit.tiny_server import HOST, POST, Running, started, wait_until
 
 pytestmark = pytest.mark.processes
@@ -102,6 +106,15 @@ def test_errors_are_of_the_api_and_in_the_format_asked_for(server: Running) -> N
     assert b"<error>" in body
     assert b"<fault>" in parts(server.send(b"GET / HTTP/1.1\r\nAccept: application/xml\r\nbad\r\n\r\n"))[2]
     assert json.loads(parts(server.send(b"GET /api/" + b"a" * 40_000))[2])["httpStatus"] == 414
+
+
+def test_below_the_path_of_pages_no_refusal_is_kept_and_without_pages_none_is_one(server: Running) -> None:
+    status, headers, _ = parts(server.send(b"GET /ui/?q=" + b"a" * 40_000))
+    assert (status, headers["Cache-Control"], headers["Content-Type"]) == (414, "no-store", "text/html; charset=utf-8")
+    assert "Cache-Control" not in parts(server.send(b"GET /" + b"a" * 40_000))[1]
+    without, head = io.BytesIO(), b"GET /ui/ HTTP/1.1\r\n"
+    without.writelines(refusal(BadRequest(), head, 0.0, logging.getLogger(), pages=False))
+    assert parts(without.getvalue())[1]["Content-Type"] == "application/json"
 
 
 def test_head_is_answered_without_a_body(server: Running) -> None:

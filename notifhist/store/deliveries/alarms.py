@@ -39,7 +39,7 @@ _NEWEST = """SELECT ticks || ' ' || item_clock_and_node || ' ' || coalesce(state
     WHERE tenant_id = :tenant_id AND series_id = series.id AND ticks >= :low
     ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
 _SERIES = f"""SELECT id, entity_id, alarm_id, check_id, ({_NEWEST}) FROM series
-    WHERE tenant_id = :tenant_id {{only}} ORDER BY {{entity_id}}, {{alarm_id}}, id LIMIT {MAX_SERIES}"""
+    WHERE tenant_id = :tenant_id {{only}} ORDER BY {{entity_id}}, {{alarm_id}}, id LIMIT :most"""
 _ONE_ALARM = "AND alarm_digest = :alarm_digest"
 _RECENT = f"""SELECT series_id, ticks, item_clock_and_node, coalesce(state, 0), outcome, is_change FROM {RECENT}
     WHERE tenant_id = :tenant_id AND ticks >= :low"""
@@ -98,16 +98,24 @@ class AlarmDetails:
     """Failed deliveries; of each check MAX_COUNTED at most."""
 
 
+class Alarms(NamedTuple):
+    """The alarms of a tenant."""
+
+    found: list[Alarm]
+    cut_at: int | None
+    """How many series were looked at, if there are more: of the others nothing is known."""
+
+
 def list_alarms(
     db: Database, tenant: str, oldest_ms: int | None, is_wanted: Callable[[AlarmPath], bool] = lambda alarm: True
-) -> list[Alarm]:
+) -> Alarms:
     """Return the alarms that have history and are wanted, by entity and alarm, sorted by code point."""
     return _read(db, tenant, oldest_ms, is_wanted, "", {})
 
 
 def find_alarm(db: Database, path: AlarmPath, oldest_ms: int | None) -> Alarm:
     """Return an alarm. Raises NotFound if it has no history."""
-    found = _read(db, path.tenant, oldest_ms, path.__eq__, _ONE_ALARM, {"alarm_digest": alarm_digest(path)})
+    found, _ = _read(db, path.tenant, oldest_ms, path.__eq__, _ONE_ALARM, {"alarm_digest": alarm_digest(path)})
     if not found:
         raise NotFound("No such alarm.", f"{path.alarm_id} of {path.entity_id} has no history.")
     return found[0]
@@ -120,23 +128,25 @@ def _read(
     is_wanted: Callable[[AlarmPath], bool],
     only: str,
     values: Mapping[str, str],
-) -> list[Alarm]:
+) -> Alarms:
     """Return the wanted alarms of those for which the condition `only` is true."""
     if (tenant_id := known_tenant(db, tenant)) is None:
-        return []
+        return Alarms([], None)
     low = low_ticks(oldest_ms)
     series = _SERIES.format(only=only, **{name: db.by_code_point(name) for name in ("entity_id", "alarm_id")})
     found: list[tuple[AlarmPath, list[Check]]] = []
     with db.reading():
         recent = {series_id: Newest(*key) for series_id, *key, _, _ in sorted(_recent(db, tenant_id, low))}
-        listed = rows(db, series, tenant_id=tenant_id, low=low, **values)
-        for (entity_id, alarm_id), its in groupby(listed, key=itemgetter(1, 2)):
+        listed = rows(db, series, tenant_id=tenant_id, low=low, most=MAX_SERIES + 1, **values)
+        for (entity_id, alarm_id), its in groupby(listed[:MAX_SERIES], key=itemgetter(1, 2)):
             path = AlarmPath(tenant, entity_id, alarm_id)
             if is_wanted(path) and (checks := list(_checks(its, recent))):
                 found.append((path, sorted(checks, key=lambda each: each.newest, reverse=True)))
         codes = {check.newest.state for _, checks in found for check in checks}
         names = {0: "", **names_of(db, tenant_id, _STATE, codes - {0})}
-    return [_alarm(path, checks, names) for path, checks in found]
+    return Alarms(
+        [_alarm(path, checks, names) for path, checks in found], MAX_SERIES if len(listed) > MAX_SERIES else None
+    )
 
 
 def find_details(db: Database, alarms: Sequence[Alarm], since_ms: int) -> list[AlarmDetails]:

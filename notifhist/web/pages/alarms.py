@@ -1,37 +1,43 @@
 """The alarms that have history, and one of them: its timeline and its items."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
+import orjson
 from flask import Response, request
 
 from notifhist.auth import OBSERVER
 from notifhist.config import MS_PER_DAY
 from notifhist.errors import BadRequest, NotFound, name_problems
-from notifhist.schemas.delivery_queries import DELIVERIES_QUERY, DeliveriesQuery
-from notifhist.schemas.query import AlarmPath
+from notifhist.schemas.query import AlarmPath, CheckPath
 from notifhist.serializers.stored import documents_of
 from notifhist.store.deliveries import alarms
+from notifhist.store.deliveries.derive import outcome_of
 from notifhist.store.deliveries.reading import list_deliveries
+from notifhist.store.history.reading import get_item
 from notifhist.web.apis import PAGES
 from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
 from notifhist.web.pages.charts import FROM_THE_GROUND, timeline
 from notifhist.web.pages.links import here, page_url
+from notifhist.web.pages.queries import SINCE_MS, asked
 from notifhist.web.pages.recorded import Recorded, recorded
 from notifhist.web.pages.rendering import PAGE, page
-from notifhist.web.pages.spans import SINCE, with_since
 from notifhist.web.pages.states import WORST_FIRST, state_kind
-from notifhist.web.params import deliveries_query
 
 PAGE_OF_ALARMS = 50
 FAILURES_DAYS = 7
 """Failures are counted so many days back."""
+SINCE = "7d"
+"""The time that an alarm's page shows, if none is asked for."""
 MOST_OF_TIMELINE = 1000
 """So many deliveries are drawn, the newest ones."""
+MOST_LANES = 50
+"""So many checks have a lane, those in the worst states."""
 _ALARM = "/entities/<entity_id>/alarms/<alarm_id>"
 
 
@@ -50,7 +56,9 @@ class Item:
     marker: str
     """The id of the first delivery in the order of the list."""
     deliveries: tuple[Recorded, ...]
-    """By their places in the item."""
+    """By their places in the item; of a long one those that are on the page."""
+    whole: dict[str, int] | None = None
+    """If it may be divided between pages: how many deliveries the item has by outcome, the worst one first."""
 
     @property
     def first(self) -> Recorded:
@@ -69,7 +77,7 @@ class Item:
 def show_alarms() -> Response:
     """Show the alarms that have history: those in the worst states first, then those that were notified last."""
     service, words = current_service(), request.args.get("q", "")
-    found = alarms.list_alarms(
+    found, most_checks = alarms.list_alarms(
         readable_db(), caller().tenant, service.oldest_ms(), partial(_has_part, words.casefold())
     )
     ranked = sorted(found, key=_place)
@@ -87,6 +95,7 @@ def show_alarms() -> Response:
         next_url=here(marker=".".join(map(str, _place(rest[0])))) if rest else None,
         retention_days=service.settings.retention_days,
         most=alarms.MAX_COUNTED,
+        most_checks=most_checks,
         failures_days=FAILURES_DAYS,
     )
 
@@ -95,33 +104,46 @@ def show_alarms() -> Response:
 def show_alarm(entity_id: str, alarm_id: str) -> Response:
     """Show the timeline of an alarm, and its items, newest first unless `reverse=false`."""
     service, path = current_service(), AlarmPath(caller().tenant, entity_id, alarm_id)
-    args = with_since(request.args, service.clock.now_ms())
-    of_alarm = {"entity_ids": (entity_id,), "alarm_ids": (alarm_id,)}
-    asked, _ = deliveries_query(DELIVERIES_QUERY, path.tenant, args, service.settings, service.clock)
-    query = DeliveriesQuery(**vars(asked) | of_alarm | {"reverse": args.get("reverse") != "false"})
+    wanted = asked(request.args, SINCE)
+    if wanted.query is None:
+        raise BadRequest(details=name_problems(wanted.problems))
+    query = replace(wanted.query, entity_ids=(entity_id,), alarm_ids=(alarm_id,))
     db, oldest_ms, limit = readable_db(), service.oldest_ms(), query.limit or service.settings.default_limit
     alarm = alarms.find_alarm(db, path, oldest_ms)
-    drawn = DeliveriesQuery(**vars(query) | {"marker": None, "reverse": True, "limit": MOST_OF_TIMELINE})
+    drawn = replace(query, marker=None, reverse=True, limit=MOST_OF_TIMELINE)
     all_drawn = list_deliveries(db, drawn, oldest_ms)
+    drawn_checks = _worst_checks(alarm)
     listed = list_deliveries(db, query, oldest_ms, limit)
     items, next_marker = _whole_items(list(_items_of(recorded(documents_of(listed.deliveries)))), listed.next_marker)
+    if items and (query.marker or (len(items) == 1 and next_marker)):
+        items[0] = replace(items[0], whole=_outcomes(items[0].first, path))
     return page(
         "alarm.html",
         alarm=alarm,
-        lanes=timeline(documents_of(all_drawn.deliveries), query.from_ms, query.to_ms, alarm.states),
+        lanes=timeline(
+            (each for each in documents_of(all_drawn.deliveries) if each["check_id"] in drawn_checks),
+            *(query.from_ms, query.to_ms, drawn_checks),
+        ),
+        more_checks=len(alarm.checks) - len(drawn_checks),
         from_ms=query.from_ms,
         to_ms=query.to_ms,
         is_cut=all_drawn.next_marker is not None,
         drawn=all_drawn.count,
         items=items,
         total=listed.total,
-        since=request.args.get("since", "" if "from" in request.args or "to" in request.args else "7d"),
-        spans=SINCE,
+        since="" if {"from", "to"} & {*wanted.given} else wanted.given.get("since", SINCE),
+        spans=tuple(SINCE_MS),
         first_url=here(marker=None) if query.marker else None,
         next_url=here(marker=next_marker) if next_marker else None,
         item_link=partial(page_url, "entities", entity_id, "alarms", alarm_id),
         span_link=lambda from_ms, to_ms: here(since=None, marker=None, from_=from_ms, to=to_ms),
     )
+
+
+def _worst_checks(alarm: alarms.Alarm) -> dict[str, str]:
+    """Return the states of the MOST_LANES checks in the worst states, by the checks' ids."""
+    ranked = sorted(alarm.states.items(), key=lambda each: (WORST_FIRST.index(state_kind(each[1])), each[0]))
+    return dict(ranked[:MOST_LANES])
 
 
 def _has_part(folded: str, alarm: AlarmPath) -> bool:
@@ -157,3 +179,14 @@ def _whole_items(items: list[Item], next_marker: str | None) -> tuple[list[Item]
     if next_marker is None or len(items) == 1:
         return items, next_marker
     return items[:-1], items[-1].marker
+
+
+def _outcomes(delivery: Recorded, path: AlarmPath) -> dict[str, int] | None:
+    """Return the outcomes of the whole item of a delivery; None if it has just gone."""
+    check = CheckPath(**vars(path), check_id=delivery["check_id"])
+    try:
+        item = orjson.loads(get_item(readable_db(), check, delivery["item_id"], current_service().oldest_ms()).text)
+    except NotFound:
+        return None
+    counts = Counter(outcome_of(item, each) for each in item["notification_results"])
+    return {each: counts[each] for each in FROM_THE_GROUND if counts[each]}

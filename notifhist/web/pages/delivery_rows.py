@@ -1,10 +1,10 @@
 """Deliveries as rows of a table. All texts are somebody else's: cut to a length here, escaped by the template."""
 
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from notifhist.schemas.document import Document
 from notifhist.serializers.stored import StoredPage, documents_of
+from notifhist.web.pages.formatting import link_of, may_be_linked, short
 from notifhist.web.pages.links import page_url
 
 MOST_CHARACTERS = 300
@@ -25,6 +25,8 @@ class Row(NamedTuple):
     previous_state: str | None
     notification_type: str | None
     notification_id: str | None
+    receiver: str | None
+    """The whole `notification_id`, if it may be part of a link."""
     target: str | None
     target_url: str | None
     attempts: int
@@ -48,26 +50,17 @@ def rows_of(page: StoredPage) -> list[Row]:
 
 def row_of(delivery: Document) -> Row:
     """Return the row of a delivery."""
-    get = delivery.get
+    get, notification_id = delivery.get, delivery.get("notification_id")
     return Row(
         *(delivery["id"], delivery["timestamp"], delivery["outcome"]),
         *(delivery["entity_id"], delivery["alarm_id"], delivery["check_id"], delivery["item_id"]),
         *(_cut(delivery["state"]), _cut(get("previous_state"))),
-        *(_cut(get("notification_type")), get("notification_id"), _cut(get("target")), link_of(get("target"))),
+        *(_cut(get("notification_type")), _cut(notification_id)),
+        notification_id if notification_id and may_be_linked(notification_id) else None,
+        *(_cut(get("target")), link_of(get("target"))),
         *(delivery["attempts"], _cut(get("message") or get("status"))),
     )
 
 
-def link_of(target: str | None) -> str | None:
-    """Return the target if it is a URL that a browser may be sent to: http and https alone, nothing that runs."""
-    if target is None or len(target) > 2000 or not target.isprintable():
-        return None
-    try:
-        parts = urlsplit(target)
-    except ValueError:
-        return None
-    return target if parts.scheme in ("http", "https") and parts.netloc else None
-
-
 def _cut(text: Any) -> Any:
-    return text if text is None or len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+    return text if text is None else short(text, MOST_CHARACTERS)

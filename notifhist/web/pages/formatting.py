@@ -4,11 +4,15 @@ import json
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
+from urllib.parse import quote, urlsplit
 
+from notifhist.auth import beginning
 from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.instants import format_instant
 
 MOST_PAIRS = 100
+MOST_LINKED = 2000
+"""No link has a recorded text that is longer, percent-encoded: the page would have 10 MB, and proxies refuse it."""
 _MS = {"s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -36,7 +40,7 @@ def age(ms: int, now_ms: int) -> str:
 def short(text: object, length: int) -> str:
     """Return a text of at most `length` characters, the last of which is an ellipsis where it was longer."""
     whole = str(text)
-    return whole if len(whole) <= length else f"{whole[: length - 1]}…"
+    return whole if len(whole) <= length else f"{beginning(whole, length - 1)}…"
 
 
 def moment(value: object) -> str:
@@ -56,6 +60,17 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def is_http(target: str) -> bool:
-    """Say whether a recorded text may be a link: any other scheme, such as `javascript:`, runs what others wrote."""
-    return target.lower().startswith(("http://", "https://"))
+def may_be_linked(text: str) -> bool:
+    """Say whether a recorded text is short enough for the URL of a link: one may have 10 MB, an id has 30 or so."""
+    return len(text) <= MOST_LINKED and len(quote(text, safe="", errors="replace")) <= MOST_LINKED
+
+
+def link_of(target: str | None) -> str | None:
+    """Return the target if it is a URL that a browser may be sent to: http and https alone, nothing that runs."""
+    if target is None or len(target) > MOST_LINKED or not target.isprintable():
+        return None
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return None
+    return target if parts.scheme in ("http", "https") and parts.netloc else None

@@ -2,22 +2,22 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 from flask import Response
 
-from notifhist.auth import OBSERVER
+from notifhist.auth import KEY_CHARACTERS, OBSERVER, beginning
 from notifhist.errors import AnswerTooLong, NotFound
 from notifhist.schemas.deliveries import OUTCOMES
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.history import ITEM
-from notifhist.schemas.query import CheckPath
+from notifhist.schemas.query import CheckPath, HistoryQuery
 from notifhist.serializers.formats import JSON_AND_XML, XML
 from notifhist.serializers.stored import StoredForm, documents_of
-from notifhist.store.deliveries.derive import outcome_of, target_of
+from notifhist.store.deliveries.derive import outcome_of, outcomes_of, target_of
 from notifhist.store.deliveries.reading import list_deliveries
 from notifhist.store.history import reading
 from notifhist.web.apis import PAGES
@@ -35,6 +35,8 @@ MOST_CHARACTERS = 20_000
 """So much of a document is shown."""
 MOST_OTHERS = 20
 """So many other deliveries of a transaction are shown."""
+READ_TOGETHER = 250
+"""So many deliveries of a transaction are looked at together."""
 _NAMED = frozenset(ITEM.fields)
 Json = Mapping[str, Any]
 
@@ -79,8 +81,8 @@ def show_item(uuid: str, **ids: str) -> Response:
         worst=worst,
         counts={each: outcomes.count(each) for each in OUTCOMES if each in outcomes},
         said=next((each for each in results if each.outcome == worst), None),
-        before=_neighbour(check, to_ms=item["timestamp"] - 1),
-        after=_neighbour(check, from_ms=item["timestamp"] + 1),
+        before=_neighbour(check, item["id"], reverse=True),
+        after=_neighbour(check, item["id"], reverse=False),
         others=_others(check, item),
         unnamed={name: value for name, value in item.items() if name not in _NAMED},
         json=_indented(stored.text),
@@ -95,20 +97,18 @@ def _place(check: CheckPath) -> tuple[str, ...]:
     )
 
 
-def _neighbour(check: CheckPath, *, from_ms: int = 0, to_ms: int = MAX_TIMESTAMP) -> Json | None:
-    """Return the first delivery of the check from a time on, or the last one until a time; None if there is none."""
-    query = DeliveriesQuery(
-        check.tenant,
-        from_ms,
-        to_ms,
-        1,
-        reverse=to_ms < MAX_TIMESTAMP,
-        entity_ids=(check.entity_id,),
-        alarm_ids=(check.alarm_id,),
-        check_ids=(check.check_id,),
-    )
-    found = list_deliveries(readable_db(), query, current_service().oldest_ms())
-    return next(documents_of(found.deliveries), None)
+def _neighbour(check: CheckPath, uuid: str, *, reverse: bool) -> Json | None:
+    """Return id, time and worst outcome of the item after another one of its check, or of the one before it.
+
+    They are next to each other by their ids, as in the API: several items may have the same time.
+    """
+    query = HistoryQuery(check, from_ms=0, to_ms=MAX_TIMESTAMP, limit=2, marker=uuid, reverse=reverse)
+    found = reading.list_items(readable_db(), query, current_service().oldest_ms(), StoredForm.JSON)
+    item = next((each for each in documents_of(found.items) if each["id"] != uuid), None)
+    if item is None:
+        return None
+    worst = min((outcome for outcome, _ in outcomes_of(item)), key=FROM_THE_GROUND.index)
+    return {"item_id": item["id"], "timestamp": item["timestamp"], "outcome": worst}
 
 
 def _others(check: CheckPath, item: Json) -> Sequence[Json]:
@@ -116,28 +116,35 @@ def _others(check: CheckPath, item: Json) -> Sequence[Json]:
     transaction = item.get("transaction_id")
     if not transaction:
         return []
-    number = MOST_OTHERS + len(item["notification_results"]) + 1
-    query = DeliveriesQuery(
-        check.tenant, 0, MAX_TIMESTAMP, min(number, 500), reverse=True, transaction_ids=(transaction,)
-    )
-    found = list_deliveries(readable_db(), query, current_service().oldest_ms())
+    query = DeliveriesQuery(check.tenant, 0, MAX_TIMESTAMP, reverse=True, transaction_ids=(transaction,))
     own = {**vars(check), "item_id": item["id"]}
     del own["tenant"]
-    others = [each for each in documents_of(found.deliveries) if any(each[name] != own[name] for name in own)]
+    others: list[Json] = []
+    more = True
+    while more and len(others) < MOST_OTHERS:  # an item has 2,000 deliveries at most
+        found = list_deliveries(readable_db(), query, current_service().oldest_ms(), READ_TOGETHER)
+        others += [each for each in documents_of(found.deliveries) if any(each[name] != own[name] for name in own)]
+        query, more = replace(query, marker=found.next_marker), found.next_marker is not None
     return others[:MOST_OTHERS]
 
 
 def _indented(text: bytes) -> str:
     """Return the beginning of a document, indented; of a long one as it is stored, since to indent it costs much."""
     if len(text) > 4 * MOST_CHARACTERS:
-        return text[:MOST_CHARACTERS].decode("utf-8", "ignore")
-    return json.dumps(orjson.loads(text), indent=2, ensure_ascii=False)[:MOST_CHARACTERS]
+        return _beginning(text)
+    return beginning(json.dumps(orjson.loads(text), indent=2, ensure_ascii=False), MOST_CHARACTERS)
+
+
+def _beginning(text: bytes) -> str:
+    """Return the first MOST_CHARACTERS of a text, each of which has up to four bytes."""
+    some = text[: 4 * (MOST_CHARACTERS + KEY_CHARACTERS)]
+    return beginning(some.decode("utf-8", "ignore"), MOST_CHARACTERS)
 
 
 def _as_xml(check: CheckPath, uuid: str) -> str:
     try:
         stored = reading.get_item(readable_db(), check, uuid, current_service().oldest_ms(), StoredForm.XML)
-        return b"".join(XML.render(stored, ITEM))[:MOST_CHARACTERS].decode("utf-8", "ignore")
+        return _beginning(b"".join(XML.render(stored, ITEM)))
     except AnswerTooLong:
         return ""
 

@@ -7,12 +7,14 @@ from urllib.parse import quote, urlencode, urlsplit
 from flask import Request, has_request_context, request
 from werkzeug.datastructures import MultiDict
 
+from notifhist.auth import hide_secrets
 from notifhist.serializers.formats import JSON_AND_XML
 from notifhist.serializers.negotiation import choose
 from notifhist.web.context import current_service, host
 from notifhist.web.shortcuts import Response
 
 HTML_TYPE = "text/html"
+_WITHOUT_TIMES = frozenset({"static", "login", "logout", "theme"})
 ROOT = "/ui"
 """The path of all pages; the cookie of a session goes there alone."""
 
@@ -28,8 +30,11 @@ def base_path() -> str:
 def page_url(*parts: str, **query: object) -> str:
     """Return the URL of the page at `parts` below /ui/, each one part of the path, however it is written.
 
-    A parameter of the query may be a text, a number, or a list of them; None is left out.
+    A parameter of the query may be a text, a number, or a list of them; None is left out. Who reads times in their own
+    zone goes on to do so.
     """
+    if not {*parts[:1]} & _WITHOUT_TIMES and has_request_context() and request.args.get("tz") == "local":
+        query.setdefault("tz", "local")
     path = base_path() + ROOT + path_of(*parts)
     pairs = [(name.rstrip("_"), value) for name, value in query.items() if value is not None]
     return f"{path or '/'}{'' if parts else '/'}" + (f"?{_encoded(pairs)}" if pairs else "")
@@ -62,9 +67,9 @@ def absolute(url: str) -> str:
 
 
 def see_other(url: str) -> Response:
-    """Return the answer that sends a browser on to `url` with GET, 303."""
+    """Return the answer that sends a browser on to `url` with GET, 303, less what is secret in it."""
     response = Response(b"", HTTPStatus.SEE_OTHER, content_type="text/plain")
-    response.headers["Location"] = url
+    response.headers["Location"] = hide_secrets(url)
     return response
 
 

@@ -25,7 +25,8 @@ from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
 from notifhist.web.deliveries import buckets_of
 from notifhist.web.pages.charts import Volume, volume
-from notifhist.web.pages.delivery_rows import Row, link_of, rows_of
+from notifhist.web.pages.delivery_rows import Row, rows_of
+from notifhist.web.pages.formatting import link_of
 from notifhist.web.pages.links import page_url
 from notifhist.web.pages.rendering import PAGE, may, page
 from notifhist.web.pages.states import WORST_FIRST, state_kind
@@ -64,6 +65,8 @@ class Deliveries:
     alarms: list[Alarm]
     bad_alarms: int
     unknown_alarms: int
+    most_checks: int | None
+    """If there are more checks than are looked at: so many are."""
 
 
 @View(PAGES, "GET", "/", "Look at the overview", offers=PAGE)
@@ -98,7 +101,8 @@ def _deliveries() -> Deliveries:
         if any(FAILED in counts for counts in by_bucket)
         else []
     )
-    alarms = [each for each in list_alarms(db, query.tenant, oldest_ms) if state_kind(each.state) != "fine"]
+    all_alarms, most_checks = list_alarms(db, query.tenant, oldest_ms)
+    alarms = [each for each in all_alarms if state_kind(each.state) != "fine"]
     alarms.sort(key=lambda each: (WORST_FIRST.index(state_kind(each.state)), -each.timestamp))
     unknown = sum(state_kind(each.state) == "unknown" for each in alarms)
     return Deliveries(
@@ -110,6 +114,7 @@ def _deliveries() -> Deliveries:
         alarms=alarms[:MOST_ALARMS],
         bad_alarms=len(alarms) - unknown,
         unknown_alarms=unknown,
+        most_checks=most_checks,
     )
 
 
@@ -128,5 +133,5 @@ def _failing(db: Database, failed: DeliveriesQuery, receiver: Document, oldest_m
 
 def _runs() -> list[Document]:
     """Return the newest runs."""
-    query = RunsQuery(caller().tenant, page_size=MOST_RUNS)
+    query = RunsQuery(caller().tenant, page_size=MOST_RUNS, include_objects=False)
     return list(documents_of(list_records(readable_db(), RUN_RECORDER.table, query).records))

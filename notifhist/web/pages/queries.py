@@ -90,16 +90,19 @@ class Asked:
         return self.link(**window, since=None, live=None, marker=self.given.get("marker"))
 
 
-def asked(args: Args) -> Asked:
-    """Return what the query string asks for. It raises nothing: a page shows what is wrong with it."""
-    given = _that_say_something(args)
+def asked(args: Args, since: str = DEFAULTS["since"]) -> Asked:
+    """Return what the query string asks for. It raises nothing: a page shows what is wrong with it.
+
+    If it names no `from` and no span, it is about the span `since`. A span ends at `to`, else now.
+    """
+    given = _that_say_something(args, since)
     try:
         loaded = validated(_SCHEMA, given)
     except ValidationError as error:
         problems = {name: " ".join(messages) for name, messages in error.messages_dict.items()}
         return Asked(given, None, {}, problems)
     to_ms = loaded.pop("to", current_service().clock.now_ms())
-    from_ms = loaded.pop("from_", to_ms - SINCE_MS[loaded.pop("since", DEFAULTS["since"])])
+    from_ms = loaded.pop("from_", to_ms - SINCE_MS[loaded.pop("since", since)])
     loaded = {"reverse": True, **loaded, "from_ms": from_ms, "to_ms": to_ms}
     query, others = deliveries_asked(caller().tenant, loaded)
     return Asked(given, query, others, {})
@@ -110,9 +113,9 @@ def is_tidy(args: Args) -> bool:
     return list(_pairs(args)) == list(_pairs(_that_say_something(args)))
 
 
-def _that_say_something(args: Args) -> MultiDict[str, str]:
+def _that_say_something(args: Args, since: str = DEFAULTS["since"]) -> MultiDict[str, str]:
     """Return the parameters that a page knows, without empty ones, and those that are as they are by default."""
-    defaults = {**DEFAULTS, "limit": str(current_service().settings.default_limit)}
+    defaults = {**DEFAULTS, "since": since, "limit": str(current_service().settings.default_limit)}
     known = member_fields(_SCHEMA)
     pairs = [
         (name, value)

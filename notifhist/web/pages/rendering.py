@@ -125,8 +125,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    links = (page_url, here, absolute, path_of, static, may, formatting.moment, formatting.pairs, formatting.is_http)
-    environment.globals |= {each.__name__: each for each in links}
+    links = (page_url, here, absolute, path_of, static, may, formatting.link_of, formatting.may_be_linked)
+    environment.globals |= {each.__name__: each for each in (*links, formatting.moment, formatting.pairs)}
     environment.filters |= {
         **{each.__name__: each for each in (formatting.iso, formatting.utc, formatting.age, formatting.span)},
         **{each.__name__: each for each in (formatting.short, state_kind)},

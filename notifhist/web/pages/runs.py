@@ -9,7 +9,7 @@ import orjson
 from flask import Response, request
 
 from notifhist.auth import RUNS_VIEW
-from notifhist.errors import NotFound
+from notifhist.errors import AnswerTooLong, NotFound
 from notifhist.schemas.instants import parse_instant
 from notifhist.schemas.query import RUNS_QUERY, LogsQuery, RunsQuery
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
@@ -54,7 +54,7 @@ def show_runs() -> Response:
     problems = problems_of(RUNS_QUERY, args)
     query, found = RunsQuery(caller().tenant), _NONE
     if not problems:
-        query = page_query(RUNS_QUERY, RunsQuery, caller().tenant, args)
+        query = replace(page_query(RUNS_QUERY, RunsQuery, caller().tenant, args), include_objects=False)
         if "pageSize" not in args:
             query = replace(query, page_size=PAGE_SIZE)
         found = list_records(readable_db(), RUN_RECORDER.table, query)
@@ -106,8 +106,8 @@ def _logs(number: int, status: str) -> RecordsPage:
     return list_records(readable_db(), LOG_RECORDER.table, query)
 
 
-def _chain(run: Json) -> list[Json]:
-    """Return a run and its re-runs by `seqNo`, empty if there is only one.
+def _chain(run: Json) -> list[Json] | None:
+    """Return a run and its re-runs by `seqNo`, empty if there is only one; None if the texts of runs are too long.
 
     The first run need not be recorded; of re-runs those among the MOST_LATER_RUNS next runs are found.
     """
@@ -123,8 +123,12 @@ def _chain(run: Json) -> list[Json]:
         descending=False,
         notification_types=(run["notificationType"],),
         mediums=(run["medium"],),
+        include_objects=False,
     )
-    later = documents_of(list_records(readable_db(), RUN_RECORDER.table, query).records)
+    try:
+        later = list(documents_of(list_records(readable_db(), RUN_RECORDER.table, query).records))
+    except AnswerTooLong:
+        return None
     chain = {each["id"]: each for each in later if first_id in (each["id"], each.get("originalRunId"))}
     chain |= {first["id"]: first, run["id"]: run}
     return sorted(chain.values(), key=lambda each: (each["seqNo"], each["id"])) if len(chain) > 1 else []

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from flask import Request, Response, g, request
 
-from notifhist.auth import ApiKey, hash_secret
+from notifhist.auth import ApiKey, hash_secret, hide_secrets
 from notifhist.errors import ApiError
 from notifhist.store import sessions as stored
 from notifhist.store.database import ERRORS
@@ -112,7 +112,7 @@ def _way_back(asked: Request) -> str | None:
     if asked.method not in ("GET", "HEAD") or asked.path == f"{ROOT}/":
         return None
     query = asked.query_string.decode("latin-1")
-    way_back = quote(asked.path, safe="/") + (f"?{query}" if query else "")
+    way_back = hide_secrets(quote(asked.path, safe="/") + (f"?{query}" if query else ""))
     return way_back if len(way_back) <= _MOST_NEXT_CHARACTERS else None
 
 

@@ -1,6 +1,7 @@
 """Signing in, by a key or by a link that somebody made with one, and signing out."""
 
 from http import HTTPStatus
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from flask import Response, request
 
@@ -40,10 +41,17 @@ def sign_in() -> Response:
     if not is_own_page(request, if_unknown=True):
         raise errors.Forbidden(_OTHER_SITE)
     service, once = _ready_service(), request.form.get("once")
-    key = valid_key(service, request.form.get("key", "").strip()) if once is None else _key_of_link(service, once)
+    key, client, is_refused = None, client_of(request.remote_addr or ""), False
+    _begin_try(service, client)
+    try:
+        key = valid_key(service, request.form.get("key", "").strip()) if once is None else _key_of_link(service, once)
+        is_refused = key is None
+    finally:
+        if not is_refused:
+            service.rate_limiters["login"].give_back(client)
     if key is not None:
         return open_session(see_other(safe_next(request.form.get("next"))), key)
-    _count_failure(service)
+    service.metrics.refused_key(PAGES.name)
     problem = _WRONG_KEY if once is None else _WRONG_LINK
     return page("login.html", HTTPStatus.FORBIDDEN, next=request.form.get("next", ""), once=None, problem=problem)
 
@@ -72,15 +80,22 @@ def _key_of_link(service: Service, token: str) -> ApiKey | None:
     return key_of_id(service, key_id) if key_id else None
 
 
-def _count_failure(service: Service) -> None:
-    """Count a failed try of the client's address. Raises RateLimitReached.
-
-    Who has a valid key is let in all the same: somebody who guesses locks out nobody behind the same address.
-    """
-    service.metrics.refused_key(PAGES.name)
-    usage = service.rate_limiters["login"].charge(request.remote_addr or "")
+def _begin_try(service: Service, client: str) -> None:
+    """Count a try of a client to sign in, before its key is looked at. Raises RateLimitReached."""
+    usage = service.rate_limiters["login"].charge(client)
     if usage is not None and usage.exceeded:
         service.metrics.rate_limited(PAGES.name)
         raise errors.RateLimitReached(
             "Too many failed tries to sign in.", headers={"Retry-After": str(usage.retry_after)}
         )
+
+
+def client_of(address: str) -> str:
+    """Return what tries of an address are counted for: of IPv6 its network of 64 bits, which one client has alone."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or IPv6Address(int(parsed) >> 64 << 64))
