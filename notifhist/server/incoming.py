@@ -46,8 +46,8 @@ class Incoming(Request):  # type: ignore[misc]  # gunicorn ships no types
             raise LimitRequestHeaders("head")
         authority = re.match("[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", self.uri)
         hosts = [value for name, value in self.headers if name == "HOST"]
-        if not hosts and self.version >= (1, 1):
-            raise InvalidHeader("HOST")  # RFC 9112, 3.2
+        if (not hosts and self.version >= (1, 1)) or (authority and not authority[1]):
+            raise InvalidHeader("HOST")  # RFC 9112, 3.2; RFC 9110, 4.2.1
         if authority and self.method != "CONNECT":
             self.headers = [each for each in self.headers if each[0] != "HOST"] + [("HOST", authority[1])]
         self.expects_100: bool = self._expected_100_continue

@@ -39,6 +39,7 @@ MALFORMED = {
     "a method in small letters": (400, b"get / HTTP/1.1\r\n" + HOST + b"\r\n"),
     "bytes in the path": (400, b"GET /\xff HTTP/1.1\r\n" + HOST + b"\r\n"),
     "bare line feeds": (400, b"GET / HTTP/1.1\nHost: a\n\n"),
+    "no host in an absolute target": (400, b"GET http:///a HTTP/1.1\r\n" + HOST + b"\r\n"),
     "no header": (400, b"GET / HTTP/1.1\r\ns3cret\r\n\r\n"),
     "NUL in a header": (400, b"GET / HTTP/1.1\r\nX-Auth-Token: s3cret\x00\r\n\r\n"),
     "a folded header": (400, b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n"),
