@@ -84,13 +84,13 @@ def close_session(response: Response, asked: Request) -> Response:
 
 
 def is_own_page(asked: Request, *, if_unknown: bool) -> bool:
-    """Say whether a page of our own sent a form, `if_unknown` where the browser does not tell: other sites may not.
+    """Say whether a page of our own sent a form, `if_unknown` where no page did or the browser does not tell.
 
     Source: the Fetch standard, "Origin header", and the W3C's Fetch Metadata.
     """
     site, origin = asked.headers.get("Sec-Fetch-Site"), asked.headers.get("Origin")
     if site is not None:
-        return site in ("same-origin", "none")
+        return site == "same-origin" or (site == "none" and if_unknown)
     if origin is not None:
         return origin in (f"{asked.scheme}://{host(asked)}", absolute(""))
     return if_unknown
