@@ -105,6 +105,16 @@ def test_new_rows_come_in_and_neither_focus_nor_scroll_moves(browser: Browser, c
     assert browser.one("#total").text == str(len(first) + 2)
 
 
+def test_where_more_comes_in_than_a_page_holds_there_is_no_gap(browser: Browser, client: Client) -> None:
+    record(client, 2, "alGap")
+    browser.open(f"{LIST}?live=1&alarm_id=alGap&limit=2")
+    first = browser.rows()
+    record(client, 4, "alGap")
+    wait_until(lambda: set(browser.rows()).isdisjoint(first), 15)
+    assert len(browser.rows()) == 2
+    assert browser.one("#total").text == "6"
+
+
 def test_what_comes_in_can_be_paused(browser: Browser, client: Client) -> None:
     record(client)
     browser.open(f"{LIST}?live=1&alarm_id=alLive")

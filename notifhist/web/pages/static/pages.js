@@ -1,4 +1,4 @@
-// What the pages do beyond links and forms; without this script everything still works.
+// What pages do beyond links and forms; all works without it.
 (() => {
   "use strict";
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -97,12 +97,13 @@
     const take = (fresh) => {
       const rows = one("tbody", list), now = one("[data-live]", fresh);
       if (!rows) {
-        if (now && one("tbody", now)) location.reload(); // the first row of all
+        if (now && one("tbody", now)) location.reload(); // the first row
         return;
       }
       const known = new Set(all("tr[data-id]", rows).map((row) => row.dataset.id));
       const first = rows.firstElementChild, before = first && first.getBoundingClientRect().top;
-      const arrived = all("tr[data-id]", now || fresh.createElement("p")).filter((row) => !known.has(row.dataset.id));
+      const fetched = all("tr[data-id]", fresh), arrived = fetched.filter((row) => !known.has(row.dataset.id));
+      if (known.size && arrived[0] && arrived.length === fetched.length) return location.reload(); // a gap
       for (const row of arrived.map((each) => document.importNode(each, true))) {
         row.classList.add("new");
         writeTimes(row);
@@ -125,7 +126,7 @@
       try {
         const answer = await fetch(location.href, { redirect: "error", cache: "no-store" });
         if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
-          show(answer.ok ? "" : `Waiting: answer ${answer.status}`);
+        show(answer.ok ? "" : `Waiting: answer ${answer.status}`);
       } catch {
         show("Waiting: no answer, or signed out");
       }
