@@ -26,6 +26,8 @@ LONGEST_MS = 7 * 86_400_000
 """and so long after it was opened."""
 _EXTEND_AFTER_MS = 600_000
 """A session is not written on each request: only when it can last so much longer."""
+MOST_FORM_BYTES = 16 * 1024
+"""The forms of pages are short: one has a key, or a URL to come back to."""
 _MOST_NEXT_CHARACTERS = 2000
 """A longer URL to come back to is left out: proxies refuse long headers."""
 
