@@ -84,4 +84,4 @@ def test_a_page_of_a_usual_list_is_small(browser: Browser) -> None:
         "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
         ".map((each) => each.decodedBodySize)"
     )
-    assert sum(sizes) < 120_000
+    assert sum(sizes) < 85_000
