@@ -1,4 +1,4 @@
-// What pages do beyond links and forms; all works without it.
+// What the pages do beyond links and forms; without it all works.
 (() => {
   "use strict";
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -60,7 +60,7 @@
     setTimeout(() => { label.textContent = word; }, 1500);
   });
 
-  // Filters apply when they are changed; the URL has no empty ones.
+  // Filters; the URL has no empty ones.
   const apply = (form, control) => {
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value !== "") query.append(name, value);
@@ -85,7 +85,7 @@
     document.getElementById(focused)?.focus({ preventScroll: true });
   }
 
-  // Live: new rows, while somebody looks.
+  // Live rows.
   const list = one("[data-live]"), toggle = one("[data-live-toggle]");
   if (list && toggle) {
     let paused = remembered(sessionStorage, "paused") === "yes", busy = false;
@@ -97,13 +97,13 @@
     const take = (fresh) => {
       const rows = one("tbody", list), now = one("[data-live]", fresh);
       if (!rows) {
-        if (now && one("tbody", now)) location.reload(); // the first row
+        if (now && one("tbody", now)) location.reload();
         return;
       }
       const known = new Set(all("tr[data-id]", rows).map((row) => row.dataset.id));
       const first = rows.firstElementChild, before = first && first.getBoundingClientRect().top;
       const fetched = all("tr[data-id]", fresh), arrived = fetched.filter((row) => !known.has(row.dataset.id));
-      if (known.size && arrived[0] && arrived.length === fetched.length) return location.reload(); // a gap
+      if (known.size && arrived[0] && arrived.length === fetched.length) return location.reload();
       for (const row of arrived.map((each) => document.importNode(each, true))) {
         row.classList.add("new");
         writeTimes(row);
@@ -145,7 +145,7 @@
     show();
   }
 
-  // Keys: elements name their own.
+  // Keys.
   const help = one("#keys"), off = one("#keys-off");
   const isOff = () => remembered(localStorage, "keys") === "off";
   if (help) {
