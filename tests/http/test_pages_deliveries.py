@@ -107,7 +107,7 @@ def test_pages_lead_forth_and_back(browser: FlaskClient, client: FlaskClient, or
 
 
 def test_what_a_form_sends_in_vain_is_left_out_of_the_url(browser: FlaskClient) -> None:
-    form = "q=&since=24h&outcome=failed&entity_id=&alarm_id=&from=&to=&limit=50&tz=utc&reverse=true&unknown=x"
+    form = "q=&since=24h&outcome=failed&entity_id=&alarm_id=&from=&to=&limit=50&tz=utc&reverse=true"
     response = browser.get(f"{LIST}?{form}")
     assert (response.status_code, response.headers["Location"]) == (303, f"{LIST}?outcome=failed")
     response = browser.get(f"{LIST}?since=7d&from={NOW_MS - DAY}&q=a%26b&q=")
@@ -207,7 +207,7 @@ def test_an_empty_list_says_why(make_app: MakeApp, key: str, client: FlaskClient
     post(client, check_of(), item_at(NOW_MS - 3 * DAY, notification_results=[{"success": True}]))
     page = page_at(browser, LIST)
     assert reason(page) == "nothing then"
-    assert "2011-11-07 01:00:00 (UTC), 3 d ago" in text_of(page)
+    assert "2011-11-07 01:00:00 UTC, 3 d ago" in text_of(page)
     assert len(ids_on(page_at(browser, link_of(page, "Show that time") or ""))) == 1
 
     page = page_at(browser, f"{LIST}?since=7d&outcome=failed&q=x<y")
@@ -220,6 +220,14 @@ def test_an_empty_list_says_why(make_app: MakeApp, key: str, client: FlaskClient
     assert reason(page) == "expired"
     assert "30 days" in text_of(page)
     assert "NOTIFHIST_RETENTION_DAYS" in text_of(page)
+
+
+@pytest.mark.parametrize("url", [f"{LIST}?outcom=failed", f"{LIST}?outcom=failed&q=&since=24h"])
+def test_a_filter_that_there_is_not_is_named(browser: FlaskClient, url: str) -> None:
+    response = browser.get(url, follow_redirects=True)
+    assert response.status_code == 400
+    assert "outcom: No filter has this name." in response.text
+    assert browser.get(f"{LIST}.csv?outcom=failed").status_code == 400
 
 
 def test_live_is_of_the_first_page_alone(browser: FlaskClient) -> None:

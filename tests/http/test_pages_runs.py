@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from lxml import html
 
 from tests.conftest import MakeApp, MakeKey, authorized
 from tests.http.helpers import LOGS, RUNS, get_json, log_of, post, run_of
@@ -39,6 +40,15 @@ def seed(client: FlaskClient, number: int = 12) -> None:
 
 def ids(page: Any) -> list[int]:
     return [int(each.get("data-id")) for each in page.xpath("//tr[@data-id]")]
+
+
+@pytest.mark.parametrize("query", ["page=x", "pageSize=0", "orderBy=UP", "fromDate=x"])
+def test_what_does_not_fit_is_named_with_the_id_of_the_request(browser: FlaskClient, query: str) -> None:
+    response = browser.get(f"{PAGE}?{query}")
+    assert response.status_code == 400
+    (banner,) = html.fromstring(response.text).xpath("//*[@role='alert']")
+    assert text_of(banner).startswith(f"{query.partition('=')[0]}: ")
+    assert response.headers["X-Response-Id"] in text_of(banner)
 
 
 def test_runs_with_long_objects_and_texts_leave_a_page_as_it_is(

@@ -90,8 +90,9 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def rows(self) -> list[str]:
-        """Return the ids of the rows of the list."""
-        return [str(row.get_attribute("data-id")) for row in self.all("tr[data-id]")]
+        """Return the ids of the rows of the list, all read at once: the page may be loaded anew at any time."""
+        ids: list[str] = self.ask("[...document.querySelectorAll('tr[data-id]')].map((row) => row.dataset.id)")
+        return ids
 
     def press(self, *keys: str) -> None:
         """Press keys, wherever the focus is."""

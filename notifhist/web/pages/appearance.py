@@ -8,16 +8,15 @@ from notifhist.web.apis import OPEN_PAGES
 from notifhist.web.declarations import View
 from notifhist.web.pages.links import ROOT, base_path, see_other
 from notifhist.web.pages.rendering import PAGE, THEME_COOKIE, THEMES
-from notifhist.web.pages.sessions import safe_next
+from notifhist.web.pages.sessions import MOST_FORM_BYTES, safe_next
 
 _YEAR_S = 365 * 24 * 3600
-_MOST_FORM_BYTES = 16 * 1024
 
 
 @View(OPEN_PAGES, "POST", "/theme", "Choose light or dark", answers={HTTPStatus.SEE_OTHER: ("Location",)}, offers=PAGE)
 def choose_theme() -> Response:
     """Keep one of THEMES in a cookie, or drop the cookie for any other word, and go back to the page."""
-    request.max_content_length = _MOST_FORM_BYTES
+    request.max_content_length = MOST_FORM_BYTES
     theme = request.form.get("theme")
     response = see_other(safe_next(request.form.get("next", "").removeprefix(base_path())))
     is_one = theme in THEMES

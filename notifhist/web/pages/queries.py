@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 from werkzeug.datastructures import MultiDict
 
 from notifhist.config import MS_PER_DAY
 from notifhist.schemas.delivery_queries import DeliveriesQuery, DeliveriesQuerySchema
 from notifhist.schemas.document import member_fields
 from notifhist.web.context import caller, current_service
-from notifhist.web.params import Args, deliveries_asked, validated
+from notifhist.web.params import Args, deliveries_asked, problems_of, validated
 
 SINCE_MS = {"24h": MS_PER_DAY, "7d": 7 * MS_PER_DAY, "30d": 30 * MS_PER_DAY}
 """The spans of time that a page looks back, by their words; the first one if none is given."""
@@ -96,11 +96,11 @@ def asked(args: Args, since: str = DEFAULTS["since"]) -> Asked:
     If it names no `from` and no span, it is about the span `since`. A span ends at `to`, else now.
     """
     given = _that_say_something(args, since)
-    try:
-        loaded = validated(_SCHEMA, given)
-    except ValidationError as error:
-        problems = {name: " ".join(messages) for name, messages in error.messages_dict.items()}
+    problems = dict.fromkeys((name for name in given if name not in member_fields(_SCHEMA)), "No filter has this name.")
+    problems |= problems_of(_SCHEMA, given)
+    if problems:
         return Asked(given, None, {}, problems)
+    loaded = validated(_SCHEMA, given)
     to_ms = loaded.pop("to", current_service().clock.now_ms())
     from_ms = loaded.pop("from_", to_ms - SINCE_MS[loaded.pop("since", since)])
     loaded = {"reverse": True, **loaded, "from_ms": from_ms, "to_ms": to_ms}
@@ -114,13 +114,12 @@ def is_tidy(args: Args) -> bool:
 
 
 def _that_say_something(args: Args, since: str = DEFAULTS["since"]) -> MultiDict[str, str]:
-    """Return the parameters that a page knows, without empty ones, and those that are as they are by default."""
+    """Return the parameters without empty ones, and those that are as they are by default."""
     defaults = {**DEFAULTS, "since": since, "limit": str(current_service().settings.default_limit)}
-    known = member_fields(_SCHEMA)
     pairs = [
         (name, value)
         for parameter, value in _pairs(args)
-        if (name := parameter.partition("[")[0]) in known and value.strip() and defaults.get(name) != value
+        if value.strip() and defaults.get(name := parameter.partition("[")[0]) != value
     ]
     has_from = any(name == "from" for name, _ in pairs)
     return MultiDict(pair for pair in pairs if not (has_from and pair[0] == "since"))

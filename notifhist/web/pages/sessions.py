@@ -26,6 +26,8 @@ LONGEST_MS = 7 * 86_400_000
 """and so long after it was opened."""
 _EXTEND_AFTER_MS = 600_000
 """A session is not written on each request: only when it can last so much longer."""
+MOST_FORM_BYTES = 16 * 1024
+"""The forms of pages are short: one has a key, or a URL to come back to."""
 _MOST_NEXT_CHARACTERS = 2000
 """A longer URL to come back to is left out: proxies refuse long headers."""
 
@@ -84,13 +86,13 @@ def close_session(response: Response, asked: Request) -> Response:
 
 
 def is_own_page(asked: Request, *, if_unknown: bool) -> bool:
-    """Say whether a page of our own sent a form, `if_unknown` where the browser does not tell: other sites may not.
+    """Say whether a page of our own sent a form, `if_unknown` where no page did or the browser does not tell.
 
     Source: the Fetch standard, "Origin header", and the W3C's Fetch Metadata.
     """
     site, origin = asked.headers.get("Sec-Fetch-Site"), asked.headers.get("Origin")
     if site is not None:
-        return site in ("same-origin", "none")
+        return site == "same-origin" or (site == "none" and if_unknown)
     if origin is not None:
         return origin in (f"{asked.scheme}://{host(asked)}", absolute(""))
     return if_unknown

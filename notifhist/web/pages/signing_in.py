@@ -14,9 +14,8 @@ from notifhist.web.context import Service, current_service, key_of_id, valid_key
 from notifhist.web.declarations import View
 from notifhist.web.pages.links import page_url, see_other
 from notifhist.web.pages.rendering import PAGE, page
-from notifhist.web.pages.sessions import close_session, is_own_page, open_session, safe_next
+from notifhist.web.pages.sessions import MOST_FORM_BYTES, close_session, is_own_page, open_session, safe_next
 
-MOST_FORM_BYTES = 16 * 1024
 _OTHER_SITE = "The form was sent from another site, or the browser does not say from where."
 _WRONG_KEY = "No valid key."
 _WRONG_LINK = "This link has been used, or is older than 10 minutes."

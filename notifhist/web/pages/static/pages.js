@@ -60,7 +60,7 @@
     setTimeout(() => { label.textContent = word; }, 1500);
   });
 
-  // Filters apply when they are changed; the URL has no empty ones.
+  // Filters; the URL has no empty ones.
   const apply = (form, control) => {
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value !== "") query.append(name, value);
@@ -87,7 +87,7 @@
     document.getElementById(focused)?.focus({ preventScroll: true });
   }
 
-  // Live: new rows, while somebody looks.
+  // Live rows.
   const list = one("[data-live]"), toggle = one("[data-live-toggle]");
   if (list && toggle) {
     let paused = remembered(sessionStorage, "paused") === "yes", busy = false;
@@ -104,7 +104,8 @@
       }
       const known = new Set(all("tr[data-id]", rows).map((row) => row.dataset.id));
       const first = rows.firstElementChild, before = first && first.getBoundingClientRect().top;
-      const arrived = all("tr[data-id]", now || fresh.createElement("p")).filter((row) => !known.has(row.dataset.id));
+      const fetched = all("tr[data-id]", fresh), arrived = fetched.filter((row) => !known.has(row.dataset.id));
+      if (known.size && arrived[0] && arrived.length === fetched.length) return location.reload();
       for (const row of arrived.map((each) => document.importNode(each, true))) {
         row.classList.add("new");
         writeTimes(row);
@@ -146,7 +147,7 @@
     show();
   }
 
-  // Keys: elements name their own.
+  // Keys.
   const help = one("#keys"), off = one("#keys-off");
   const isOff = () => remembered(localStorage, "keys") === "off";
   if (help) {
