@@ -96,9 +96,7 @@ def asked(args: Args, since: str = DEFAULTS["since"]) -> Asked:
     If it names no `from` and no span, it is about the span `since`. A span ends at `to`, else now.
     """
     given = _that_say_something(args, since)
-    problems = dict.fromkeys((name for name in given if name not in member_fields(_SCHEMA)), "No filter has this name.")
-    problems |= problems_of(_SCHEMA, given)
-    if problems:
+    if problems := problems_of(_SCHEMA, given):
         return Asked(given, None, {}, problems)
     loaded = validated(_SCHEMA, given)
     to_ms = loaded.pop("to", current_service().clock.now_ms())
@@ -114,12 +112,16 @@ def is_tidy(args: Args) -> bool:
 
 
 def _that_say_something(args: Args, since: str = DEFAULTS["since"]) -> MultiDict[str, str]:
-    """Return the parameters without empty ones, and those that are as they are by default."""
+    """Return the parameters that a page knows, without empty ones, and those that are as they are by default.
+
+    Others are passed over, as the API does: chats add names of their own to links.
+    """
     defaults = {**DEFAULTS, "since": since, "limit": str(current_service().settings.default_limit)}
+    known = member_fields(_SCHEMA)
     pairs = [
         (name, value)
         for parameter, value in _pairs(args)
-        if value.strip() and defaults.get(name := parameter.partition("[")[0]) != value
+        if (name := parameter.partition("[")[0]) in known and value.strip() and defaults.get(name) != value
     ]
     has_from = any(name == "from" for name, _ in pairs)
     return MultiDict(pair for pair in pairs if not (has_from and pair[0] == "since"))
