@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_the_help_tells_each_option(runs: Runs) -> None:
 
 
 def test_notifhist_run_is_the_same(runs: Runs) -> None:
-    command = ["python3", "-m", "notifhist.cli", "run", "--entity", "db3", *sh("echo run; exit 75")]
+    command = [sys.executable, "-m", "notifhist.cli", "run", "--entity", "db3", *sh("echo run; exit 75")]
     done = subprocess.run(command, env=runs.environment({"PATH": os.environ["PATH"]}), capture_output=True)
     assert (done.returncode, done.stdout) == (75, b"run\n")
     assert runs.record()["entity_id"] == "db3"
