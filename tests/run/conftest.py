@@ -10,11 +10,16 @@ from tests.run.runs import Runs
 
 
 @pytest.fixture(autouse=True)
-def a_hangup_is_heard() -> Iterator[None]:
-    """A test run below `nohup` ignores SIGHUP, and a shell cannot trap what it was started to ignore."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def signals_are_heard() -> Iterator[None]:
+    """A test run in the background, or below `nohup`, ignores signals, and a shell cannot trap what it so inherits."""
+    ignored = [
+        each for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT) if signal.getsignal(each) == signal.SIG_IGN
+    ]
+    for each in ignored:
+        signal.signal(each, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGHUP, before)
+    for each in ignored:
+        signal.signal(each, signal.SIG_IGN)
 
 
 @pytest.fixture
