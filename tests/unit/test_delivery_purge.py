@@ -202,3 +202,12 @@ def test_an_item_that_has_left_its_deliveries_behind_is_recorded_again(db: Datab
     for _ in purge(db, OLDEST_MS, 500):
         pass
     assert_deliveries_are_those_of_the_items(db)
+
+
+def test_deliveries_whose_items_have_gone_before_them_go_too(db: Database) -> None:
+    """An item that is replaced amid a purge leaves its deliveries behind, maybe as the last of its week."""
+    record_now(db, HERE, [of_outcomes(OLDEST_MS - 1), of_outcomes(OLDEST_MS, 1)])
+    db.execute_sql(f"DELETE FROM history_item WHERE ticks < {OLDEST_MS * TICKS_PER_MS}")
+    assert total(db) == 4
+    assert sum(purge(db, OLDEST_MS, 500)) == 0
+    assert_deliveries_are_those_of_the_items(db)

@@ -16,7 +16,7 @@ def count_expired(db: Database, partitions: Partitions, before: int) -> int:
     tables = [ITEMS.name_of(week) for week in _expired_weeks(partitions, before)]
     in_weeks = sum(_count(db, f"SELECT count(*) FROM {table}") for table in tables)
     in_other = _count(db, f"SELECT count(*) FROM {ITEMS.default} WHERE ticks < :before", before=before)
-    return in_weeks + in_other + _count_few(db, partitions, before)
+    return in_weeks + in_other + (_count_few(db, partitions, before) or 0)
 
 
 def purge(
@@ -30,8 +30,8 @@ def purge(
         yield items
     week = before // WEEK_TICKS
     few = _count_few(db, partitions, before)
-    all_go = few or not partitions.exists(week)
-    yield from purge_derived(oldest_ms if all_go else week * WEEK_TICKS // TICKS_PER_MS)
+    # Without items, too: one that was replaced amid a purge may have left its deliveries behind.
+    yield from purge_derived(week * WEEK_TICKS // TICKS_PER_MS if few is None else oldest_ms)
     if few:
         yield changed(db, f"DELETE FROM {ITEMS.name_of(week)} WHERE ticks < :before", before=before)
     key = "series_id, ticks, clock_and_node"
@@ -47,14 +47,14 @@ def _expired_weeks(partitions: Partitions, before: int) -> list[int]:
     return [week for week in partitions.weeks() if (week + 1) * WEEK_TICKS <= before]
 
 
-def _count_few(db: Database, partitions: Partitions, before: int) -> int:
-    """Return how many items of the week of `before` have expired; 0 if more than _FEW_ITEMS."""
+def _count_few(db: Database, partitions: Partitions, before: int) -> int | None:
+    """Return how many items of the week of `before` have expired; None if more than _FEW_ITEMS."""
     week = before // WEEK_TICKS
     if not partitions.exists(week):
         return 0
     some = f"SELECT 1 FROM {ITEMS.name_of(week)} WHERE ticks < :before LIMIT :limit"
     count = _count(db, f"SELECT count(*) FROM ({some}) AS few", before=before, limit=_FEW_ITEMS + 1)
-    return count if count <= _FEW_ITEMS else 0
+    return count if count <= _FEW_ITEMS else None
 
 
 def _count(db: Database, text: str, **values: int) -> int:
