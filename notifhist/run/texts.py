@@ -33,9 +33,10 @@ def shorten(argv: Sequence[str]) -> list[str]:
 
 
 def redact(text: str, patterns: Sequence[re.Pattern[str]]) -> str:
-    """Return the text with *** for whatever a pattern matches; *** alone, if the patterns take longer than 0.1 s.
+    """Return the text with `***` in the place of everything that a pattern matches.
 
-    Then, and from then on: a pattern such as `(a+)+$` may take years, and the notification waits for none.
+    If the patterns take longer than 0.1 s, the whole text is `***`, and so is every later text of this process: a
+    pattern such as `(a+)+$` may take years, and a notification must not wait for it.
     """
     if not text or not patterns:
         return text
