@@ -7,8 +7,8 @@ from typing import Any
 
 from notifhist.feeds.feed import Derived, Feed, Mapped, Origin
 from notifhist.feeds.item_ids import item_id
-from notifhist.feeds.path_ids import path_id
 from notifhist.feeds.payloads import elements, kept, members, text, ticks_of, without_empty
+from notifhist.run.ids import path_id
 from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
 

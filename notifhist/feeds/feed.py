@@ -58,7 +58,7 @@ class Origin:
 class Derived:
     """An item that a feed derived, its check within the tenant, and when it is stored.
 
-    The ids are fit for a path (`path_ids.path_id`), and the item is complete: it has an id and a timestamp.
+    The ids are fit for a path (`run.ids.path_id`), and the item is complete: it has an id and a timestamp.
     """
 
     entity_id: str

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from notifhist.feeds.feed import Origin
-from notifhist.feeds.path_ids import path_id
+from notifhist.run.ids import path_id
 
 ENTITY_LABELS = ("entity", "instance", "host", "hostname", "node", "nodename", "pod", "service", "job")
 """The labels that name the entity, the first one that is present."""

@@ -1,6 +1,7 @@
-"""Ids of records: the rules of `notifhist.feeds`, without its imports, which cost more than the whole wrapper.
+"""Ids of records and of paths; feeds use `path_id` too.
 
-`tests/property/test_run_rules.py` compares them.
+`item_id` is that of `feeds.item_ids` without its imports, which cost more than the whole wrapper;
+`tests/property/test_run_rules.py` compares the two.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ _MULTICAST = 1 << 40
 _MAX_CHARS, _HASH_CHARS = 255, 16
 _KEPT_CHARS = _MAX_CHARS - 1 - _HASH_CHARS
 _INSTEAD = {"": "-", ".": "-.", "..": "-.."}
+"""Empty parts of a path, and those that clients resolve away (RFC 3986, 5.2.4)."""
 
 
 def item_id(ns: int, *parts: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifhist.feeds.path_ids import path_id
+from notifhist.run.ids import path_id
 from notifhist.schemas.fields import is_path_id
 
 LONG = "disk " * 60
