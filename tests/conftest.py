@@ -29,6 +29,7 @@ from notifhist.store.migrating import migrate
 from notifhist.web.apis import APIS
 from notifhist.web.declarations import Api
 from tests.full_disk import FullDisk, mounted
+from tests.records import move_recent_deliveries
 
 NOW = "2011-11-10T01:00:00Z"
 """The published example lies half an hour before."""
@@ -168,6 +169,17 @@ def db(database_url: str) -> Iterator[Database]:
     yield database
     assert not database.in_transaction()
     database.close()
+
+
+@pytest.fixture(params=["recent", "moved"])
+def settle(request: pytest.FixtureRequest, db: Database) -> Callable[[], None]:
+    """Leaves what was recorded among the recent deliveries, or moves it to the others: no client may notice."""
+
+    def leave_or_move() -> None:
+        if request.param == "moved":
+            move_recent_deliveries(db, TENANT)
+
+    return leave_or_move
 
 
 @pytest.fixture

@@ -50,6 +50,14 @@ def assert_sound(mapped: Mapped) -> None:
     assert all(reason.replace("_", "").isalnum() and count > 0 for reason, count in mapped.ignored.items())
 
 
+def only_item(mapped: Mapped) -> Derived:
+    """Return the one item of a payload, of which nothing was ignored."""
+    assert_sound(mapped)
+    assert not mapped.ignored
+    (derived,) = mapped.items
+    return derived
+
+
 _SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text()
 
 

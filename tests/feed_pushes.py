@@ -39,6 +39,18 @@ def event_line(at: str = AT, **members: Any) -> Line:
     return Line("notify-history-events", at, json.dumps(event))
 
 
+def event_of(attempt: Mapping[str, Any], **members: Any) -> Line:
+    """Return the line of an attempt: `at` (ms after the first ones), `uuid`, `integration`, `index`, `error`."""
+    return event_line(
+        at=str(1_795_727_070_000_000_000 + attempt["at"] * 1_000_000),
+        uuid=attempt["uuid"],
+        integration=attempt["integration"],
+        integrationIdx=attempt["index"],
+        error=attempt["error"],
+        **members,
+    )
+
+
 def alert_line(index: Any, **members: Any) -> Line:
     """Return the line of an alert."""
     alert = {

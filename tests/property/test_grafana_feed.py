@@ -16,7 +16,7 @@ from notifhist.store.database import Database
 from notifhist.store.history.derived import record_derived
 from notifhist.store.history.items import ITEM_RECORDER
 from tests.delivery_rows import assert_every_delivery_is_right
-from tests.feed_pushes import Line, alert_line, event_line, push_of
+from tests.feed_pushes import Line, alert_line, event_of, push_of
 from tests.recount import assert_counts_are_true
 
 ATTEMPTS = st.lists(
@@ -41,14 +41,7 @@ Attempt = dict[str, Any]
 
 def lines_of(attempt: Attempt) -> list[Line]:
     """Return the lines of an attempt about any number of alerts."""
-    event = event_line(
-        at=str(1_795_727_070_000_000_000 + attempt["at"] * 1_000_000),
-        uuid=attempt["uuid"],
-        pipelineTime=attempt["flush"],
-        integration=attempt["integration"],
-        integrationIdx=attempt["index"],
-        error=attempt["error"],
-    )
+    event = event_of(attempt, pipelineTime=attempt["flush"])
     alerts = [
         alert_line(number, uuid=attempt["uuid"], status=state, labels={"instance": f"host{number}"})
         for number, state in enumerate(attempt["states"])

@@ -166,3 +166,19 @@ class Lab:
                 process.kill()
                 process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def result_of(item: Any) -> Any:
+    (result,) = item["notification_results"]
+    return result
+
+
+def assert_a_change_while_the_history_is_away_is_there_once(lab: Lab) -> None:
+    """Have the started tool notify while the service is down; start that again."""
+    lab.service.kill()
+    lab.set_state(CRITICAL)
+    wait_until(lab.runs.records)
+    wait_until(lab.calls)
+    lab.service.start()
+    assert result_of(lab.wait_for("CRITICAL"))["attempts"][0]["exit_code"] == 3
+    assert len(lab.items()) == len(lab.calls()) == 1

@@ -1,12 +1,11 @@
 """Icinga 2: a change of a state is an item with the outcome of the notification command."""
 
 import os
-from typing import Any
 
 import pytest
 
 from notifhist.run.record import NO_RESULT
-from tests.senders.lab import CRITICAL, OK, Lab
+from tests.senders.lab import CRITICAL, OK, Lab, assert_a_change_while_the_history_is_away_is_there_once, result_of
 from tests.system.service import wait_until
 
 FOLDERS = {"DataDir": "data", "LogDir": "log", "CacheDir": "cache", "SpoolDir": "spool", "InitRunDir": "run"}
@@ -22,11 +21,6 @@ def start(lab: Lab, command: str = "by-environment", timeout: str = "60s") -> No
     user = {"ICINGA2_USER": lab.user, "ICINGA2_GROUP": lab.group}
     lab.start("icinga2", "daemon", "-c", config, *options, f"-DConfigDir={lab.folder}", "-x", "notice", **user)
     lab.wait_for_checks()
-
-
-def result_of(item: Any) -> Any:
-    (result,) = item["notification_results"]
-    return result
 
 
 def test_a_change_is_an_item_with_the_outcome(lab: Lab) -> None:
@@ -70,13 +64,7 @@ def test_a_command_without_variables_tells_by_its_arguments(lab: Lab) -> None:
 
 def test_a_change_while_the_history_is_away_is_there_once_it_is_back(lab: Lab) -> None:
     start(lab)
-    lab.service.kill()
-    lab.set_state(CRITICAL)
-    wait_until(lab.runs.records)
-    wait_until(lab.calls)
-    lab.service.start()
-    assert result_of(lab.wait_for("CRITICAL"))["attempts"][0]["exit_code"] == 3
-    assert len(lab.items()) == len(lab.calls()) == 1
+    assert_a_change_while_the_history_is_away_is_there_once(lab)
 
 
 @pytest.mark.parametrize("timeout", ["1s", "2s"])

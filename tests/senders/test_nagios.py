@@ -1,12 +1,11 @@
 """Nagios: a change of a state is an item with the outcome of the notification command."""
 
 import re
-from typing import Any
 
 import pytest
 
 from notifhist.run.record import NO_RESULT
-from tests.senders.lab import CRITICAL, OK, Lab
+from tests.senders.lab import CRITICAL, OK, Lab, assert_a_change_while_the_history_is_away_is_there_once, result_of
 from tests.system.service import wait_until
 
 PIPELINE = (
@@ -25,11 +24,6 @@ def start(lab: Lab, command: str, *, macros: int = 0, timeout: int = 30) -> None
     lab.configure("nagios-objects.cfg", COMMAND=line)
     lab.start("nagios4", lab.configure("nagios.cfg", MACROS=macros, TIMEOUT=timeout))
     lab.wait_for_checks()
-
-
-def result_of(item: Any) -> Any:
-    (result,) = item["notification_results"]
-    return result
 
 
 def test_a_pipeline_with_arguments_is_an_item_with_the_outcome(lab: Lab) -> None:
@@ -67,13 +61,7 @@ def test_with_environment_macros_nothing_needs_to_be_said(lab: Lab) -> None:
 
 def test_a_change_while_the_history_is_away_is_there_once_it_is_back(lab: Lab) -> None:
     start(lab, PIPELINE)
-    lab.service.kill()
-    lab.set_state(CRITICAL)
-    wait_until(lab.runs.records)
-    wait_until(lab.calls)
-    lab.service.start()
-    assert result_of(lab.wait_for("CRITICAL"))["attempts"][0]["exit_code"] == 3
-    assert len(lab.items()) == len(lab.calls()) == 1
+    assert_a_change_while_the_history_is_away_is_there_once(lab)
 
 
 @pytest.mark.parametrize("command", [PIPELINE, PLAIN])

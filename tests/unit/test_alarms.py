@@ -19,17 +19,6 @@ from tests.records import move_recent_deliveries, record_items
 HOUR = 3_600_000
 
 
-@pytest.fixture(params=["recent", "moved"])
-def settle(request: pytest.FixtureRequest, db: Database) -> Callable[[], None]:
-    """Leaves what was recorded among the recent deliveries, or moves it to the others."""
-
-    def leave_or_move() -> None:
-        if request.param == "moved":
-            move_recent_deliveries(db, TENANT)
-
-    return leave_or_move
-
-
 def check(entity: str = "en", alarm: str = "al", name: str = "ch", tenant: str = TENANT) -> CheckPath:
     return CheckPath(tenant, entity, alarm, name)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from notifhist.feeds.alertmanager_events import map_events
 from notifhist.feeds.feed import MAX_ITEMS, Derived, Rule
 from notifhist.feeds.labels import fingerprint
-from tests.feed_items import ACME, NOTIFICATION, SILENCED, any_json, assert_sound, event_of, line_of, spoilt
+from tests.feed_items import ACME, NOTIFICATION, SILENCED, any_json, assert_sound, event_of, line_of, only_item, spoilt
 from tests.payloads import payload
 
 ALERT = NOTIFICATION["data"]["notification"]["alerts"][0]["details"]
@@ -34,11 +34,7 @@ INHIBITED = event_of(
 
 
 def only(event: Any) -> Derived:
-    mapped = map_events(event, ACME)
-    assert_sound(mapped)
-    assert not mapped.ignored
-    (derived,) = mapped.items
-    return derived
+    return only_item(map_events(event, ACME))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from notifhist.feeds.grafana import MAX_ERROR, map_push
 from notifhist.feeds.loki_push import read_push, unpack_snappy
 from notifhist.feeds.merging import joined, merged
 from notifhist.feeds.notifications import MAX_ALERTS
-from tests.feed_pushes import alert_line, event_line, push_of
+from tests.feed_pushes import alert_line, event_line, event_of, push_of
 from tests.payloads import EMAIL_PUSH, FIRST_PUSH, PUSHES, packed_push, payload
 
 ACME = Origin("acme", received_ticks=0)
@@ -185,13 +185,7 @@ ATTEMPTS = st.lists(
 
 
 def lines_of(attempt: dict[str, Any]) -> list[Any]:
-    event = event_line(
-        at=str(1_795_727_070_000_000_000 + attempt["at"] * 1_000_000),
-        uuid=attempt["uuid"],
-        integration=attempt["integration"],
-        integrationIdx=attempt["index"],
-        error=attempt["error"],
-    )
+    event = event_of(attempt)
     return [event, alert_line(0, uuid=attempt["uuid"], status=attempt["state"])]
 
 
