@@ -18,7 +18,7 @@ from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
 from notifhist.store.history.attempts import Merger
 from notifhist.store.history.items import ITEM_RECORDER, ItemDraft
-from notifhist.store.history.newest import Newest, newest_items
+from notifhist.store.history.newest import Newest, newest_of_checks
 from notifhist.store.history.repetitions import Repeatable, repeated_since
 
 _MAX_CHARACTERS = 64 * 1024 * 1024
@@ -115,7 +115,7 @@ def _refused(db: Database, places: Sequence[_Place], since_ms: int, reasons: Cou
     """Return the identities of what is not to be stored because of what its check has; count the reasons."""
     sent = repeated_since(db, {_transaction_of(each) for each in places if _may_be_repeated(each)}, since_ms)
     looked_at = {place.check for place in places if place.derived.rule is Rule.UNLESS_SAME_SUPPRESSION}
-    newest = newest_items(db, looked_at)
+    newest = newest_of_checks(db, looked_at)
     refused: set[Hashable] = set()
     for place in places:
         check, derived, draft = place

@@ -20,6 +20,7 @@ from notifhist.schemas.query import CheckPath, RegisterQuery
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 from notifhist.store.history.items import find_documents
+from notifhist.store.history.newest import NEWEST_KEY, key_from
 from notifhist.store.history.series import TENANT_ID
 from notifhist.store.time_ranges import low_ticks
 
@@ -36,9 +37,6 @@ _EDGES: dict[bool, dict[str, str | int]] = {
     True: {"entity_id": _LAST_ID, "alarm_id": _LAST_ID, "check_id": _LAST_ID, "id": 2**63 - 1},
 }
 """Values that sort before all others, and after all others, by column."""
-
-_NEWEST = """SELECT ticks || ' ' || clock_and_node FROM history_item WHERE series_id = series.id AND ticks >= :low
-ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
 
 T = TypeVar("T")
 
@@ -123,7 +121,7 @@ def _series_of(
                 yield check, None
             else:
                 live = getattr(check, column)
-                yield check, Series(series_id, check, ItemKey(*map(int, newest.split())))
+                yield check, Series(series_id, check, key_from(newest))
         if len(found) < count:
             return
         after = {**vars(check), "id": series_id}
@@ -139,7 +137,7 @@ def _series_sql(dialect: type[Database], level: Level, reverse: bool) -> str:
     columns = [name if name == "id" else dialect.by_code_point(name) for name in level.value]
     after = ", ".join(f":after_{name}" for name in level.value)
     order = ", ".join(f"{column} DESC" if reverse else column for column in columns)
-    return f"""SELECT id, entity_id, alarm_id, check_id, ({_NEWEST}) FROM series
+    return f"""SELECT id, entity_id, alarm_id, check_id, ({NEWEST_KEY.format(series_id="series.id")}) FROM series
     WHERE tenant_id = {TENANT_ID} {of_entity} AND ({", ".join(columns)}) {"<" if reverse else ">"} ({after})
     ORDER BY {order} LIMIT :count"""
 

@@ -12,10 +12,13 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
 from notifhist.store.history.items import find_documents
 from notifhist.store.history.series import SERIES_ID, check_values, find_series
+from notifhist.store.time_ranges import low_ticks
 
 _SERIES = {"series_id": "bigint"}
-_NEWEST = """SELECT series_id, (SELECT ticks || ' ' || clock_and_node FROM history_item
-    WHERE history_item.series_id = param.series_id ORDER BY ticks DESC, clock_and_node DESC LIMIT 1) FROM {param}"""
+NEWEST_KEY = """SELECT ticks || ' ' || clock_and_node FROM history_item WHERE series_id = {series_id} AND ticks >= :low
+ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
+"""The key of the newest item of a series since a tick, as a text for `key_from`: a subquery has one column."""
+_NEWEST = f"SELECT series_id, ({NEWEST_KEY.format(series_id='param.series_id')}) FROM {{param}}"
 _NEWEST_OF_CHECK = f"""SELECT ticks, clock_and_node, {{document}} FROM history_item WHERE series_id = {SERIES_ID}
 ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
 
@@ -27,7 +30,12 @@ class Newest(NamedTuple):
     item: Document
 
 
-def newest_items(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, Newest]:
+def key_from(text: str) -> ItemKey:
+    """Return the key that NEWEST_KEY has found."""
+    return ItemKey(*map(int, text.split()))
+
+
+def newest_of_checks(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, Newest]:
     """Return the newest item of each check that has one, expired or not: a seek of an index for each."""
     if len(checks) == 1:
         (check,) = checks
@@ -37,8 +45,8 @@ def newest_items(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath,
     if not series:
         return {}
     param = db.param_value(_SERIES, [(series_id,) for series_id in series.values()])
-    found = rows(db, _NEWEST.format(param=db.param_table(_SERIES)), param=param)
-    keys = {series_id: ItemKey(*map(int, key.split())) for series_id, key in found if key is not None}
+    found = rows(db, _NEWEST.format(param=db.param_table(_SERIES)), param=param, low=low_ticks(None))
+    keys = {series_id: key_from(key) for series_id, key in found if key is not None}
     documents = find_documents(db, [(series_id, *key) for series_id, key in keys.items()])
     return {
         check: Newest(keys[series_id], orjson.loads(documents.get((series_id, *keys[series_id]), "{}")))
