@@ -20,6 +20,9 @@ BURST_S = 1.0
 """For so long a queue may be busy without a break before anybody is refused."""
 REFUSE_NEW_FROM = 0.6
 """A new request is refused at once if the first in its queue has waited for so much of the longest time."""
+FEEDS, FEED_WAIT_S = "/feeds/", 10.0
+"""What is in the path of a feed, and how long its requests may wait: most senders lose what is refused, or give up
+after ten seconds (docs/feeds.md)."""
 
 
 class _Queue:
@@ -33,9 +36,14 @@ class _Queue:
         return len(self._waiting)
 
     @property
+    def first(self) -> Connection:
+        """The one that has waited for longest."""
+        return self._waiting[0]
+
+    @property
     def first_since(self) -> float:
         """Since when the first has waited."""
-        return self._waiting[0].since
+        return self.first.since
 
     def put(self, connection: Connection) -> None:
         if not self._waiting:
@@ -47,8 +55,6 @@ class _Queue:
 
     def is_late(self, seconds: float) -> bool:
         """Say whether the queue is overloaded, and its first has waited for `seconds`."""
-        if not self._waiting:
-            return False
         now = time.monotonic()
         return now - self._empty_at > BURST_S and now - self.first_since > seconds
 
@@ -99,7 +105,7 @@ class Threads:
             return True
         queue = self._reads if connection.is_read else self._writes
         with self._lock:
-            if queue.is_late(REFUSE_NEW_FROM * self._max_wait_s) and not however_late:
+            if not (however_late or _is_of_feed(connection)) and self._is_late(queue, REFUSE_NEW_FROM):
                 return False
             queue.put(connection)
             calls_reader = connection.is_read and self._writing == self._number
@@ -155,10 +161,17 @@ class Threads:
         for queue in (self._reads, self._writes):
             while True:
                 with self._lock:
-                    if not queue.is_late(self._max_wait_s):
+                    if not self._is_late(queue):
                         break
                     connection = queue.take()
                 yield connection
+
+    def _is_late(self, queue: _Queue, share: float = 1.0) -> bool:
+        """Say whether the first of a queue has waited for so much of the time for which it may."""
+        if not queue:
+            return False
+        may_wait_s = max(self._max_wait_s, FEED_WAIT_S) if _is_of_feed(queue.first) else self._max_wait_s
+        return queue.is_late(share * may_wait_s)
 
     def end(self, timeout_s: float) -> None:
         """End the threads, and with them their connections to the database, as far as they end in time."""
@@ -206,3 +219,7 @@ class Threads:
     def _serve_health(self, connections: "SimpleQueue[Connection | None]") -> None:
         while (connection := connections.get()) is not None:
             self._answer(connection)
+
+
+def _is_of_feed(connection: Connection) -> bool:
+    return FEEDS in connection.path

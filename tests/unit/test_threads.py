@@ -119,6 +119,23 @@ def test_nobody_is_refused_in_a_short_burst_and_the_late_are_in_a_long_one(
         assert server.put(request(other)) == [True]
 
 
+def test_a_feed_is_not_refused_where_others_are_but_once_its_sender_has_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "BURST_S", 0.1)
+    feed = "/v1.0/t/feeds/grafana/loki/api/v1/push"
+    with blocking(1) as server:
+        server.put(request("POST"))
+        server.wait_for(1)
+        other, late_feed = request("POST"), request("POST", feed)
+        assert server.put(other, late_feed) == [True, True]
+        time.sleep(0.2)
+        assert server.put(request("POST"), request("POST", feed)) == [False, True]
+        assert list(server.threads.take_late()) == [other]
+        monkeypatch.setattr(threads, "FEED_WAIT_S", 0.15)
+        assert next(server.threads.take_late()) is late_feed
+
+
 def test_what_a_thread_answers_may_become_the_next_request_meanwhile() -> None:
     def answer(connection: Any) -> None:
         connection.is_read = not connection.is_read
