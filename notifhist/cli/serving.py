@@ -1,10 +1,12 @@
 """The commands that serve and migrate."""
 
 import os
+from pathlib import Path
 
 import click
 
 from notifhist.auth import split_key
+from notifhist.cli.contract_serving import check_contract, serve_loaded
 from notifhist.cli.databases import database
 from notifhist.cli.login_links import login_link
 from notifhist.clock import Clock
@@ -14,12 +16,16 @@ from notifhist.server import settings as server
 from notifhist.store.migrating import migrate
 from notifhist.transfer import demo
 from notifhist.transfer.progress import progress
+from notifhist.transfer.scratch import TENANT
 
 _DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS": "0"}
 
+_FOLDER = click.Path(exists=True, path_type=Path)
+
 
 @click.command("serve")
-@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option("--bind", metavar="HOST:PORT", help="Where to listen: 127.0.0.1:8000, if not given.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="The port of 127.0.0.1 to listen at; 0: one that is free.")
 @click.option("--workers", type=click.IntRange(1, 512), help="Processes; one for each CPU, if not given.")
 @click.option(
     "--threads",
@@ -29,14 +35,52 @@ _DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS
     help="Requests that a process answers at once; on SQLite, while another answer takes long.",
 )
 @click.option("--demo", "with_demo", is_flag=True, help="Load examples into a new database, print commands to try.")
-def serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None:
+@click.option("--load", "folder", type=_FOLDER, help="Serve the records of this folder alone, for contract tests.")
+@click.option("--now", metavar="WHEN", help="With --load: where the clock stands, an ISO date-time or ms.")
+@click.option("--key", help="With --load: a text of 8 characters or more that is a key with every role.")
+@click.option("--tenant", help="With --load: the tenant of that key; 123456, if not given.")
+def serve(
+    bind: str | None,
+    port: int | None,
+    workers: int | None,
+    threads: int,
+    with_demo: bool,
+    folder: Path | None,
+    now: str | None,
+    key: str | None,
+    tenant: str | None,
+) -> None:
     """Serve both APIs and the pages until a signal stops it.
 
     SIGTERM stops it and SIGHUP reloads it; neither loses a request. The tables are created or upgraded
     before the first worker starts.
 
-    Example: notifhist serve --bind 0.0.0.0:8000
+    With --load the database is gone afterwards, nothing expires, and nobody is refused by a rate limit, unless the
+    settings say otherwise. The first line of standard output is the URL.
+
+    \b
+    Examples: notifhist serve --bind 0.0.0.0:8000
+              notifhist serve --load fixtures/published --now 2011-11-10T01:00:00Z --key contract-tests --port 0
     """
+    bind = _address(bind, port)
+    if folder is not None:
+        if with_demo or key is None:
+            raise click.UsageError("--load needs --key, and is not for --demo.")
+        check_contract(key, tenant or TENANT)
+        serve_loaded(folder, key, tenant or TENANT, now, bind, workers or 1, threads)
+    if (now, key, tenant) != (None, None, None):
+        raise click.UsageError("--now, --key and --tenant need --load.")
+    _serve(bind, workers, threads, with_demo)
+
+
+def _address(bind: str | None, port: int | None) -> str:
+    """Return HOST:PORT. Raises UsageError for both options."""
+    if bind is not None and port is not None:
+        raise click.UsageError("Give --port or --bind, not both.")
+    return bind or f"127.0.0.1:{8000 if port is None else port}"
+
+
+def _serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> None:
     if with_demo:
         for name, value in _DEMO_SETTINGS.items():
             os.environ.setdefault(PREFIX + name, value)
