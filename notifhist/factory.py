@@ -105,8 +105,7 @@ def create_app(
     clock = clock or Clock(settings.now)
     db = open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s)
     app = App("notifhist", static_folder=None)
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES  # for views that declare no body
+    app.config.update(PROVIDE_AUTOMATIC_OPTIONS=False, MAX_CONTENT_LENGTH=MAX_BODY_BYTES)  # of views without a body
     app.url_map.merge_slashes = False  # it would redirect
     service = app.extensions["notifhist"] = Service(
         settings=settings,

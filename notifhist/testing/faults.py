@@ -1,10 +1,10 @@
 """Faults on purpose: the answers that a client must survive."""
 
-import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
+from time import sleep  # tests that replace `time.sleep` mean that of their client
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from notifhist import errors
@@ -39,7 +39,7 @@ class Fault:
 
     def answer(self, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request with this fault; `app` gives true answers."""
-        time.sleep(self.delay)
+        sleep(self.delay)
         if self.cut_after is not None:
             environ[CUT_AFTER] = self.cut_after
         if self.status >= HTTPStatus.BAD_REQUEST:

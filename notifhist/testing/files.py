@@ -12,7 +12,7 @@ class Files:
     """The folders in which relative paths are looked for, and whether expected files are to be written anew."""
 
     folders: tuple[Path, ...]
-    """The folder of the ini option `notifhist_fixtures` if it is set, that of the test, and pytest's root."""
+    """That of the test, in which new files are written, perhaps that of `notifhist_fixtures`, and pytest's root."""
     updates: bool = False
 
     def find(self, name: str | Path) -> Path:

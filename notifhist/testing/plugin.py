@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--notifhist-update", action="store_true", help="write files that assert_json and assert_xml expect anew"
     )
-    parser.addini("notifhist_fixtures", "folder of records, in which paths are looked for first", default="")
+    parser.addini("notifhist_fixtures", "folder in which records and expected files are looked for too", default="")
     parser.addini("notifhist_now", "time at which the service's clock stands, unless a test says otherwise", default="")
 
 
@@ -84,7 +84,7 @@ def _files(request: pytest.FixtureRequest) -> Files:
     config = request.config
     fixtures = config.getini("notifhist_fixtures")
     folders = [_base(config) / fixtures] if fixtures else []
-    return Files((*folders, request.path.parent, config.rootpath), config.getoption("notifhist_update"))
+    return Files((request.path.parent, *folders, config.rootpath), config.getoption("notifhist_update"))
 
 
 @pytest.fixture(scope="session")
