@@ -1,6 +1,8 @@
 """The clock that a test sets: the application reads it for windows, retention, new ids, limits and expiry of keys."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from notifhist.clock import Clock
 from notifhist.schemas.fields import TICKS_PER_MS
@@ -26,6 +28,15 @@ class SetClock(Clock):
             self._moved_by += ticks
         else:
             self._stands_at += ticks
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Stand still in the block; a clock that runs then goes on as if nothing had been."""
+        stands_at, self._stands_at = self._stands_at, self.now_ticks()
+        try:
+            yield
+        finally:
+            self._stands_at = stands_at
 
     def now_ticks(self) -> int:
         """Return 100 ns ticks since the epoch, UTC."""

@@ -42,6 +42,10 @@ BROKEN: dict[str, tuple[Mapping[str, str], set[str]]] = {
 """What is wrong with a client, as lines of it and those in their place, and the tests that must find it."""
 
 
+OTHERS = ("-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio")
+"""Plugins of this environment that no test here needs; to import them takes 1 s a run."""
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     copy_project(pytester.path)
@@ -49,7 +53,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(project: pytest.Pytester, *options: str) -> pytest.RunResult:
-    return project.runpytest_subprocess("-p", "no:cacheprovider", *options)
+    return project.runpytest_subprocess(*OTHERS, *options)
 
 
 def test_its_tests_pass(project: pytest.Pytester) -> None:
@@ -98,7 +102,7 @@ def test_the_plugin_imports_nothing_of_the_service(pytester: pytest.Pytester) ->
             assert ours == {"notifhist", "notifhist.testing", "notifhist.testing.plugin", "notifhist.testing.files"}
             assert not {"flask", "peewee", "lxml", "gunicorn", "marshmallow"} & sys.modules.keys()
     """)
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    run(pytester).assert_outcomes(passed=1)
 
 
 def test_pytest_does_not_compile_the_service_anew(project: pytest.Pytester) -> None:
