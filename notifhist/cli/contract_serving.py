@@ -44,11 +44,11 @@ def serve_loaded(folder: Path, key: str, tenant: str, now: str | None, bind: str
         with opened(url, create=True) as db:
             _load(db, clock, folder)
             _, key_id = add_new_key(db, "contract tests", tenant, (), 0)
-        with _listen(bind) as listener:
-            host, port = listener.getsockname()[:2]
-            click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-            create = partial(create_app, given_keys={key: key_id})
-            server.serve(create, f"fd://{listener.fileno()}", workers, threads)
+        listener = _listen(bind)
+        host, port = listener.getsockname()[:2]
+        click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        create = partial(create_app, given_keys={key: key_id})
+        server.serve(create, f"fd://{listener.detach()}", workers, threads)  # gunicorn closes it
 
 
 def _load(db: Database, clock: Clock, folder: Path) -> None:
