@@ -9,6 +9,8 @@ from types import MappingProxyType
 PROJECT = Path(__file__).parent / "project"
 _NAMES = {"contract.py": "test_contract.py", "settings.py": "conftest.py"}
 """The files that pytest would take for tests of ours, and their names in the project."""
+OTHERS = ("-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio")
+"""Options for pytest, without plugins of this environment that no test here needs: to import them takes 1 s."""
 TESTS = 10
 DEPLOYED_SKIPS = {"a_rate_limit_is_waited_for", "faults_are_survived", "keys_have_roles_and_expire"}
 """The tests that a deployed service cannot be used for."""

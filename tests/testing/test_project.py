@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from notifhist.testing.process import Process, serving
-from tests.testing.running import DEPLOYED_SKIPS, TESTS, copy_project, outcomes
+from tests.testing.running import DEPLOYED_SKIPS, OTHERS, TESTS, copy_project, outcomes
 
 pytest_plugins = ["pytester"]
 
@@ -40,10 +40,6 @@ BROKEN: dict[str, tuple[Mapping[str, str], set[str]]] = {
     ),
 }
 """What is wrong with a client, as lines of it and those in their place, and the tests that must find it."""
-
-
-OTHERS = ("-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio")
-"""Plugins of this environment that no test here needs; to import them takes 1 s a run."""
 
 
 @pytest.fixture
