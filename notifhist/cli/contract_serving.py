@@ -1,12 +1,12 @@
 """`notifhist serve --load`: a service for contract tests, whose database is gone afterwards."""
 
 import os
-import socket
 from functools import partial
 from pathlib import Path
 
 import click
 
+from notifhist.cli.listening import address_of, handed_on, listen
 from notifhist.clock import Clock
 from notifhist.config import PREFIX, load_settings
 from notifhist.factory import create_app
@@ -44,11 +44,10 @@ def serve_loaded(folder: Path, key: str, tenant: str, now: str | None, bind: str
         with opened(url, create=True) as db:
             _load(db, clock, folder)
             _, key_id = add_new_key(db, "contract tests", tenant, (), 0)
-        listener = _listen(bind)
-        host, port = listener.getsockname()[:2]
-        click.echo(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        listener = listen(bind)
+        click.echo(f"http://{address_of(listener)}")
         create = partial(create_app, given_keys={key: key_id})
-        server.serve(create, f"fd://{listener.detach()}", workers, threads)  # gunicorn closes it
+        server.serve(create, handed_on(listener), workers, threads)
 
 
 def _load(db: Database, clock: Clock, folder: Path) -> None:
@@ -57,12 +56,3 @@ def _load(db: Database, clock: Clock, folder: Path) -> None:
         loader.load(source)
     if loader.bad:
         raise click.ClickException("\n".join(loader.bad))
-
-
-def _listen(bind: str) -> socket.socket:
-    """Return a socket that listens: so the URL is known, and clients wait in its backlog, before a worker is there."""
-    host, _, port = bind.rpartition(":")
-    if not host or not port.isdigit():
-        raise click.BadParameter("give HOST:PORT", param_hint="--bind")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=2048)

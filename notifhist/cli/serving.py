@@ -8,6 +8,7 @@ import click
 from notifhist.auth import split_key
 from notifhist.cli.contract_serving import check_contract, serve_loaded
 from notifhist.cli.databases import database
+from notifhist.cli.listening import address_of, handed_on, listen
 from notifhist.cli.login_links import login_link
 from notifhist.clock import Clock
 from notifhist.config import PREFIX
@@ -60,7 +61,7 @@ def serve(
 
     \b
     Examples: notifhist serve --bind 0.0.0.0:8000
-              notifhist serve --load fixtures/published --now 2011-11-10T01:00:00Z --key contract-tests --port 0
+              notifhist serve --load records --now 2011-11-10T01:00Z --key my-tests --port 0
     """
     bind = _address(bind, port)
     if folder is not None:
@@ -84,6 +85,8 @@ def _serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> Non
     if with_demo:
         for name, value in _DEMO_SETTINGS.items():
             os.environ.setdefault(PREFIX + name, value)
+    listener = listen(bind) if with_demo and bind.endswith(":0") else None
+    address = bind if listener is None else address_of(listener)
     create_app()  # so that a bad setting is reported once, here, and not by each worker
     with database(create=True) as (db, settings):
         if with_demo:
@@ -91,11 +94,11 @@ def _serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> Non
             with progress("Loading examples") as report:
                 key = demo.set_up(db, clock, report)
             if settings.pages and (parts := split_key(key)):
-                click.echo(f"\nThe pages, signed in:\n\n  {login_link(db, settings, parts[0], bind)}")
+                click.echo(f"\nThe pages, signed in:\n\n  {login_link(db, settings, parts[0], address)}")
             click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
-            for command in demo.commands(key, bind, clock.now_ms()):
+            for command in demo.commands(key, address, clock.now_ms()):
                 click.echo(f"  {command}\n")
-    server.serve(create_app, bind, workers or server.cpu_count(), threads)
+    server.serve(create_app, bind if listener is None else handed_on(listener), workers or server.cpu_count(), threads)
 
 
 @click.command("migrate")

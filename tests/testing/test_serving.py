@@ -1,6 +1,7 @@
 """`notifhist serve --load`: a service for contract tests in any language."""
 
 import os
+import re
 import signal
 import subprocess
 from base64 import b64encode
@@ -11,10 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from notifhist.auth import new_key
 from notifhist.server import settings
 from notifhist.store.machine import SHARED_MEMORY
 from notifhist.testing.process import PATIENCE_S
-from notifhist.transfer import scratch
+from notifhist.transfer import demo, scratch
 from tests.system.commands import run
 from tests.system.service import NOTIFHIST, ROOT, environment, wait_until
 
@@ -32,6 +34,7 @@ def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     def serve(create_app: object, bind: str, workers: int, threads: int) -> None:
         found.create_app, found.workers = create_app, workers
         found.folders = scratch_folders(os.getpid())
+        os.close(int(bind.removeprefix("fd://")))
         raise SystemExit(0)
 
     monkeypatch.setattr(settings, "serve", serve)
@@ -111,6 +114,17 @@ def test_options_that_do_not_fit_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert message in " ".join(run("", "serve", *options, code=2).stderr.replace("│", "").split())
+
+
+def test_the_demo_tells_the_port_that_it_got(
+    load: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "set_up", lambda *_: new_key()[0])
+    printed = run(f"sqlite:///{tmp_path}/demo.db", "serve", "--demo", "--port", "0").stdout
+    ports = set(re.findall(r"127\.0\.0\.1:(\d+)", printed))
+    assert len(ports) == 1
+    assert int(ports.pop()) > 0
+    assert printed.split()[4].startswith("http://127.0.0.1:")
 
 
 def test_a_bad_record_ends_it_with_file_and_line(load: SimpleNamespace, tmp_path: Path) -> None:
