@@ -284,3 +284,10 @@ def test_the_process_is_the_real_service(notifhist_process: Process) -> None:
     answer = requests.get(notifhist_process.url + HISTORY, headers={"X-Auth-Token": notifhist_process.key}, timeout=10)
     assert answer.json()["values"] == []
     assert Path(f"/proc/{notifhist_process.pid}").exists()
+
+
+def test_pages_fail_as_pages(notifhist: Notifhist) -> None:
+    notifhist.fail()
+    page = notifhist.get("/ui/", accept="text/html")
+    assert (page.status, page.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+    assert b"try again" in page.body
