@@ -27,6 +27,7 @@ KINDS = ("item", "run", "log", "attempt")
 MOST_TYPES = 30
 _TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """A type that is counted by itself: senders choose the text, and everybody may read the metrics."""
+_REFUSED = ("401", "403")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram, in seconds."""
 
@@ -181,7 +182,7 @@ class Metrics:
 
 
 def requests_of(directory: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the requests that a service has answered, by route, and its mismatches of proxies, by problem.
+    """Return the requests that a service has not refused, by route, and its mismatches of proxies, by problem.
 
     `directory`: that of its metrics. Raises OSError or ValueError if it has gone.
     """
@@ -189,7 +190,7 @@ def requests_of(directory: Path) -> tuple[dict[str, int], dict[str, int]]:
     files = _FilesOfProcesses(CollectorRegistry(), str(directory))  # type: ignore[no-untyped-call]
     for metric in files.collect():
         for sample in metric.samples:
-            if sample.name == "notifhist_requests_total":
+            if sample.name == "notifhist_requests_total" and sample.labels["status"] not in _REFUSED:
                 by_route[sample.labels["route"]] += int(sample.value)
             elif sample.name == "notifhist_proxy_mismatches_total":
                 by_problem[sample.labels["problem"]] += int(sample.value)

@@ -19,7 +19,7 @@ class CannotBackUp(Exception):
 def back_up(db: Database, path: Path, report: Report, *, replace: bool = False) -> None:
     """Back the database up to `path`, while others go on. The file has its name once it is whole, checked and synced.
 
-    `replace`: also if there is a file of that name. Raises CannotBackUp; BackupFailed if the copy fails, or is not sound.
+    `replace`: also if there is a file of that name. Raises CannotBackUp, and BackupFailed if the copy is not sound.
     """
     _check_path(db, path, replace=replace)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)  # for our own eyes

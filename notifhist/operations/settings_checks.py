@@ -34,8 +34,10 @@ def check_names(installation: Installation) -> Iterator[Finding]:
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in _KNOWN:
             meant = get_close_matches(name, _KNOWN, 1, _ALIKE)
-            advice = f"Write {meant[0]}, if that is meant" if meant else "`notifhist --help` lists the settings"
-            yield warning(f"{name} is no setting, so it has no effect.", f"{advice}; else remove it.")
+            advice = f"Write {meant[0]}, if that is meant, or remove it." if meant else "Remove it."
+            yield warning(
+                f"{name} is no setting, so it has no effect.", f"{advice} `notifhist --help` lists the settings."
+            )
 
 
 def check_clock(installation: Installation) -> Iterator[Finding]:
