@@ -24,8 +24,7 @@ def test_it_tells_what_is_wrong_and_what_to_do(sqlite_database: str) -> None:
     ]
     create_key(sqlite_database)
     assert run(sqlite_database, "doctor", NOW="").stdout.splitlines()[-1].endswith(": nothing found.")
-    told = run("mysql://x", "doctor", "--json", NOW="", code=2).stdout
-    document = json.loads(told)
+    document = json.loads(run("mysql://x", "doctor", "--json", NOW="", code=2).stdout)
     assert [each["level"] for each in document["findings"]] == ["fault"]
     assert document["findings"][0].keys() == {"check", "level", "problem", "remedy"}
     assert document["not_made"]["database"] == "the settings are faulty"

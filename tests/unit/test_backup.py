@@ -152,7 +152,7 @@ def test_the_command_for_postgresql_makes_a_backup_that_is_restored(
         note_purge(db, MS_PER_DAY)
         before = every_row(db)
         command = db.backup_command(tmp_path / "a copy.dump")
-        version = db.condition().version
+        version = db.condition().version or 0
         for older in POSTGRES_VERSIONS.keys() - {version}:
             monkeypatch.setenv("PATH", str(POSTGRES_VERSIONS[older]))
             with pytest.raises(CannotBackUp, match=f"pg_dump is of version {older}"):
