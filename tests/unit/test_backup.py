@@ -10,17 +10,17 @@ import pytest
 
 from notifhist.config import MS_PER_DAY
 from notifhist.operations.backup import CannotBackUp, back_up, check_program
-from notifhist.store.database import BackupFailed, ensure_connected, open_database
+from notifhist.store.database import BackupFailed, ensure_connected, open_database, sqlite_backup
 from notifhist.store.purge import note_purge
 from tests.conftest import every_row, store_key
 from tests.full_disk import FullDisk
 
 Report = Callable[[int, int], object]
-PAGES_OF_A_STEP = 256
+PAGES_OF_A_STEP = 16
 FILL = """CREATE TABLE filler AS
-WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 900)
+WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 60)
 SELECT randomblob(32000) AS data FROM number"""
-"""Makes a table of 29 MB."""
+"""Makes a table of 2 MB."""
 
 
 def path_of(url: str) -> Path:
@@ -51,7 +51,10 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_a_backup_has_what_was_there_when_it_began_and_ends_beside_writers(sqlite_database: str, folder: Path) -> None:
+def test_a_backup_has_what_was_there_when_it_began_and_ends_beside_writers(
+    sqlite_database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_backup, "_PAGES", PAGES_OF_A_STEP)
     path, reported = path_of(sqlite_database), []
     with closing(open_database(sqlite_database)) as db, closing(open_database(sqlite_database)) as other:
         for each in (db, other):

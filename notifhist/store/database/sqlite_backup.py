@@ -41,7 +41,10 @@ def back_up(source: sqlite3.Connection, path: Path, report: Report) -> None:
 
 def _check(path: Path) -> None:
     """Raise BackupFailed unless the copy is a sound database."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as copy:
-        found = [str(row[0]) for row in copy.execute("PRAGMA quick_check(5)")]
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+            found = [str(row[0]) for row in copy.execute("PRAGMA quick_check(5)")]
+    except sqlite3.DatabaseError as error:  # damage that the check itself stumbles over
+        found = [str(error)]
     if found != ["ok"]:
         raise BackupFailed(f"the copy is damaged, and so is the database: {'; '.join(found)}")
