@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from notifhist.config import PREFIX, ConfigError, hide_password
 from notifhist.operations.findings import Finding, NotMade, fault, one_line, warning
@@ -22,7 +23,8 @@ def check_database(installation: Installation) -> Iterator[Finding]:
     if isinstance(error := installation.db_or_error, Exception):
         yield fault(
             f"The database {hide_password(settings.database_url)} cannot be reached: {one_line(error)}.",
-            f"Start it, or correct {PREFIX}DATABASE_URL. `notifhist migrate` makes a SQLite file that is missing.",
+            f"Start it, or set {PREFIX}DATABASE_URL as the service has it (a relative path begins at {Path.cwd()}); "
+            "`notifhist migrate` makes a new SQLite file.",
         )
 
 

@@ -47,4 +47,4 @@ def _check(path: Path) -> None:
     except sqlite3.DatabaseError as error:  # damage that the check itself stumbles over
         found = [str(error)]
     if found != ["ok"]:
-        raise BackupFailed(f"the copy is damaged, and so is the database: {'; '.join(found)}")
+        raise BackupFailed(f"the copy is damaged, as the database most likely is: {'; '.join(found)}")
