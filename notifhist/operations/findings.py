@@ -37,4 +37,4 @@ def warning(problem: str, remedy: str) -> Finding:
 
 def one_line(error: Exception) -> str:
     """Return the message of an error as a part of a sentence, without passwords."""
-    return hide_password(" ".join(str(error).split())).removesuffix(".")
+    return hide_password(" ".join(str(error).split())).rstrip(".?")
