@@ -156,6 +156,7 @@ def test_readers_are_answered_while_a_lock_stops_all_writers(sqlite_database: st
     assert service.ask(CHECK, key, "POST", json=item_at(NOW_MS, 100)).status_code == 201
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["backup", "vacuum"])
 def test_a_backup_beside_a_former_log_is_refused_until_that_is_gone(
     how: str, make_service: MakeService, tmp_path: Path
