@@ -1,0 +1,1 @@
+"""What operators put around the service, from Debian's packages, on loopback."""
