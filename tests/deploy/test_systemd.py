@@ -53,7 +53,9 @@ def test_the_units_are_closed(unit: str) -> None:
 
 def test_the_units_share_their_user_and_what_closes_them() -> None:
     service, purge = (words(UNITS / unit) for unit in OURS)
-    hardening = service[service.index(("NoNewPrivileges", "yes")) : service.index(("SystemCallErrorNumber", "EPERM")) + 1]
+    hardening = service[
+        service.index(("NoNewPrivileges", "yes")) : service.index(("SystemCallErrorNumber", "EPERM")) + 1
+    ]
     assert len(hardening) > 20
     assert [each for each in purge if each in hardening] == hardening
     for name in ("User", "Group", "EnvironmentFile", "StateDirectory", "WorkingDirectory", "UMask"):
@@ -84,11 +86,15 @@ def booted() -> Iterator[Machine]:
         drop_in.write_text(DROP_IN.format(port=free_port()))
         for line in others:
             if line.startswith("systemctl enable"):
-                booted.run("systemd-analyze", "verify", "--man=no", *(f"deploy/systemd/{path.name}" for path in UNITS.iterdir()))
+                booted.run(
+                    "systemd-analyze",
+                    "verify",
+                    "--man=no",
+                    *(f"deploy/systemd/{path.name}" for path in UNITS.iterdir()),
+                )
             booted.run("sh", "-c", line + " || { tail -20 /var/log/notifhist.log >&2; exit 1; }")
         yield booted
 
 
 def test_it_is_there(booted: Machine) -> None:
     print(booted.run("systemctl", "status", "--no-pager", "notifhist.service", "notifhist-purge.timer"))
-
