@@ -1,4 +1,4 @@
-"""A machine that is thrown away: this one's files below a layer of its own, so that a test may install as the documents say."""
+"""A machine that is thrown away: this one's files below a layer of its own. A test may install as the documents say."""
 
 import os
 import shutil
@@ -19,6 +19,13 @@ SCRIPT = Path(__file__).with_name("machine.sh")
 SOURCE = "/src"
 """Where the machine has a copy of the tree; its owner is root."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {
+    "PATH": PATH,
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_ROOT_USER_ACTION": "ignore",
+}
 NOT_COPIED = (".*", "__pycache__", "*.egg-info", "build", "dist", "*.db*")
 SLEEPS = ("/bin/sh", "-c", "touch /run/is-up; exec sleep infinity")
 
@@ -76,7 +83,7 @@ class Machine:
             capture_output=True,
             text=True,
             timeout=2 * PATIENCE_S,
-            env={"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8"} | dict(environ),
+            env=ENVIRONMENT | dict(environ),
         )
         assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.log()}"
         return done.stdout

@@ -1,4 +1,4 @@
-"""nginx, HAProxy and Caddy in front of the service, as in deploy/: what clients see of them, and a reload under load."""
+"""nginx, HAProxy and Caddy as in deploy/: what clients see of them, and a reload of the service under load."""
 
 import csv
 import io

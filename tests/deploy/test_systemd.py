@@ -1,9 +1,10 @@
-"""The units of systemd: checked by its own tools, and installed and run as the documents say, by a systemd of their own."""
+"""The units: checked by systemd's tools, and installed and run as the documents say by a systemd of their own."""
 
+import json
 import re
-import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from tests.conftest import TENANT
 from tests.deploy.documents import blocks
 from tests.deploy.machine import Machine, machine
-from tests.http.helpers import CHECK, item_at
+from tests.http.helpers import CHECK
+from tests.system.load import ITEM, Load
 from tests.system.service import ROOT, Client, free_port, wait_until
 
 UNITS = ROOT / "deploy" / "systemd"
@@ -32,7 +34,6 @@ ExecStart=notifhist serve --bind 127.0.0.1:{port} --workers 2
 StandardOutput=append:/var/log/notifhist.log
 StandardError=inherit
 """
-LOG = "var/log/notifhist.log"
 
 
 def words(path: Path) -> list[tuple[str, str]]:
@@ -67,34 +68,108 @@ def test_the_end_of_a_unit_leaves_the_counts_in_shared_memory(unit: str) -> None
     assert {"RemoveIPC", "DynamicUser"}.isdisjoint(dict(words(UNITS / unit)))
 
 
-def test_root_may_log_in_by_no_password_of_it() -> None:
-    (line,) = re.findall(r"^u .*$", (ROOT / "deploy/sysusers.d/notifhist.conf").read_text(), flags=re.MULTILINE)
-    assert line.split()[:3] == ["u", "notifhist", "-"]  # a system user, with no shell
+@dataclass(frozen=True)
+class Installed:
+    """A machine into which the service was installed, and where it listens."""
+
+    machine: Machine
+    url: str
+    key: str
+
+    def show(self, name: str, unit: str = "notifhist.service") -> str:
+        """Return a property of a unit."""
+        return self.machine.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
+
+    def shared_memory(self) -> set[str]:
+        """Return the names of what the service has in /dev/shm."""
+        return {path.name for path in (self.machine.root / "dev/shm").iterdir()}
+
+    def log(self) -> list[dict[str, object]]:
+        """Return the lines of the log."""
+        return [json.loads(line) for line in (self.machine.root / "var/log/notifhist.log").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
-def booted() -> Iterator[Machine]:
-    """A machine with a systemd of its own, into which the service was installed as docs/operating.md says."""
-    with machine("/bin/sh", "-c", BOOT, is_up="/run/systemd/private") as booted:
-        booted.make_python("/opt/notifhist")
-        install, *others = blocks("operating.md", "With systemd")[0]
+def installed() -> Iterator[Installed]:
+    """The service in a machine with a systemd of its own, installed as docs/operating.md says."""
+    (install, *others), (create_key,) = blocks("operating.md", "With systemd")
+    with machine("/bin/sh", "-c", BOOT, is_up="/run/systemd/private") as made:
+        made.make_python("/opt/notifhist")
         assert install.endswith(" && /opt/notifhist/bin/pip install .")
-        pip = ("/opt/notifhist/bin/pip", "install", "--quiet", "--no-index", "--no-build-isolation", ".")
-        booted.run(*pip, environ={"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"})
-        drop_in = booted.root / "etc/systemd/system/notifhist.service.d/override.conf"
+        made.run("/opt/notifhist/bin/pip", "install", "--quiet", "--no-index", "--no-build-isolation", ".")
+        drop_in = made.root / "etc/systemd/system/notifhist.service.d/override.conf"
         drop_in.parent.mkdir()
-        drop_in.write_text(DROP_IN.format(port=free_port()))
+        port = free_port()
+        drop_in.write_text(DROP_IN.format(port=port))
         for line in others:
             if line.startswith("systemctl enable"):
-                booted.run(
-                    "systemd-analyze",
-                    "verify",
-                    "--man=no",
-                    *(f"deploy/systemd/{path.name}" for path in UNITS.iterdir()),
-                )
-            booted.run("sh", "-c", line + " || { tail -20 /var/log/notifhist.log >&2; exit 1; }")
-        yield booted
+                units = [f"deploy/systemd/{path.name}" for path in UNITS.iterdir()]
+                made.run("systemd-analyze", "verify", "--man=no", *units)
+            made.run("sh", "-c", line + " || { tail -20 /var/log/notifhist.log >&2; exit 1; }")
+        key = made.run("sh", "-c", create_key).strip()
+        yield Installed(made, f"http://127.0.0.1:{port}", key)
 
 
-def test_it_is_there(booted: Machine) -> None:
-    print(booted.run("systemctl", "status", "--no-pager", "notifhist.service", "notifhist-purge.timer"))
+@pytest.fixture
+def client(installed: Installed) -> Iterator[Client]:
+    """A client with the key that the documents make."""
+    client = Client(installed.url, installed.key)
+    with client.session:
+        yield client
+
+
+def test_it_serves_as_the_user_of_its_own(installed: Installed, client: Client) -> None:
+    assert installed.show("ActiveState") == "active"
+    assert client.post(CHECK, ITEM).status_code == 201
+    assert len(client.get_json(CHECK)["values"]) == 1
+    for path in ("/readyz", "/metrics", "/openapi.json", f"/v1.0/{TENANT}/deliveries?format=csv"):
+        assert client.get(path).status_code == 200
+    assert installed.machine.run("stat", "-c", "%U %a", "/var/lib/notifhist/notifhist.db") == "notifhist 600\n"
+    assert installed.machine.run("ps", "-o", "user=", "-p", installed.show("MainPID")) == "notifhist\n"
+    shared = installed.shared_memory()
+    assert {name.startswith("notifhist-") for name in shared} == {True}  # nothing else of it either
+    assert any(name.startswith("notifhist-metrics-") for name in shared)
+    assert len(shared) > 1
+
+
+def test_a_reload_is_seen_and_loses_no_request(installed: Installed) -> None:
+    pid = installed.show("MainPID")
+    load = Load(installed.url, installed.key)
+    with load.applied():
+        installed.machine.run("systemctl", "reload", "notifhist.service")
+        wait_until(lambda: installed.show("ActiveState") == "reloading")
+        wait_until(lambda: installed.show("ActiveState") == "active")
+        load.wait_for_more(30)
+    booted = [line for line in installed.log() if str(line.get("message")).startswith("Booting worker")]
+    assert len(booted) == 4
+    assert installed.show("MainPID") == pid
+
+
+def test_purging_leaves_the_counts_alone(installed: Installed, client: Client) -> None:
+    before = installed.shared_memory()
+    used = int(client.get(CHECK).headers["X-RateLimit-Used"])
+    installed.machine.run("systemctl", "start", "notifhist-purge.service")
+    assert installed.show("Result", "notifhist-purge.service") == "success"
+    assert installed.shared_memory() == before
+    assert int(client.get(CHECK).headers["X-RateLimit-Used"]) == used + 1
+    assert installed.show("ActiveState", "notifhist-purge.timer") == "active"
+
+
+def test_what_root_revokes_is_refused_at_once(installed: Installed) -> None:
+    (_, (create_key,)) = blocks("operating.md", "With systemd")
+    key = installed.machine.run("sh", "-c", f"{create_key[:-1]} --name short-lived'").strip()
+    client = Client(installed.url, key)
+    with client.session:
+        assert client.get(CHECK).status_code == 200
+        installed.machine.run("sh", "-ac", ". /etc/notifhist.env; notifhist keys revoke short-lived")
+        assert client.get(CHECK).status_code == 401
+
+
+def test_it_stops_and_leaves_the_counts(installed: Installed) -> None:
+    before = installed.shared_memory()
+    installed.machine.run("systemctl", "stop", "notifhist.service")
+    assert (installed.show("ActiveState"), installed.show("Result")) == ("inactive", "success")
+    assert installed.shared_memory() == {name for name in before if not name.startswith("notifhist-metrics-")}
+    assert [line for line in installed.log() if line.get("level") not in (None, "INFO")] == []
+    installed.machine.run("systemctl", "start", "notifhist.service")
+    assert installed.show("ActiveState") == "active"
