@@ -13,11 +13,9 @@ from types import MappingProxyType
 
 import pytest
 
-from tests.system.service import PATIENCE_S, ROOT, wait_until
+from tests.system.service import PATIENCE_S, wait_until
 
 SCRIPT = Path(__file__).with_name("machine.sh")
-SOURCE = "/src"
-"""Where the machine has a copy of the tree; its owner is root."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {
     "PATH": PATH,
@@ -73,13 +71,12 @@ class Machine:
         *command: str,
         user: str = "root",
         code: int = 0,
-        folder: str = SOURCE,
+        folder: str = "/",
         environ: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
         """Return what a command says that is run there; fail if it does not end with `code`."""
-        become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
         done = subprocess.run(
-            [*self.enter, "sh", "-c", 'cd "$0" && exec "$@"', folder, *become, *command],
+            self.command(*command, user=user, folder=folder),
             capture_output=True,
             text=True,
             timeout=2 * PATIENCE_S,
@@ -88,10 +85,11 @@ class Machine:
         assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.log()}"
         return done.stdout
 
-    @property
-    def enter(self) -> tuple[str, ...]:
-        """Return the command that runs a command there."""
-        return ("nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--cgroup", "--root", "--wd")
+    def command(self, *command: str, user: str = "root", folder: str = "/") -> tuple[str, ...]:
+        """Return the command here that is `command` there; `user` may be a number."""
+        enter = ("nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--cgroup", "--root", "--wd")
+        become = () if user == "root" else ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups")
+        return (*enter, "sh", "-c", 'cd "$0" && exec "$@"', folder, *become, *command)
 
     def make_python(self, folder: str) -> None:
         """Make an environment of a folder, with pip; the other packages are those of the tests, except for ours."""
@@ -102,11 +100,14 @@ class Machine:
         pip.write_text(f'#!/bin/sh\nexec {folder}/bin/python3 -m pip "$@"\n')
         pip.chmod(0o755)
 
-    def copy_tree(self) -> None:
-        """Copy the tree to SOURCE."""
-        ignored = shutil.ignore_patterns(*NOT_COPIED)
-        shutil.copytree(ROOT, self.root / SOURCE.lstrip("/"), symlinks=True, ignore=ignored)
-        self.run("chown", "-R", "root:root", SOURCE)
+    def copy(self, here: Path, there: str, *ignored: str) -> None:
+        """Copy a file, or what is in a folder, except for what has one of the names; all of it is root's there."""
+        goal = self.root / there.lstrip("/")
+        if here.is_dir():
+            shutil.copytree(here, goal, symlinks=True, ignore=shutil.ignore_patterns(*ignored), dirs_exist_ok=True)
+        else:
+            shutil.copy(here, goal)
+        self.run("chown", "-R", "root:root", there)
 
     def throw_away(self) -> None:
         """End all its processes, and remove what it was made of."""
@@ -130,12 +131,11 @@ def _processes(group: Path) -> Iterator[str]:
 
 @contextmanager
 def machine(*command: str, is_up: str = "/run/is-up") -> Iterator[Machine]:
-    """Make a machine with a copy of the tree, whose first process sleeps unless another is given."""
+    """Make a machine, whose first process sleeps unless another is given."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"]).returncode:
         pytest.skip("a machine to throw away is made by root, of namespaces")
     made = Machine(*(command or SLEEPS), is_up=is_up)
     try:
-        made.copy_tree()
         yield made
     finally:
         made.throw_away()

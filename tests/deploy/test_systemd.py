@@ -11,13 +11,14 @@ import pytest
 
 from tests.conftest import TENANT
 from tests.deploy.documents import blocks
-from tests.deploy.machine import Machine, machine
+from tests.deploy.machine import NOT_COPIED, Machine, machine
 from tests.http.helpers import CHECK
 from tests.system.load import ITEM, Load
 from tests.system.service import ROOT, Client, free_port, wait_until
 
 UNITS = ROOT / "deploy" / "systemd"
 OURS = ("notifhist.service", "notifhist-purge.service")
+SOURCE = "/src"
 MOST_EXPOSED = 15
 """In tenths of what `systemd-analyze security` says: 0 is closed, 100 open."""
 BOOT = """
@@ -94,9 +95,11 @@ def installed() -> Iterator[Installed]:
     """The service in a machine with a systemd of its own, installed as docs/operating.md says."""
     (install, *others), (create_key,) = blocks("operating.md", "With systemd")
     with machine("/bin/sh", "-c", BOOT, is_up="/run/systemd/private") as made:
+        made.copy(ROOT, SOURCE, *NOT_COPIED)
         made.make_python("/opt/notifhist")
         assert install.endswith(" && /opt/notifhist/bin/pip install .")
-        made.run("/opt/notifhist/bin/pip", "install", "--quiet", "--no-index", "--no-build-isolation", ".")
+        pip = ("/opt/notifhist/bin/pip", "install", "--quiet", "--no-index", "--no-build-isolation", ".")
+        made.run(*pip, folder=SOURCE)
         drop_in = made.root / "etc/systemd/system/notifhist.service.d/override.conf"
         drop_in.parent.mkdir()
         port = free_port()
@@ -104,8 +107,8 @@ def installed() -> Iterator[Installed]:
         for line in others:
             if line.startswith("systemctl enable"):
                 units = [f"deploy/systemd/{path.name}" for path in UNITS.iterdir()]
-                made.run("systemd-analyze", "verify", "--man=no", *units)
-            made.run("sh", "-c", line + " || { tail -20 /var/log/notifhist.log >&2; exit 1; }")
+                made.run("systemd-analyze", "verify", "--man=no", *units, folder=SOURCE)
+            made.run("sh", "-c", line + " || { tail -20 /var/log/notifhist.log >&2; exit 1; }", folder=SOURCE)
         key = made.run("sh", "-c", create_key).strip()
         yield Installed(made, f"http://127.0.0.1:{port}", key)
 
