@@ -89,7 +89,9 @@ KINDS = {
     ),
     "caddy": Kind(
         "caddy/Caddyfile",
-        lambda port, pem: {"history.example.com {": f"https://127.0.0.1:{port} {{\n\ttls {pem.certificate} {pem.key}"},
+        lambda port, pem: {
+            "history.example.com {": f"https://127.0.0.1:{port} {{\n\tbind 127.0.0.1\n\ttls {pem.certificate} {pem.key}"
+        },
         lambda folder: ("caddy", "run", "--adapter", "caddyfile", "--config", str(folder / "example")),
         "{\n\tadmin off\n\tauto_https off\n}\n",
         hangs_up=True,

@@ -1,6 +1,6 @@
 """The Dockerfile and compose.yml: checked, and their steps carried out one by one, as far as goes without an engine.
 
-A stage is a machine that is thrown away: this one, with its Python for that of the image, and the packages of the tests.
+A stage is a machine that is thrown away: this one, with its Python for that of the image, and packages of the tests.
 """
 
 import json
@@ -32,7 +32,7 @@ def instructions() -> list[tuple[str, str]]:
     """Return the instructions of the Dockerfile, and what each is given."""
     lines = [line for line in DOCKERFILE.read_text().splitlines() if line and not line.startswith("#")]
     whole = re.sub(r"\\\n\s*", "", "\n".join(lines))
-    return [(name, rest) for name, _, rest in (line.partition(" ") for line in whole.splitlines())]
+    return [(line.partition(" ")[0], line.partition(" ")[2]) for line in whole.splitlines()]
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Stage:
             case "COPY":
                 self._copy(*rest.split())
             case "ENV":
-                self.environ.update(each.split("=", 1) for each in shlex.split(rest))
+                self.environ |= {each.partition("=")[0]: each.partition("=")[2] for each in shlex.split(rest)}
             case "USER":
                 self.user = rest.partition(":")[0]
             case _:
