@@ -115,8 +115,8 @@ class Metrics:
     """The metrics of one app.
 
     With PROMETHEUS_MULTIPROC_DIR set, as the server does, every process counts in files of that directory and
-    `render` adds them all up, those of ended workers too. Otherwise each Metrics stands for itself. Refused keys are
-    counted from 0 for each of `keyed_apis`.
+    `render` adds them all up, those of ended workers too. Otherwise each Metrics stands for itself. Refused keys and
+    requests are counted from 0 for each of `keyed_apis`: a rate misses the first of a series that begins at 1.
     """
 
     def __init__(self, keyed_apis: Iterable[str] = ()) -> None:
@@ -125,6 +125,7 @@ class Metrics:
         self._answered = cache(self._children)
         for api in keyed_apis:
             self._families.refused_keys.labels(api)
+            self._families.rate_limited.labels(api)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request. `route` is the URL rule, never the URL; empty where none matched."""

@@ -44,6 +44,7 @@ _PROCESSES = {
     "clients",
     "run",
     "senders",
+    "deploy",
 }  # the folders of tests that run the service in processes of its own
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # each commit waits for a disk
 _EMPTY = """DO $$DECLARE filled text; is_filled boolean; BEGIN

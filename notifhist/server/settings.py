@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from notifhist.logs import configure_logging
 from notifhist.metrics import MULTIPROCESS_DIR
+from notifhist.server.arbiter import Arbiter
 from notifhist.server.connection import KEEPALIVE_S
 from notifhist.server.files import CONNECTIONS, allow_files, files_needed
 from notifhist.server.running import METRICS_PREFIX, leave_note
@@ -88,6 +90,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def load(self) -> WSGIApplication:
         """Return the app."""
         return self._load()
+
+    def run(self) -> None:
+        """Serve until a signal ends it. Raises SystemExit, as gunicorn's own does, which has another arbiter."""
+        try:
+            Arbiter(self).run()
+        except RuntimeError as error:
+            sys.exit(f"Error: {error}")
 
 
 class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
