@@ -1,6 +1,6 @@
 """Which checks have an item of a transaction within the last seconds."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
@@ -8,7 +8,7 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 from notifhist.store.deliveries.derive import hash_of
 from notifhist.store.deliveries.table import DELIVERIES, RECENT
-from notifhist.store.history.series import TENANT_ID, find_series
+from notifhist.store.history.series import TENANT_ID
 
 _BEARING = " UNION ".join(
     f"""SELECT series_id FROM {table} WHERE tenant_id = {TENANT_ID} AND transaction_hash = :transaction_hash
@@ -20,12 +20,14 @@ Repeatable = tuple[CheckPath, str]
 """A check, and the `transaction_id` of an item of it."""
 
 
-def repeated_since(db: Database, wanted: Collection[Repeatable], since_ms: int) -> set[Repeatable]:
+def repeated_since(
+    db: Database, wanted: Collection[Repeatable], series: Mapping[CheckPath, int], since_ms: int
+) -> set[Repeatable]:
     """Return those of which there is an item that is younger than `since_ms` (ms since the epoch), all of one tenant.
 
-    One query for each transaction, by an index; all checks of a notification share theirs.
+    `series`: what `find_series` finds. One query for each transaction, by an index; all checks of a notification share
+    theirs.
     """
-    series = find_series(db, {check for check, _ in wanted}) if wanted else {}
     low = (since_ms + 1) * TICKS_PER_MS
     bearing: dict[str, set[int]] = {}
     for check, transaction_id in wanted:
