@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from notifhist.run.record import NO_RESULT
+from notifhist.run.sending import HOST_REFUSED
 from tests.run.runs import sh
 from tests.system.commands import run
 from tests.system.conftest import MakeService
@@ -133,6 +134,29 @@ def test_a_service_that_is_away_keeps_all(fragile: Sending) -> None:
     assert len(fragile.runs.records()) == 2
 
 
+def test_a_wrong_url_keeps_all_and_is_told(sending: Sending) -> None:
+    """The service itself answers 404 below a prefix that it does not have, as a proxy or another server does."""
+    sent = sending.put(2)
+    output = sending.flush("--url", f"{sending.service.url}/history", code=75)
+    assert "sent 0, rejected 0" in output
+    assert "the rest is kept: is the URL of the service right, with its prefix and without /v1.0? 404" in output
+    assert len(sending.runs.records()) == 2
+    sending.flush()
+    assert ids_of(sending.items()) == sent
+
+
+def test_a_host_that_the_service_refuses_keeps_all(
+    sqlite_database: str, make_service: MakeService, tmp_path: Path
+) -> None:
+    service = make_service(sqlite_database, workers=1, ALLOWED_HOSTS="127.0.0.1").start()
+    sending = Sending(tmp_path, service)
+    sending.put(2)
+    output = sending.flush("--url", service.url.replace("127.0.0.1", "localhost"), code=75)
+    assert "the rest is kept: is the URL of the service right" in output
+    assert HOST_REFUSED in output
+    assert len(sending.runs.records()) == 2
+
+
 def test_a_limit_that_is_reached_keeps_the_rest(
     sqlite_database: str, make_service: MakeService, tmp_path: Path
 ) -> None:
@@ -162,16 +186,19 @@ def test_what_is_never_taken_is_put_aside_with_the_reason(sending: Sending) -> N
     (sending.runs.own / "half.ndjson").write_text('{"tenant": "acme"')
     (sending.runs.own / "list.ndjson").write_text("[1, 2]\n")
     (sending.runs.own / "link.ndjson").symlink_to("/etc/hostname")
+    (sending.runs.own / "path.ndjson").write_text(
+        '{"tenant": "t", "entity_id": "a/b", "alarm_id": "a", "check_id": "c", "item": {"id": "x"}}\n'
+    )
     begun: Any = {"feed": "run"}
     sending.put(source=begun, notification_results=[{"in_progress": True, "attempts": []}])  # of no host
     output = sending.flush()
-    assert "sent 2, rejected 6" in output
+    assert "sent 2, rejected 7" in output
     rejected = sending.runs.own / "rejected"
     reasons = " ".join(path.read_text() for path in rejected.glob("*.reason"))
-    assert reasons.count("not a record: ") == 4
+    assert reasons.count("not a record: ") == 5
     assert "400 " in reasons
     assert "413 " in reasons
-    assert len(list(rejected.glob("*.ndjson"))) == 6
+    assert len(list(rejected.glob("*.ndjson"))) == 7
     assert ids_of(sending.items()) == sent
 
 
