@@ -106,7 +106,6 @@ class Flush:
             self.problem = None
 
     def _send(self, name: str) -> None:
-        item_id = name.removesuffix(RECORD)
         is_running = self._spool.runs(name)  # before reading: a wrapper ends after its last record
         try:
             record = json.loads(self._spool.read(name))
@@ -125,9 +124,12 @@ class Flush:
         if record["tenant"] in self._forbidden:
             self._keep(name, self._forbidden[record["tenant"]])
             return
-        answer = self._sender.send(record)
+        self._note(name, record, self._sender.send(record))
+
+    def _note(self, name: str, record: Mapping[str, Any], answer: Answer) -> None:
+        """Do with a record what the service's answer to it asks for."""
         if 200 <= answer.status < 300:
-            self._spool.remove_run(item_id)
+            self._spool.remove_run(name.removesuffix(RECORD))
             self.sent += 1
         elif answer.is_of_wrong_url:  # all records get it
             self.problem = answer._replace(text=f"{_WRONG_URL} {answer.text}")
