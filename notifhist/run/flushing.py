@@ -15,7 +15,7 @@ from notifhist.run.texts import join_tails, tail_text
 
 _OF_THE_RECORD = (400, 413, 422)
 """Answers that other records need not get. The record gets those of the service again however often it is sent."""
-_WRONG_URL = "is the URL of the service right, with its prefix and without /v1.0?"
+_WRONG_URL = "the URL may be wrong, its host or its prefix:"
 _FORBIDDEN = 403
 """An answer that is the same for all records of a tenant."""
 _NO_TIME = Answer(0, "it takes too long, the next flush goes on")
