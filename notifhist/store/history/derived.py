@@ -5,7 +5,7 @@ what two requests bring at once, one of them finds stored.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -20,7 +20,6 @@ from notifhist.store.history.attempts import Merger
 from notifhist.store.history.items import ITEM_RECORDER, ItemDraft
 from notifhist.store.history.newest import Newest, newest_of_checks
 from notifhist.store.history.repetitions import Repeatable, repeated_since
-from notifhist.store.history.series import find_series
 
 _MAX_CHARACTERS = 64 * 1024 * 1024
 """What the items of one body may have together: each of a thousand repeats what a notification says once."""
@@ -65,13 +64,12 @@ def record_derived(
     with db.writing():
         if not is_plain:
             db.lock_name(tenant)
-        series = find_series(db, {each.check for each in places}) if any(map(_may_be_repeated, places)) else None
-        refused = _refused(db, places, series or {}, now_ticks // TICKS_PER_MS - dedup_ms, result.unchanged)
+        refused = _refused(db, places, now_ticks // TICKS_PER_MS - dedup_ms, result.unchanged)
         taken = [place for place in ordered if place.draft.identity not in refused] if refused else ordered
         if not is_plain and _store_alone(db, taken):
             result.new.append(taken[0].derived.item)
             return result
-        stored = ITEM_RECORDER.store(db, [place.draft for place in taken], series)
+        stored = ITEM_RECORDER.store(db, [place.draft for place in taken])
         merger = Merger(db, result.unchanged)
         for place, (document, is_created) in zip(taken, stored, strict=True):
             if is_created:
@@ -113,14 +111,9 @@ def _places(tenant: str, derived: Iterable[Derived], reasons: Counter[str]) -> l
     return list(by_identity.values())
 
 
-def _refused(
-    db: Database, places: Sequence[_Place], series: Mapping[CheckPath, int], since_ms: int, reasons: Counter[str]
-) -> set[Hashable]:
-    """Return the identities of what is not to be stored because of what its check has; count the reasons.
-
-    `series`: those of the items, if any of these may be repeated.
-    """
-    sent = repeated_since(db, {_transaction_of(each) for each in places if _may_be_repeated(each)}, series, since_ms)
+def _refused(db: Database, places: Sequence[_Place], since_ms: int, reasons: Counter[str]) -> set[Hashable]:
+    """Return the identities of what is not to be stored because of what its check has; count the reasons."""
+    sent = repeated_since(db, {_transaction_of(each) for each in places if _may_be_repeated(each)}, since_ms)
     looked_at = {place.check for place in places if place.derived.rule is Rule.UNLESS_SAME_SUPPRESSION}
     newest = newest_of_checks(db, looked_at)
     refused: set[Hashable] = set()

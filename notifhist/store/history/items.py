@@ -2,7 +2,7 @@
 
 import marshal
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple, cast
@@ -242,12 +242,10 @@ class ItemRecorder:
         delivery_index.note_recent(db, tenant_id, inserted * len(draft.deliveries()))
         return inserted > 0
 
-    def store(
-        self, db: Database, drafts: Sequence[ItemDraft], found_series: Mapping[CheckPath, int] | None = None
-    ) -> list[Stored]:
-        """Insert the new ones; return the stored document of each. `found_series`: `known` of `ensure_series`."""
+    def store(self, db: Database, drafts: Sequence[ItemDraft]) -> list[Stored]:
+        """Insert the new ones; return the stored document of each."""
         delivery_index.lock_tenants(db, [(draft.owner.tenant, draft.deliveries()) for draft in drafts])
-        series = ensure_series(db, {draft.owner for draft in drafts}, found_series)
+        series = ensure_series(db, {draft.owner for draft in drafts})
         keys = [(series[draft.owner], *draft.key) for draft in drafts]
         known: dict[RowKey, str] = {}
         for start in range(0, len(drafts), _BATCH):

@@ -1,7 +1,7 @@
 """The series: all items of a check. A series is found by its alarm and its check, and has a number as its id."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from itertools import count, groupby
 from operator import attrgetter
 
@@ -56,14 +56,9 @@ def find_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, 
     return {numbered[n]: series_id for n, series_id in found_rows}
 
 
-def ensure_series(
-    db: Database, checks: Collection[CheckPath], known: Mapping[CheckPath, int] | None = None
-) -> dict[CheckPath, int]:
-    """Return the id of each check's series; a series is created with the first item of its check.
-
-    `known`: what `find_series` has found already for all of these checks; a series is never deleted.
-    """
-    series = find_series(db, checks) if known is None else dict(known)
+def ensure_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, int]:
+    """Return the id of each check's series; a series is created with the first item of its check."""
+    series = find_series(db, checks)
     missing = sorted((check for check in checks if check not in series), key=attrgetter("tenant"))
     for tenant, some in groupby(missing, key=attrgetter("tenant")):
         db.lock_name(tenant)
