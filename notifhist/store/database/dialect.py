@@ -183,7 +183,7 @@ class Database(Protocol):
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert the rows whose key is new, and return their keys. Rows have the table's columns."""
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+    def insert_or_add(self, table: Table, rows: Iterable[Sequence[Any]], columns: Sequence[str] = ()) -> None:
         """Insert rows; if a key is there already, add the row's other columns to the stored ones.
 
         `columns`: those that the rows have, the key among them, if all others are 0; to pass 16 numbers of which one

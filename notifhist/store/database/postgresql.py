@@ -153,7 +153,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         """Return the table of `:param`, a JSON array of objects: psycopg writes arrays more slowly than that."""
         return f"json_to_recordset(:param ::json) AS param ({_typed(columns)})"
 
-    def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+    def param_value(self, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> str:
         return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
@@ -176,7 +176,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             cursor.execute(f"{table.insert} SELECT * FROM {copied} {unless_there}")
             return set(cursor.fetchall())
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+    def insert_or_add(self, table: Table, rows: Iterable[Sequence[Any]], columns: Sequence[str] = ()) -> None:
         brought = {name: kind for name, kind in table.columns.items() if name in (columns or table.columns)}
         selected = ", ".join(name if name in brought else "0" for name in table.columns)
         insert = f"{table.insert} SELECT {selected} FROM {self.param_table(brought)} {or_add(table, brought)}"

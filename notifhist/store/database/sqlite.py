@@ -136,7 +136,7 @@ class SqliteDatabase(SqliteFile):
                     inserted.add(key)
         return inserted
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+    def insert_or_add(self, table: Table, rows: Iterable[Sequence[Any]], columns: Sequence[str] = ()) -> None:
         values = ", ".join("?" if name in (columns or table.columns) else "0" for name in table.columns)
         self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table, columns or table.columns)}", rows)
 
