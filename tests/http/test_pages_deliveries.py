@@ -188,9 +188,8 @@ def test_a_row_says_it_in_words(app: Flask, key: str, client: FlaskClient) -> No
         *("webhook · ntHookhttps://example.com/hook", "3", "HTTP 503"),
     ]
     (time,) = row.xpath(".//time")
-    assert time.get("datetime") == "2011-11-10T00:57:00.000Z"
-    (target,) = row.xpath(".//a[@class='target line']")
-    assert (target.get("href"), target.get("rel")) == ("https://example.com/hook", "noopener noreferrer")
+    assert time.get("datetime") == "2011-11-10T00:57:00Z"
+    assert not row.xpath(".//a[starts-with(@href, 'http')]")  # a click would call the receiver
 
 
 def reason(page: object) -> str:

@@ -40,7 +40,7 @@ def test_the_bars_lead_to_what_they_count(browser: FlaskClient) -> None:
     bars = page.xpath("//figure//svg//a")
     assert 0 < len(bars) <= 60
     totals = [int(page_at(browser, bar.get("href")).xpath("string(//*[@id='total'])")) for bar in bars[::7]]
-    rows = page_at(browser, link_of(page, "As a table") or "").xpath("//figure//tbody/tr")
+    rows = page.xpath("//figure//details//tbody/tr")
     counts = {row.xpath(".//a/@href")[0]: int(row.xpath("string(td[last()])")) for row in rows}
     assert totals == [counts.get(bar.get("href"), 0) for bar in bars[::7]]
     assert sum(totals) > 0
@@ -75,11 +75,7 @@ def test_alarms_whose_newest_state_is_good_are_left_out(app: Flask, key: str, cl
         post(client, check_of(alarm=f"al{n}"), item_at(NOW_MS - 10 * DAY + n, n, state=state))
     page = page_at(signed_in(app, key), OVERVIEW)
     (section,) = page.xpath("//section[@aria-labelledby='alarms']")
-    assert [row[1].text_content() for row in section.xpath(".//tbody/tr")] == [
-        "al7 on enOne",
-        "al6 on enOne",
-        "al5 on enOne",
-    ]
+    assert [text_of(row[1]) for row in section.xpath(".//tbody/tr")] == ["al7 on enOne", "al6 on enOne", "al5 on enOne"]
     assert "2 not well, 1 unknown" in text_of(section)
 
 
@@ -135,5 +131,5 @@ def test_links_keep_the_path_of_the_public_url(make_app: MakeApp, key: str, clie
     browser = signed_in(make_app(PUBLIC_URL="https://example.com/history"), key)
     page = page_at(browser, OVERVIEW)
     for link in page.xpath("//a/@href | //form/@action | //link[@rel='stylesheet']/@href | //script/@src"):
-        assert link.startswith(("/history/ui/", "#", "http://hook/")), link
+        assert link.startswith(("/history/ui/", "#")), link
     assert (link_of(page_at(browser, LIST), "Copy link") or "").startswith("https://example.com/history/ui/")

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from notifhist.schemas.document import Document
 from notifhist.serializers.stored import StoredPage, documents_of
-from notifhist.web.pages.formatting import link_of, may_be_linked, short
+from notifhist.web.pages.formatting import may_be_linked, short
 from notifhist.web.pages.links import page_url
 
 MOST_CHARACTERS = 300
@@ -28,7 +28,6 @@ class Row(NamedTuple):
     receiver: str | None
     """The whole `notification_id`, if it may be part of a link."""
     target: str | None
-    target_url: str | None
     attempts: int
     message: str | None
 
@@ -57,8 +56,7 @@ def row_of(delivery: Document) -> Row:
         *(_cut(delivery["state"]), _cut(get("previous_state"))),
         *(_cut(get("notification_type")), _cut(notification_id)),
         notification_id if notification_id and may_be_linked(notification_id) else None,
-        *(_cut(get("target")), link_of(get("target"))),
-        *(delivery["attempts"], _cut(get("message") or get("status"))),
+        *(_cut(get("target")), delivery["attempts"], _cut(get("message") or get("status"))),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from flask import Response, request
+from flask import Response
 
 from notifhist.auth import OBSERVER, RUNS_VIEW
 from notifhist.config import MS_PER_DAY
@@ -26,7 +26,6 @@ from notifhist.web.declarations import View
 from notifhist.web.deliveries import buckets_of
 from notifhist.web.pages.charts import Volume, volume
 from notifhist.web.pages.delivery_rows import Row, rows_of
-from notifhist.web.pages.formatting import link_of
 from notifhist.web.pages.links import page_url
 from notifhist.web.pages.rendering import PAGE, may, page
 from notifhist.web.pages.states import WORST_FIRST, state_kind
@@ -34,8 +33,10 @@ from notifhist.web.pages.states import WORST_FIRST, state_kind
 TILES = (FAILED, NOT_SENT, IN_PROGRESS, SENT, UNKNOWN)
 MOST_RECEIVERS = 10
 MOST_FAILURES = 10
-MOST_ALARMS = 20
-MOST_RUNS = 5
+MOST_ALARMS = 10
+MOST_RUNS = 3
+BARS_OF = "1h"
+"""The time of a bar: half of that is 50 bars more to send, with their table 8 kB."""
 
 
 class FailingReceiver(NamedTuple):
@@ -44,7 +45,6 @@ class FailingReceiver(NamedTuple):
     notification_type: str | None
     notification_id: str | None
     target: str | None
-    target_url: str | None
     failures: int
     last_failure: int
     last_message: str | None
@@ -79,7 +79,6 @@ def show_overview() -> Response:
         deliveries=deliveries,
         runs=runs,
         tiles=TILES,
-        as_table="table" in request.args,
         deliveries_between=lambda from_ms, to_ms: page_url("deliveries", from_=from_ms, to=to_ms),
         failed_deliveries=partial(page_url, "deliveries", outcome=FAILED),
     )
@@ -90,7 +89,7 @@ def _deliveries() -> Deliveries:
     now_ms, oldest_ms = service.clock.now_ms(), service.oldest_ms()
     query = DeliveriesQuery(caller().tenant, max(now_ms - MS_PER_DAY, 0), now_ms, reverse=True)
     failed = replace(query, outcomes=(FAILED,))
-    buckets = buckets_of(query, None)
+    buckets = buckets_of(query, BARS_OF)
     by_bucket = summaries.count_deliveries(db, query, oldest_ms, summaries.COUNTED_BY["outcome"], buckets)
     counted: list[dict[str, Any]] = [
         {"from": bucket.begin, "to": bucket.end - 1, "counts": counts}
@@ -126,7 +125,7 @@ def _failing(db: Database, failed: DeliveriesQuery, receiver: Document, oldest_m
         first = list_deliveries(db, its, oldest_ms, 1).deliveries
         since = next((int(each["timestamp"]) for each in documents_of(first)), None)
     return FailingReceiver(
-        *(receiver.get("notification_type"), notification_id, target, link_of(target)),
+        *(receiver.get("notification_type"), notification_id, target),
         *(receiver["counts"][FAILED], receiver["last_failure"], receiver.get("last_message"), since),
     )
 
