@@ -1,6 +1,7 @@
 """The first page: what failed in the last 24 hours, whom it should have reached, and which alarms are not well."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from notifhist.store.counted.pages import list_records
 from notifhist.store.database import Database
 from notifhist.store.deliveries import summaries
 from notifhist.store.deliveries.alarms import Alarm, list_alarms
+from notifhist.store.deliveries.failing import Failing, Receiver, failing_since
 from notifhist.store.deliveries.reading import list_deliveries
 from notifhist.store.runs import RUN_RECORDER
 from notifhist.web.apis import PAGES
@@ -42,14 +44,12 @@ BARS_OF = "1h"
 class FailingReceiver(NamedTuple):
     """A receiver that notifications did not reach. Times in ms since the epoch."""
 
-    notification_type: str | None
-    notification_id: str | None
-    target: str | None
+    receiver: Receiver
     failures: int
     last_failure: int
     last_message: str | None
-    since: int | None
-    """When the first of these failures was; None for a receiver without an id, of which nobody can ask."""
+    failing: Failing
+    """Since when it has failed without a success."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _deliveries() -> Deliveries:
     return Deliveries(
         counts=sum(map(Counter, by_bucket), Counter()),
         chart=volume(counted),
-        receivers=[_failing(db, failed, each, oldest_ms) for each in receivers[:MOST_RECEIVERS]],
+        receivers=_failing(db, query.tenant, receivers[:MOST_RECEIVERS], now_ms, oldest_ms),
         failing_receivers=len(receivers),
         failures=rows_of(list_deliveries(db, failed, oldest_ms, MOST_FAILURES).deliveries),
         alarms=alarms[:MOST_ALARMS],
@@ -117,17 +117,16 @@ def _deliveries() -> Deliveries:
     )
 
 
-def _failing(db: Database, failed: DeliveriesQuery, receiver: Document, oldest_ms: int | None) -> FailingReceiver:
-    """Return a receiver with the time of its first failure in the time of a query."""
-    since, notification_id, target = None, receiver.get("notification_id"), receiver.get("target")
-    if notification_id is not None:
-        its = replace(failed, notification_ids=(notification_id,), reverse=False)
-        first = list_deliveries(db, its, oldest_ms, 1).deliveries
-        since = next((int(each["timestamp"]) for each in documents_of(first)), None)
-    return FailingReceiver(
-        *(receiver.get("notification_type"), notification_id, target),
-        *(receiver["counts"][FAILED], receiver["last_failure"], receiver.get("last_message"), since),
-    )
+def _failing(
+    db: Database, tenant: str, found: Sequence[Document], now_ms: int, oldest_ms: int | None
+) -> list[FailingReceiver]:
+    """Return receivers with the time since which they fail."""
+    receivers = [Receiver(*map(each.get, Receiver._fields)) for each in found]
+    since = failing_since(db, tenant, receivers, now_ms, oldest_ms)
+    return [
+        FailingReceiver(receiver, each["counts"][FAILED], each["last_failure"], each.get("last_message"), failing)
+        for receiver, failing, each in zip(receivers, since, found, strict=True)
+    ]
 
 
 def _runs() -> list[Document]:
