@@ -134,6 +134,19 @@ def test_the_checks_in_the_worst_states_have_a_lane(
     assert len(page.xpath("//tbody/tr")) == 4
 
 
+def test_each_receiver_of_an_item_has_its_own_words(client: FlaskClient, browser: FlaskClient) -> None:
+    results = [result(False, "ntMail"), result(True, "ntSms"), result(False, "ntHook")]
+    item = item_at(NOW_MS, notification_results=results)
+    post(client, check_of("enWeb", "alHttp"), item)
+    rows = page_at(browser, ALARM).xpath("//div[@class='split-row']")
+    assert [text_of(row) for row in rows] == [
+        "failed email · ntMail ntMail False",
+        "sent email · ntSms ntSms True",
+        "failed email · ntHook ntHook False",
+    ]
+    assert rows[2].xpath("./a/@href") == [f"{ALARM}/chOne/{item['id']}#result-2"]
+
+
 def test_an_item_is_one_row_and_no_page_cuts_it(client: FlaskClient, browser: FlaskClient) -> None:
     for n in range(4):
         results = [result(n % 2 == 0, f"nt{each}") for each in range(3)]

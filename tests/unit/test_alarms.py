@@ -82,6 +82,7 @@ def test_details_are_of_the_newest_item_and_change(db: Database, settle: Callabl
     details, silent = find_details(db, alarms, NOW_MS - 8 * HOUR)
     assert (details.outcomes, details.since_ms, details.failures) == (("sent", "failed"), NOW_MS - 8 * HOUR, 3)
     assert (silent.outcomes, silent.since_ms, silent.failures) == (("not_sent",), None, 0)
+    assert not silent.is_suppressed
     assert find_details(db, [], 0) == []
 
 

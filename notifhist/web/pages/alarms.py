@@ -23,6 +23,7 @@ from notifhist.web.apis import PAGES
 from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
 from notifhist.web.pages.charts import FROM_THE_GROUND, timeline
+from notifhist.web.pages.delivery_rows import HELD_BACK, NOBODY, why_not_sent
 from notifhist.web.pages.links import here, page_url
 from notifhist.web.pages.queries import SINCE_MS, asked
 from notifhist.web.pages.recorded import Recorded, recorded
@@ -65,13 +66,6 @@ class Item:
         """The first delivery."""
         return self.deliveries[0]
 
-    @property
-    def said(self) -> str | None:
-        """What was said of the worst delivery."""
-        worst = min(self.deliveries, key=lambda each: FROM_THE_GROUND.index(each["outcome"]))
-        said: str | None = worst["message"] or worst["status"]
-        return said
-
 
 @View(PAGES, "GET", "/alarms", "Look at the alarms", OBSERVER, offers=PAGE)
 def show_alarms() -> Response:
@@ -94,6 +88,8 @@ def show_alarms() -> Response:
         first_url=here(marker=None) if marker else None,
         next_url=here(marker=".".join(map(str, _place(rest[0])))) if rest else None,
         retention_days=service.settings.retention_days,
+        held_back=HELD_BACK,
+        nobody=NOBODY,
         most=alarms.MAX_COUNTED,
         most_checks=most_checks,
         failures_days=FAILURES_DAYS,
@@ -114,7 +110,8 @@ def show_alarm(entity_id: str, alarm_id: str) -> Response:
     all_drawn = list_deliveries(db, drawn, oldest_ms)
     drawn_checks = _worst_checks(alarm)
     listed = list_deliveries(db, query, oldest_ms, limit)
-    items, next_marker = _whole_items(list(_items_of(recorded(documents_of(listed.deliveries)))), listed.next_marker)
+    deliveries = list(recorded(documents_of(listed.deliveries)))
+    items, next_marker = _whole_items(list(_items_of(deliveries)), listed.next_marker)
     if items and (query.marker or (len(items) == 1 and next_marker)):
         items[0] = replace(items[0], whole=_outcomes(items[0].first, path))
     return page(
@@ -130,6 +127,7 @@ def show_alarm(entity_id: str, alarm_id: str) -> Response:
         is_cut=all_drawn.next_marker is not None,
         drawn=all_drawn.count,
         items=items,
+        reasons=why_not_sent(deliveries),
         total=listed.total,
         since="" if {"from", "to"} & {*wanted.given} else wanted.given.get("since", SINCE),
         spans=tuple(SINCE_MS),

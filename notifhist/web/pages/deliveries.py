@@ -12,6 +12,7 @@ from notifhist.errors import BadRequest, name_problems
 from notifhist.schemas.deliveries import DELIVERY, DELIVERY_ATTEMPT, OUTCOMES
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.serializers.formats import CSV, NDJSON, Formats
+from notifhist.serializers.stored import documents_of
 from notifhist.store.deliveries.attempts import read_attempts
 from notifhist.store.deliveries.reading import list_deliveries, read_batches
 from notifhist.web.apis import PAGES
@@ -108,4 +109,4 @@ def _newer(wanted: Asked, query: DeliveriesQuery, first_id: str, limit: int) -> 
     before = list_deliveries(readable_db(), back, current_service().oldest_ms())
     if before.count <= 1:
         return None
-    return wanted.link(marker=rows_of(before.deliveries)[-1].id if before.next_marker else None)
+    return wanted.link(marker=[*documents_of(before.deliveries)][-1]["id"] if before.next_marker else None)
