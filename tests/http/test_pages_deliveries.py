@@ -126,7 +126,7 @@ def assert_marked_alone(browser: FlaskClient, name: str) -> None:
     assert page.xpath("//*[@role='alert']//li")[0].text.startswith(f"{name}: ")
     marked = page.xpath("//*[@aria-invalid='true']")
     assert {each.get("name") for each in marked} <= {name, None}
-    assert marked or name in ("tz", "live", "reverse", "marker", "rows")
+    assert marked
     assert not ids_on(page)
     if name not in ("q", "state"):
         (form,) = page.xpath("//form[@data-filters]")

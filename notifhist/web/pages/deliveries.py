@@ -22,7 +22,7 @@ from notifhist.web.deliveries import file_name
 from notifhist.web.pages.delivery_rows import rows_of
 from notifhist.web.pages.empty_lists import why_empty
 from notifhist.web.pages.links import absolute, page_url, see_other
-from notifhist.web.pages.queries import PER_PAGE, SINCE_MS, Asked, asked, is_tidy
+from notifhist.web.pages.queries import PER_PAGE, SPANS, Asked, asked, is_tidy
 from notifhist.web.pages.rendering import PAGE, page
 from notifhist.web.responses import name_file, respond_stream
 
@@ -47,9 +47,8 @@ def show_deliveries() -> Response:
         "asked": wanted,
         "link": partial(_url, wanted),
         "outcomes": OUTCOMES,
-        "chosen": {each.strip() for text in wanted.given.getlist("outcome") for each in text.split(",")},
         "days": current_service().settings.retention_days,
-        "since": tuple(SINCE_MS),
+        "since": SPANS,
         "per_page": PER_PAGE,
         "default_limit": current_service().settings.default_limit,
     }
@@ -68,7 +67,7 @@ def show_deliveries() -> Response:
         rows=rows,
         total=found.total,
         pages=Pages(newer, older),
-        empty=None if rows else why_empty(db, wanted, query, oldest_ms),
+        empty=None if rows else why_empty(db, query, bool(wanted.filters), oldest_ms),
         same_rows=absolute(page_url(_PATH, **wanted.absolute())),
     )
 
