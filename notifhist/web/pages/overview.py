@@ -100,8 +100,9 @@ def _deliveries() -> Deliveries:
         if any(FAILED in counts for counts in by_bucket)
         else []
     )
-    all_alarms, most_checks = list_alarms(db, query.tenant, oldest_ms)
-    alarms = [each for each in all_alarms if state_kind(each.state) != "fine"]
+    alarms, most_checks = list_alarms(
+        db, query.tenant, oldest_ms, is_state_wanted=lambda state: state_kind(state) != "fine"
+    )
     alarms.sort(key=lambda each: (WORST_FIRST.index(state_kind(each.state)), -each.timestamp))
     unknown = sum(state_kind(each.state) == "unknown" for each in alarms)
     return Deliveries(
