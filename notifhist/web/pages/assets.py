@@ -35,11 +35,17 @@ def _slim_stylesheet(text: bytes) -> bytes:
 
 
 def _slim_script(text: bytes) -> bytes:
-    """Return a script without indentation and without lines that are comments: an eighth less."""
-    lines = (line.strip() for line in text.splitlines())
-    return b"\n".join(line for line in lines if line and not line.startswith(b"//"))
+    """Return a script without comments and without blanks that mean nothing: a quarter less.
+
+    Our script has a semicolon after each statement, no literal of a regular expression, and no quote within a comment.
+    """
+    return _OF_SCRIPT.sub(lambda found: found["kept"] or found["mark"] or b"", text).strip()
 
 
+_OF_SCRIPT = re.compile(
+    rb"""(?P<kept>"(?:[^"\\\n]|\\.)*"|`[^`]*`) | //[^\n]*\s* | /\*.*?\*/\s* | \s*(?P<mark>[][{}()=<>,;:?&|!+*-])\s*""",
+    re.VERBOSE | re.DOTALL,
+)
 _SLIMMED: dict[str, Callable[[bytes], bytes]] = {"css": _slim_stylesheet, "js": _slim_script}
 """How the content is made short, by the extension: before its first paint a page needs all of it."""
 
