@@ -82,6 +82,8 @@
     });
     addEventListener("pageshow", () => form.reset());
   }
+  // Where a form is not folded, the stylesheet shows it in any case, but not every browser knows how.
+  if (matchMedia("(min-width: 721px)").matches) for (const each of all(".fold")) each.open = true;
   const focused = remembered(sessionStorage, "focus");
   if (focused) {
     remembered(sessionStorage, "focus", null);
