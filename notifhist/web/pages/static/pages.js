@@ -119,7 +119,7 @@
       const aim = document.getElementById(location.hash.slice(1));
       if (aim) {
         aim.classList.add("aimed");
-        aim.scrollIntoView();
+        aim.scrollIntoView({ block: "nearest" });
       }
       pane.focus({ preventScroll: true });
     } catch {
