@@ -8,7 +8,7 @@ BENCH_TESTS := tests/system/test_bench.py tests/system/test_bench_writes.py
 APART := $(BENCH_TESTS:%=--ignore %) --ignore tests/pages --ignore tests/senders --ignore tests/deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-bench test-deploy test-senders test-fast test-long test-pages lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes clean
+.PHONY: help install serve test test-bench test-deploy test-senders test-fast test-long test-pages lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-testing bench-writes clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -105,6 +105,9 @@ bench-scale: install ## measure cost against size, up to SIZE items
 
 bench-writes: install ## measure recording, loading, purging, disk and memory
 	$(BIN)/python -m bench writes --output bench/results/writes.json
+
+bench-testing: install ## measure what a contract test waits for: start and reset of the pytest plugin's server
+	$(BIN)/python -m bench testing --output bench/results/testing.json
 
 clean: ## remove what the targets above have made
 	rm -rf .venv .venv-rackspace .venv-cortex build *.egg-info notifhist-demo.db*

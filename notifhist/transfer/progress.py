@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from types import FrameType
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from notifhist.transfer.load import Report
 
@@ -22,6 +20,10 @@ def progress(
 
     Ctrl-C takes effect when that function is called, so that the reported number is exact; a second one at once.
     """
+    # Most commands show none, and to import it takes 40 ms.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
     interrupted = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from time import sleep  # tests of other projects, in whose process we may be, replace `time.sleep`
 from typing import Any
 
 import orjson
@@ -54,7 +55,7 @@ class SqliteDatabase(SqliteFile):
         """
         started = time.monotonic()
         yield
-        time.sleep((time.monotonic() - started) / 2)
+        sleep((time.monotonic() - started) / 2)
 
     @staticmethod
     def joined(column: str, separator: str) -> str:
