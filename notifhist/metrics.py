@@ -22,6 +22,7 @@ from notifhist import metric_files  # noqa: F401 - prometheus_client then counts
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
 KINDS = ("item", "run", "log", "attempt")
+GIVEN_UP = ("late", "silent")
 MOST_TYPES = 30
 _TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """A type that is counted by itself: senders choose the text, and everybody may read the metrics."""
@@ -82,6 +83,14 @@ class _Families:
             ["feed", "reason"],
             registry=self.registry,
         )
+        self.given_up = Counter(
+            "notifhist_database_given_up_total",
+            "Requests whose database did not answer in time.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in GIVEN_UP:
+            self.given_up.labels(reason)
         for kind in KINDS:
             self.recorded.labels(kind)  # there from the start, at 0
 
@@ -158,6 +167,10 @@ class Metrics:
     def refused_key(self, api: str) -> None:
         """Count a key that was refused, a guessed one perhaps. `api` is the API's name."""
         self._families.refused_keys.labels(api).inc()
+
+    def gave_up(self, reason: str) -> None:
+        """Count a request that was given up: its answer was late, or the database is silent."""
+        self._families.given_up.labels(reason).inc()
 
     def render(self) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""

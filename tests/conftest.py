@@ -43,7 +43,9 @@ _PROCESSES = {
     "clients",
     "run",
     "senders",
+    "cluster",
 }  # the folders of tests that run the service in processes of its own
+_POSTGRES = {"postgres_url", "own_postgres", "own_cluster"}
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # each commit waits for a disk
 _EMPTY = """DO $$DECLARE filled text; is_filled boolean; BEGIN
     FOR filled IN SELECT tablename FROM pg_tables
@@ -77,9 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not isinstance(item, pytest.Function):
             continue
         params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if any(str(each).endswith("postgres") for each in params) or not {"postgres_url", "own_postgres"}.isdisjoint(
-            item.fixturenames
-        ):
+        if any(str(each).endswith("postgres") for each in params) or not _POSTGRES.isdisjoint(item.fixturenames):
             item.add_marker("postgres")
             if "sqlite" in item.name:
                 raise pytest.UsageError(f"{item.nodeid} is named after SQLite and needs PostgreSQL.")
