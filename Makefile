@@ -9,7 +9,7 @@ BENCH_TESTS := tests/system/test_bench.py tests/system/test_bench_writes.py
 APART := $(BENCH_TESTS:%=--ignore %) --ignore tests/pages --ignore tests/senders --ignore tests/cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-bench test-senders test-cluster test-fast test-long test-pages lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes clean
+.PHONY: help install serve test test-bench test-senders test-cluster test-postgres test-fast test-long test-pages lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -56,6 +56,11 @@ test-senders: install ## let real alerting tools send; says which of Debian's pa
 
 test-cluster: install ## lose the primary of a PostgreSQL FAILOVERS times, which its standby replaces, under load
 	$(BIN)/python -m pytest -rs -s --failovers $(FAILOVERS) tests/cluster
+
+test-postgres: install ## run the tests of the store on the PostgreSQL database URL; whatever is in it is dropped
+	@test -n "$(URL)" || { echo 'Name a database that holds nothing: make test-postgres URL=postgresql://…'; exit 1; }
+	NOTIFHIST_TEST_POSTGRES_URL='$(URL)' $(BIN)/python -m pytest -m 'postgres and not long' -rs \
+		--ignore tests/contract/test_schemathesis.py tests/unit tests/http tests/property tests/contract
 
 test-fast: install ## run unit, http and contract tests on SQLite, without PostgreSQL and servers: a minute
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not postgres and not processes' \

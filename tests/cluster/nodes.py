@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -156,11 +156,14 @@ class Cluster:
         self.standby.follow(self.primary)
         self.primary.wait_for_standby()
 
-    def create_database(self) -> str:
-        """Return the address of a new, empty database: both hosts, of which the one that takes writes is meant."""
+    def create_database(self, nodes: Sequence[Node] = ()) -> str:
+        """Return the address of a new, empty database: both hosts, of which the one that takes writes is meant.
+
+        `nodes`: in which order they are named.
+        """
         name = f"test_{uuid.uuid4().hex}"
         self.primary.execute(f"CREATE DATABASE {name}")
-        places = ",".join(f"{node.host.address}:{node.host.port}" for node in self.nodes)
+        places = ",".join(f"{node.host.address}:{node.host.port}" for node in nodes or self.nodes)
         return f"postgresql://postgres@{places}/{name}?target_session_attrs=read-write"
 
     def promote(self) -> None:

@@ -1,10 +1,13 @@
 """Connections to PostgreSQL for which no thread waits longer than a deadline of ours, whatever the server does.
 
-A server that is stopped, or vanishes without a word, is given up `LOOK_AFTER_S` and `connect_timeout` after it fell
+A server that is stopped, or vanishes without a word, is given up `LOOK_AFTER_S` and `ANSWERS_WITHIN_S` after it fell
 silent; one that answers others, but not us, after `longest_wait_s`. Why: docs/adr/0029-deadlines-of-our-own.md.
 """
 
 import math
+import os
+import socket
+import struct
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +21,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 LOOK_AFTER_S = 2.0
 """After so long without an answer the server is asked whether it answers anybody; then again and again."""
+ANSWERS_WITHIN_S = 3.0
+"""How long a server may take to answer that it answers."""
+_ASKS_FOR_TLS = struct.pack("!ii", 8, 80877103)  # any server answers with one byte, whether it has TLS or not
+_DROP = struct.pack("ii", 1, 0)  # wait 0 s for what has been sent to arrive
 CANCEL_S = 1.0
 """How long a thread waits for the server to take the cancellation of what it gave up."""
 DEFAULTS: dict[str, Any] = {
@@ -112,18 +119,20 @@ class Connection(psycopg.Connection[Any]):
         raise SilentServer(f"no answer within {waited_s:.1f} s, and the server answers nobody")
 
     def _answers_others(self) -> bool:
-        info = self.info
-        place = {"host": info.host, "hostaddr": info.hostaddr or None, "port": info.port, "target_session_attrs": "any"}
+        """Ask the server, over a connection of its own, what it must answer at once to anybody; say whether it does."""
         try:
-            psycopg.connect(**self.host.parameters | place).close()
-        except psycopg.errors.ConnectionTimeout:
+            with _socket_to(self.info) as asking:
+                asking.sendall(_ASKS_FOR_TLS)
+                asking.recv(1)
+        except OSError:  # too late, or no way to the host
             self.host.silent_at = monotonic()
             return False
-        except psycopg.Error:
-            return True  # to refuse is to answer
         return True
 
     def _give_up(self) -> None:
+        with suppress(OSError), socket.socket(fileno=os.dup(self.pgconn.socket)) as its:
+            # What has not arrived yet shall not arrive later: a server that is back would write it.
+            its.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
         self.pgconn.finish()
         self.avoid()
 
@@ -185,11 +194,22 @@ class Connector:
         self._first = n % len(self._hosts)
 
 
+def _socket_to(info: psycopg.ConnectionInfo) -> socket.socket:
+    """Return a socket that is connected to the server of a connection, and waits `ANSWERS_WITHIN_S` at most."""
+    if not info.host.startswith("/"):
+        return socket.create_connection((info.hostaddr or info.host, info.port), ANSWERS_WITHIN_S)
+    local = socket.socket(socket.AF_UNIX)
+    local.settimeout(ANSWERS_WITHIN_S)
+    local.connect(f"{info.host}/.s.PGSQL.{info.port}")
+    return local
+
+
 def _hosts_of(parameters: _Parameters) -> list[Host]:
     """Return each host, if there are several to write to; else leave the choice to the driver."""
     lists = {name: str(parameters[name]).split(",") for name in ("host", "hostaddr", "port") if name in parameters}
     number = max(map(len, lists.values()), default=1)
-    matches = all(len(each) in (1, number) for each in lists.values())  # the driver refuses those that do not
+    # One port may be that of all hosts. The driver refuses other lists that do not match.
+    matches = all(len(each) == number or (name, len(each)) == ("port", 1) for name, each in lists.items())
     if number == 1 or not matches or parameters.get("target_session_attrs") not in _FOR_WRITING:
         return [Host(parameters)]
     return [Host(parameters | {name: each[n % len(each)] for name, each in lists.items()}) for n in range(number)]
