@@ -171,6 +171,13 @@ class Database(Protocol):
     def unindexed(column: str) -> str:
         """Return `column`, written so that no index is chosen for it where the planner would choose badly."""
 
+    def confirm_stored(self) -> None:
+        """Have the commit of this transaction wait until what it has read is as durable as what it writes.
+
+        Who is told that a record is there already takes that for a promise. On PostgreSQL a transaction that changes
+        nothing does not wait for synchronous standbys, which may lack the record of a client that was given up.
+        """
+
     def locked(self, select: str) -> str:
         """Return a SELECT whose rows stay as they are until the transaction ends."""
 

@@ -44,6 +44,9 @@ class SqliteDatabase(SqliteFile):
         """Return `select`: a transaction that writes has locked the whole file."""
         return select
 
+    def confirm_stored(self) -> None:
+        """Do nothing: what a reader sees has been synced."""
+
     def lock_name(self, name: str) -> None:
         """Do nothing: a transaction that writes is alone."""
 

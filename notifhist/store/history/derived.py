@@ -79,6 +79,8 @@ def record_derived(
             elif merger.merge(place.check, place.draft.key, place.derived.item, document):
                 result.merged += 1
         merger.finish()
+        if len(result.new) < len(places):
+            db.confirm_stored()
     return result
 
 
