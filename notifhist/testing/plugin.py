@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 _MARKER = "notifhist(now=None, load=(), settings={}): the time, the records and the settings that a test begins with"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the options, before any conftest.py is imported."""
+    # pytest would compile all modules of a package that has a plugin anew, for better messages of their asserts: that
+    # takes 3 s where its cache cannot be written, and the service asserts nothing for users to see.
+    hook = getattr(pluginmanager, "rewrite_hook", None)
+    getattr(hook, "_must_rewrite", set()).discard("notifhist")
     group = parser.getgroup("notifhist", "contract tests against notifhist")
     group.addoption("--notifhist-url", metavar="URL", default="", help="test against a deployed service")
     group.addoption("--notifhist-key", metavar="KEY", default="", help="a key of the deployed service, with every role")
@@ -43,10 +47,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
     if bool(config.getoption("notifhist_url")) != bool(config.getoption("notifhist_key")):
         raise pytest.UsageError("Give both of --notifhist-url and --notifhist-key, or none.")
-    # pytest would compile all modules of a package that has a plugin anew, for better messages of their asserts: that
-    # takes 3 s where its cache cannot be written, and the service asserts nothing for users to see.
-    hook = getattr(config.pluginmanager, "rewrite_hook", None)
-    getattr(hook, "_must_rewrite", set()).discard("notifhist")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

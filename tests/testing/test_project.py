@@ -102,12 +102,12 @@ def test_the_plugin_imports_nothing_of_the_service(pytester: pytest.Pytester) ->
     run(pytester).assert_outcomes(passed=1)
 
 
-def test_pytest_does_not_compile_the_service_anew(project: pytest.Pytester) -> None:
-    project.makepyfile(
-        test_loader="""
+@pytest.mark.parametrize("conftest", ["", "import notifhist.factory"])
+def test_pytest_does_not_compile_the_service_anew(conftest: str, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(conftest)
+    pytester.makepyfile("""
         def test_it(notifhist):
             import notifhist.factory
             assert "pytest" not in type(notifhist.factory.__spec__.loader).__module__
-    """
-    )
-    run(project, "test_loader.py").assert_outcomes(passed=1)
+    """)
+    run(pytester).assert_outcomes(passed=1)
