@@ -18,6 +18,11 @@ README = (ROOT / "README.md").read_text()
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
 OF_SENDERS = {each.variable.removeprefix("NOTIFHIST_") for each in OPTIONS} | {"RUN_CONFIG"}
 """Variables of the commands that send to a service."""
+OF_OPERATORS = [
+    ROOT / "Dockerfile",
+    ROOT / "compose.yml",
+    *(path for path in (ROOT / "deploy").rglob("*") if path.is_file()),
+]
 MARKDOWN = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -30,7 +35,7 @@ def test_the_readme_tells_each_setting_with_its_default(setting: object) -> None
 
 def test_the_documents_name_no_setting_that_does_not_exist() -> None:
     known = {setting.name for setting in SETTINGS} | OF_SENDERS
-    for path in MARKDOWN:
+    for path in [*MARKDOWN, *OF_OPERATORS]:
         named = set(re.findall(r"NOTIFHIST_([A-Z_]+[A-Z])", path.read_text()))
         assert named <= known, path.name
 
