@@ -39,7 +39,7 @@ serve: install ## serve the demo: the published examples and a lifelike history
 test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests but the long ones, the benchmark's, the browser's, the senders' and those of deploy/, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not long' $(APART)
 
-test-long: install ## run the long ones: large files, kills, reloads under load, what a machine makes of the OpenAPI document
+test-long: install .venv-cortex/.installed ## run the long ones: large files, kills, reloads under load, what a machine makes of the OpenAPI document
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m long $(APART)
 
 test-pages: install ## run the tests of the pages in a browser; they need it (apt-get install chromium chromium-driver)

@@ -13,8 +13,12 @@ from notifhist.transfer.load import Report
 
 
 @contextmanager
-def progress(title: str, total: int = 0) -> Iterator[Report]:
+def progress(
+    title: str, total: int = 0, *, unit: str = "records", kept: str = "what is done stays done"
+) -> Iterator[Report]:
     """Show a bar, if standard error is a terminal; yield the function that advances it.
+
+    `kept` says what an interruption leaves, in the error that it ends with.
 
     Ctrl-C takes effect when that function is called, so that the reported number is exact; a second one at once.
     """
@@ -42,8 +46,7 @@ def progress(title: str, total: int = 0) -> Iterator[Report]:
             yield report
         except KeyboardInterrupt:
             raise click.ClickException(
-                f"{title} was interrupted after {state.completed:.0f} of {state.total:.0f} records; "
-                "what is done stays done."
+                f"{title} was interrupted after {state.completed:.0f} of {state.total:.0f} {unit}; {kept}."
             ) from None
         finally:
             signal.signal(signal.SIGINT, before)

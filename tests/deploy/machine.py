@@ -142,7 +142,7 @@ def _processes(group: Path) -> Iterator[str]:
 
 @contextmanager
 def machine(*command: str, is_up: str = "/run/is-up") -> Iterator[Machine]:
-    """Make a machine, whose first process sleeps unless another is given; that makes the file `is_up` once it is ready."""
+    """Make a machine. Its first process sleeps unless another is given, which makes the file `is_up` once it is up."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"]).returncode:
         pytest.skip("a machine to throw away is made by root, of namespaces")
     made = Machine(*(command or SLEEPS))

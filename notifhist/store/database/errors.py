@@ -17,6 +17,10 @@ _UNREACHABLE = (
 )
 
 
+class BackupFailed(Exception):
+    """A copy of a database that could not be made, or is not sound; the message says why."""
+
+
 def is_unreachable(error: Exception) -> bool:
     """Say whether the database is gone, locked, full, damaged or not migrated."""
     if isinstance(error, _UNREACHABLE) or type(error) in (peewee.DatabaseError, sqlite3.DatabaseError):

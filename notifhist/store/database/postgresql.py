@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,7 +14,8 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import postgresql_purge
-from notifhist.store.database.dialect import PurgeDerived, Table, or_add
+from notifhist.store.database.dialect import Condition, PurgeDerived, Report, Table, or_add
+from notifhist.store.database.errors import BackupFailed
 from notifhist.store.database.partitions import Partitions
 
 _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
@@ -21,6 +23,13 @@ _TRUSTED_IDLE_S = 1.0
 _LONGEST_TEXT = 2**31 - 1  # bytes, more than PostgreSQL stores
 _COPY_FROM_ROWS = 500
 """From this many rows on, COPY into a temporary table is cheaper than JSON."""
+_CONDITION = """SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off',
+    CAST(1000 * extract(epoch FROM clock_timestamp()) AS double precision),
+    CAST(current_setting('server_version_num') AS integer) / 10000,
+    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+    CAST(current_setting('max_connections') AS integer)
+        - CAST(current_setting('superuser_reserved_connections') AS integer),
+    pg_is_in_recovery()"""
 
 
 class PostgresqlDatabase(peewee.PostgresqlDatabase):
@@ -32,7 +41,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def __init__(self, url: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
         """`create` has no effect: the database exists on the server."""
-        self._timeout_s = statement_timeout_s
+        self._timeout_s, self._url = statement_timeout_s, url
         super().__init__(
             url.replace("postgres://", "postgresql://", 1),
             prefer_psycopg3=True,
@@ -221,6 +230,22 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def purge(self, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
         return postgresql_purge.purge(self, self.partitions, oldest_ms, batch, purge_derived)
+
+    def condition(self) -> Condition:
+        names = ("syncs_commits", "clock_ms", "version", "connections", "max_connections", "is_replica")
+        found = self.execute_sql(_CONDITION).fetchone()  # type: ignore[no-untyped-call]
+        return Condition(**dict(zip(names, found, strict=True)))
+
+    def backup_command(self, path: Path) -> list[str]:
+        """Return the command; no password is in it."""
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+        given = conninfo_to_dict(self._url)
+        address = make_conninfo(**{name: str(value) for name, value in given.items() if "password" not in name})
+        return ["pg_dump", "--format=custom", f"--file={path}", f"--dbname={address}"]
+
+    def back_up(self, path: Path, report: Report) -> None:
+        raise BackupFailed("PostgreSQL's own program makes backups")
 
 
 def _typed(columns: Mapping[str, str]) -> str:

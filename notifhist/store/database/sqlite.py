@@ -5,14 +5,15 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import orjson
 import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
-from notifhist.store.database import sqlite_purge
-from notifhist.store.database.dialect import TRIGRAM, PurgeDerived, Table, or_add
+from notifhist.store.database import sqlite_backup, sqlite_purge
+from notifhist.store.database.dialect import TRIGRAM, Condition, PurgeDerived, Report, Table, or_add
 from notifhist.store.database.errors import is_too_long
 from notifhist.store.database.sqlite_file import SqliteFile
 
@@ -215,6 +216,16 @@ class SqliteDatabase(SqliteFile):
 
     def purge(self, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
         return sqlite_purge.purge(self, oldest_ms, batch, purge_derived)
+
+    def condition(self) -> Condition:
+        mode = self.execute_sql("PRAGMA journal_mode").fetchone()[0]
+        return Condition(file=self.path, is_in_wal_mode=mode == "wal", was_in_wal_mode=self.was_in_wal_mode)
+
+    def backup_command(self, path: Path) -> list[str]:
+        return []
+
+    def back_up(self, path: Path, report: Report) -> None:
+        sqlite_backup.back_up(self.connection(), path, report)  # type: ignore[no-untyped-call]  # by peewee's stubs
 
 
 def _numbers_of(tenant_id: str) -> str:
