@@ -24,6 +24,7 @@ MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
 NOT_FORWARDED, NOT_TRUSTED = "not_forwarded", "not_trusted"
 KINDS = ("item", "run", "log", "attempt")
+GIVEN_UP = ("late", "silent")
 MOST_TYPES = 30
 _TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """A type that is counted by itself: senders choose the text, and everybody may read the metrics."""
@@ -91,6 +92,14 @@ class _Families:
             ["feed", "reason"],
             registry=self.registry,
         )
+        self.given_up = Counter(
+            "notifhist_database_given_up_total",
+            "Requests whose database did not answer in time.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in GIVEN_UP:
+            self.given_up.labels(reason)
         for kind in KINDS:
             self.recorded.labels(kind)  # there from the start, at 0
 
@@ -172,6 +181,10 @@ class Metrics:
     def proxy_mismatch(self, problem: str) -> None:
         """Count a request that came through fewer proxies than are trusted (NOT_FORWARDED), or one where none is."""
         self._families.proxy_mismatches.labels(problem).inc()
+
+    def gave_up(self, reason: str) -> None:
+        """Count a request that was given up: its answer was late, or the database is silent."""
+        self._families.given_up.labels(reason).inc()
 
     def render(self) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""

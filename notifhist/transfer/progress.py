@@ -4,12 +4,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from notifhist.transfer.load import Report
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 @contextmanager
@@ -34,10 +36,8 @@ def progress(
         if interrupted:
             raise KeyboardInterrupt
 
-    parts = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    console = Console(stderr=True)
     before = signal.getsignal(signal.SIGINT)
-    with Progress(*parts, console=console, disable=not console.is_terminal) as bar:
+    with _bar() as bar:
         task = bar.add_task(title, total=total)
         (state,) = bar.tasks
         if before is signal.default_int_handler:  # not if it is ignored, in the background
@@ -50,3 +50,13 @@ def progress(
             ) from None
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _bar() -> "Progress":
+    # Most commands show none, and to import it takes 40 ms.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    parts = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    return Progress(*parts, console=console, disable=not console.is_terminal)

@@ -171,6 +171,13 @@ class Database(Protocol):
     def unindexed(column: str) -> str:
         """Return `column`, written so that no index is chosen for it where the planner would choose badly."""
 
+    def confirm_stored(self) -> None:
+        """Have the commit of this transaction wait until what it has read is as durable as what it writes.
+
+        Who is told that a record is there already takes that for a promise. On PostgreSQL a transaction that changes
+        nothing does not wait for synchronous standbys, which may lack the record of a client that was given up.
+        """
+
     def locked(self, select: str) -> str:
         """Return a SELECT whose rows stay as they are until the transaction ends."""
 
@@ -183,7 +190,7 @@ class Database(Protocol):
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert the rows whose key is new, and return their keys. Rows have the table's columns."""
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+    def insert_or_add(self, table: Table, rows: Iterable[Sequence[Any]], columns: Sequence[str] = ()) -> None:
         """Insert rows; if a key is there already, add the row's other columns to the stored ones.
 
         `columns`: those that the rows have, the key among them, if all others are 0; to pass 16 numbers of which one

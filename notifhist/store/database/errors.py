@@ -42,6 +42,11 @@ def exceeded_limits(error: Exception) -> bool:
     )
 
 
+def given_up_as(error: Exception) -> str | None:
+    """Return `late` if a server did not answer a statement in time, `silent` if it answered nobody; else None."""
+    return next((each.given_up_as for each in _causes(error) if hasattr(each, "given_up_as")), None)
+
+
 def sqlstate(error: Exception) -> str | None:
     """Return PostgreSQL's error code; None for an error of SQLite or of the connection."""
     return next((each.sqlstate for each in _causes(error) if getattr(each, "sqlstate", None)), None)

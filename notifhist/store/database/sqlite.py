@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from time import sleep  # tests of other projects, in whose process we may be, replace `time.sleep`
 from typing import Any
 
 import orjson
@@ -43,6 +44,9 @@ class SqliteDatabase(SqliteFile):
         """Return `select`: a transaction that writes has locked the whole file."""
         return select
 
+    def confirm_stored(self) -> None:
+        """Do nothing: what a reader sees has been synced."""
+
     def lock_name(self, name: str) -> None:
         """Do nothing: a transaction that writes is alone."""
 
@@ -54,7 +58,7 @@ class SqliteDatabase(SqliteFile):
         """
         started = time.monotonic()
         yield
-        time.sleep((time.monotonic() - started) / 2)
+        sleep((time.monotonic() - started) / 2)
 
     @staticmethod
     def joined(column: str, separator: str) -> str:
@@ -136,7 +140,7 @@ class SqliteDatabase(SqliteFile):
                     inserted.add(key)
         return inserted
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+    def insert_or_add(self, table: Table, rows: Iterable[Sequence[Any]], columns: Sequence[str] = ()) -> None:
         values = ", ".join("?" if name in (columns or table.columns) else "0" for name in table.columns)
         self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table, columns or table.columns)}", rows)
 

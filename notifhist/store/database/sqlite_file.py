@@ -4,7 +4,7 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ _PRAGMAS = {
     "journal_mode": "wal",
     "synchronous": "full",
     "cache_size": -8_000,  # kB
+    "cache_spill": 1_000,  # pages: a transaction of up to 32 MB is written once, at its end, not as the cache fills up
 }
 
 
@@ -209,7 +210,7 @@ class SqliteFile(peewee.SqliteDatabase):
         """Return a transaction in which only one host at a time migrates."""
         return self.atomic("EXCLUSIVE")
 
-    def execute_many(self, text: str, rows: Sequence[Any]) -> None:
+    def execute_many(self, text: str, rows: Iterable[Any]) -> None:
         """Execute a statement once for each row of parameters; all together have the time limit of one."""
         self.start_deadline()
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
