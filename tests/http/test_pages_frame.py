@@ -37,7 +37,7 @@ def test_who_has_no_session_is_sent_to_the_login_and_back_afterwards(app: Flask,
 def test_assets_are_immutable_under_the_hash_of_their_content(app: Flask, key: str) -> None:
     page = signed_in(app, key).get("/ui/deliveries").text
     urls = re.findall('"(/ui/static/[^"]+)"', page)
-    assert len(urls) == 2
+    assert len(urls) == 4
     for url in urls:
         response = app.test_client().get(url)
         assert (response.status_code, response.headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")

@@ -127,10 +127,10 @@ def test_recorded_text_is_only_text(client: FlaskClient, browser: FlaskClient) -
     assert page.xpath("//*[@onerror]") == []
 
 
-def test_a_target_is_a_link_only_if_it_is_http(client: FlaskClient, browser: FlaskClient) -> None:
+def test_a_target_is_copied_and_no_click_calls_it(client: FlaskClient, browser: FlaskClient) -> None:
     page = shown(client, browser, notification_results=[FAILED])
-    (link,) = page.xpath("//a[@href='https://hooks.example.com/x']")
-    assert set(link.get("rel").split()) >= {"noopener", "noreferrer"}
+    assert page.xpath("//button[@data-copy='https://hooks.example.com/x']")
+    assert not page.xpath("//a[starts-with(@href, 'https://hooks.example.com')]")
 
 
 def test_what_is_too_much_for_a_page_is_counted(

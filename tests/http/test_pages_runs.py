@@ -47,7 +47,8 @@ def test_what_does_not_fit_is_named_with_the_id_of_the_request(browser: FlaskCli
     response = browser.get(f"{PAGE}?{query}")
     assert response.status_code == 400
     (banner,) = html.fromstring(response.text).xpath("//*[@role='alert']")
-    assert text_of(banner).startswith(f"{query.partition('=')[0]}: ")
+    assert text_of(banner.xpath(".//li")[0]).startswith(f"{query.partition('=')[0]}: ")
+    assert html.fromstring(response.text).xpath("//*[@aria-invalid='true']/@name") == [query.partition("=")[0]]
     assert response.headers["X-Response-Id"] in text_of(banner)
 
 
@@ -122,7 +123,13 @@ def test_pages_follow_on_each_other(client: FlaskClient, browser: FlaskClient) -
 def test_the_empty_states_differ(client: FlaskClient, browser: FlaskClient) -> None:
     assert "No run has been recorded yet" in text_of(page_at(browser, PAGE))
     seed(client)
-    assert "No run matches" in text_of(page_at(browser, f"{PAGE}?searchQuery=nothing"))
+    nothing = page_at(browser, f"{PAGE}?searchQuery=nothing&statuses=FAILED")
+    assert "Nothing matches The filters are: statuses: FAILED searchQuery: nothing" in text_of(nothing)
+    assert link_of(nothing, "Clear the filters") == PAGE
+    long_ago = page_at(browser, f"{PAGE}?untilDate=1999-01-01&statuses=FAILED")
+    assert "Nothing in this time The newest run is of 20" in text_of(long_ago)
+    assert ids(page_at(browser, link_of(long_ago, "Show that time") or ""))
+    assert "less than the address of this page asks for" in text_of(page_at(browser, f"{PAGE}?page=99"))
 
 
 def test_a_run_has_its_objects_its_error_and_its_logs_by_status(client: FlaskClient, browser: FlaskClient) -> None:

@@ -59,6 +59,9 @@ def test_copy_buttons_copy(browser: Browser) -> None:
 def test_everything_works_without_scripts(path: str, browser: Browser) -> None:
     browser.run_scripts(False)
     browser.open(path)
+    assert browser.one("form.filters").size["height"] > 100  # unfolded by the stylesheet alone
+    browser.show(700)
+    browser.one(".fold > summary").click()
     assert browser.all("button[data-copy], [data-help], .live") == [
         each for each in browser.all("button[data-copy], [data-help], .live") if not each.is_displayed()
     ]

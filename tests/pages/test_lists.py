@@ -1,5 +1,6 @@
 """Lists: filters by form and by URL, the way back, links that somebody else opens, pages, what comes in live, keys."""
 
+import re
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -51,13 +52,40 @@ def test_a_filter_applies_when_it_is_changed_and_stands_in_the_url(browser: Brow
 
 def test_a_text_applies_with_enter_and_not_while_it_is_typed(browser: Browser) -> None:
     browser.open(f"{LIST}?since=30d&outcome=failed")
-    browser.ask("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    browser.one("input[name=from]").send_keys("2011-11-01", Keys.TAB)
+    browser.one("input[type=search]").send_keys("hooks", Keys.TAB)
     time.sleep(1.5)  # longer than a choice waits
     assert query(browser) == {"since": ["30d"], "outcome": ["failed"]}
-    assert browser.one("input[name=from]").get_attribute("value") == "2011-11-01"
-    browser.one("input[name=from]").send_keys(Keys.ENTER)
-    wait_until(lambda: query(browser).get("from") == ["2011-11-01"], 10)
+    assert browser.one("input[type=search]").get_attribute("value") == "hooks"
+    browser.one("input[type=search]").send_keys(Keys.ENTER)
+    wait_until(lambda: query(browser).get("q") == ["hooks"], 10)
+
+
+def test_a_time_is_picked_and_a_span_takes_its_place(browser: Browser) -> None:
+    browser.open(LIST)
+    browser.ask("document.querySelector('[name=from]').value = '2011-11-01T08:30'")
+    browser.one("form.filters button.primary").click()
+    wait_until(lambda: query(browser) == {"from": ["2011-11-01T08:30"]}, 10)
+    assert browser.one("[name=from]").get_attribute("value") == "2011-11-01T08:30"
+    Select(browser.one("[name=since]")).select_by_value("7d")
+    wait_until(lambda: query(browser) == {"since": ["7d"]}, 10)
+    Select(browser.one("[name=since]")).select_by_value("month")
+    wait_until(lambda: set(query(browser)) == {"from", "to"}, 10)
+    assert re.fullmatch(r"\d{4}-\d\d-01T00:00", str(browser.one("[name=from]").get_attribute("value")))
+    assert browser.one("form.filters").get_property("noValidate") is False
+    assert browser.ask("document.querySelector('form.filters').checkValidity()")
+
+
+def test_on_a_phone_the_form_is_folded_and_says_how_many_filters_there_are(browser: Browser) -> None:
+    browser.show(360)
+    browser.open(f"{LIST}?outcome=failed&since=7d")
+    assert browser.one(".fold > summary").text == "Filters: 2 at work"
+    assert not browser.one("form.filters").is_displayed()
+    browser.press("/")
+    assert browser.one("input[type=search]").is_displayed()
+    browser.show()
+    browser.open(f"{LIST}?outcome=failed")
+    assert browser.one("form.filters").is_displayed()
+    assert not browser.one(".fold > summary").is_displayed()
 
 
 def test_after_back_the_form_says_what_is_shown(browser: Browser) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import peewee
 
-from notifhist.store.database.sqlite_wal import count_connection, file_id, forget_connection, log_of
+from notifhist.store.database.sqlite_wal import count_connection, file_id, forget_connection, is_in_wal_mode, log_of
 from notifhist.store.database.writers import OTHERS_WAIT_S, WriteTurn
 
 _BUSY_TIMEOUT_S = 20
@@ -64,9 +64,12 @@ class SqliteFile(peewee.SqliteDatabase):
         )
         self._opened = threading.local()
         self._turn = WriteTurn()
+        self.was_in_wal_mode = True
+        """Whether the file was in that mode when it was connected to; each connection sees to it."""
         self.remembered: dict[Any, Any] = {}
 
     def _connect(self) -> Any:
+        self.was_in_wal_mode = is_in_wal_mode(self.path)
         self._opened.counted, is_foreign = count_connection(self.path)
         try:
             return self._connect_counted(is_foreign)

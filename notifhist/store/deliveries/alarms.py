@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from types import MappingProxyType
 from typing import NamedTuple
 
 from notifhist.errors import NotFound
@@ -41,13 +42,13 @@ _NEWEST = """SELECT ticks || ' ' || item_clock_and_node || ' ' || coalesce(state
 _SERIES = f"""SELECT id, entity_id, alarm_id, check_id, ({_NEWEST}) FROM series
     WHERE tenant_id = :tenant_id {{only}} ORDER BY {{entity_id}}, {{alarm_id}}, id LIMIT :most"""
 _ONE_ALARM = "AND alarm_digest = :alarm_digest"
-_RECENT = f"""SELECT series_id, ticks, item_clock_and_node, coalesce(state, 0), outcome, is_change FROM {RECENT}
-    WHERE tenant_id = :tenant_id AND ticks >= :low"""
+_RECENT = f"""SELECT series_id, ticks, item_clock_and_node, coalesce(state, 0), outcome, is_change, is_suppressed
+    FROM {RECENT} WHERE tenant_id = :tenant_id AND ticks >= :low"""
 
 _KEY = {"series_id": "bigint", "ticks": "bigint", "clock_and_node": "bigint"}
 _ID = {"series_id": "bigint"}
 # CROSS JOIN: the parameters come first, and each is a seek.
-_OUTCOMES = f"""SELECT param.series_id, outcome FROM {{param}} CROSS JOIN {MAIN}
+_OUTCOMES = f"""SELECT param.series_id, outcome, is_suppressed FROM {{param}} CROSS JOIN {MAIN}
     WHERE tenant_id = :tenant_id AND {MAIN}.series_id = param.series_id AND {MAIN}.ticks = param.ticks
         AND item_clock_and_node = param.clock_and_node"""
 _OF_SERIES = f"FROM {MAIN} WHERE tenant_id = :tenant_id AND series_id = param.series_id"
@@ -92,6 +93,8 @@ class AlarmDetails:
 
     outcomes: tuple[str, ...]
     """Those of the deliveries of the newest item."""
+    is_suppressed: bool
+    """Whether the newest item was held back on purpose."""
     since_ms: int | None
     """When the state of the newest check changed last; None if that was before the MAX_LOOKED_AT newest deliveries."""
     failures: int
@@ -107,43 +110,62 @@ class Alarms(NamedTuple):
 
 
 def list_alarms(
-    db: Database, tenant: str, oldest_ms: int | None, is_wanted: Callable[[AlarmPath], bool] = lambda alarm: True
+    db: Database,
+    tenant: str,
+    oldest_ms: int | None,
+    is_wanted: Callable[[AlarmPath], bool] = lambda alarm: True,
+    is_state_wanted: Callable[[str], bool] = lambda state: True,
 ) -> Alarms:
-    """Return the alarms that have history and are wanted, by entity and alarm, sorted by code point."""
-    return _read(db, tenant, oldest_ms, is_wanted, "", {})
+    """Return the alarms that have history and are wanted, by entity and alarm, sorted by code point.
+
+    Alarms in states that are not wanted cost a fifth of the others.
+    """
+    return _read(db, tenant, oldest_ms, _Wanted(is_wanted, is_state_wanted))
 
 
 def find_alarm(db: Database, path: AlarmPath, oldest_ms: int | None) -> Alarm:
     """Return an alarm. Raises NotFound if it has no history."""
-    found, _ = _read(db, path.tenant, oldest_ms, path.__eq__, _ONE_ALARM, {"alarm_digest": alarm_digest(path)})
+    wanted = _Wanted(path.__eq__, only=_ONE_ALARM, values={"alarm_digest": alarm_digest(path)})
+    found, _ = _read(db, path.tenant, oldest_ms, wanted)
     if not found:
         raise NotFound("No such alarm.", f"{path.alarm_id} of {path.entity_id} has no history.")
     return found[0]
 
 
-def _read(
-    db: Database,
-    tenant: str,
-    oldest_ms: int | None,
-    is_wanted: Callable[[AlarmPath], bool],
-    only: str,
-    values: Mapping[str, str],
-) -> Alarms:
-    """Return the wanted alarms of those for which the condition `only` is true."""
+class _Wanted(NamedTuple):
+    """Which alarms are wanted; `only` is a condition of SQL for their series, with its values."""
+
+    is_path: Callable[[AlarmPath], bool]
+    is_state: Callable[[str], bool] = lambda state: True
+    only: str = ""
+    values: Mapping[str, str] = MappingProxyType({})
+
+
+def _read(db: Database, tenant: str, oldest_ms: int | None, wanted: _Wanted) -> Alarms:
+    """Return the wanted alarms."""
     if (tenant_id := known_tenant(db, tenant)) is None:
         return Alarms([], None)
     low = low_ticks(oldest_ms)
-    series = _SERIES.format(only=only, **{name: db.by_code_point(name) for name in ("entity_id", "alarm_id")})
+    series = _SERIES.format(only=wanted.only, **{name: db.by_code_point(name) for name in ("entity_id", "alarm_id")})
     found: list[tuple[AlarmPath, list[Check]]] = []
     with db.reading():
-        recent = {series_id: Newest(*key) for series_id, *key, _, _ in sorted(_recent(db, tenant_id, low))}
-        listed = rows(db, series, tenant_id=tenant_id, low=low, most=MAX_SERIES + 1, **values)
-        for (entity_id, alarm_id), its in groupby(listed[:MAX_SERIES], key=itemgetter(1, 2)):
-            path = AlarmPath(tenant, entity_id, alarm_id)
-            if is_wanted(path) and (checks := list(_checks(its, recent))):
-                found.append((path, sorted(checks, key=lambda each: each.newest, reverse=True)))
-        codes = {check.newest.state for _, checks in found for check in checks}
+        recent = {series_id: Newest(*key) for series_id, *key, _, _, _ in sorted(_recent(db, tenant_id, low))}
+        listed = rows(db, series, tenant_id=tenant_id, low=low, most=MAX_SERIES + 1, **wanted.values)
+        codes = {int(row[-1].rpartition(" ")[2]) for row in listed if row[-1]} | {
+            each.state for each in recent.values()
+        }
         names = {0: "", **names_of(db, tenant_id, _STATE, codes - {0})}
+    states = {code for code, name in names.items() if wanted.is_state(name)}
+    ends = tuple(f" {code}" for code in states)
+    for (entity_id, alarm_id), some in groupby(listed[:MAX_SERIES], key=itemgetter(1, 2)):
+        its = list(some)
+        if not any(row[0] in recent or (row[-1] and row[-1].endswith(ends)) for row in its):
+            continue
+        path = AlarmPath(tenant, entity_id, alarm_id)
+        if wanted.is_path(path) and (checks := list(_checks(its, recent))):
+            checks.sort(key=lambda each: each.newest, reverse=True)
+            if checks[0].newest.state in states:
+                found.append((path, checks))
     return Alarms(
         [_alarm(path, checks, names) for path, checks in found], MAX_SERIES if len(listed) > MAX_SERIES else None
     )
@@ -157,21 +179,25 @@ def find_details(db: Database, alarms: Sequence[Alarm], since_ms: int) -> list[A
     newest = [(each.checks[0].series_id, *each.checks[0].newest[:2]) for each in alarms]
     series = [(check.series_id,) for each in alarms for check in each.checks]
     outcomes: dict[int, set[int]] = defaultdict(set)
+    suppressed: set[int] = set()
     with db.reading():
-        for series_id, code in _of_keys(db, _OUTCOMES, _KEY, newest, tenant_id=tenant_id):
+        for series_id, code, is_suppressed in _of_keys(db, _OUTCOMES, _KEY, newest, tenant_id=tenant_id):
             outcomes[series_id].add(code)
+            suppressed |= {series_id} if is_suppressed else set()
         changed = _changes(db, tenant_id, [key[0] for key in newest])
         failures: Counter[int] = Counter(dict(_of_keys(db, _FAILURES, _ID, series, **values)))
         recent = _recent(db, tenant_id, low_ticks(None))
-    for series_id, *key, _, outcome, is_change in recent:
+    for series_id, *key, _, outcome, is_change, is_suppressed in recent:
         if (series_id, *key) in newest:
             outcomes[series_id].add(outcome)
+            suppressed |= {series_id} if is_suppressed else set()
         if is_change:
             changed[series_id] = max(changed.get(series_id, 0), key[0])
         failures[series_id] += outcome == _FAILED_CODE and key[0] >= values["low"]
     return [
         AlarmDetails(
             tuple(OUTCOMES[code - 1] for code in sorted(outcomes[newest_id])),
+            newest_id in suppressed,
             changed[newest_id] // TICKS_PER_MS if changed[newest_id] else None,
             sum(min(failures[check.series_id], MAX_COUNTED) for check in alarm.checks),
         )

@@ -74,6 +74,8 @@ def record_derived(
             result.new.append(taken[0].derived.item)
             return result
         _store(db, taken, result)
+        if len(result.new) < len(places):
+            db.confirm_stored()
     return result
 
 

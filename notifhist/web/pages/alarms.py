@@ -4,17 +4,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import orjson
 from flask import Response, request
 
 from notifhist.auth import OBSERVER
 from notifhist.config import MS_PER_DAY
-from notifhist.errors import BadRequest, NotFound, name_problems
+from notifhist.errors import NotFound
+from notifhist.schemas.deliveries import OUTCOMES
+from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.query import AlarmPath, CheckPath
 from notifhist.serializers.stored import documents_of
+from notifhist.store.database import Database
 from notifhist.store.deliveries import alarms
 from notifhist.store.deliveries.derive import outcome_of
 from notifhist.store.deliveries.reading import list_deliveries
@@ -23,8 +28,10 @@ from notifhist.web.apis import PAGES
 from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
 from notifhist.web.pages.charts import FROM_THE_GROUND, timeline
+from notifhist.web.pages.delivery_rows import HELD_BACK, NOBODY, why_not_sent
+from notifhist.web.pages.empty_lists import Empty, why_empty
 from notifhist.web.pages.links import here, page_url
-from notifhist.web.pages.queries import SINCE_MS, asked
+from notifhist.web.pages.queries import SPANS, Asked, asked
 from notifhist.web.pages.recorded import Recorded, recorded
 from notifhist.web.pages.rendering import PAGE, page
 from notifhist.web.pages.states import WORST_FIRST, state_kind
@@ -65,35 +72,33 @@ class Item:
         """The first delivery."""
         return self.deliveries[0]
 
-    @property
-    def said(self) -> str | None:
-        """What was said of the worst delivery."""
-        worst = min(self.deliveries, key=lambda each: FROM_THE_GROUND.index(each["outcome"]))
-        said: str | None = worst["message"] or worst["status"]
-        return said
-
 
 @View(PAGES, "GET", "/alarms", "Look at the alarms", OBSERVER, offers=PAGE)
 def show_alarms() -> Response:
     """Show the alarms that have history: those in the worst states first, then those that were notified last."""
     service, words = current_service(), request.args.get("q", "")
-    found, most_checks = alarms.list_alarms(
-        readable_db(), caller().tenant, service.oldest_ms(), partial(_has_part, words.casefold())
-    )
+    marker, problems = _marker(request.args.get("marker"))
+    db, tenant, oldest_ms = readable_db(), caller().tenant, service.oldest_ms()
+    found, most_checks = alarms.list_alarms(db, tenant, oldest_ms, partial(_has_part, words.casefold()))
     ranked = sorted(found, key=_place)
-    marker = _marker(request.args.get("marker"))
-    following = [each for each in ranked if marker is None or _place(each) >= marker]
+    following = [] if problems else [each for each in ranked if marker is None or _place(each) >= marker]
     shown, rest = following[:PAGE_OF_ALARMS], following[PAGE_OF_ALARMS:]
-    details = alarms.find_details(readable_db(), shown, service.clock.now_ms() - FAILURES_DAYS * MS_PER_DAY)
+    details = alarms.find_details(db, shown, service.clock.now_ms() - FAILURES_DAYS * MS_PER_DAY)
     return page(
         "alarms.html",
+        HTTPStatus.BAD_REQUEST if problems else HTTPStatus.OK,
+        args=request.args,
         rows=[Row(*each) for each in zip(shown, details, strict=True)],
+        problems=problems,
+        empty=None if shown or problems else _why_no_alarm(db, bool(words or marker), oldest_ms),
         total=len(found),
         open_number=sum(state_kind(each.state) != "fine" for each in found),
         q=words,
         first_url=here(marker=None) if marker else None,
         next_url=here(marker=".".join(map(str, _place(rest[0])))) if rest else None,
         retention_days=service.settings.retention_days,
+        held_back=HELD_BACK,
+        nobody=NOBODY,
         most=alarms.MAX_COUNTED,
         most_checks=most_checks,
         failures_days=FAILURES_DAYS,
@@ -103,41 +108,64 @@ def show_alarms() -> Response:
 @View(PAGES, "GET", _ALARM, "Look at an alarm", OBSERVER, offers=PAGE, errors=(NotFound,))
 def show_alarm(entity_id: str, alarm_id: str) -> Response:
     """Show the timeline of an alarm, and its items, newest first unless `reverse=false`."""
-    service, path = current_service(), AlarmPath(caller().tenant, entity_id, alarm_id)
-    wanted = asked(request.args, SINCE)
+    path, wanted = AlarmPath(caller().tenant, entity_id, alarm_id), asked(request.args, SINCE)
+    alarm = alarms.find_alarm(readable_db(), path, current_service().oldest_ms())
+    frame: dict[str, Any] = {
+        "alarm": alarm,
+        "asked": wanted,
+        "plain_url": page_url("entities", entity_id, "alarms", alarm_id),
+        "outcomes": OUTCOMES,
+        "spans": SPANS,
+        "hidden": [each for each in wanted.given if each not in ("since", "from", "to", "outcome", "marker")],
+        "days": current_service().settings.retention_days,
+    }
     if wanted.query is None:
-        raise BadRequest(details=name_problems(wanted.problems))
+        return page("alarm.html", HTTPStatus.BAD_REQUEST, **frame, items=[], empty=None)
     query = replace(wanted.query, entity_ids=(entity_id,), alarm_ids=(alarm_id,))
-    db, oldest_ms, limit = readable_db(), service.oldest_ms(), query.limit or service.settings.default_limit
-    alarm = alarms.find_alarm(db, path, oldest_ms)
+    return page("alarm.html", **frame, **_timeline_of(alarm, query), **_items_on_page(path, query, wanted))
+
+
+def _timeline_of(alarm: alarms.Alarm, query: DeliveriesQuery) -> dict[str, Any]:
+    """Return what the drawing of an alarm's time shows: the newest deliveries of the checks in the worst states."""
     drawn = replace(query, marker=None, reverse=True, limit=MOST_OF_TIMELINE)
-    all_drawn = list_deliveries(db, drawn, oldest_ms)
-    drawn_checks = _worst_checks(alarm)
-    listed = list_deliveries(db, query, oldest_ms, limit)
-    items, next_marker = _whole_items(list(_items_of(recorded(documents_of(listed.deliveries)))), listed.next_marker)
+    found = list_deliveries(readable_db(), drawn, current_service().oldest_ms())
+    checks = _worst_checks(alarm)
+    of_checks = (each for each in documents_of(found.deliveries) if each["check_id"] in checks)
+    return {
+        "lanes": timeline(of_checks, query.from_ms, query.to_ms, checks),
+        "more_checks": len(alarm.checks) - len(checks),
+        "is_cut": found.next_marker is not None,
+        "drawn": found.count,
+    }
+
+
+def _items_on_page(path: AlarmPath, query: DeliveriesQuery, wanted: Asked) -> dict[str, Any]:
+    """Return what the list below the drawing shows, or why it is empty."""
+    service, db = current_service(), readable_db()
+    listed = list_deliveries(db, query, service.oldest_ms(), query.limit or service.settings.default_limit)
+    deliveries = list(recorded(documents_of(listed.deliveries)))
+    items, next_marker = _whole_items(list(_items_of(deliveries)), listed.next_marker)
     if items and (query.marker or (len(items) == 1 and next_marker)):
         items[0] = replace(items[0], whole=_outcomes(items[0].first, path))
-    return page(
-        "alarm.html",
-        alarm=alarm,
-        lanes=timeline(
-            (each for each in documents_of(all_drawn.deliveries) if each["check_id"] in drawn_checks),
-            *(query.from_ms, query.to_ms, drawn_checks),
-        ),
-        more_checks=len(alarm.checks) - len(drawn_checks),
-        from_ms=query.from_ms,
-        to_ms=query.to_ms,
-        is_cut=all_drawn.next_marker is not None,
-        drawn=all_drawn.count,
-        items=items,
-        total=listed.total,
-        since="" if {"from", "to"} & {*wanted.given} else wanted.given.get("since", SINCE),
-        spans=tuple(SINCE_MS),
-        first_url=here(marker=None) if query.marker else None,
-        next_url=here(marker=next_marker) if next_marker else None,
-        item_link=partial(page_url, "entities", entity_id, "alarms", alarm_id),
-        span_link=lambda from_ms, to_ms: here(since=None, marker=None, from_=from_ms, to=to_ms),
-    )
+    return {
+        "items": items,
+        "reasons": why_not_sent(deliveries),
+        "empty": None if items else why_empty(db, query, bool(wanted.filters), service.oldest_ms(), path),
+        "total": listed.total,
+        "first_url": here(marker=None) if query.marker else None,
+        "next_url": here(marker=next_marker) if next_marker else None,
+        "item_link": partial(page_url, "entities", path.entity_id, "alarms", path.alarm_id),
+        "span_link": lambda from_ms, to_ms: here(since=None, marker=None, from_=from_ms, to=to_ms),
+    }
+
+
+def _why_no_alarm(db: Database, is_filtered: bool, oldest_ms: int | None) -> Empty:
+    """Return why the list of alarms is empty."""
+    tenant = caller().tenant
+    if is_filtered and alarms.list_alarms(db, tenant, oldest_ms).found:
+        return Empty("nothing matches")
+    newest_ms = max((each.timestamp for each in alarms.list_alarms(db, tenant, None).found), default=None)
+    return Empty("nothing recorded") if newest_ms is None else Empty("expired", newest_ms)
 
 
 def _worst_checks(alarm: alarms.Alarm) -> dict[str, str]:
@@ -155,16 +183,15 @@ def _place(alarm: alarms.Alarm) -> tuple[int, int, int]:
     return WORST_FIRST.index(state_kind(alarm.state)), -alarm.timestamp, min(each.series_id for each in alarm.checks)
 
 
-def _marker(text: str | None) -> tuple[int, ...] | None:
-    """Return the place at which a page begins. Raises BadRequest if the text is none."""
-    if text is None:
-        return None
+def _marker(text: str | None) -> tuple[tuple[int, ...] | None, dict[str, str]]:
+    """Return the place at which a page begins, and what is wrong with the text, by the parameter."""
+    if not text:
+        return None, {}
     try:
         rank, timestamp, series_id = map(int, text.split("."))
     except ValueError:
-        problem = "Must be taken from a link to the next page."
-        raise BadRequest(details=name_problems({"marker": problem})) from None
-    return rank, timestamp, series_id
+        return None, {"marker": "Must be taken from a link to the next page."}
+    return (rank, timestamp, series_id), {}
 
 
 def _items_of(deliveries: Iterable[Recorded]) -> Iterator[Item]:

@@ -1,6 +1,8 @@
-"""The stylesheet and the script of the pages, under URLs that change with their content."""
+"""The stylesheets and the script of the pages, under URLs that change with their content."""
 
 import hashlib
+import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -25,6 +27,29 @@ class Asset(NamedTuple):
     content_type: str
 
 
+def _slim_stylesheet(text: bytes) -> bytes:
+    """Return a stylesheet without comments and without blanks that mean nothing: a sixth less."""
+    for pattern, kept in ((rb"/\*.*?\*/", b""), (rb"\s+", b" "), (rb" ?([{};>]) ?", rb"\1"), (rb"([:,]) ", rb"\1")):
+        text = re.sub(pattern, kept, text, flags=re.DOTALL)
+    return text
+
+
+def _slim_script(text: bytes) -> bytes:
+    """Return a script without comments and without blanks that mean nothing: a quarter less.
+
+    Our script has a semicolon after each statement, no literal of a regular expression, and no quote within a comment.
+    """
+    return _OF_SCRIPT.sub(lambda found: found["kept"] or found["mark"] or b"", text).strip()
+
+
+_OF_SCRIPT = re.compile(
+    rb"""(?P<kept>"(?:[^"\\\n]|\\.)*"|`[^`]*`) | //[^\n]*\s* | /\*.*?\*/\s* | \s*(?P<mark>[][{}()=<>,;:?&|!+*-])\s*""",
+    re.VERBOSE | re.DOTALL,
+)
+_SLIMMED: dict[str, Callable[[bytes], bytes]] = {"css": _slim_stylesheet, "js": _slim_script}
+"""How the content is made short, by the extension: before its first paint a page needs all of it."""
+
+
 @cache
 def assets() -> dict[str, Asset]:
     """Return all assets by the names of their files."""
@@ -32,6 +57,6 @@ def assets() -> dict[str, Asset]:
     for file in files(__package__).joinpath("static").iterdir():
         extension = file.name.rpartition(".")[2]
         if extension in CONTENT_TYPES:
-            content = file.read_bytes()
+            content = _SLIMMED.get(extension, bytes)(file.read_bytes())
             found[file.name] = Asset(hashlib.sha256(content).hexdigest()[:16], content, CONTENT_TYPES[extension])
     return found

@@ -12,8 +12,6 @@ FROM_THE_GROUND = (FAILED, NOT_SENT, IN_PROGRESS, UNKNOWN, SENT)
 """The order in which outcomes are stacked: what is at the bottom is compared most easily. The worst comes first."""
 MIN_SEGMENT = 3.0
 """The height of a count at least: one failure among a million must be seen."""
-_GAP = 0.15
-"""The share of a bar's place that stays empty."""
 MIN_MARK_DISTANCE = 1.6
 """Marks nearer than this are one mark: one has 14 of about 900 pixels."""
 WHOLE = 100.0
@@ -34,11 +32,6 @@ class Bar:
 
     from_ms: int
     to_ms: int
-    x: float
-    width: float
-    place: float
-    """The width of the bar with the empty space beside it, from `place_x` on."""
-    place_x: float
     segments: tuple[Segment, ...]
 
     @property
@@ -64,12 +57,15 @@ class Volume:
 
     @property
     def paths(self) -> dict[str, str]:
-        """The segments of each outcome as one path of SVG, in a drawing of 1000 by 100; shapes had 80 bytes each."""
+        """The segments of each outcome as one path of SVG: upright lines, as thick as a bar is wide.
+
+        The n-th bar is at n, and 1 wide; the drawing is 100 high, in whole numbers. A shape of its own had 80 bytes.
+        """
         paths = dict.fromkeys(self.totals, "")
-        for bar in self.bars:
+        for n, bar in enumerate(self.bars):
             for each in bar.segments:
-                x, y, width, height = bar.x * 10, each.y, bar.width * 10, each.height
-                paths[each.outcome] += f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h-{width:.1f}z"
+                top, bottom = round(each.y), round(each.y + each.height)
+                paths[each.outcome] += f"M{n} {top}v{bottom - top}"
         return paths
 
 
@@ -107,14 +103,7 @@ class Lane:
 def volume(buckets: Sequence[Mapping[str, Any]]) -> Volume:
     """Return the chart of buckets as the API counts them: `from`, `to` (ms, inclusive) and `counts` by outcome."""
     peak = max((sum(bucket["counts"].values()) for bucket in buckets), default=0)
-    place = WHOLE / max(len(buckets), 1)
-    bars = tuple(
-        Bar(
-            *(bucket["from"], bucket["to"], (n + _GAP / 2) * place, (1 - _GAP) * place, place, n * place),
-            _stacked(bucket["counts"], peak),
-        )
-        for n, bucket in enumerate(buckets)
-    )
+    bars = tuple(Bar(bucket["from"], bucket["to"], _stacked(bucket["counts"], peak)) for bucket in buckets)
     totals = {each: sum(bucket["counts"].get(each, 0) for bucket in buckets) for each in FROM_THE_GROUND}
     return Volume(bars, peak, {each: count for each, count in totals.items() if count})
 

@@ -12,6 +12,7 @@ from notifhist.errors import BadRequest, name_problems
 from notifhist.schemas.deliveries import DELIVERY, DELIVERY_ATTEMPT, OUTCOMES
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.serializers.formats import CSV, NDJSON, Formats
+from notifhist.serializers.stored import documents_of
 from notifhist.store.deliveries.attempts import read_attempts
 from notifhist.store.deliveries.reading import list_deliveries, read_batches
 from notifhist.web.apis import PAGES
@@ -21,7 +22,7 @@ from notifhist.web.deliveries import file_name
 from notifhist.web.pages.delivery_rows import rows_of
 from notifhist.web.pages.empty_lists import why_empty
 from notifhist.web.pages.links import absolute, page_url, see_other
-from notifhist.web.pages.queries import PER_PAGE, SINCE_MS, Asked, asked, is_tidy
+from notifhist.web.pages.queries import PER_PAGE, SPANS, Asked, asked, is_tidy
 from notifhist.web.pages.rendering import PAGE, page
 from notifhist.web.responses import name_file, respond_stream
 
@@ -46,9 +47,8 @@ def show_deliveries() -> Response:
         "asked": wanted,
         "link": partial(_url, wanted),
         "outcomes": OUTCOMES,
-        "chosen": {each.strip() for text in wanted.given.getlist("outcome") for each in text.split(",")},
         "days": current_service().settings.retention_days,
-        "since": tuple(SINCE_MS),
+        "since": SPANS,
         "per_page": PER_PAGE,
         "default_limit": current_service().settings.default_limit,
     }
@@ -67,7 +67,7 @@ def show_deliveries() -> Response:
         rows=rows,
         total=found.total,
         pages=Pages(newer, older),
-        empty=None if rows else why_empty(db, wanted, query, oldest_ms),
+        empty=None if rows else why_empty(db, query, bool(wanted.filters), oldest_ms),
         same_rows=absolute(page_url(_PATH, **wanted.absolute())),
     )
 
@@ -108,4 +108,4 @@ def _newer(wanted: Asked, query: DeliveriesQuery, first_id: str, limit: int) -> 
     before = list_deliveries(readable_db(), back, current_service().oldest_ms())
     if before.count <= 1:
         return None
-    return wanted.link(marker=rows_of(before.deliveries)[-1].id if before.next_marker else None)
+    return wanted.link(marker=[*documents_of(before.deliveries)][-1]["id"] if before.next_marker else None)

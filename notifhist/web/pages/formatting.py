@@ -18,7 +18,7 @@ _MS = {"s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 def iso(ms: int) -> str:
     """Return a time in ms since the epoch as ISO, UTC, for `<time datetime>`."""
-    return format_instant(min(max(ms, 0), MAX_TIMESTAMP))
+    return format_instant(min(max(ms, 0), MAX_TIMESTAMP)).replace(".000Z", "Z")
 
 
 def utc(ms: int) -> str:

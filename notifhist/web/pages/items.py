@@ -45,6 +45,7 @@ Json = Mapping[str, Any]
 class Result:
     """A result of an item, as a page shows it."""
 
+    position: int
     outcome: str
     target: str | None
     recorded: Recorded
@@ -65,8 +66,11 @@ def show_item(uuid: str, **ids: str) -> Response:
     stored = reading.get_item(db, check, uuid, oldest_ms)
     item = Recorded(orjson.loads(stored.text))
     results = [
-        Result(outcome_of(item, each), target_of(each["notification_details"]), each, list(recorded(each["attempts"])))
-        for each in recorded(item["notification_results"])
+        Result(
+            *(n, outcome_of(item, each), target_of(each["notification_details"]), each),
+            list(recorded(each["attempts"])),
+        )
+        for n, each in enumerate(recorded(item["notification_results"]))
     ]
     outcomes = [each.outcome for each in results] or [outcome_of(item, {})]
     worst = min(outcomes, key=FROM_THE_GROUND.index)

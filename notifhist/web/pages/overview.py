@@ -1,11 +1,12 @@
 """The first page: what failed in the last 24 hours, whom it should have reached, and which alarms are not well."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from flask import Response, request
+from flask import Response
 
 from notifhist.auth import OBSERVER, RUNS_VIEW
 from notifhist.config import MS_PER_DAY
@@ -18,6 +19,7 @@ from notifhist.store.counted.pages import list_records
 from notifhist.store.database import Database
 from notifhist.store.deliveries import summaries
 from notifhist.store.deliveries.alarms import Alarm, list_alarms
+from notifhist.store.deliveries.failing import Failing, Receiver, failing_since
 from notifhist.store.deliveries.reading import list_deliveries
 from notifhist.store.runs import RUN_RECORDER
 from notifhist.web.apis import PAGES
@@ -26,7 +28,6 @@ from notifhist.web.declarations import View
 from notifhist.web.deliveries import buckets_of
 from notifhist.web.pages.charts import Volume, volume
 from notifhist.web.pages.delivery_rows import Row, rows_of
-from notifhist.web.pages.formatting import link_of
 from notifhist.web.pages.links import page_url
 from notifhist.web.pages.rendering import PAGE, may, page
 from notifhist.web.pages.states import WORST_FIRST, state_kind
@@ -34,22 +35,21 @@ from notifhist.web.pages.states import WORST_FIRST, state_kind
 TILES = (FAILED, NOT_SENT, IN_PROGRESS, SENT, UNKNOWN)
 MOST_RECEIVERS = 10
 MOST_FAILURES = 10
-MOST_ALARMS = 20
-MOST_RUNS = 5
+MOST_ALARMS = 10
+MOST_RUNS = 3
+BARS_OF = "1h"
+"""The time of a bar: half of that is 50 bars more to send, with their table 8 kB."""
 
 
 class FailingReceiver(NamedTuple):
     """A receiver that notifications did not reach. Times in ms since the epoch."""
 
-    notification_type: str | None
-    notification_id: str | None
-    target: str | None
-    target_url: str | None
+    receiver: Receiver
     failures: int
     last_failure: int
     last_message: str | None
-    since: int | None
-    """When the first of these failures was; None for a receiver without an id, of which nobody can ask."""
+    failing: Failing
+    """Since when it has failed without a success."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,6 @@ def show_overview() -> Response:
         deliveries=deliveries,
         runs=runs,
         tiles=TILES,
-        as_table="table" in request.args,
         deliveries_between=lambda from_ms, to_ms: page_url("deliveries", from_=from_ms, to=to_ms),
         failed_deliveries=partial(page_url, "deliveries", outcome=FAILED),
     )
@@ -90,7 +89,7 @@ def _deliveries() -> Deliveries:
     now_ms, oldest_ms = service.clock.now_ms(), service.oldest_ms()
     query = DeliveriesQuery(caller().tenant, max(now_ms - MS_PER_DAY, 0), now_ms, reverse=True)
     failed = replace(query, outcomes=(FAILED,))
-    buckets = buckets_of(query, None)
+    buckets = buckets_of(query, BARS_OF)
     by_bucket = summaries.count_deliveries(db, query, oldest_ms, summaries.COUNTED_BY["outcome"], buckets)
     counted: list[dict[str, Any]] = [
         {"from": bucket.begin, "to": bucket.end - 1, "counts": counts}
@@ -101,14 +100,15 @@ def _deliveries() -> Deliveries:
         if any(FAILED in counts for counts in by_bucket)
         else []
     )
-    all_alarms, most_checks = list_alarms(db, query.tenant, oldest_ms)
-    alarms = [each for each in all_alarms if state_kind(each.state) != "fine"]
+    alarms, most_checks = list_alarms(
+        db, query.tenant, oldest_ms, is_state_wanted=lambda state: state_kind(state) != "fine"
+    )
     alarms.sort(key=lambda each: (WORST_FIRST.index(state_kind(each.state)), -each.timestamp))
     unknown = sum(state_kind(each.state) == "unknown" for each in alarms)
     return Deliveries(
         counts=sum(map(Counter, by_bucket), Counter()),
         chart=volume(counted),
-        receivers=[_failing(db, failed, each, oldest_ms) for each in receivers[:MOST_RECEIVERS]],
+        receivers=_failing(db, query.tenant, receivers[:MOST_RECEIVERS], now_ms, oldest_ms),
         failing_receivers=len(receivers),
         failures=rows_of(list_deliveries(db, failed, oldest_ms, MOST_FAILURES).deliveries),
         alarms=alarms[:MOST_ALARMS],
@@ -118,17 +118,16 @@ def _deliveries() -> Deliveries:
     )
 
 
-def _failing(db: Database, failed: DeliveriesQuery, receiver: Document, oldest_ms: int | None) -> FailingReceiver:
-    """Return a receiver with the time of its first failure in the time of a query."""
-    since, notification_id, target = None, receiver.get("notification_id"), receiver.get("target")
-    if notification_id is not None:
-        its = replace(failed, notification_ids=(notification_id,), reverse=False)
-        first = list_deliveries(db, its, oldest_ms, 1).deliveries
-        since = next((int(each["timestamp"]) for each in documents_of(first)), None)
-    return FailingReceiver(
-        *(receiver.get("notification_type"), notification_id, target, link_of(target)),
-        *(receiver["counts"][FAILED], receiver["last_failure"], receiver.get("last_message"), since),
-    )
+def _failing(
+    db: Database, tenant: str, found: Sequence[Document], now_ms: int, oldest_ms: int | None
+) -> list[FailingReceiver]:
+    """Return receivers with the time since which they fail."""
+    receivers = [Receiver(*map(each.get, Receiver._fields)) for each in found]
+    since = failing_since(db, tenant, receivers, now_ms, oldest_ms)
+    return [
+        FailingReceiver(receiver, each["counts"][FAILED], each["last_failure"], each.get("last_message"), failing)
+        for receiver, failing, each in zip(receivers, since, found, strict=True)
+    ]
 
 
 def _runs() -> list[Document]:

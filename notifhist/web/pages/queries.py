@@ -1,5 +1,6 @@
 """The query strings of pages about deliveries: those of the API, with other defaults and a few words more."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,16 @@ from werkzeug.datastructures import MultiDict
 from notifhist.config import MS_PER_DAY
 from notifhist.schemas.delivery_queries import DeliveriesQuery, DeliveriesQuerySchema
 from notifhist.schemas.document import member_fields
+from notifhist.schemas.instants import format_instant, parse_instant
 from notifhist.web.context import caller, current_service
 from notifhist.web.params import Args, deliveries_asked, problems_of, validated
 
 SINCE_MS = {"24h": MS_PER_DAY, "7d": 7 * MS_PER_DAY, "30d": 30 * MS_PER_DAY}
 """The spans of time that a page looks back, by their words; the first one if none is given."""
+LAST_MONTH = "month"
+"""The word for the calendar month before this one."""
+SPANS = (*SINCE_MS, LAST_MONTH)
+"""The words for a time that a page offers."""
 PER_PAGE = (50, 100, 250, 1000)
 DEFAULTS = {"since": "24h", "reverse": "true", "tz": "utc", "live": "0", "rows": "deliveries"}
 """What a page shows where a parameter is not given. `limit` is that of the API."""
@@ -24,7 +30,7 @@ FILTERS = (
 )
 """The parameters that choose among the deliveries of a time."""
 
-_FOLDED = {*FILTERS, "from", "to", "limit"} - {"outcome", "q"}
+_FOLDED = {*FILTERS, "limit"} - {"outcome", "q"}
 """The parameters that the form shows when it is unfolded."""
 
 
@@ -51,6 +57,8 @@ class Asked:
     query: DeliveriesQuery | None
     others: Mapping[str, Any]
     problems: Mapping[str, str]
+    usual_since: str
+    """The span if none is given."""
 
     @property
     def filters(self) -> dict[str, list[str]]:
@@ -66,6 +74,27 @@ class Asked:
     def has_more_filters(self) -> bool:
         """Whether one is given, or wrong, that the form does not show at first."""
         return not {*self.given, *self.problems}.isdisjoint(_FOLDED)
+
+    @property
+    def since(self) -> str:
+        """The span that is shown; "" if `from` takes its place."""
+        return "" if "from" in self.given else self.given.get("since", self.usual_since)
+
+    @property
+    def number_of_filters(self) -> int:
+        """How many filters are at work; the time is one."""
+        return len(self.filters) + (not {"since", "from", "to"}.isdisjoint(self.given))
+
+    def picked(self, name: str) -> str | None:
+        """Return a time as `<input type="datetime-local">` has it, "" for none; None if it cannot show the time."""
+        if name not in self.given:
+            return ""
+        try:
+            ms = parse_instant(self.given[name], ends_day=name == "to")
+        except ValueError:
+            return None
+        text = format_instant(ms).removesuffix("Z").removesuffix(".000").removesuffix(":00")
+        return text if text >= "1970" else None
 
     @property
     def is_live(self) -> bool:
@@ -97,13 +126,13 @@ def asked(args: Args, since: str = DEFAULTS["since"]) -> Asked:
     """
     given = _that_say_something(args, since)
     if problems := problems_of(_SCHEMA, given):
-        return Asked(given, None, {}, problems)
+        return Asked(given, None, {}, problems, since)
     loaded = validated(_SCHEMA, given)
     to_ms = loaded.pop("to", current_service().clock.now_ms())
     from_ms = loaded.pop("from_", to_ms - SINCE_MS[loaded.pop("since", since)])
     loaded = {"reverse": True, **loaded, "from_ms": from_ms, "to_ms": to_ms}
     query, others = deliveries_asked(caller().tenant, loaded)
-    return Asked(given, query, others, {})
+    return Asked(given, query, others, {}, since)
 
 
 def is_tidy(args: Args) -> bool:
@@ -118,13 +147,23 @@ def _that_say_something(args: Args, since: str = DEFAULTS["since"]) -> MultiDict
     """
     defaults = {**DEFAULTS, "since": since, "limit": str(current_service().settings.default_limit)}
     known = member_fields(_SCHEMA)
+    given = [*_pairs(args)]
+    if ("since", LAST_MONTH) in given:
+        given = [*(pair for pair in given if pair[0] not in ("since", "from", "to")), *_last_month()]
     pairs = [
         (name, value)
-        for parameter, value in _pairs(args)
+        for parameter, value in given
         if (name := parameter.partition("[")[0]) in known and value.strip() and defaults.get(name) != value
     ]
     has_from = any(name == "from" for name, _ in pairs)
     return MultiDict(pair for pair in pairs if not (has_from and pair[0] == "since"))
+
+
+def _last_month() -> list[tuple[str, str]]:
+    """Return the days of the calendar month before this one, UTC, as parameters: a link shows the same tomorrow."""
+    now = dt.datetime.fromtimestamp(current_service().clock.now_ms() / 1000, dt.UTC)
+    last = now.replace(day=1) - dt.timedelta(days=1)
+    return [("from", f"{last:%Y-%m}-01"), ("to", f"{last:%Y-%m-%d}")]
 
 
 def _pairs(args: Args) -> Iterable[tuple[str, str]]:

@@ -82,9 +82,14 @@ def may(role: str | None) -> bool:
 
 
 def _frame() -> dict[str, Any]:
-    """Return what every template may use: `theme`, `key`, `user`, `navigation`, `now_ms`, `request_id`, `tz`."""
+    """Return what every template may use: `theme`, `key`, `user`, `navigation`, `now_ms`, `oldest_ms`, …."""
     if not has_request_context():  # the server itself refuses a request
-        return {**dict.fromkeys(("theme", "key", "user", "request_id", "tz")), "navigation": (), "now_ms": 0}
+        return {
+            **dict.fromkeys(("theme", "key", "user", "request_id", "tz")),
+            "navigation": (),
+            "now_ms": 0,
+            "oldest_ms": None,
+        }
     context, theme = unwrap(g), request.cookies.get(THEME_COOKIE)
     session = context.get("session")
     return {
@@ -94,6 +99,7 @@ def _frame() -> dict[str, Any]:
         "user": session and session.user,
         "navigation": _navigation(),
         "now_ms": current_service().clock.now_ms(),
+        "oldest_ms": current_service().oldest_ms(),
         "request_id": context.request_id,
     }
 

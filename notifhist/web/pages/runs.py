@@ -1,5 +1,6 @@
 """Notification runs, and one of them with its objects, its re-runs and its logs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
@@ -7,6 +8,7 @@ from typing import Any
 
 import orjson
 from flask import Response, request
+from werkzeug.datastructures import MultiDict
 
 from notifhist.auth import RUNS_VIEW
 from notifhist.errors import AnswerTooLong, NotFound
@@ -20,6 +22,7 @@ from notifhist.store.runs import RUN_RECORDER
 from notifhist.web.apis import PAGES
 from notifhist.web.context import caller, readable_db
 from notifhist.web.declarations import View
+from notifhist.web.pages.empty_lists import Empty
 from notifhist.web.pages.links import absolute, base_path, filled, here, path_of
 from notifhist.web.pages.recorded import Recorded, recorded
 from notifhist.web.pages.rendering import PAGE, page
@@ -37,7 +40,10 @@ CHOICES = {
     "ignoredReasons": IGNORED_REASONS,
 }
 """The filters that have a list of values."""
-TEXTS = ("searchQuery", "fromDate", "untilDate")
+DATES = {"fromDate": "From", "untilDate": "Until"}
+TEXTS = ("searchQuery", *DATES)
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d)?")
+"""What a browser's picker of dates shows."""
 LOG_STATUSES = ("FAILED", "IGNORED", "READY", "DELIVERED")
 """The statuses of logs in the order of a page: what went wrong comes first."""
 MOST_LOGS = 50
@@ -59,22 +65,45 @@ def show_runs() -> Response:
             query = replace(query, page_size=PAGE_SIZE)
         found = list_records(readable_db(), RUN_RECORDER.table, query)
     pages = -(-found.total // query.page_size)
+    runs = list(recorded(documents_of(found.records)))
     given = {name: [each for text in args.getlist(name) for each in text.split(",") if each] for name in CHOICES}
     return page(
         "runs.html",
         HTTPStatus.BAD_REQUEST if problems else HTTPStatus.OK,
-        runs=list(recorded(documents_of(found.records))),
+        args=args,
+        runs=runs,
         total=found.total,
         number=query.page,
         pages=pages,
         choices=CHOICES,
         given=given,
         texts={name: args.get(name, "") for name in TEXTS},
-        is_filtered=any(name in args for name in (*CHOICES, *TEXTS)),
+        dates=DATES,
+        picked={name for name in DATES if _DAY.fullmatch(args.get(name, "")) and name not in problems},
+        number_of_filters=sum(name in args for name in (*CHOICES, *TEXTS)),
+        filters={name: args.getlist(name) for name in (*CHOICES, *TEXTS) if name in args},
+        empty=None if problems or runs else _why_empty(query, args),
         problems=problems,
         first_url=here(page=query.page - 1 or None) if query.page else None,
         next_url=here(page=query.page + 1) if query.page + 1 < pages else None,
     )
+
+
+def _why_empty(query: RunsQuery, args: MultiDict[str, str]) -> Empty:
+    """Return why no run is on a page: runs never expire."""
+    newest = _first(RunsQuery(query.tenant, include_objects=False))
+    if newest is None:
+        return Empty("nothing recorded")
+    newest_ms = parse_instant(newest["dateCreated"])
+    has_others = query.page or any(name in args for name in (*CHOICES, "searchQuery"))
+    if has_others and _first(RunsQuery(query.tenant, from_ms=query.from_ms, until_ms=query.until_ms)) is not None:
+        return Empty("nothing matches", newest_ms)
+    return Empty("nothing then", newest_ms)
+
+
+def _first(query: RunsQuery) -> Json | None:
+    found = list_records(readable_db(), RUN_RECORDER.table, replace(query, page_size=1))
+    return next(documents_of(found.records), None)
 
 
 @View(PAGES, "GET", "/runs/<run_id>", "Look at a notification run", RUNS_VIEW, offers=PAGE, errors=(NotFound,))

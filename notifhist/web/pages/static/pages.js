@@ -65,7 +65,7 @@
     const query = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (value !== "") query.append(name, value);
     if (control && control.id) remembered(sessionStorage, "focus", control.id);
-    location.assign(form.action + (query.size ? `?${query}` : ""));
+    location.assign(form.action.split("?")[0] + (query.size ? `?${query}` : ""));
   };
   for (const form of all("form[data-filters]")) {
     let timer = 0;
@@ -76,16 +76,67 @@
     });
     form.addEventListener("change", (event) => {
       if (!event.target.matches("select, [type=checkbox]")) return;
+      if (event.target.name === "since") for (const each of all("[name=from], [name=to]", form)) each.value = "";
       clearTimeout(timer);
       timer = setTimeout(() => apply(form, event.target), 500); // arrow keys change it too
     });
     addEventListener("pageshow", () => form.reset());
   }
+  // Where a form is not folded, the stylesheet shows it in any case, but not every browser knows how.
+  if (matchMedia("(min-width: 721px)").matches) for (const each of all(".fold")) each.open = true;
   const focused = remembered(sessionStorage, "focus");
   if (focused) {
     remembered(sessionStorage, "focus", null);
     document.getElementById(focused)?.focus({ preventScroll: true });
   }
+
+  // An item opens beside its list, where there is place. The URL becomes the item's own.
+  const at = location.href, title = document.title, wide = matchMedia("(min-width: 1100px)");
+  let pane = null, opener = null;
+  const closePane = () => {
+    if (!pane) return;
+    pane.remove();
+    pane = null;
+    root.classList.remove("beside");
+    document.title = title;
+    opener?.focus({ preventScroll: true });
+  };
+  const openPane = async (url, mark) => {
+    try {
+      const answer = await fetch(url, { redirect: "error", cache: "no-store" });
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (!answer.ok) throw answer;
+      mark?.();
+      closePane();
+      pane = document.createElement("aside");
+      pane.tabIndex = -1;
+      pane.setAttribute("aria-label", "The item");
+      pane.append(...one("main", fresh).childNodes);
+      document.body.append(pane);
+      root.classList.add("beside");
+      document.title = fresh.title;
+      ready(pane);
+      const aim = document.getElementById(location.hash.slice(1));
+      if (aim) {
+        aim.classList.add("aimed");
+        aim.scrollIntoView({ block: "nearest" });
+      }
+      pane.focus({ preventScroll: true });
+    } catch {
+      location.assign(url);
+    }
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("#rows a[data-open]");
+    if (!link || !wide.matches || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    opener = link;
+    openPane(link.href, () => history[pane ? "replaceState" : "pushState"](null, "", link.href));
+  });
+  addEventListener("popstate", () => {
+    if (location.href.split("#")[0] === at.split("#")[0]) closePane();
+    else openPane(location.href);
+  });
 
   // Live rows.
   const list = one("[data-live]"), toggle = one("[data-live-toggle]");
@@ -99,13 +150,13 @@
     const take = (fresh) => {
       const rows = one("tbody", list), now = one("[data-live]", fresh);
       if (!rows) {
-        if (now && one("tbody", now)) location.reload();
+        if (now && one("tbody", now)) location.assign(at);
         return;
       }
       const known = new Set(all("tr[data-id]", rows).map((row) => row.dataset.id));
       const first = rows.firstElementChild, before = first && first.getBoundingClientRect().top;
       const fetched = all("tr[data-id]", fresh), arrived = fetched.filter((row) => !known.has(row.dataset.id));
-      if (known.size && arrived[0] && arrived.length === fetched.length) return location.reload();
+      if (known.size && arrived[0] && arrived.length === fetched.length) return location.assign(at);
       for (const row of arrived.map((each) => document.importNode(each, true))) {
         row.classList.add("new");
         writeTimes(row);
@@ -119,14 +170,14 @@
         const other = fresh.getElementById(part.id);
         if (other && !part.contains(document.activeElement)) part.replaceChildren(...other.childNodes);
       }
-      document.title = fresh.title;
+      if (!pane) document.title = fresh.title;
       if (arrived.length) say(`${arrived.length} new`);
     };
     const ask = async () => {
       if (paused || busy || document.hidden) return;
       busy = true;
       try {
-        const answer = await fetch(location.href, { redirect: "error", cache: "no-store" });
+        const answer = await fetch(at, { redirect: "error", cache: "no-store" });
         if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
         show(answer.ok ? "" : `Waiting: answer ${answer.status}`);
       } catch {
@@ -172,15 +223,23 @@
       return;
     }
     const target = one(`[data-key="${CSS.escape(event.key)}"]`);
-    if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
+    if (pane && event.key === "Escape") history.back();
+    else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
     else if (event.key === "?" && help) help.showModal();
     else if (target && event.key === "Escape" && document.referrer.startsWith(location.origin)) history.back();
-    else if (target) target.matches("input") ? (target.focus(), target.select()) : target.click();
+    else if (target?.matches("input")) {
+      (target.closest(".fold") || {}).open = true;
+      target.focus();
+      target.select();
+    } else if (target) target.click();
     else return;
     event.preventDefault();
   });
 
-  for (const button of all("[data-copy]")) button.hidden = false;
-  writeTimes(document);
+  const ready = (part) => {
+    for (const button of all("[data-copy]", part)) button.hidden = false;
+    writeTimes(part);
+  };
+  ready(document);
   setInterval(writeAges, 30000);
 })();

@@ -1,0 +1,81 @@
+"""An item beside its list: the URL is the item's own, the list stays, and the way back is the browser's."""
+
+from selenium.webdriver.common.keys import Keys
+
+from tests.http.helpers import item_at
+from tests.pages.browser import Browser
+from tests.pages.conftest import now_ms
+from tests.pages.history import result, url_of
+from tests.system.service import Client, wait_until
+
+LIST = "/ui/deliveries?entity_id=enWeb0&outcome=failed"
+
+
+def opened(browser: Browser) -> str:
+    """Open the second row by its key; return its URL."""
+    browser.open(LIST)
+    browser.press("j", "j")
+    url = str(browser.ask("document.activeElement.getAttribute('href')"))
+    browser.press(Keys.ENTER)
+    browser.one("aside .banner")
+    return url
+
+
+def test_an_item_opens_beside_its_list_under_its_own_url(browser: Browser) -> None:
+    url = opened(browser)
+    rows = browser.rows()
+    assert browser.ask("location.pathname + location.hash") == url
+    assert browser.ask("document.querySelector('aside .aimed').id") == url.partition("#")[2]
+    assert browser.one("aside [data-copy]").is_displayed()
+    assert browser.ask("document.activeElement.tagName") == "ASIDE"
+    assert browser.overflow() == 0
+    assert browser.barriers() == []
+    title = browser.driver.title
+    browser.driver.refresh()
+    wait_until(lambda: not browser.all("aside") and browser.all("main .banner"), 10)
+    assert browser.driver.title == title
+    browser.driver.back()
+    assert wait_until(browser.rows, 10) == rows
+
+
+def test_another_row_takes_its_place_and_escape_leads_back_to_the_row(browser: Browser) -> None:
+    opened(browser)
+    links = browser.all("#rows a[data-open]")
+    first = browser.ask("document.querySelector('aside h1').nextElementSibling.textContent")
+    links[4].click()
+    wait_until(lambda: browser.ask("document.querySelector('aside h1').nextElementSibling.textContent") != first, 10)
+    browser.press(Keys.ESCAPE)
+    wait_until(lambda: not browser.all("aside"), 10)
+    assert browser.path == LIST
+    assert browser.ask("document.activeElement === document.querySelectorAll('#rows a[data-open]')[4]")
+    browser.driver.forward()
+    browser.one("aside .banner")
+    browser.driver.back()
+    wait_until(lambda: not browser.all("aside"), 10)
+
+
+def test_rows_come_in_beside_an_item(browser: Browser, client: Client) -> None:
+    def record() -> None:
+        item = item_now()
+        assert client.post(url_of("enWebBeside", "alBeside", "chBeside"), item).status_code == 201
+
+    record()
+    browser.open("/ui/deliveries?live=1&alarm_id=alBeside")
+    before = browser.rows()
+    browser.one("#rows a[data-open]").click()
+    browser.one("aside .banner")
+    record()
+    wait_until(lambda: len(browser.rows()) == len(before) + 1, 10)
+    assert browser.all("aside .banner")
+
+
+def item_now() -> dict[str, object]:
+    return item_at(now_ms(), state="CRITICAL", notification_results=[result(1)])
+
+
+def test_where_there_is_no_place_the_item_is_a_page(browser: Browser) -> None:
+    browser.show(700)
+    browser.open(LIST)
+    browser.one("#rows a[data-open]").click()
+    wait_until(lambda: browser.all("main .banner"), 10)
+    assert not browser.all("aside")
