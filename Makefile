@@ -4,11 +4,12 @@ BIN := $(VENV)/bin
 BIND ?= 127.0.0.1:8000
 SIZE ?= 1000000
 DATABASE ?= sqlite
+FAILOVERS ?= 4
 BENCH_TESTS := tests/system/test_bench.py tests/system/test_bench_writes.py
-APART := $(BENCH_TESTS:%=--ignore %) --ignore tests/pages --ignore tests/senders
+APART := $(BENCH_TESTS:%=--ignore %) --ignore tests/pages --ignore tests/senders --ignore tests/deploy --ignore tests/cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-bench test-senders test-fast test-long test-pages lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-writes bench-pages clean
+.PHONY: help install serve test test-bench test-deploy test-senders test-cluster test-postgres test-fast test-long test-pages lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-testing bench-pages bench-writes clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -36,10 +37,10 @@ $(BIN)/.installed: pyproject.toml
 serve: install ## serve the demo: the published examples and a lifelike history
 	$(BIN)/notifhist serve --demo --bind $(BIND)
 
-test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests but the long ones, the benchmark's, the browser's and the senders', on SQLite and PostgreSQL
+test: install .venv-rackspace/.installed .venv-cortex/.installed ## run all tests but the long ones and those of the other targets, on SQLite and PostgreSQL
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not long' $(APART)
 
-test-long: install ## run the long ones: large files, kills, reloads under load, what a machine makes of the OpenAPI document
+test-long: install .venv-cortex/.installed ## run the long ones: large files, kills, reloads under load, what a machine makes of the OpenAPI document
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m long $(APART)
 
 test-pages: install ## run the tests of the pages in a browser; they need it (apt-get install chromium chromium-driver)
@@ -52,6 +53,21 @@ test-bench: install ## run the tests of the benchmark; they need wrk (apt-get in
 
 test-senders: install ## let real alerting tools send; says which of Debian's packages are missing
 	$(BIN)/python -m pytest tests/senders
+
+$(BIN)/.installed-deploy: $(BIN)/.installed
+	PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet --editable '.[deploy]'
+	@touch $@
+
+test-deploy: $(BIN)/.installed-deploy ## run what is in deploy/ in real systemd, Prometheus and proxies; says which of Debian's packages are missing
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy
+
+test-cluster: install ## lose the primary of a PostgreSQL FAILOVERS times, which its standby replaces, under load
+	$(BIN)/python -m pytest -rs -s --failovers $(FAILOVERS) tests/cluster
+
+test-postgres: install ## run the tests of the store on the PostgreSQL database URL; whatever is in it is dropped
+	@test -n "$(URL)" || { echo 'Name a database that holds nothing: make test-postgres URL=postgresql://…'; exit 1; }
+	NOTIFHIST_TEST_POSTGRES_URL='$(URL)' $(BIN)/python -m pytest -m 'postgres and not long' -rs \
+		--ignore tests/contract/test_schemathesis.py tests/unit tests/http tests/property tests/contract
 
 test-fast: install ## run unit, http and contract tests on SQLite, without PostgreSQL and servers: a minute
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not postgres and not processes' \
@@ -101,6 +117,9 @@ bench-pages: install ## measure the pages for people at a million deliveries
 
 bench-writes: install ## measure recording, loading, purging, disk and memory
 	$(BIN)/python -m bench writes --output bench/results/writes.json
+
+bench-testing: install ## measure what a contract test waits for: start and reset of the pytest plugin's server
+	$(BIN)/python -m bench testing --output bench/results/testing.json
 
 clean: ## remove what the targets above have made
 	rm -rf .venv .venv-rackspace .venv-cortex build *.egg-info notifhist-demo.db*

@@ -1,4 +1,4 @@
-"""The command line: `python -m bench run | scale | writes | pages`."""
+"""The command line: `python -m bench run | scale | writes | pages | testing`."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bench import pages, run, scale, writes
+from bench import pages, run, scale, testing, writes
 from bench.load_generator import BadAnswer
 from bench.report import markdown
 from bench.servers import ROOT
@@ -40,8 +40,8 @@ def _command(plan: Any, measure: Callable[[Any, Path], dict[str, Any]]) -> click
 
 cli = click.Group(
     commands=[
-        *(_command(run.Plan, run.run), _command(scale.Plan, scale.scale)),
-        *(_command(writes.Plan, writes.writes), _command(pages.Plan, pages.pages)),
+        *(_command(run.Plan, run.run), _command(scale.Plan, scale.scale), _command(writes.Plan, writes.writes)),
+        *(_command(pages.Plan, pages.pages), _command(testing.Plan, testing.testing)),
     ],
     help="Measure the service. Ratios hold on other machines too; nothing else should be busy meanwhile.",
 )

@@ -87,20 +87,25 @@ class App(Flask):
         super().add_url_rule(rule, endpoint, *args, **options)
 
 
-def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api] = APIS) -> App:
+def create_app(
+    overrides: Mapping[str, object] | None = None,
+    apis: Iterable[Api] = APIS,
+    *,
+    clock: Clock | None = None,
+    given_keys: Mapping[str, str] | None = None,
+) -> App:
     """Return the WSGI application, which serves `apis`.
 
-    Its settings are those of `overrides`, else `NOTIFHIST_*`. Raises ConfigError for a bad setting.
+    Its settings are those of `overrides`, else `NOTIFHIST_*`. Raises ConfigError for a bad setting. For contract tests:
+    `clock` is in the place of the setting NOW, and `given_keys` has texts that are taken for keys, with the keys' ids.
     """
     settings = load_settings(os.environ, overrides)
     _check_user_header(settings)
     apis = served(apis, pages=settings.pages)
-    clock = Clock(settings.now)
-    counter = open_counter(settings.rate_limit_storage, settings.database_url, clock)
+    clock = clock or Clock(settings.now)
     db = open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s)
     app = App("notifhist", static_folder=None)
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES  # for views that declare no body
+    app.config.update(PROVIDE_AUTOMATIC_OPTIONS=False, MAX_CONTENT_LENGTH=MAX_BODY_BYTES)  # of views without a body
     app.url_map.merge_slashes = False  # it would redirect
     service = app.extensions["notifhist"] = Service(
         settings=settings,
@@ -108,15 +113,10 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
         db=db,
         keys=RememberedKeys(settings.database_url),
         replica=_open_replica(settings, db),
-        rate_limiters={
-            "history": RateLimiter(settings.history_rate_limit, counter, "history"),
-            "runs": RateLimiter(settings.runs_rate_limit, counter, "runs"),
-            "feeds": RateLimiter(settings.feed_rate_limit, counter, "feeds"),
-            "login": RateLimiter(FAILED_TRIES, counter, "login"),
-            "pages": RateLimiter(settings.pages_rate_limit, counter, "pages"),
-        },
+        rate_limiters=_rate_limiters(settings, clock),
         metrics=Metrics(api.name for api in apis if api.access is not None),
         apis=apis,
+        given_keys=given_keys or {},
     )
     app.before_request(check_request)
     response_hooks.register(app)
@@ -127,6 +127,19 @@ def create_app(overrides: Mapping[str, object] | None = None, apis: Iterable[Api
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops, hops)  # type: ignore[method-assign]
     return app
+
+
+def _rate_limiters(settings: Settings, clock: Clock) -> dict[str, RateLimiter]:
+    """Return the limiters by name; they count in one place. Raises ConfigError for a place that cannot be used."""
+    counter = open_counter(settings.rate_limit_storage, settings.database_url, clock)
+    named = {
+        "history": settings.history_rate_limit,
+        "runs": settings.runs_rate_limit,
+        "feeds": settings.feed_rate_limit,
+        "login": FAILED_TRIES,
+        "pages": settings.pages_rate_limit,
+    }
+    return {name: RateLimiter(limit, counter, name) for name, limit in named.items()}
 
 
 def _open_replica(settings: Settings, primary: Database) -> Replica | None:

@@ -1,5 +1,6 @@
 """The metrics that Prometheus reads at /metrics. No label ever holds an id, a tenant or a key."""
 
+import collections
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -21,10 +22,13 @@ from notifhist import metric_files  # noqa: F401 - prometheus_client then counts
 
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
+NOT_FORWARDED, NOT_TRUSTED = "not_forwarded", "not_trusted"
 KINDS = ("item", "run", "log", "attempt")
+GIVEN_UP = ("late", "silent")
 MOST_TYPES = 30
 _TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """A type that is counted by itself: senders choose the text, and everybody may read the metrics."""
+_REFUSED = ("401", "403")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram, in seconds."""
 
@@ -70,6 +74,12 @@ class _Families:
             ["api"],
             registry=self.registry,
         )
+        self.proxy_mismatches = Counter(
+            "notifhist_proxy_mismatches_total",
+            "Requests with a key that did not come through as many proxies as are trusted.",
+            ["problem"],
+            registry=self.registry,
+        )
         self.fed = Counter(
             "notifhist_feed_records_total",
             "Items that feeds have created or added attempts to.",
@@ -82,6 +92,14 @@ class _Families:
             ["feed", "reason"],
             registry=self.registry,
         )
+        self.given_up = Counter(
+            "notifhist_database_given_up_total",
+            "Requests whose database did not answer in time.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in GIVEN_UP:
+            self.given_up.labels(reason)
         for kind in KINDS:
             self.recorded.labels(kind)  # there from the start, at 0
 
@@ -106,8 +124,8 @@ class Metrics:
     """The metrics of one app.
 
     With PROMETHEUS_MULTIPROC_DIR set, as the server does, every process counts in files of that directory and
-    `render` adds them all up, those of ended workers too. Otherwise each Metrics stands for itself. Refused keys are
-    counted from 0 for each of `keyed_apis`.
+    `render` adds them all up, those of ended workers too. Otherwise each Metrics stands for itself. Refused keys and
+    requests are counted from 0 for each of `keyed_apis`: a rate misses the first of a series that begins at 1.
     """
 
     def __init__(self, keyed_apis: Iterable[str] = ()) -> None:
@@ -116,6 +134,7 @@ class Metrics:
         self._answered = cache(self._children)
         for api in keyed_apis:
             self._families.refused_keys.labels(api)
+            self._families.rate_limited.labels(api)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request. `route` is the URL rule, never the URL; empty where none matched."""
@@ -159,6 +178,14 @@ class Metrics:
         """Count a key that was refused, a guessed one perhaps. `api` is the API's name."""
         self._families.refused_keys.labels(api).inc()
 
+    def proxy_mismatch(self, problem: str) -> None:
+        """Count a request that came through fewer proxies than are trusted (NOT_FORWARDED), or one where none is."""
+        self._families.proxy_mismatches.labels(problem).inc()
+
+    def gave_up(self, reason: str) -> None:
+        """Count a request that was given up: its answer was late, or the database is silent."""
+        self._families.given_up.labels(reason).inc()
+
     def render(self) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""
         registry = self._families.registry
@@ -166,3 +193,19 @@ class Metrics:
             registry = CollectorRegistry()
             _FilesOfProcesses(registry, self._directory)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def requests_of(directory: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the requests that a service has not refused, by route, and its mismatches of proxies, by problem.
+
+    `directory`: that of its metrics. Raises OSError or ValueError if it has gone.
+    """
+    by_route, by_problem = collections.Counter[str](), collections.Counter[str]()
+    files = _FilesOfProcesses(CollectorRegistry(), str(directory))  # type: ignore[no-untyped-call]
+    for metric in files.collect():
+        for sample in metric.samples:
+            if sample.name == "notifhist_requests_total" and sample.labels["status"] not in _REFUSED:
+                by_route[sample.labels["route"]] += int(sample.value)
+            elif sample.name == "notifhist_proxy_mismatches_total":
+                by_problem[sample.labels["problem"]] += int(sample.value)
+    return by_route, by_problem

@@ -1,4 +1,4 @@
-"""The command line: `notifhist serve | migrate | keys | load | export | purge | run | spool | follow`."""
+"""The command line, `notifhist`: a group of commands, each in the module of its subject."""
 
 import os
 from typing import Any
@@ -8,6 +8,7 @@ import click
 from notifhist.cli.feeds import follow
 from notifhist.cli.keys import keys
 from notifhist.cli.login_links import login_link_command
+from notifhist.cli.operations import backup, completion, doctor
 from notifhist.cli.records import export, load, purge
 from notifhist.cli.serving import migrate_command, serve
 from notifhist.cli.spool import run, spool
@@ -49,5 +50,8 @@ def main() -> None:
     """
 
 
-for _command in (serve, migrate_command, keys, login_link_command, load, export, purge, run, spool, follow):
+for _command in (
+    *(serve, migrate_command, keys, login_link_command, load, export, purge, run, spool, follow),
+    *(doctor, backup, completion),
+):
     main.add_command(_command)

@@ -4,8 +4,6 @@ import re
 import sys
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from notifhist.auth import GRANTS, ApiKey, new_key
 from notifhist.cli.databases import database
@@ -52,6 +50,9 @@ def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> 
 @keys.command("list")
 def list_keys() -> None:
     """List the keys: everything about them but the keys themselves, revoked and expired ones too."""
+    from rich.console import Console  # takes 40 ms, and most commands show no table
+    from rich.table import Table
+
     table = Table("ID", "NAME", "TENANT", "ROLES", "CREATED", "EXPIRES", "REVOKED", box=None)
     with database() as (db, _):
         for key in stored_keys.list_keys(db):

@@ -13,6 +13,7 @@ from notifhist.schemas.instants import format_instant
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE, Resource
 from notifhist.server.settings import cpu_count
+from notifhist.store.purge import note_purge
 from notifhist.store.purge import purge as purge_expired
 from notifhist.transfer.export import count_lines, export_lines
 from notifhist.transfer.files import Destination, owner_problems
@@ -126,12 +127,14 @@ def purge(batch: int) -> None:
         if settings.retention_ms is None:
             click.echo("Nothing ever expires: NOTIFHIST_RETENTION_DAYS is 0.")
             return
-        oldest_ms = Clock(settings.now).now_ms() - settings.retention_ms
+        now_ms = Clock(settings.now).now_ms()
+        oldest_ms = now_ms - settings.retention_ms
         deleted = 0
         with progress("Purging", total=db.count_expired(oldest_ms)) as report:
             for done in purge_expired(db, oldest_ms, batch):
                 deleted += done
                 report(done)
+        note_purge(db, now_ms)
     click.echo(f"Deleted {deleted} items older than {format_instant(oldest_ms)}.")
 
 

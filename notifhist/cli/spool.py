@@ -65,7 +65,7 @@ def flush(
     """Send all records that wait, oldest first.
 
     What the service takes is removed; what it will never take is moved to rejected/, with the reason. If it
-    does not answer, is busy, or refuses the key, everything is kept, and the exit code is 75.
+    does not answer, is busy, or refuses the key, or if its URL is wrong, everything is kept, and the exit code is 75.
 
     Example: notifhist spool flush --older-than 7d
     """

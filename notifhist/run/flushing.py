@@ -13,10 +13,9 @@ from notifhist.run.sending import Answer, path_of
 from notifhist.run.spool import ERRORS, OUTPUT, RECORD, Spool, SpoolRefused, line_of
 from notifhist.run.texts import join_tails, tail_text
 
-_NEVER_TAKEN = (400, 404, 413)
-"""Answers of the service that a record gets again however often it is sent; every other failure may pass."""
-_OF_THE_RECORD = (400, 413)
-"""Answers, also of a proxy, that other records need not get."""
+_OF_THE_RECORD = (400, 413, 422)
+"""Answers that other records need not get. The record gets those of the service again however often it is sent."""
+_WRONG_URL = "the URL may be wrong, its host or its prefix:"
 _FORBIDDEN = 403
 """An answer that is the same for all records of a tenant."""
 _NO_TIME = Answer(0, "it takes too long, the next flush goes on")
@@ -107,7 +106,6 @@ class Flush:
             self.problem = None
 
     def _send(self, name: str) -> None:
-        item_id = name.removesuffix(RECORD)
         is_running = self._spool.runs(name)  # before reading: a wrapper ends after its last record
         try:
             record = json.loads(self._spool.read(name))
@@ -126,11 +124,16 @@ class Flush:
         if record["tenant"] in self._forbidden:
             self._keep(name, self._forbidden[record["tenant"]])
             return
-        answer = self._sender.send(record)
+        self._note(name, record, self._sender.send(record))
+
+    def _note(self, name: str, record: Mapping[str, Any], answer: Answer) -> None:
+        """Do with a record what the service's answer to it asks for."""
         if 200 <= answer.status < 300:
-            self._spool.remove_run(item_id)
+            self._spool.remove_run(name.removesuffix(RECORD))
             self.sent += 1
-        elif answer.status in _NEVER_TAKEN and answer.is_ours:
+        elif answer.is_of_wrong_url:  # all records get it
+            self.problem = answer._replace(text=f"{_WRONG_URL} {answer.text}")
+        elif answer.status in _OF_THE_RECORD and answer.is_ours:
             self.aside.reject(name, answer.text)
         elif answer.status == _FORBIDDEN or answer.status in _OF_THE_RECORD:
             if answer.status == _FORBIDDEN:

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from notifhist.run.process import CannotExecute, Environment, explain, spawn
 from notifhist.run.record import Ended
 from notifhist.run.signals import Signals
-from notifhist.run.streams import Stream, copy_some
-from notifhist.run.texts import join_tails
+from notifhist.run.streams import Outputs, Stream, copy_some
 
 KILL_AFTER_S = 5.0
 """How long a command whose time is up may take to end after TERM."""
@@ -35,7 +34,7 @@ class Command:
     def __init__(self, words: Sequence[str], environment: Environment, signals: Signals) -> None:
         self._words, self._environment, self._signals = words, environment, signals
 
-    def run(self, streams: Sequence[Stream], files: Mapping[int, int], timeout_s: float) -> Outcome:
+    def run(self, outputs: Outputs, files: Mapping[int, int], timeout_s: float) -> Outcome:
         """Run it until it ends. `files`: its standard descriptors; `timeout_s`: 0 for none.
 
         Raises CannotStart.
@@ -53,15 +52,14 @@ class Command:
             raise CannotStart(str(error)) from error
         finally:
             self._signals.unblock()
-            for stream in streams:
+            for stream in outputs.copied:
                 stream.close_inner()
-        status, is_time_up = self._wait(pid, streams, timeout_s)
+        status, is_time_up = self._wait(pid, outputs.copied, timeout_s)
         self._signals.forward_to(None)
         taken_ns = time.monotonic_ns() - began
-        self._drain(streams)
+        self._drain(outputs.copied)
         note = f"timed out after {timeout_s:g} s" if is_time_up else ""
-        output = join_tails([stream.tail for stream in streams])
-        ended = Ended(began_ns, taken_ns, os.waitstatus_to_exitcode(status), output, note)
+        ended = Ended(began_ns, taken_ns, os.waitstatus_to_exitcode(status), outputs.tail, note)
         return Outcome(ended, _wait_status(_EXIT_CODE_TIME_UP) if is_time_up else status, is_time_up)
 
     def _wait(self, pid: int, streams: Sequence[Stream], timeout_s: float) -> tuple[int, bool]:

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from notifhist.run.ids import path_id
+
 TIMEOUT_S = 10.0
+_BAD_REQUEST, _NOT_FOUND = 400, 404
+HOST_REFUSED = "The Host header does not fit."
+"""What the service says of a URL whose host is none of NOTIFHIST_ALLOWED_HOSTS."""
 _ANSWER_BYTES = 64 * 1024
 _REASON_CHARS = 500
 _CONNECTIONS = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
@@ -24,6 +29,11 @@ class Answer(NamedTuple):
     text: str
     is_ours: bool = False
     """Whether it is an error document of the service, not of a proxy or another server."""
+
+    @property
+    def is_of_wrong_url(self) -> bool:
+        """Say whether it is about the URL or its host alone: each path of a record is one that the service has."""
+        return self.status == _NOT_FOUND or (self.status == _BAD_REQUEST and HOST_REFUSED in self.text)
 
     @property
     def may_pass(self) -> bool:
@@ -95,9 +105,13 @@ def _is_ours(text: str) -> bool:
 
 
 def path_of(record: Mapping[str, Any]) -> str:
-    """Return the path of a record's item below the service's URL. Raises KeyError, TypeError: it is no record."""
-    tenant, entity, alarm, check = (
-        quote(record[name], safe="") for name in ("tenant", "entity_id", "alarm_id", "check_id")
-    )
+    """Return the path of a record's item below the service's URL.
+
+    Raises KeyError, TypeError or ValueError: it is no record, or has ids that no path of the service can have.
+    """
+    names = [record[name] for name in ("tenant", "entity_id", "alarm_id", "check_id")]
+    if unfit := [name for name in names if path_id(name) != name]:
+        raise ValueError(f"{unfit[0]!r} cannot stand in a path")
+    tenant, entity, alarm, check = (quote(name, safe="") for name in names)
     item = quote(record["item"]["id"], safe="")
     return f"/v1.0/{tenant}/entities/{entity}/alarms/{alarm}/notification_history/{check}/{item}"

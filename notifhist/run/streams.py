@@ -14,15 +14,14 @@ import termios
 from collections.abc import Container, Sequence
 from contextlib import suppress
 
+from notifhist.run.handed_on import HandedOn, is_copied
 from notifhist.run.process import close_descriptors
 from notifhist.run.signals import give_signals_back
-from notifhist.run.texts import TAIL_BYTES, tail_text
+from notifhist.run.texts import KEPT_BYTES, join_tails, tail_text
 
 _READ_BYTES = 64 * 1024
 _WRITE_BYTES = 4096
 """A pipe that can be written to takes so many bytes at once (PIPE_BUF of Linux)."""
-_KEPT_BYTES = 2 * TAIL_BYTES
-"""More than the tail, so that what `--redact` matches is found although the tail would begin in its midst."""
 
 
 class Stream:
@@ -90,6 +89,7 @@ class Stream:
             poller.register(self.target, select.POLLOUT)
         elif self.waits:
             poller.register(self.source, select.POLLIN)
+            poller.register(self.target, 0)  # errors are always told: the command learns at once that nobody reads
 
     def copy(self, ready: int) -> None:
         """Copy a piece, if `ready` is the descriptor that this waits for."""
@@ -97,6 +97,8 @@ class Stream:
             self._write()
         elif self.is_open and ready == self.source:
             self._read()
+        elif ready == self.target:
+            self._close()
 
     def _read(self) -> None:
         size = _READ_BYTES if self._quota is None else min(_READ_BYTES, self._quota)
@@ -107,7 +109,7 @@ class Stream:
         if self._quota is not None:
             self._quota -= len(data)
         self._pending += data
-        self._tail = (self._tail + data)[-_KEPT_BYTES:]
+        self._tail = (self._tail + data)[-KEPT_BYTES:]
         self._is_kept = False
 
     def keep(self) -> None:
@@ -138,15 +140,42 @@ class Stream:
         self.is_open = False
 
 
-def open_streams(closed: Container[int], stores: tuple[int, int], patterns: Sequence[re.Pattern[str]]) -> list[Stream]:
-    """Return the streams of a command: one for both outputs if they are the same file, since that keeps their order.
+class Outputs:
+    """The outputs of a command: one for both descriptors if they are the same file, since that keeps their order.
 
     A descriptor that is `closed` has none. Raises OSError.
     """
-    targets = [[number] for number in (1, 2) if number not in closed]
-    if len(targets) == 2 and os.path.sameopenfile(1, 2):
-        targets = [[1, 2]]
-    return [Stream(each, store, patterns) for each, store in zip(targets, stores, strict=False)]
+
+    def __init__(self, closed: Container[int], stores: tuple[int, int], patterns: Sequence[re.Pattern[str]]) -> None:
+        targets = [[number] for number in (1, 2) if number not in closed]
+        if len(targets) == 2 and os.path.sameopenfile(1, 2):
+            targets = [[1, 2]]
+        self.copied: list[Stream] = []
+        """Those that are copied."""
+        self._all: list[Stream | HandedOn] = []
+        for each, store in zip(targets, stores, strict=False):
+            if is_copied(each[0]):
+                self.copied.append(Stream(each, store, patterns))
+                self._all.append(self.copied[-1])
+            else:
+                self._all.append(HandedOn(each, patterns))
+
+    @property
+    def files(self) -> dict[int, int]:
+        """Return the descriptors that the command gets for its own; it inherits the others."""
+        return {target: stream.inner for stream in self.copied for target in stream.targets}
+
+    @property
+    def tail(self) -> str:
+        """Return the end of what was written to each."""
+        return join_tails([each.tail for each in self._all])
+
+    def go_on_after(self, former: "Outputs") -> None:
+        """Write first what is left of a former run. A reader that has gone meanwhile misses nothing."""
+        of_target = {stream.target: stream for stream in former.copied}
+        for stream in self.copied:
+            if stream.target in of_target:
+                stream.go_on_after(of_target[stream.target])
 
 
 def copy_some(streams: Sequence[Stream], timeout_s: float | None, wakeup: int = -1) -> bool:

@@ -7,6 +7,8 @@ from types import FrameType
 
 TAIL_BYTES = 4096
 """How much is kept of the end of each stream."""
+KEPT_BYTES = 2 * TAIL_BYTES
+"""More than the tail, so that what `--redact` matches is found although the tail would begin in its midst."""
 _ARGUMENT_CHARS, _ARGUMENTS_CHARS = 500, 4000
 _CUT = "…"
 _REDACTED = "***"

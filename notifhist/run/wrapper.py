@@ -22,7 +22,7 @@ from notifhist.run.running import CannotStart, Command, Outcome
 from notifhist.run.settings import OPTION_NAMES, load_settings
 from notifhist.run.signals import Signals
 from notifhist.run.stdin import Stdin
-from notifhist.run.streams import Stream, copy_rest, open_streams
+from notifhist.run.streams import Outputs, copy_rest
 
 _EXIT_CODE_USAGE = 2
 
@@ -87,7 +87,7 @@ class Watched:
         self._settings = load_settings(options.texts(OPTION_NAMES), variables)
         self._recording = Recording(options, self._settings, variables)
         try:
-            self._streams = self._open_streams()
+            self._outputs = self._open_outputs()
             self._stdin = Stdin(is_repeated=options.retries > 0)
             self._signals = Signals()
         except Exception:
@@ -107,7 +107,7 @@ class Watched:
             _run_bare(self._options.command, self._environment, problem)
         status = self._repeat(command, stdin, outcome)
         with suppress(OSError):
-            copy_rest(self._streams)
+            copy_rest(self._outputs.copied)
         if self._options.flush and self._settings.can_send:
             with suppress(OSError):
                 start_flushing(self._settings)
@@ -127,10 +127,9 @@ class Watched:
                     status = ended_by
                     break
                 try:
-                    former, self._streams = self._streams, self._open_streams()
-                    for stream, before in zip(self._streams, former, strict=True):
-                        stream.go_on_after(before)
-                    copy_rest(former)
+                    former, self._outputs = self._outputs, self._open_outputs()
+                    self._outputs.go_on_after(former)
+                    copy_rest(former.copied)
                     outcome = self._run_once(command, stdin)
                 except (CannotStart, OSError):
                     break  # there are no more processes or files: the last attempt was the last
@@ -141,13 +140,12 @@ class Watched:
             _log(f"record not finished: {problem}")
         return status
 
-    def _open_streams(self) -> list[Stream]:
-        return open_streams(self._closed, self._recording.stores, self._options.redact)
+    def _open_outputs(self) -> Outputs:
+        return Outputs(self._closed, self._recording.stores, self._options.redact)
 
     def _run_once(self, command: Command, stdin: Stdin) -> Outcome:
         """Run the command. Raises CannotStart."""
-        files = {target: stream.inner for stream in self._streams for target in stream.targets}
-        return command.run(self._streams, files | stdin.rewound(), self._options.timeout_s)
+        return command.run(self._outputs, self._outputs.files | stdin.rewound(), self._options.timeout_s)
 
     def _is_success(self, outcome: Outcome) -> bool:
         return not outcome.is_time_up and outcome.ended.status in self._options.success_codes

@@ -1,5 +1,6 @@
 """A worker's connections, and the poller that tells when a client has sent, or takes more of an answer."""
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ NEW_S = 0.1
 HELD_BYTES, SPOOLED_BYTES = 256 * 2**20, 2**30
 """So much of unfinished requests and untaken answers may be in memory, and in temporary files; beyond that, the oldest
 connection is closed."""
+NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""The errors of a process, or a machine, that can open no further connection."""
 
 Do = Callable[[], None]
 

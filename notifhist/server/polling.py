@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from time import sleep  # tests of other projects, in whose process we may be, replace `time.sleep`
 
 PATIENCE_S = 0.01
 """After so long in one answer the thread that polls has a stand-in."""
@@ -61,7 +62,7 @@ class Polling:
         if not self._leaves.wait(seconds):
             return
         self._leaves.clear()
-        time.sleep(PATIENCE_S)
+        sleep(PATIENCE_S)
         since = self._away_since
         if time.monotonic() - since < PATIENCE_S or not self._turn.acquire(blocking=False):
             return

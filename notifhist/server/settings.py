@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,12 +19,14 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from notifhist.logs import configure_logging
 from notifhist.metrics import MULTIPROCESS_DIR
+from notifhist.server.arbiter import Arbiter
 from notifhist.server.connection import KEEPALIVE_S
+from notifhist.server.files import CONNECTIONS, allow_files, files_needed
+from notifhist.server.running import METRICS_PREFIX, leave_note
 from notifhist.server.worker import Worker
 
 THREADS = 2
 """Requests that a worker answers at once, beside the one that the thread which polls answers (`server.worker`)."""
-_METRICS = "notifhist-metrics-"
 
 
 def cpu_count() -> int:
@@ -37,6 +40,7 @@ def options(workers: int | None = None, threads: int = THREADS) -> dict[str, Any
         "workers": workers or cpu_count(),
         "threads": threads,
         "worker_class": Worker,
+        "worker_connections": CONNECTIONS,
         "worker_tmp_dir": _memory_dir(),
         "preload_app": False,  # each worker opens its own connections
         "keepalive": KEEPALIVE_S,
@@ -87,6 +91,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         """Return the app."""
         return self._load()
 
+    def run(self) -> None:
+        """Serve until a signal ends it. Raises SystemExit, as gunicorn's own does, which has another arbiter."""
+        try:
+            Arbiter(self).run()
+        except RuntimeError as error:
+            sys.exit(f"Error: {error}")
+
 
 class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn's log as our JSON lines."""
@@ -108,9 +119,11 @@ def _on_starting(server: Any) -> None:
     """Make the directory in which the workers keep their metrics; the process that makes it removes it."""
     os.register_at_fork(before=_block_signals, after_in_parent=_unblock_signals)
     _remove_left_behind()
-    directory = tempfile.mkdtemp(prefix=f"{_METRICS}{os.getpid()}-", dir=_memory_dir())
+    directory = tempfile.mkdtemp(prefix=f"{METRICS_PREFIX}{os.getpid()}-", dir=_memory_dir())
     os.chown(directory, server.cfg.uid, server.cfg.gid)
     os.environ[MULTIPROCESS_DIR] = directory
+    leave_note(Path(directory), server.cfg)
+    allow_files(files_needed(server.cfg.worker_connections, server.cfg.threads))
     owner = os.getpid()
 
     def remove() -> None:
@@ -122,8 +135,8 @@ def _on_starting(server: Any) -> None:
 
 def _remove_left_behind() -> None:
     """Remove the directories of services that were killed: in /dev/shm they would fill the memory."""
-    for directory in Path(_memory_dir() or tempfile.gettempdir()).glob(f"{_METRICS}*-*"):
-        pid = directory.name.removeprefix(_METRICS).partition("-")[0]
+    for directory in Path(_memory_dir() or tempfile.gettempdir()).glob(f"{METRICS_PREFIX}*-*"):
+        pid = directory.name.removeprefix(METRICS_PREFIX).partition("-")[0]
         with suppress(FileNotFoundError):  # another service that starts has removed it
             if pid.isdigit() and directory.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
                 shutil.rmtree(directory, ignore_errors=True)

@@ -6,7 +6,6 @@ answers, one after the other; while one answer takes long the main thread polls,
 Why: docs/adr/0020-the-poller-takes-requests-in-whole.md and docs/adr/0022-the-poller-answers.md.
 """
 
-import errno
 import math
 import os
 import signal
@@ -25,7 +24,7 @@ from notifhist.config import load_settings
 from notifhist.errors import BadRequest
 from notifhist.metrics import Metrics
 from notifhist.server.connection import Connection, LateRequest, State
-from notifhist.server.connections import Connections
+from notifhist.server.connections import NO_MORE_FILES, Connections
 from notifhist.server.exchange import ask, environ_of
 from notifhist.server.incoming import Incoming
 from notifhist.server.memory import keep_memory
@@ -46,13 +45,13 @@ PAUSE_S = 0.05
 """For so long a worker accepts nobody once it has no room, at least."""
 ANSWERS_FOR_S = 0.005
 """How long the poller answers before it looks at the network again."""
-_NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
     """A worker whose threads wait for no client."""
 
     alive: bool
+    ask = staticmethod(ask)
 
     def init_process(self) -> None:
         """Prepare this process, then run.
@@ -62,6 +61,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         """
         values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
         keep_memory()
+        self.settings = load_settings(os.environ)
         super().init_process()
 
     def init_signals(self) -> None:
@@ -74,7 +74,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         self._connections = Connections()
         self._resumed: deque[Connection] = deque()  # those whose next request has arrived, or next piece is due
         self._swept, self._breaks_off, self._metrics = 0.0, False, Metrics()
-        settings = load_settings(os.environ)
+        settings = self.settings
         self._refusal = partial(refusal, log=self.log, origins=settings.cors_origins, pages=settings.pages)
         max_wait_s = (settings.max_wait_ms or math.inf) / 1000
         self._threads = Threads(self.cfg.threads, self._answer, max_wait_s, self._may_stream)
@@ -189,7 +189,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
             try:
                 sock, client = listener.accept()
             except OSError as error:
-                if error.errno in _NO_MORE_FILES and not self._connections.make_room():
+                if error.errno in NO_MORE_FILES and not self._connections.make_room():
                     self._pause()
                 return
             connection = Connection(sock, client, listener.getsockname(), self.cfg)
@@ -264,7 +264,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn ships no types
         closes = not self.alive or connection.closes or request.should_close()
         try:
             environ = environ_of(request, connection.client, connection.server, self.cfg)
-            parts, stream = ask(self.wsgi, environ, closes=closes)
+            parts, stream = self.ask(self.wsgi, environ, closes=closes)
         except BaseException as error:  # noqa: BLE001 - nothing but this thread would see it
             parts, closes, stream = self._refusal(error, connection.head, connection.since), True, None
         self._send(connection, lambda: connection.reply(parts, closes, stream))

@@ -13,14 +13,14 @@ _PREFIX = "notifhist-"
 
 def machine_directory(database_url: str) -> Path:
     """Return the directory that all workers on this database share, and no other service or user."""
-    return _place() / _name(os.geteuid(), database_url)
+    return memory_place() / directory_name(os.geteuid(), database_url)
 
 
 def machine_directories(database_url: str) -> Iterator[Path]:
     """Yield those of all users' workers on this database that are there."""
-    for directory in _place().glob(f"{_PREFIX}*"):
+    for directory in memory_place().glob(f"{_PREFIX}*"):
         with suppress(OSError):  # it may be gone
-            if directory.name == _name(directory.lstat().st_uid, database_url):
+            if directory.name == directory_name(directory.lstat().st_uid, database_url):
                 yield directory
 
 
@@ -33,12 +33,14 @@ def private(directory: Path) -> Path:
     return directory
 
 
-def _place() -> Path:
+def memory_place() -> Path:
+    """Return /dev/shm, or the temporary folder where that is missing or not writable."""
     writable = SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK | os.X_OK)
     return SHARED_MEMORY if writable else Path(tempfile.gettempdir())
 
 
-def _name(user: int, database_url: str) -> str:
+def directory_name(user: int, database_url: str) -> str:
+    """Return the name of that directory for the workers of a user (id); it tells nothing of the URL."""
     path = database_url.removeprefix("sqlite:///")
     database = database_url if path == database_url else os.path.realpath(path)
     digest = hashlib.sha256(f"{user} {database}".encode("utf-8", "surrogatepass")).hexdigest()

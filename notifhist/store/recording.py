@@ -160,6 +160,8 @@ def record(
         for recorder, group in groups.items():
             stored |= zip(group, recorder.store(db, [drafts[n] for n in group]), strict=True)
         results = [stored[first] for first in firsts]
+        if not all(result.created for result in results):
+            db.confirm_stored()
         conflicts = [
             draft
             for draft, result in zip(drafts, results, strict=True)

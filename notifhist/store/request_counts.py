@@ -43,6 +43,9 @@ class RequestCounter(Protocol):
     def errors(self) -> tuple[type[Exception], ...]:
         """The exceptions that `hit` raises when it cannot count."""
 
+    def is_available(self) -> bool:
+        """Say whether what keeps the counts is there."""
+
     def hit(self, name: str, window_s: int, by: int = 1) -> tuple[int, float]:
         """Count `by` requests in the window of `name`, and start a window of `window_s` seconds if none is open.
 
@@ -64,6 +67,10 @@ class RedisCounter:
     def __repr__(self) -> str:
         return repr(self._storage)
 
+    def is_available(self) -> bool:
+        """See RequestCounter."""
+        return self._storage.check()
+
     def hit(self, name: str, window_s: int, by: int = 1) -> tuple[int, float]:
         """See RequestCounter."""
         return self._storage.incr(name, window_s, by), self._storage.get_expiry(name)
@@ -84,6 +91,10 @@ class MachineCounter:
 
     def __repr__(self) -> str:
         return f"MachineCounter({str(self.directory)!r})"
+
+    def is_available(self) -> bool:
+        """See RequestCounter; it makes its file whenever it is missing."""
+        return True
 
     def hit(self, name: str, window_s: int, by: int = 1) -> tuple[int, float]:
         """See RequestCounter."""

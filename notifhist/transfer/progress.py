@@ -4,17 +4,23 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from notifhist.transfer.load import Report
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 
 @contextmanager
-def progress(title: str, total: int = 0) -> Iterator[Report]:
+def progress(
+    title: str, total: int = 0, *, unit: str = "records", kept: str = "what is done stays done"
+) -> Iterator[Report]:
     """Show a bar, if standard error is a terminal; yield the function that advances it.
+
+    `kept` says what an interruption leaves, in the error that it ends with.
 
     Ctrl-C takes effect when that function is called, so that the reported number is exact; a second one at once.
     """
@@ -30,10 +36,8 @@ def progress(title: str, total: int = 0) -> Iterator[Report]:
         if interrupted:
             raise KeyboardInterrupt
 
-    parts = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    console = Console(stderr=True)
     before = signal.getsignal(signal.SIGINT)
-    with Progress(*parts, console=console, disable=not console.is_terminal) as bar:
+    with _bar() as bar:
         task = bar.add_task(title, total=total)
         (state,) = bar.tasks
         if before is signal.default_int_handler:  # not if it is ignored, in the background
@@ -42,8 +46,17 @@ def progress(title: str, total: int = 0) -> Iterator[Report]:
             yield report
         except KeyboardInterrupt:
             raise click.ClickException(
-                f"{title} was interrupted after {state.completed:.0f} of {state.total:.0f} records; "
-                "what is done stays done."
+                f"{title} was interrupted after {state.completed:.0f} of {state.total:.0f} {unit}; {kept}."
             ) from None
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _bar() -> "Progress":
+    # Most commands show none, and to import it takes 40 ms.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    parts = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    return Progress(*parts, console=console, disable=not console.is_terminal)

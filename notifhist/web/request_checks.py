@@ -15,6 +15,7 @@ from werkzeug.routing import Rule
 
 from notifhist import errors
 from notifhist.auth import ApiKey
+from notifhist.metrics import NOT_FORWARDED, NOT_TRUSTED
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.store.database import ERRORS, ensure_connected
 from notifhist.web import cors
@@ -105,6 +106,7 @@ def _check_access(request: Request, context: Any, view: View | None, ids: dict[s
         context.key = key = _authenticate(request, service, context.api, access)
         if view is not None:  # if the URL does not have the method, no role is needed
             _authorize(key, None if request.url_rule is None else view.role, ids)
+            _look_at_proxies(request, service)
     except (access.refusal, errors.Forbidden, errors.Unavailable, *ERRORS):
         if view is None:
             raise errors.NotFound from None
@@ -139,6 +141,17 @@ def _authorize(key: ApiKey, role: str | None, ids: dict[str, Any]) -> None:
         raise errors.Forbidden
     if role is not None and not key.allows(role):
         raise errors.Forbidden(f"This key may not do that; it lacks the role {role}.")
+
+
+def _look_at_proxies(request: Request, service: Service) -> None:
+    """Count a request that came through fewer proxies than are trusted, or through one where none is."""
+    forwarded, trusted = request.environ.get("HTTP_X_FORWARDED_FOR"), service.settings.trusted_proxies
+    if forwarded is None and not trusted:
+        return
+    if trusted == 0:
+        service.metrics.proxy_mismatch(NOT_TRUSTED)
+    elif forwarded is None or forwarded.count(",") + 1 < trusted:
+        service.metrics.proxy_mismatch(NOT_FORWARDED)
 
 
 def _count(context: Any, service: Service, access: Access) -> None:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.clients.running import find, run
 from tests.http.helpers import LOGS, RUNS, log_of, run_of
 from tests.system.conftest import MakeService
@@ -41,6 +43,7 @@ def asked(service: Service, endpoint: str = RUNS) -> list[int]:
     return [line["status"] for line in service.lines() if line.get("method") == "GET" and line["path"] == endpoint]
 
 
+@pytest.mark.long
 def test_it_fetches_every_run_once(database_url: str, make_service: MakeService, tmp_path: Path) -> None:
     service = make_service(database_url).start()
     runs = record(service)
@@ -51,6 +54,7 @@ def test_it_fetches_every_run_once(database_url: str, make_service: MakeService,
     assert asked(service) == [200] * PAGES
 
 
+@pytest.mark.long
 def test_it_fetches_every_log_once(database_url: str, make_service: MakeService, tmp_path: Path) -> None:
     service = make_service(database_url).start()
     logs = [log_of(runId=n % 10, recipientChannel=f"#c{n % 3}", recipientType="TEAM") for n in range(COUNT)]

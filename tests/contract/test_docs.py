@@ -10,6 +10,7 @@ from lxml import etree
 
 from notifhist.config import SETTINGS
 from notifhist.factory import create_app
+from notifhist.operations.doctor import CHECKS
 from notifhist.run.option_table import OPTIONS
 from tests.http.access_table import rules_of_apis
 
@@ -29,7 +30,7 @@ def test_the_readme_tells_each_setting_with_its_default(setting: object) -> None
 
 
 def test_the_documents_name_no_setting_that_does_not_exist() -> None:
-    known = {setting.name for setting in SETTINGS} | OF_SENDERS
+    known = {setting.name for setting in SETTINGS} | OF_SENDERS | {"TEST_POSTGRES_URL"}
     for path in MARKDOWN:
         named = set(re.findall(r"NOTIFHIST_([A-Z_]+[A-Z])", path.read_text()))
         assert named <= known, path.name
@@ -82,3 +83,11 @@ def test_the_readme_shows_the_real_answer(client: FlaskClient) -> None:
     assert etree.canonicalize(etree.fromstring(answered)) == etree.canonicalize(
         etree.fromstring(shown_xml[1].encode(), without_blanks)
     )
+
+
+def test_the_operators_manual_names_every_check_of_doctor() -> None:
+    manual = (ROOT / "docs" / "operating.md").read_text()
+    table = re.search(r"^\| check \| finds \|\n(.+?)\n\n", manual, re.DOTALL | re.MULTILINE)
+    assert table is not None
+    named = [name for row in table[1].splitlines()[1:] for name in row.split("|")[1].strip().split(", ")]
+    assert named == [check.name for check in CHECKS]

@@ -173,6 +173,31 @@ def test_the_metrics_count_refusals_by_api(make_app: MakeApp, key: str) -> None:
     assert counts['notifhist_rate_limited_total{api="runs"}'] == 1
 
 
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "problem"),
+    [
+        (0, None, None),
+        (0, "203.0.113.7", "not_trusted"),
+        (1, "203.0.113.7", None),
+        (1, "203.0.113.7, 198.51.100.2", None),
+        (1, None, "not_forwarded"),
+        (2, "203.0.113.7", "not_forwarded"),
+        (2, "203.0.113.7, 198.51.100.2", None),
+    ],
+)
+def test_the_metrics_count_requests_that_do_not_fit_the_trusted_proxies(
+    trusted: int, forwarded: str | None, problem: str | None, make_app: MakeApp, key: str
+) -> None:
+    app = make_app(TRUSTED_PROXIES=trusted)
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    asked = [authorized(app, sent).get(CHECK, headers=headers).status_code for sent in (key, "no key")]
+    assert asked == [200, 401]  # which proves nothing
+    app.test_client().get("/healthz", headers=headers)
+    counts = {name: count for name, count in samples(app.test_client()).items() if "proxy_mismatches" in name}
+    name = f'notifhist_proxy_mismatches_total{{problem="{problem}"}}'
+    assert counts == ({} if problem is None else {name: 1})
+
+
 @pytest.mark.parametrize("url", ["/none", "/healthz/", "/openapi.xml", "/metrics/x", "/schemas/", "/apis", "/API/v1"])
 def test_elsewhere_what_is_not_found_is_a_fault(url: str, app: Flask, client: FlaskClient) -> None:
     for who in (client, app.test_client()):

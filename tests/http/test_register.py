@@ -231,15 +231,17 @@ def test_a_marker_need_not_exist(filled: FlaskClient, url: str) -> None:
 
 
 @each_list
-@pytest.mark.parametrize("query", ["marker=", "marker=a/b", "marker=%00", "marker=%0A", f"marker={'x' * 256}"])
-def test_a_marker_that_can_be_no_id_is_refused(filled: FlaskClient, url: str, query: str) -> None:
-    assert assert_fault(filled.get(f"{url}?{query}"), 400, "badRequest")["details"].startswith("marker: ")
+def test_a_marker_that_can_be_no_id_is_refused(filled: FlaskClient, url: str) -> None:
+    for marker in ("", "a/b", "%00", "%0A", "x" * 256):
+        fault = assert_fault(filled.get(f"{url}?marker={marker}"), 400, "badRequest")
+        assert fault["details"].startswith("marker: "), marker
 
 
 @each_list
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=0&marker="])
-def test_a_limit_out_of_bounds_is_refused(filled: FlaskClient, url: str, query: str) -> None:
-    assert "limit: " in assert_fault(filled.get(f"{url}?{query}"), 400, "invalidLimit")["details"]
+def test_a_limit_out_of_bounds_is_refused(filled: FlaskClient, url: str) -> None:
+    for query in ("limit=0", "limit=1001", "limit=x", "limit=0&marker="):
+        fault = assert_fault(filled.get(f"{url}?{query}"), 400, "invalidLimit")
+        assert "limit: " in fault["details"], query
     assert_fault(filled.get(f"{url}?reverse=maybe"), 400, "badRequest")
 
 

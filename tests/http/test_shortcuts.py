@@ -10,7 +10,7 @@ from notifhist.web import shortcuts
 from tests.conftest import NOW_MS, MakeApp, authorized
 from tests.http.helpers import ALARM, CHECK, RUNS, XML, id_at, item_at, post
 
-SHORTCUTS = ("UNWRAP_PROXIES", "MATCH_BY_PATTERN", "SEND_AS_MADE")
+SHORTCUTS = ("UNWRAP_PROXIES", "MATCH_BY_PATTERN", "SEND_AS_MADE", "BUILD_LATE")
 ITEM = f"{CHECK}/{id_at(NOW_MS)}"
 CALLS = [
     ("GET", ALARM),

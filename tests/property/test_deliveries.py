@@ -279,6 +279,7 @@ def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "_REMEMBERED", 8)
 
 
+@pytest.mark.long
 def test_every_answer_about_deliveries_is_the_models(db: Database, tmp_path: Path) -> None:
     numbers = count(1)
 

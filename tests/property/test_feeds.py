@@ -59,7 +59,7 @@ def test_each_feed_has_payloads_here() -> None:
 
 @of_each_feed
 def test_whatever_it_is_sent_the_items_are_sound(feed: Feed) -> None:
-    @settings(max_examples=100)
+    @settings(max_examples=50)
     @given(body=st.one_of(PAYLOADS[feed.name], PAYLOADS[feed.name], any_json()), per_group=st.booleans())
     def check(body: Any, per_group: bool) -> None:
         mapped = feed.map(body, Origin(ACME.tenant, ACME.received_ticks, per_group=per_group))

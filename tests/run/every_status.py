@@ -1,4 +1,4 @@
-"""Prints, for every way to end, what the caller of a bare and of a wrapped command sees.
+"""Prints, for ways to end, what the caller of a bare and of a wrapped command sees.
 
 One process for all of them: Python starts once, and the wrapper is run in children of it.
 """
@@ -6,12 +6,13 @@ One process for all of them: Python starts once, and the wrapper is run in child
 import json
 import os
 import signal
+import sys
 
 from notifhist.run.wrapper import run
 
 SPARED = (signal.SIGKILL, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD)
 HARMLESS = (signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
-ENDS = [f"exit {code}" for code in range(256)] + [
+KILLS = [
     f"kill -{number} $$"
     for number in sorted({*signal.valid_signals(), signal.SIGKILL})
     if number == signal.SIGKILL or number not in (*SPARED, *HARMLESS)
@@ -32,4 +33,5 @@ def status_of(script: str, *, wrapped: bool) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps({end: [status_of(end, wrapped=False), status_of(end, wrapped=True)] for end in ENDS}))  # noqa: T201
+    ends = [f"exit {code}" for code in sys.argv[1:]] + KILLS
+    print(json.dumps({end: [status_of(end, wrapped=False), status_of(end, wrapped=True)] for end in ends}))  # noqa: T201

@@ -5,24 +5,28 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
 from tests.run.runs import PATIENCE_S, Runs, sh
+from tests.system.commands import run as command_line
+
+FEW_CODES, ALL_CODES = (0, 1, 2, 75, 126, 127, 128, 143, 255), range(256)
 
 
-def test_every_exit_code_and_every_signal_reaches_the_caller_and_the_record(runs: Runs) -> None:
-    command = [sys.executable, "-m", "tests.run.every_status"]
+@pytest.mark.parametrize("codes", [FEW_CODES, pytest.param(ALL_CODES, marks=pytest.mark.long)], ids=["few", "all"])
+def test_exit_codes_and_every_signal_reach_the_caller_and_the_record(runs: Runs, codes: Sequence[int]) -> None:
+    command = [sys.executable, "-m", "tests.run.every_status", *map(str, codes)]
     done = subprocess.run(command, env=runs.environment(), capture_output=True, text=True, timeout=PATIENCE_S)
     statuses = json.loads(done.stdout)
-    assert len(statuses) > 256 + 40
+    assert len(statuses) > len(codes) + 40
     assert {end: pair for end, pair in statuses.items() if pair[0] != pair[1]} == {}
 
     told = [record["item"]["notification_results"][0] for record in runs.records()]
-    codes = [result["attempts"][0]["exit_code"] for result in told]
-    assert sorted(code for code in codes if code is not None) == list(range(256))
-    assert [result["success"] for result in told] == [code == 0 for code in codes]
+    recorded = [result["attempts"][0]["exit_code"] for result in told]
+    assert sorted(code for code in recorded if code is not None) == list(codes)
+    assert [result["success"] for result in told] == [code == 0 for code in recorded]
     names = {result["attempts"][0]["signal"] for result in told}
     assert {"SIGKILL", "SIGTERM", "SIGSEGV", "SIGPIPE", None} < names
 
@@ -87,10 +91,7 @@ def test_the_folder_and_its_files_are_the_users_alone(runs: Runs) -> None:
     assert runs.own.stat().st_uid == os.geteuid()
 
 
-def test_the_record_is_a_line_that_load_reads(runs: Runs, tmp_path: Path) -> None:
+def test_the_record_is_a_line_that_load_reads(runs: Runs, sqlite_database: str) -> None:
     runs.run("--entity", "db3", "--alarm", "disk /var", *sh("exit 4"))
     (file,) = runs.own.iterdir()
-    command = [sys.executable, "-m", "notifhist.cli", "load", str(file)]
-    settings = runs.environment({"NOTIFHIST_DATABASE_URL": f"sqlite:///{tmp_path}/loaded.db"})
-    done = subprocess.run(command, env=settings, capture_output=True, text=True)
-    assert "Stored 1, there already 0, bad 0." in done.stderr
+    assert "Stored 1, there already 0, bad 0." in command_line(sqlite_database, "load", file).output

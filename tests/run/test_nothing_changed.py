@@ -182,12 +182,6 @@ def test_the_wrapper_ends_with_the_command_although_another_process_holds_its_ou
     assert out == b"early\nlate\n"
 
 
-def test_a_full_device_behind_standard_output_fails_nothing(runs: Runs) -> None:
-    with open("/dev/full", "wb") as full:
-        assert runs.run(*sh("echo lost; echo lost; exit 3"), stdout=full).returncode == 3
-    assert runs.result()["attempts"][0]["output_tail"] == "lost\nlost\n"
-
-
 def test_a_script_without_an_interpreter_is_run_by_the_shell_as_execvp_does(runs: Runs, tmp_path: Path) -> None:
     script = tmp_path / "bare-script"
     script.write_text('echo "$1"; exit 9\n')

@@ -179,8 +179,19 @@ def test_wrong_usage_is_explained_with_exit_code_2(
 
 
 HELP: dict[tuple[str, ...], list[str]] = {
-    (): ["serve", "migrate", "keys", "load", "export", "purge", "--version", "notifhist serve --demo"],
-    ("serve",): ["--bind HOST:PORT", "--workers", "--threads", "--demo", "Example: notifhist serve"],
+    (): [
+        "serve",
+        "migrate",
+        "keys",
+        "load",
+        "export",
+        "purge",
+        "doctor",
+        "backup",
+        "--version",
+        "notifhist serve --demo",
+    ],
+    ("serve",): ["--bind HOST:PORT", "--workers", "--threads", "--demo", "--load", "Examples: notifhist serve"],
     ("migrate",): ["NOTIFHIST_DATABASE_URL", "Safe to repeat"],
     ("keys",): ["create", "list", "revoke"],
     ("keys", "create"): ["--tenant", "--role", "--name", "--expires", *GRANTS, "30d", "Example: notifhist keys"],

@@ -93,6 +93,7 @@ def assert_published(commands: list[str]) -> None:
     assert all(row["message"] and row["target"] for row in rows)
 
 
+@pytest.mark.long
 def test_the_demo_shows_the_published_examples_and_a_lifelike_history(
     tmp_path: Path, fragile_database: FragileDatabase
 ) -> None:

@@ -156,6 +156,7 @@ def test_readers_are_answered_while_a_lock_stops_all_writers(sqlite_database: st
     assert service.ask(CHECK, key, "POST", json=item_at(NOW_MS, 100)).status_code == 201
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["backup", "vacuum"])
 def test_a_backup_beside_a_former_log_is_refused_until_that_is_gone(
     how: str, make_service: MakeService, tmp_path: Path
@@ -186,30 +187,6 @@ def test_a_backup_beside_a_former_log_is_refused_until_that_is_gone(
     service.start()
     assert service.ask(CHECK, key).json()["values"] == [first]
     assert service.ask(CHECK, key, "POST", json=item_at(NOW_MS, 5)).status_code == 201
-
-
-@pytest.mark.parametrize("statement", ["VACUUM INTO 'copy.db'", ".backup copy.db"])
-def test_a_backup_of_sqlite_is_made_and_restored_as_documented(
-    statement: str, make_service: MakeService, tmp_path: Path
-) -> None:
-    assert f'sqlite3 notifhist.db "{statement}"' in (ROOT / "docs/operating.md").read_text()
-    path = tmp_path / "notifhist.db"
-    service = make_service(f"sqlite:///{path}").start()
-    key = service.create_key()
-    first, second = item_at(NOW_MS, 1), item_at(NOW_MS, 2)
-    assert service.ask(CHECK, key, "POST", json=first).status_code == 201
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(tmp_path / "copy.db")) as target:
-        if statement.startswith("."):  # which the shell does by this API
-            source.backup(target)
-        else:
-            source.execute(statement.replace("copy.db", str(tmp_path / "copy.db")))
-    assert service.ask(CHECK, key, "POST", json=second).status_code == 201
-    service.kill()  # the log stays
-    restore = "rm -f notifhist.db-wal notifhist.db-shm; mv copy.db notifhist.db"
-    subprocess.run(["sh", "-c", restore], cwd=tmp_path, check=True)
-    service.start()
-    assert service.ask(CHECK, key).json()["values"] == [first]
-    assert service.ask(CHECK, key, "POST", json=second).status_code == 201
 
 
 def test_a_backup_of_postgresql_is_made_and_restored_as_documented(

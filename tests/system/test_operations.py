@@ -5,11 +5,9 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conftest import TENANT
 from tests.http.helpers import ALARM, CHECK, JSON, RUNS, run_of
 from tests.system.conftest import MakeService
+from tests.system.load import ITEM, Load, recorded
 from tests.system.service import GUNICORN, PATIENCE_S, ROOT, Client, Service, free_port, running, wait_until
 
 LINE_MEMBERS = ["time", "method", "path", "status", "ms", "bytes", "tenant", "request_id"]
-ITEM = {"state": "OK", "notification_results": [{"notification_id": "ntOne"}]}
 LIMIT = 100
 CLIENTS, REQUESTS_OF_EACH = 4, 60
 
@@ -187,85 +185,10 @@ def test_the_rate_limit_is_exact_across_services_that_share_only_redis(
         assert_exact(ask_for_all(clients, CHECK, REQUESTS_OF_EACH))
 
 
-class Load:
-    """Clients that record items without pause, half of them over new connections, half over lasting ones."""
-
-    def __init__(self, service: Service, key: str) -> None:
-        self._address = service.url.removeprefix("http://")
-        self._headers = {"X-Auth-Token": key, "Content-Type": JSON}
-        self.stop, self.ending = threading.Event(), threading.Event()
-        self.answered: set[str] = set()
-        self._number = count()
-
-    def write(self, lasting: bool) -> int:
-        """Record items until told to stop, or until a new connection is refused by a service that ends."""
-        written = 0
-        while not self.stop.is_set():
-            connection = http.client.HTTPConnection(self._address, timeout=PATIENCE_S)
-            try:
-                connection.connect()
-            except (ConnectionRefusedError, ConnectionResetError):
-                # Reset while connecting, too, is a refusal: the listener closed amid the handshake, and there
-                # is no request yet that could be lost.
-                assert self.ending.is_set()
-                return written
-            promised = not self.ending.is_set()
-            try:
-                written += self._write_over(connection, lasting)
-            except (ConnectionResetError, http.client.RemoteDisconnected):
-                if promised:
-                    raise
-                return written  # it came too late, to a queue that nobody served any more
-            finally:
-                connection.close()
-        return written
-
-    def _write_over(self, connection: http.client.HTTPConnection, lasting: bool) -> int:
-        """Record items for as long as both sides keep the connection; every request must be answered."""
-        headers = self._headers | ({} if lasting else {"Connection": "close"})
-        for written in count(1):
-            body = json.dumps(ITEM | {"status": f"item {next(self._number)}"})
-            connection.request("POST", CHECK, body, headers)
-            with connection.getresponse() as response:
-                answer = json.loads(response.read())
-                assert response.status == 201, answer
-                self.answered.add(answer["id"])
-                if response.will_close or self.stop.is_set():
-                    return written
-        raise AssertionError
-
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Have all clients write during the block; afterwards each must have had its answers."""
-        with ThreadPoolExecutor(6) as pool:
-            jobs = [pool.submit(self.write, number % 2 == 0) for number in range(6)]
-            try:
-                self.wait_for_more(60)
-                yield
-            finally:
-                if not self.ending.is_set():
-                    self.stop.set()
-                for job in jobs:
-                    assert job.result(PATIENCE_S) > 0
-                self.stop.set()
-
-    def wait_for_more(self, number: int) -> None:
-        """Return once so many more items are recorded."""
-        goal = len(self.answered) + number
-        wait_until(lambda: len(self.answered) >= goal)
-
-
-def recorded(service: Service) -> list[str]:
-    """Return the ids of all items that the database holds."""
-    exported = service.run("export")
-    assert exported.returncode == 0, exported.stderr
-    return [json.loads(line)["item"]["id"] for line in exported.stdout.splitlines()]
-
-
 @pytest.mark.long
 def test_reloading_under_load_loses_no_request(database_url: str, make_service: MakeService) -> None:
     service = make_service(database_url).start()
-    load = Load(service, service.create_key())
+    load = Load(service.url, service.create_key())
     with load.applied():
         for generation in (2, 3):
             service.signal(signal.SIGHUP)
@@ -283,7 +206,7 @@ def gone(pids: list[int]) -> bool:
 @pytest.mark.long
 def test_stopping_under_load_loses_no_request(database_url: str, make_service: MakeService) -> None:
     service = make_service(database_url).start()
-    load = Load(service, service.create_key())
+    load = Load(service.url, service.create_key())
     with load.applied():
         load.ending.set()
         assert service.stop() == 0

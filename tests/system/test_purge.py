@@ -9,6 +9,7 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.runs import RUN
 from notifhist.store.database import Database
+from notifhist.store.purge import last_purge_ms
 from tests.conftest import NOW_MS, TENANT
 from tests.http.helpers import CHECK, get_json, id_at, item_at, post, run_of
 from tests.records import all_items, count_items, record_items, record_runs
@@ -41,7 +42,9 @@ def test_purge_deletes_exactly_what_has_expired(database_url: str, db: Database,
     record(db, ELSEWHERE, *EXPIRED)
     record_runs(db, TENANT, [RUN.load(run_of(id=1, dateCreated="1999-01-01T00:00:00Z"))])
     said = "Deleted {} items older than 2011-10-11T01:00:00.000Z.\n"
+    assert last_purge_ms(db) is None
     assert run(database_url, "purge", "--batch", batch).stdout == said.format(6)
+    assert last_purge_ms(db) == NOW_MS  # for `notifhist doctor`
     assert stored(db) == [(TENANT, item_id) for item_id in SHOWN]
     assert run(database_url, "purge", "--batch", batch).stdout == said.format(0)
     assert stored(db) == [(TENANT, item_id) for item_id in SHOWN]

@@ -96,6 +96,7 @@ def test_reads_go_on_without_the_replica_and_come_back_to_it(
     wait_until(lambda: ids_of(mine, CHECK) == [item["id"], loaded])
 
 
+@pytest.mark.long
 def test_a_stream_from_a_replica_that_dies_is_whole_or_broken_off(
     own_postgres: Postgres, replica: Replica, make_service: MakeService
 ) -> None:

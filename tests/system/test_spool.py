@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from notifhist.run.record import NO_RESULT
+from notifhist.run.sending import HOST_REFUSED
+from notifhist.run.spool import Spool
 from tests.run.runs import sh
 from tests.system.commands import run
 from tests.system.conftest import MakeService
@@ -86,10 +88,13 @@ def test_a_run_that_ends_while_another_process_sends_is_sent_by_that(fragile: Se
     wait_until(lambda: fragile.has(2))
 
 
-def test_two_flushers_at_once_send_each_record_once(sending: Sending) -> None:
-    sent = sending.put(60)
-    outputs = [process.communicate(timeout=PATIENCE_S)[0] for process in [sending.start(), sending.start()]]
-    assert sum(int(output.split("sent ")[1].split(",")[0]) for output in outputs) == 60
+def test_nothing_is_sent_while_another_process_sends(sending: Sending) -> None:
+    sent = sending.put(3)
+    with Spool.open(str(sending.runs.base)).locked() as is_ours:
+        assert is_ours
+        assert "sent 0, rejected 0, dropped 0" in sending.flush()
+        assert len(sending.runs.records()) == 3
+    assert "sent 3" in sending.flush()
     assert ids_of(sending.items()) == sent
 
 
@@ -133,6 +138,29 @@ def test_a_service_that_is_away_keeps_all(fragile: Sending) -> None:
     assert len(fragile.runs.records()) == 2
 
 
+def test_a_wrong_url_keeps_all_and_is_told(sending: Sending) -> None:
+    """The service itself answers 404 below a prefix that it does not have, as a proxy or another server does."""
+    sent = sending.put(2)
+    output = sending.flush("--url", f"{sending.service.url}/history", code=75)
+    assert "sent 0, rejected 0" in output
+    assert "the rest is kept: the URL may be wrong, its host or its prefix: 404" in output
+    assert len(sending.runs.records()) == 2
+    sending.flush()
+    assert ids_of(sending.items()) == sent
+
+
+def test_a_host_that_the_service_refuses_keeps_all(
+    sqlite_database: str, make_service: MakeService, tmp_path: Path
+) -> None:
+    service = make_service(sqlite_database, workers=1, ALLOWED_HOSTS="127.0.0.1").start()
+    sending = Sending(tmp_path, service)
+    sending.put(2)
+    output = sending.flush("--url", service.url.replace("127.0.0.1", "localhost"), code=75)
+    assert "the rest is kept: the URL may be wrong" in output
+    assert HOST_REFUSED in output
+    assert len(sending.runs.records()) == 2
+
+
 def test_a_limit_that_is_reached_keeps_the_rest(
     sqlite_database: str, make_service: MakeService, tmp_path: Path
 ) -> None:
@@ -162,16 +190,19 @@ def test_what_is_never_taken_is_put_aside_with_the_reason(sending: Sending) -> N
     (sending.runs.own / "half.ndjson").write_text('{"tenant": "acme"')
     (sending.runs.own / "list.ndjson").write_text("[1, 2]\n")
     (sending.runs.own / "link.ndjson").symlink_to("/etc/hostname")
+    (sending.runs.own / "path.ndjson").write_text(
+        '{"tenant": "t", "entity_id": "a/b", "alarm_id": "a", "check_id": "c", "item": {"id": "x"}}\n'
+    )
     begun: Any = {"feed": "run"}
     sending.put(source=begun, notification_results=[{"in_progress": True, "attempts": []}])  # of no host
     output = sending.flush()
-    assert "sent 2, rejected 6" in output
+    assert "sent 2, rejected 7" in output
     rejected = sending.runs.own / "rejected"
     reasons = " ".join(path.read_text() for path in rejected.glob("*.reason"))
-    assert reasons.count("not a record: ") == 4
+    assert reasons.count("not a record: ") == 5
     assert "400 " in reasons
     assert "413 " in reasons
-    assert len(list(rejected.glob("*.ndjson"))) == 6
+    assert len(list(rejected.glob("*.ndjson"))) == 7
     assert ids_of(sending.items()) == sent
 
 

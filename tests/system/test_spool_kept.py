@@ -26,7 +26,9 @@ class _Elsewhere(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.mark.parametrize(("prefix", "reason"), [("/elsewhere", "404"), ("", "413")])
+@pytest.mark.parametrize(
+    ("prefix", "reason"), [("/elsewhere", "the URL may be wrong, its host or its prefix: 404"), ("", "413")]
+)
 def test_what_a_proxy_refuses_is_kept(sending: Sending, prefix: str, reason: str) -> None:
     sending.put(3)
     with HTTPServer(("127.0.0.1", 0), _Elsewhere) as proxy:

@@ -30,6 +30,7 @@ from tests.conftest import MIGRATIONS
 from tests.contract.test_examples import canonical, example
 from tests.system.commands import FIXTURES, FIXTURES_COUNTS, FIXTURES_RECORDS
 from tests.system.service import PATIENCE_S, ROOT, free_port, wait_until
+from tests.testing.running import OTHERS, TESTS, copy_project
 
 pytestmark = pytest.mark.long
 
@@ -262,6 +263,14 @@ def test_plain_gunicorn_serves_it_from_an_empty_folder(installed_beside_nothing:
         output, _ = server.communicate(timeout=PATIENCE_S)
     assert server.returncode == 0, output
     assert b'"path":"/readyz","status":200' in output
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
+def test_contract_tests_of_another_project_pass(workers: tuple[str, ...], installed: Installed) -> None:
+    shutil.rmtree(installed.folder / "fixtures")  # they are no records
+    copy_project(installed.folder)
+    said = installed.run("python", "-m", "pytest", *OTHERS, *workers)
+    assert f"{TESTS} passed" in said, said
 
 
 def test_an_editable_install_holds_every_module_once(tree: Path, tmp_path: Path) -> None:

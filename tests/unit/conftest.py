@@ -11,15 +11,24 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.machine import machine_directory
 from notifhist.store.request_counts import MachineCounter
+from tests.conftest import NAMED_POSTGRES, drop_tables, make_tables
 
 NOW_MS = 1_320_885_544_875
 
 
 @pytest.fixture
-def empty_postgres_url(postgres_url: str) -> Iterator[str]:
-    """The URL of a PostgreSQL database of the test's own, without tables."""
+def empty_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a PostgreSQL database without tables, which no other test uses meanwhile."""
     import psycopg
 
+    if NAMED_POSTGRES:
+        url = request.getfixturevalue("postgres_tables")
+        drop_tables(url)
+        yield url
+        drop_tables(url)
+        make_tables(url)
+        return
+    postgres_url: str = request.getfixturevalue("postgres_url")
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE empty_notifhist")
         yield postgres_url.replace("/postgres?", "/empty_notifhist?")

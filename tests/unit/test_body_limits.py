@@ -228,6 +228,7 @@ HOSTILE: dict[str, tuple[str, ExpectedBody, Callable[[], bytes]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("content_type", "expected", "body"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_no_body_takes_long_to_read(content_type: str, expected: ExpectedBody, body: Callable[[], bytes]) -> None:
     data = body()

@@ -64,6 +64,7 @@ def replace_one_by_one(db: Database, number: int) -> None:
         replace_item(db, CHECK, item_at(NOW_MS, n), NOW_TICKS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [record_one_by_one, add_attempts, replace_one_by_one])
 def test_whatever_makes_deliveries_recent_the_recent_ones_are_few(
     db: Database, change: Callable[[Database, int], None]
@@ -180,6 +181,7 @@ def test_items_whose_deliveries_are_too_long_together_are_not_recorded_by_one_bo
     assert every_row(db) == before
 
 
+@pytest.mark.long
 def test_a_file_may_have_such_items_and_only_one_with_too_many_results_is_bad(db: Database, tmp_path: Path) -> None:
     owner = {"tenant": "t", "entity_id": "e", "alarm_id": "a", "check_id": "c"}
     too_many = item_at(NOW_MS, 9, notification_results=[{}] * (MAX_RESULTS + 1))

@@ -152,6 +152,7 @@ def fill_when_all_are_ready(url: str, start: Any) -> int:
     return sum(shown.reports)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("toy")
 def test_of_hosts_that_fill_at_the_same_moment_none_repeats_a_batch(db: Database, database_url: str) -> None:
     context = multiprocessing.get_context("spawn")

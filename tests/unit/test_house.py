@@ -31,9 +31,14 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(parsed(path)))
+
+
 def docstrings(path: Path) -> Iterator[ast.Constant]:
     """Yield the texts that stand alone: docstrings, and those below a constant."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node.value
 
@@ -61,7 +66,7 @@ def sentences(prose: str) -> list[str]:
 def imported(path: Path) -> set[str]:
     """Return the modules that a file imports, and the names that it takes from them, wherever it does."""
     found = set()
-    for node in ast.walk(parsed(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -76,7 +81,7 @@ def told(findings: dict[Path, list[str]]) -> dict[str, list[str]]:
 
 def sql_texts(path: Path) -> list[str]:
     prose = {id(text) for text in docstrings(path)}
-    nodes = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Constant) and id(node) not in prose]
+    nodes = [node for node in nodes_of(path) if isinstance(node, ast.Constant) and id(node) not in prose]
     return [node.value for node in nodes if isinstance(node.value, str) and SQL.search(node.value)]
 
 
@@ -119,7 +124,7 @@ def test_the_median_file_is_short() -> None:
 
 def test_functions_are_short() -> None:
     def long_functions(path: Path) -> list[str]:
-        nodes = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        nodes = [n for n in nodes_of(path) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
         lines = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in nodes}
         return [f"{name}: {count} lines" for name, count in lines.items() if count > FUNCTION_LINES]
 

@@ -50,6 +50,7 @@ def test_many_items_are_recorded_once_whatever_is_there(db: Database) -> None:
         assert [item for check, item in all_items(db) if check == other] == items[:700]
 
 
+@pytest.mark.long
 def test_all_records_are_read_however_many_there_are(db: Database) -> None:
     items = many(1201)
     ids = [INT64[0], *range(-700, 700), *INT64[1:]]

@@ -195,6 +195,7 @@ def test_a_client_that_stops_reading_is_closed_after_a_while(server: Running) ->
     assert not answer.endswith(b"0\r\n\r\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", DATABASES)
 def test_a_server_that_stops_ends_short_streams_and_breaks_off_long_ones(kind: str, tmp_path: Path) -> None:
     with started(tmp_path, 1, NOTIFHIST_DATABASE_URL=DATABASES[kind], GRACEFUL_TIMEOUT="5") as server:

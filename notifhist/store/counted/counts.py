@@ -1,7 +1,7 @@
 """The stored counts of records, by which a total and the way to a deep page cost the same at any size.
 
 Time is divided into buckets, and each bucket into 16 parts, which are buckets in turn. A count row has, for one pair of
-filter values (`table.pairs_of`), the number of records in each part of a bucket. So a total with up to two filters is
+filter values (`table.sums_of`), the number of records in each part of a bucket. So a total with up to two filters is
 a sum of few rows. A part with many records is split: it has rows of its own; few records have few rows. Counts change
 in the transaction that changes the records; a tenant has one such transaction at a time (`Database.lock_name`).
 """
@@ -38,11 +38,7 @@ class _Pairs:
         """
         key = frozenset(numbers.items())
         if (summed := self._summed.get(key)) is None:
-            sums: Counter[tuple[int, int]] = Counter()
-            for codes, count in numbers.items():
-                for pair in self._table.pairs_of(codes):
-                    sums[pair] += count
-            summed = self._summed[key] = sorted(sums.items())
+            summed = self._summed[key] = sorted(self._table.sums_of(numbers).items())
         return summed
 
 
@@ -79,7 +75,7 @@ def _add(db: Database, table: Counted, tenant_id: int, level: Level, summed: Map
     if len(summed) == 1:
         ((part, pairs),) = summed.items()
         bucket, index = divmod(part, level.parts)
-        rows_of_part = [(tenant_id, level.number, bucket, *pair, count) for pair, count in pairs]
+        rows_of_part = ((tenant_id, level.number, bucket, *pair, count) for pair, count in pairs)
         db.insert_or_add(table.counts, rows_of_part, (*table.counts.key, PARTS[index]))
         return
     counts: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * len(PARTS))

@@ -1,7 +1,5 @@
 """How the counts follow when the oldest records of a tenant are deleted."""
 
-from collections import Counter
-
 from notifhist.store.counted.table import PARTS, Counted, Level
 from notifhist.store.database import Database
 from notifhist.store.database.sql import changed, first, rows
@@ -84,15 +82,14 @@ def _recount(db: Database, table: Counted, tenant_id: int, level: Level, part: i
     codes = ", ".join(table.codes)
     select = f"""SELECT {codes}, count(*) FROM {table.name}
     WHERE tenant_id = :tenant_id AND {table.time} >= :begin AND {table.time} < :end GROUP BY {codes}"""
-    counted: Counter[tuple[int, int]] = Counter()
     begin = part * part_units
-    for *record, count in rows(db, select, tenant_id=tenant_id, begin=begin, end=begin + part_units):
-        counted.update(dict.fromkeys(table.pairs_of(tuple(record)), count))
+    found = rows(db, select, tenant_id=tenant_id, begin=begin, end=begin + part_units)
+    counted = table.sums_of({tuple(record): count for *record, count in found})
     bucket, index = divmod(part, level.parts)
     zeros = [0] * len(PARTS)
     new = [
         (tenant_id, level.number, bucket, *pair, *zeros[:index], count, *zeros[index + 1 :])
         for pair, count in sorted(counted.items())
     ]
-    if new:
+    if found:
         db.insert_or_add(table.counts, new)

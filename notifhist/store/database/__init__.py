@@ -7,21 +7,25 @@ from typing import Any
 import peewee
 
 from notifhist.config import ConfigError
-from notifhist.store.database.dialect import TRIGRAM, Database, Table
-from notifhist.store.database.errors import ERRORS, exceeded_limits, is_unreachable, sqlstate
+from notifhist.store.database.dialect import TRIGRAM, Condition, Database, Report, Table
+from notifhist.store.database.errors import ERRORS, BackupFailed, exceeded_limits, given_up_as, is_unreachable, sqlstate
 from notifhist.store.database.postgresql import PostgresqlDatabase
 from notifhist.store.database.sqlite import SqliteDatabase
 
 __all__ = [
     "ERRORS",
     "TRIGRAM",
+    "BackupFailed",
+    "Condition",
     "Database",
     "PostgresqlDatabase",
+    "Report",
     "SqliteDatabase",
     "Table",
     "discard_connection",
     "ensure_connected",
     "exceeded_limits",
+    "given_up_as",
     "is_unreachable",
     "open_database",
     "sqlstate",

@@ -7,6 +7,7 @@ holds all differences between the engines. The members that return SQL return te
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 TRIGRAM = 3
@@ -32,6 +33,30 @@ class Table:
     def insert(self) -> str:
         """The beginning of an INSERT of all columns."""
         return f"INSERT INTO {self.name} ({', '.join(self.columns)})"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What an operator should know of a database; None where the engine has no such thing."""
+
+    syncs_commits: bool = True
+    """False if the server may lose what it has committed when its machine crashes."""
+    file: Path | None = None
+    is_in_wal_mode: bool | None = None
+    was_in_wal_mode: bool | None = None
+    """Whether it was so before this connection, which has tried to switch to it."""
+    clock_ms: float | None = None
+    """The server's time, ms since the epoch, UTC."""
+    version: int | None = None
+    """The major version of the server: programs of older versions refuse to copy it."""
+    connections: int | None = None
+    max_connections: int | None = None
+    """How many clients are connected to the server, and how many may be."""
+    is_replica: bool = False
+
+
+Report = Callable[[int, int], object]
+"""Takes note of so many units of work done, and of so many that are to be done beside those known already."""
 
 
 def or_add(table: Table, columns: Iterable[str]) -> str:
@@ -146,6 +171,13 @@ class Database(Protocol):
     def unindexed(column: str) -> str:
         """Return `column`, written so that no index is chosen for it where the planner would choose badly."""
 
+    def confirm_stored(self) -> None:
+        """Have the commit of this transaction wait until what it has read is as durable as what it writes.
+
+        Who is told that a record is there already takes that for a promise. On PostgreSQL a transaction that changes
+        nothing does not wait for synchronous standbys, which may lack the record of a client that was given up.
+        """
+
     def locked(self, select: str) -> str:
         """Return a SELECT whose rows stay as they are until the transaction ends."""
 
@@ -158,7 +190,7 @@ class Database(Protocol):
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert the rows whose key is new, and return their keys. Rows have the table's columns."""
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+    def insert_or_add(self, table: Table, rows: Iterable[Sequence[Any]], columns: Sequence[str] = ()) -> None:
         """Insert rows; if a key is there already, add the row's other columns to the stored ones.
 
         `columns`: those that the rows have, the key among them, if all others are 0; to pass 16 numbers of which one
@@ -211,4 +243,16 @@ class Database(Protocol):
         Yields how many, after each transaction. `purge_derived` is called before items are deleted one by one: what
         is derived from them must not outlive them, since an item may be recorded again. Raises OperationalError if it
         cannot lock the partition of a week.
+        """
+
+    def condition(self) -> Condition:
+        """Return the condition of the database, as far as this engine can tell it."""
+
+    def backup_command(self, path: Path) -> list[str]:
+        """Return the command of the engine's own program that makes a backup at `path`; empty if `back_up` does."""
+
+    def back_up(self, path: Path, report: Report) -> None:
+        """Copy the database, as it is when this begins, into the empty file at `path`, while others go on.
+
+        Raises BackupFailed, if the copy is not sound, and where a program of the engine's own does that.
         """

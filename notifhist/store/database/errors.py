@@ -17,6 +17,10 @@ _UNREACHABLE = (
 )
 
 
+class BackupFailed(Exception):
+    """A copy of a database that could not be made, or is not sound; the message says why."""
+
+
 def is_unreachable(error: Exception) -> bool:
     """Say whether the database is gone, locked, full, damaged or not migrated."""
     if isinstance(error, _UNREACHABLE) or type(error) in (peewee.DatabaseError, sqlite3.DatabaseError):
@@ -36,6 +40,11 @@ def exceeded_limits(error: Exception) -> bool:
         or getattr(each, "sqlstate", None) in (_QUERY_CANCELED, _LIMIT_EXCEEDED)
         for each in _causes(error)
     )
+
+
+def given_up_as(error: Exception) -> str | None:
+    """Return `late` if a server did not answer a statement in time, `silent` if it answered nobody; else None."""
+    return next((each.given_up_as for each in _causes(error) if hasattr(each, "given_up_as")), None)
 
 
 def sqlstate(error: Exception) -> str | None:

@@ -1,11 +1,13 @@
 """PostgreSQL, through psycopg 3."""
 
+import math
 import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,14 +15,28 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import postgresql_purge
-from notifhist.store.database.dialect import PurgeDerived, Table, or_add
+from notifhist.store.database.dialect import Condition, PurgeDerived, Report, Table, or_add
+from notifhist.store.database.errors import BackupFailed
 from notifhist.store.database.partitions import Partitions
 
 _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
 _TRUSTED_IDLE_S = 1.0
+_CANCELLED_WITHIN_S = 1.0
+"""How much later than by the server's own limit a statement is given up, if that limit did not end it."""
+# A transaction that has written to the log waits at its commit for whoever must have all of the log before that.
+_CONFIRM = (
+    "SELECT pg_logical_emit_message(true, 'notifhist', '') WHERE current_setting('synchronous_standby_names') <> ''"
+)
 _LONGEST_TEXT = 2**31 - 1  # bytes, more than PostgreSQL stores
 _COPY_FROM_ROWS = 500
 """From this many rows on, COPY into a temporary table is cheaper than JSON."""
+_CONDITION = """SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off',
+    CAST(1000 * extract(epoch FROM clock_timestamp()) AS double precision),
+    CAST(current_setting('server_version_num') AS integer) / 10000,
+    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+    CAST(current_setting('max_connections') AS integer)
+        - CAST(current_setting('superuser_reserved_connections') AS integer),
+    pg_is_in_recovery()"""
 
 
 class PostgresqlDatabase(peewee.PostgresqlDatabase):
@@ -32,20 +48,20 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def __init__(self, url: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
         """`create` has no effect: the database exists on the server."""
-        self._timeout_s = statement_timeout_s
-        super().__init__(
-            url.replace("postgres://", "postgresql://", 1),
-            prefer_psycopg3=True,
-            autoconnect=False,
-            connect_timeout=5,
-            client_encoding="UTF8",
-        )
+        from notifhist.store.database.postgresql_connection import Connector
+
+        self._timeout_s, self._url = statement_timeout_s, url
+        longest_wait_s = statement_timeout_s + _CANCELLED_WITHIN_S if statement_timeout_s else math.inf
+        self.connector = Connector(url.replace("postgres://", "postgresql://", 1), longest_wait_s)
+        super().__init__("notifhist", prefer_psycopg3=True, autoconnect=False)  # its connections are the connector's
+        # peewee lets one thread at a time connect: all would wait for a server that is silent, one after the other.
+        self._lock = nullcontext()
         self._used = threading.local()
         self.remembered: dict[Any, Any] = {}
         self.partitions = Partitions(self)
 
     def _connect(self) -> Any:
-        connection = super()._connect()  # type: ignore[misc]  # peewee's stubs leave it out
+        connection = self.connector.connect()
         self.remembered = {}
         if self._timeout_s:
             connection.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
@@ -57,7 +73,8 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         if self._used.at - last < _TRUSTED_IDLE_S:
             return self.is_connection_usable()
         try:
-            self.execute_sql("SELECT 1")  # type: ignore[no-untyped-call]  # by peewee's stubs, as below
+            with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs, as below
+                self.connector.check(self.connection())  # type: ignore[no-untyped-call]
         except peewee.PeeweeException:
             return False
         return True
@@ -85,6 +102,9 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def locked(self, select: str) -> str:
         return f"{select} FOR UPDATE"
+
+    def confirm_stored(self) -> None:
+        self.execute_sql(_CONFIRM)  # type: ignore[no-untyped-call]
 
     def lock_name(self, name: str) -> None:
         self._take_lock("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", _LOCK_SPACE, name)
@@ -144,7 +164,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         """Return the table of `:param`, a JSON array of objects: psycopg writes arrays more slowly than that."""
         return f"json_to_recordset(:param ::json) AS param ({_typed(columns)})"
 
-    def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
+    def param_value(self, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> str:
         return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
@@ -167,7 +187,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             cursor.execute(f"{table.insert} SELECT * FROM {copied} {unless_there}")
             return set(cursor.fetchall())
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+    def insert_or_add(self, table: Table, rows: Iterable[Sequence[Any]], columns: Sequence[str] = ()) -> None:
         brought = {name: kind for name, kind in table.columns.items() if name in (columns or table.columns)}
         selected = ", ".join(name if name in brought else "0" for name in table.columns)
         insert = f"{table.insert} SELECT {selected} FROM {self.param_table(brought)} {or_add(table, brought)}"
@@ -221,6 +241,22 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def purge(self, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
         return postgresql_purge.purge(self, self.partitions, oldest_ms, batch, purge_derived)
+
+    def condition(self) -> Condition:
+        names = ("syncs_commits", "clock_ms", "version", "connections", "max_connections", "is_replica")
+        found = self.execute_sql(_CONDITION).fetchone()  # type: ignore[no-untyped-call]
+        return Condition(**dict(zip(names, found, strict=True)))
+
+    def backup_command(self, path: Path) -> list[str]:
+        """Return the command; no password is in it."""
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+        given = conninfo_to_dict(self._url)
+        address = make_conninfo(**{name: str(value) for name, value in given.items() if "password" not in name})
+        return ["pg_dump", "--format=custom", f"--file={path}", f"--dbname={address}"]
+
+    def back_up(self, path: Path, report: Report) -> None:
+        raise BackupFailed("PostgreSQL's own program makes backups")
 
 
 def _typed(columns: Mapping[str, str]) -> str:

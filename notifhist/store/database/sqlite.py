@@ -5,14 +5,16 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
+from time import sleep  # tests of other projects, in whose process we may be, replace `time.sleep`
 from typing import Any
 
 import orjson
 import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
-from notifhist.store.database import sqlite_purge
-from notifhist.store.database.dialect import TRIGRAM, PurgeDerived, Table, or_add
+from notifhist.store.database import sqlite_backup, sqlite_purge
+from notifhist.store.database.dialect import TRIGRAM, Condition, PurgeDerived, Report, Table, or_add
 from notifhist.store.database.errors import is_too_long
 from notifhist.store.database.sqlite_file import SqliteFile
 
@@ -42,6 +44,9 @@ class SqliteDatabase(SqliteFile):
         """Return `select`: a transaction that writes has locked the whole file."""
         return select
 
+    def confirm_stored(self) -> None:
+        """Do nothing: what a reader sees has been synced."""
+
     def lock_name(self, name: str) -> None:
         """Do nothing: a transaction that writes is alone."""
 
@@ -53,7 +58,7 @@ class SqliteDatabase(SqliteFile):
         """
         started = time.monotonic()
         yield
-        time.sleep((time.monotonic() - started) / 2)
+        sleep((time.monotonic() - started) / 2)
 
     @staticmethod
     def joined(column: str, separator: str) -> str:
@@ -135,7 +140,7 @@ class SqliteDatabase(SqliteFile):
                     inserted.add(key)
         return inserted
 
-    def insert_or_add(self, table: Table, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+    def insert_or_add(self, table: Table, rows: Iterable[Sequence[Any]], columns: Sequence[str] = ()) -> None:
         values = ", ".join("?" if name in (columns or table.columns) else "0" for name in table.columns)
         self.execute_many(f"{table.insert} VALUES ({values}) {or_add(table, columns or table.columns)}", rows)
 
@@ -215,6 +220,16 @@ class SqliteDatabase(SqliteFile):
 
     def purge(self, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
         return sqlite_purge.purge(self, oldest_ms, batch, purge_derived)
+
+    def condition(self) -> Condition:
+        mode = self.execute_sql("PRAGMA journal_mode").fetchone()[0]
+        return Condition(file=self.path, is_in_wal_mode=mode == "wal", was_in_wal_mode=self.was_in_wal_mode)
+
+    def backup_command(self, path: Path) -> list[str]:
+        return []
+
+    def back_up(self, path: Path, report: Report) -> None:
+        sqlite_backup.back_up(self.connection(), path, report)  # type: ignore[no-untyped-call]  # by peewee's stubs
 
 
 def _numbers_of(tenant_id: str) -> str:

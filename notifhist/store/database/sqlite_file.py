@@ -4,7 +4,7 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import peewee
 
-from notifhist.store.database.sqlite_wal import count_connection, file_id, forget_connection, log_of
+from notifhist.store.database.sqlite_wal import count_connection, file_id, forget_connection, is_in_wal_mode, log_of
 from notifhist.store.database.writers import OTHERS_WAIT_S, WriteTurn
 
 _BUSY_TIMEOUT_S = 20
@@ -29,6 +29,7 @@ _PRAGMAS = {
     "journal_mode": "wal",
     "synchronous": "full",
     "cache_size": -8_000,  # kB
+    "cache_spill": 1_000,  # pages: a transaction of up to 32 MB is written once, at its end, not as the cache fills up
 }
 
 
@@ -63,9 +64,12 @@ class SqliteFile(peewee.SqliteDatabase):
         )
         self._opened = threading.local()
         self._turn = WriteTurn()
+        self.was_in_wal_mode = True
+        """Whether the file was in that mode when it was connected to; each connection sees to it."""
         self.remembered: dict[Any, Any] = {}
 
     def _connect(self) -> Any:
+        self.was_in_wal_mode = is_in_wal_mode(self.path)
         self._opened.counted, is_foreign = count_connection(self.path)
         try:
             return self._connect_counted(is_foreign)
@@ -206,7 +210,7 @@ class SqliteFile(peewee.SqliteDatabase):
         """Return a transaction in which only one host at a time migrates."""
         return self.atomic("EXCLUSIVE")
 
-    def execute_many(self, text: str, rows: Sequence[Any]) -> None:
+    def execute_many(self, text: str, rows: Iterable[Any]) -> None:
         """Execute a statement once for each row of parameters; all together have the time limit of one."""
         self.start_deadline()
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs

@@ -15,6 +15,8 @@ _LOG_HEADER = struct.Struct(">IIIIII8x")
 """Magic number, version, page size, checkpoint, and the two salts that its frames repeat."""
 _FRAME_HEADER = struct.Struct(">IIII8x")
 """Page number, pages of the database after a commit, and the two salts."""
+_WAL_MODE = b"\x02\x02"
+"""Bytes 18 and 19 of a file that is written and read by a write-ahead log (1.3.3)."""
 _CHANGES = struct.Struct(">24xI")
 """The first page of a database: its counter of changes."""
 
@@ -52,6 +54,18 @@ def forget_connection(file: FileId) -> None:
         _connections[file] -= 1
         if not _connections[file]:
             del _connections[file]
+
+
+def is_in_wal_mode(path: Path) -> bool:
+    """Say whether a file is in WAL mode, or has no mode yet.
+
+    Where this process has a connection it is: connecting sees to that, and the file is not opened, see above.
+    """
+    with _lock:
+        if not _connections[file_id(path)]:
+            with suppress(OSError), path.open("rb") as file:
+                return file.read(20)[18:] in (_WAL_MODE, b"")
+        return True
 
 
 def log_of(path: Path) -> Path:

@@ -65,7 +65,7 @@ def record_derived(
         if not is_plain:
             db.lock_name(tenant)
         refused = _refused(db, places, now_ticks // TICKS_PER_MS - dedup_ms, result.unchanged)
-        taken = [place for place in ordered if place.draft.identity not in refused]
+        taken = [place for place in ordered if place.draft.identity not in refused] if refused else ordered
         if not is_plain and _store_alone(db, taken):
             result.new.append(taken[0].derived.item)
             return result
@@ -79,6 +79,8 @@ def record_derived(
             elif merger.merge(place.check, place.draft.key, place.derived.item, document):
                 result.merged += 1
         merger.finish()
+        if len(result.new) < len(places):
+            db.confirm_stored()
     return result
 
 

@@ -23,13 +23,15 @@ Repeatable = tuple[CheckPath, str]
 def repeated_since(db: Database, wanted: Collection[Repeatable], since_ms: int) -> set[Repeatable]:
     """Return those of which there is an item that is younger than `since_ms` (ms since the epoch), all of one tenant.
 
-    One query for each transaction, by an index; all checks of a notification share theirs.
+    One query for each transaction, by an index; all checks of a notification share theirs. Most transactions are new:
+    then the series of the checks are not looked up.
     """
-    series = find_series(db, {check for check, _ in wanted}) if wanted else {}
     low = (since_ms + 1) * TICKS_PER_MS
     bearing: dict[str, set[int]] = {}
     for check, transaction_id in wanted:
-        if check in series and transaction_id not in bearing:
+        if transaction_id not in bearing:
             values = {"tenant": check.tenant, "transaction_hash": hash_of(transaction_id), "low": low}
             bearing[transaction_id] = {series_id for (series_id,) in rows(db, _BEARING, **values)}
-    return {(check, name) for check, name in wanted if check in series and series[check] in bearing[name]}
+    borne = {(check, name) for check, name in wanted if bearing[name]}
+    series = find_series(db, {check for check, _ in borne}) if borne else {}
+    return {(check, name) for check, name in borne if series.get(check) in bearing[name]}

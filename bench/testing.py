@@ -1,0 +1,109 @@
+"""What a contract test waits for: the server of the pytest plugin, a reset of it, and the real process beside them."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.report import FIGURES, Row, figure, results
+from notifhist.testing.answers import ask
+from notifhist.testing.process import serving
+
+_START_S, _RESET_S = "≤ 0.5", "≤ 0.03"
+_CHILD = """
+import json, sys, time
+import pytest
+def now(): return time.perf_counter(), time.process_time()
+def since(before): return [after - begin for after, begin in zip(now(), before)]
+before = now()
+from notifhist.testing.files import Files
+from notifhist.testing.local import local_server
+with local_server({}) as server:
+    server.reset({}, None, Files(())).get("/entities")
+    start, resets = since(before), []
+    for _ in range(int(sys.argv[1])):
+        before = now()
+        server.reset({}, None, Files(()))
+        resets.append(since(before))
+print(json.dumps([start, *resets]))
+"""
+"""Starts as the fixtures do, to the first answer, and resets; wall and processor seconds of each."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure."""
+
+    rounds: int = 20
+
+
+def testing(plan: Plan, cache: Path) -> dict[str, Any]:
+    """Measure how long a contract test waits for its service, in seconds.
+
+    Each round is a new process. The drivers of PostgreSQL are hidden: `notifhist[pytest]` does not install them.
+    """
+    cache.mkdir(exist_ok=True)
+    with _as_installed(cache):
+        _from_nothing()  # the modules are compiled once
+        started, reset, processes = [], [], []
+        for _ in range(plan.rounds):
+            start, *resets = _from_nothing()
+            started.append(start)
+            reset.append(resets[len(resets) // 2])
+            processes.append(_process())
+    rows: list[Row] = []
+    for name, times, wanted in (
+        ("plugin, from no import to the first answer", started, _START_S),
+        ("plugin, a reset", reset, _RESET_S),
+        ("`notifhist serve --load`, to the first answer", processes, _START_S),
+    ):
+        rows.append(figure(f"{name}: CPU", [cpu for _, cpu in times], "s", wanted))
+        rows.append(figure(f"{name}: wall", [wall for wall, _ in times], "s", wanted))
+    remark = f"Medians of {plan.rounds} rounds with quartiles in brackets."
+    return results([{"heads": ["contract tests", *FIGURES], "rows": rows}], remark)
+
+
+@contextmanager
+def _as_installed(cache: Path) -> Iterator[None]:
+    """Hide the drivers of PostgreSQL from the processes that are started, and let them keep compiled modules."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(dir=cache) as hidden:
+        for name in ("psycopg", "psycopg2"):
+            (Path(hidden) / f"{name}.py").write_text("raise ImportError\n")
+        os.environ["PYTHONPATH"] = hidden
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _from_nothing(resets: int = 9) -> list[list[float]]:
+    """Return wall and processor seconds of a start, and of resets. Raises RuntimeError if it fails."""
+    done = subprocess.run([sys.executable, "-c", _CHILD, str(resets)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    times: list[list[float]] = json.loads(done.stdout)
+    return times
+
+
+def _process() -> list[float]:
+    """Return wall and processor seconds from the start of the process to its first answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = time.perf_counter()
+        with serving(Path(folder), None, "", {}) as process:
+            ask("GET", process.url, "/entities", {"X-Auth-Token": process.key})
+            wall = time.perf_counter() - before
+            master = psutil.Process(process.pid)
+            times = [each.cpu_times() for each in (master, *master.children(recursive=True))]
+            return [wall, sum(each.user + each.system for each in times)]

@@ -1,0 +1,1 @@
+"""What operators need beside the service itself: is everything sound, and a backup."""

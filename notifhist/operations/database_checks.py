@@ -1,0 +1,130 @@
+"""The checks of the database and its server."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from notifhist.config import PREFIX, ConfigError, hide_password
+from notifhist.operations.findings import Finding, NotMade, fault, one_line, warning
+from notifhist.operations.installation import MB, Installation
+from notifhist.server.settings import THREADS, cpu_count
+from notifhist.store.database import ERRORS, ensure_connected, open_database
+
+DISK_FAULT_BYTES, DISK_WARNING_BYTES = 64 * MB, 1024 * MB
+"""With less, SQLite may fail to write a single page of items back; with more, somebody has the time to act."""
+SKEW_WARNING_S, SKEW_FAULT_S = 2.0, 60.0
+_OTHER_THREADS = 3
+"""Threads of a worker with a connection, beside those that answer: two that poll and answer, and one of health."""
+
+
+def check_database(installation: Installation) -> Iterator[Finding]:
+    """Find a database that cannot be reached."""
+    settings = installation.settings
+    if isinstance(error := installation.db_or_error, Exception):
+        yield fault(
+            f"The database {hide_password(settings.database_url)} cannot be reached: {one_line(error)}.",
+            f"Start it, or set {PREFIX}DATABASE_URL as the service has it (a relative path begins at {Path.cwd()}); "
+            "`notifhist migrate` makes a new SQLite file.",
+        )
+
+
+def check_tables(installation: Installation) -> Iterator[Finding]:
+    """Find tables that this version does not serve."""
+    try:
+        if pending := installation.pending:
+            yield fault(
+                f"The tables are not up to date; missing: {', '.join(pending)}.",
+                "Run `notifhist migrate`; until then the service answers 503.",
+            )
+    except ConfigError as error:
+        problem, _, remedy = str(error).partition(". ")
+        yield fault(f"{problem}.", remedy)
+
+
+def check_durability(installation: Installation) -> Iterator[Finding]:
+    """Find a database that may lose what the service has answered 2xx, or lets readers and writers wait."""
+    condition = installation.condition
+    if not condition.syncs_commits:
+        yield fault(
+            "The database server does not sync its commits: a crash of its machine loses what was answered 2xx.",
+            "Set fsync = on and synchronous_commit = on in postgresql.conf, and reload it.",
+        )
+    if condition.is_in_wal_mode is False:
+        yield fault(
+            f"The file system of {condition.file} does not let SQLite keep a write-ahead log (WAL), so readers and "
+            "writers wait for each other.",
+            "Move the file to a local disk.",
+        )
+    elif condition.was_in_wal_mode is False:
+        yield warning(
+            f"{condition.file} was not in WAL mode, in which readers and writers do not wait for each other; it has "
+            "been switched back now.",
+            "Look for the program that has switched it, and have it leave the mode alone.",
+        )
+
+
+def check_disk(installation: Installation) -> Iterator[Finding]:
+    """Find a disk that will be full soon. That of a server cannot be seen from here."""
+    file = installation.condition.file
+    if file is None:
+        raise NotMade("only the database server can see its disk")
+    free = shutil.disk_usage(file.parent).free
+    if free < DISK_WARNING_BYTES:
+        yield (fault if free < DISK_FAULT_BYTES else warning)(
+            f"The disk of {file} has {free // MB} MB left; once it is full, nothing is recorded any more (503).",
+            "Make room, or keep less: `notifhist purge` gives the space of expired items back.",
+        )
+
+
+def check_skew(installation: Installation) -> Iterator[Finding]:
+    """Find a clock that differs from that of the database server, by which several hosts can be compared."""
+    db = installation.db  # connected before the time is taken
+    before = installation.now_ms()
+    clock_ms = db.condition().clock_ms
+    after = installation.now_ms()
+    if clock_ms is None:
+        return
+    skew_s = max(before - clock_ms, clock_ms - after, 0) / 1000
+    if skew_s >= SKEW_WARNING_S:
+        ahead = "ahead of" if before > clock_ms else "behind"
+        yield (fault if skew_s >= SKEW_FAULT_S else warning)(
+            f"This machine's clock is {skew_s:.0f} s {ahead} that of the database server, so records of several hosts "
+            "get times in the wrong order.",
+            "Let NTP set the clocks of all machines, and look why it does not.",
+        )
+
+
+def check_connections(installation: Installation) -> Iterator[Finding]:
+    """Find a database server that has too few connections left for a reload, which doubles those of the service."""
+    condition, running = installation.condition, installation.running
+    if condition.max_connections is None or condition.connections is None:
+        return
+    workers = max((each.workers for each in running), default=cpu_count())
+    threads = max((each.threads for each in running), default=THREADS)
+    needed, left = workers * (threads + _OTHER_THREADS), condition.max_connections - condition.connections
+    if left < needed:
+        yield warning(
+            f"The database server has {left} of {condition.max_connections} connections left, and {workers} workers "
+            f"of {threads} threads may need {needed}, once more at a reload.",
+            "Raise max_connections there, or start the service with fewer --workers.",
+        )
+
+
+def check_replica(installation: Installation) -> Iterator[Finding]:
+    """Find a replica that cannot be read from."""
+    if not (url := installation.settings.replica_url):
+        return
+    problem = None
+    try:
+        db = open_database(url)
+        ensure_connected(db)
+        if not db.condition().is_replica:
+            problem = "it is no replica"
+        db.close()
+    except (ConfigError, *ERRORS) as error:
+        problem = one_line(error)
+    if problem is not None:
+        yield warning(
+            f"The replica {hide_password(url)} cannot be read from, so all reads go to the primary: {problem}.",
+            f"Start it, or correct {PREFIX}REPLICA_URL.",
+        )

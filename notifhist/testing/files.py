@@ -1,0 +1,42 @@
+"""The files of a test: where they are, and what is expected of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Files:
+    """The folders in which relative paths are looked for, and whether expected files are to be written anew."""
+
+    folders: tuple[Path, ...]
+    """That of the test, in which new files are written, perhaps that of `notifhist_fixtures`, and pytest's root."""
+    updates: bool = False
+
+    def find(self, name: str | Path) -> Path:
+        """Return the file or folder of a name. Raises FileNotFoundError, which says where it is not."""
+        candidates = list(self._candidates(name))
+        for path in candidates:
+            if path.exists():
+                return path
+        raise FileNotFoundError(f"There is no {name}; looked for {', '.join(map(str, candidates))}")
+
+    def find_or_name(self, name: str | Path) -> Path:
+        """Return the path of an expected file; where there is none, that where it is to be written."""
+        try:
+            return self.find(name)
+        except FileNotFoundError:
+            if not self.updates:
+                raise
+            return next(self._candidates(name))
+
+    def _candidates(self, name: str | Path) -> Iterator[Path]:
+        for folder in self.folders:
+            yield folder / name
+
+
+def is_file_name(expected: str | Path) -> bool:
+    """Say whether what is expected is the name of a file, and not the text of a document itself."""
+    return isinstance(expected, Path) or expected.lstrip()[:1] not in ("{", "[", "<", '"')

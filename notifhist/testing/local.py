@@ -1,0 +1,225 @@
+"""The service in the process that runs the tests: one server for the session, an application for each test."""
+
+import datetime as dt
+import itertools
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notifhist import config
+from notifhist.auth import GRANTS
+from notifhist.errors import ApiError, BadRequest
+from notifhist.factory import App, create_app
+from notifhist.schemas.instants import parse_instant
+from notifhist.schemas.query import CheckPath, Tenant
+from notifhist.schemas.resources import RUN_RESOURCE
+from notifhist.serializers.bodies import ExpectedBody, parse_body
+from notifhist.store.database import ensure_connected
+from notifhist.store.machine import machine_directory
+from notifhist.store.recording import record, recorder_of
+from notifhist.testing.clock import SetClock
+from notifhist.testing.faults import Fault
+from notifhist.testing.files import Files
+from notifhist.testing.instants import When, ms_of
+from notifhist.testing.notifhist import ITEM, LOG, RUN, Document, Notifhist
+from notifhist.testing.requests import Request
+from notifhist.testing.server import ThreadedServer
+from notifhist.testing.shim import OWN, Scene, Shim
+from notifhist.transfer.files import NDJSON, Destination, owner_problems
+from notifhist.transfer.load import Loader, Source, find_sources
+from notifhist.transfer.scratch import SETTINGS, TENANT, add_new_key, opened, scratch_folder, url_of
+from notifhist.web.context import Service
+
+_DEFAULTS = {each.name: each.default for each in config.SETTINGS} | SETTINGS
+"""All settings, so that those in the environment of whoever runs the tests change nothing."""
+
+
+class LocalServer:
+    """A server whose state `reset` throws away. Only the thread that runs the tests calls it."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
+        self._folder, self._settings = folder, settings
+        self._numbers = itertools.count()
+        self._template = folder / "template.db"
+        with opened(url_of(self._template), create=True) as db:
+            self._key, _ = add_new_key(db, "the plugin's own", TENANT, (), 0)
+        self._app, scene = self._make({}, SetClock())
+        self._shim = Shim(scene)
+        self._server = ThreadedServer(self._shim)
+        self.url, self.port = self._server.url, self._server.port
+
+    def reset(self, settings: Mapping[str, object], now_ms: int | None, files: Files) -> "LocalNotifhist":
+        """Put an application over an empty database in the place of the former one, whose files are deleted.
+
+        `now_ms`: where its clock stands; None: it runs. Raises ConfigError for a bad setting.
+        """
+        clock = SetClock(now_ms)
+        app, scene = self._make(settings, clock)
+        former, self._app, self._shim.scene = self._app, app, scene
+        _delete(former)
+        return LocalNotifhist(self, app.extensions["notifhist"], clock, files)
+
+    def _make(self, settings: Mapping[str, object], clock: SetClock) -> tuple[App, Scene]:
+        path = self._folder / f"{next(self._numbers)}.db"
+        shutil.copyfile(self._template, path)
+        given = {**_DEFAULTS, **self._settings, **settings}
+        if now := str(given.pop("NOW", "")):
+            clock.freeze(parse_instant(now))
+        app = create_app({**given, "DATABASE_URL": url_of(path)}, clock=clock)
+        db = app.extensions["notifhist"].db
+        ensure_connected(db)  # while a connection is open, that of a request which closes has no log to write back
+        return app, Scene(app, db)
+
+    @property
+    def own_headers(self) -> dict[str, str]:
+        """The headers of the plugin's own requests."""
+        return {OWN: self._shim.token, "X-Auth-Token": self._key}
+
+    @property
+    def scene(self) -> Scene:
+        """What belongs to the current test."""
+        return self._shim.scene
+
+    def close(self) -> None:
+        """Stop serving, and delete everything."""
+        self._server.close()
+        _delete(self._app)
+
+
+def _delete(app: App) -> None:
+    """Close a database, and delete its files."""
+    service: Service = app.extensions["notifhist"]
+    service.db.close()
+    url = service.settings.database_url
+    path = Path(url.removeprefix("sqlite:///"))
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+    shutil.rmtree(machine_directory(url), ignore_errors=True)
+
+
+@contextmanager
+def local_server(settings: Mapping[str, object]) -> Iterator[LocalServer]:
+    """Start a server, with settings named without NOTIFHIST_. Raises ConfigError for a bad one."""
+    with scratch_folder() as folder:
+        server = LocalServer(folder, settings)
+        try:
+            yield server
+        finally:
+            server.close()
+
+
+class LocalNotifhist(Notifhist):
+    """The service of one test."""
+
+    def __init__(self, server: LocalServer, service: Service, clock: SetClock, files: Files) -> None:
+        super().__init__(server.url, TENANT, server.own_headers, files)
+        self._service, self._clock, self._scene = service, clock, server.scene
+        self._ordinals = itertools.count()
+
+    @property
+    def now_ms(self) -> int:
+        """See Notifhist."""
+        return self._clock.now_ms()
+
+    def key(self, *roles: str, tenant: str | None = None, expires: When | dt.timedelta | None = None) -> str:
+        """See Notifhist. Raises ValueError for a role that does not exist."""
+        if unknown := set(roles) - GRANTS.keys():
+            raise ValueError(f"There is no role {', '.join(sorted(unknown))}; there are {', '.join(GRANTS)}.")
+        if isinstance(expires, dt.timedelta):
+            expires = self.now_ms + expires // dt.timedelta(milliseconds=1)
+        until_ms = None if expires is None else ms_of(expires)
+        key, _ = add_new_key(self._service.db, "a test's", tenant or self.tenant, roles, self.now_ms, until_ms)
+        return key
+
+    def load(self, *paths: str | Path, tenant: str | None = None) -> int:
+        """See Notifhist."""
+        __tracebackhide__ = True
+        loader = Loader(self._service.db, self._clock)
+        for source in sources_of(paths, self._files):
+            loader.load(source if tenant is None else _of_tenant(source, tenant))
+        if loader.bad:
+            pytest.fail("\n".join(loader.bad), pytrace=False)
+        return loader.stored + loader.present
+
+    def item(self, entity: str = "en", alarm: str = "al", check: str = "ch", **members: Any) -> Document:
+        """See Notifhist."""
+        __tracebackhide__ = True
+        return self._record("item", CheckPath(self.tenant, entity, alarm, check), {**ITEM, **members})
+
+    def run(self, **members: Any) -> Document:
+        """See Notifhist."""
+        __tracebackhide__ = True
+        return self._record("run", Tenant(self.tenant), {**RUN, **members})
+
+    def log(self, **members: Any) -> Document:
+        """See Notifhist."""
+        __tracebackhide__ = True
+        return self._record("log", Tenant(self.tenant), {**LOG, **members})
+
+    def _record(self, name: str, owner: Tenant, document: Document) -> Document:
+        """Record a document as a POST does, past the rate limits and faults of the client under test."""
+        __tracebackhide__ = True
+        recorder, now_ticks = recorder_of(name), self._clock.now_ticks()
+        try:
+            if problems := owner_problems(owner):
+                raise BadRequest("No such place.", problems)
+            body = parse_body(
+                json.dumps(document).encode(), "application/json", ExpectedBody(recorder.resource.document)
+            )
+            draft = recorder.draft(owner, body.document, now_ticks, next(self._ordinals))
+            recorded = record(self._service.db, [draft], now_ticks, self._service.oldest_ms())
+        except ApiError as error:
+            pytest.fail(f"The {name} cannot be recorded. {error}", pytrace=False)
+        stored: Document = json.loads(recorded.documents[0])
+        return stored
+
+    def freeze(self, when: When) -> None:
+        """See Notifhist."""
+        self._clock.freeze(ms_of(when))
+
+    def tick(self, **span: float) -> None:
+        """See Notifhist."""
+        self._clock.tick(dt.timedelta(**span) // dt.timedelta(microseconds=1) * 10)
+
+    def fail(self, *, status: int = 503, after: int = 0, times: int = 1, **fault: Any) -> None:
+        """See Notifhist."""
+        given = {"retry_after": None, "delay": 0.0, "cut_after": None, **fault}
+        self._scene.faults.append(Fault(status, after, times, **given))
+
+    def assert_both(self, path: str) -> None:
+        """See Notifhist. Both are of one moment: a default of `to` is now."""
+        __tracebackhide__ = True
+        with self._clock.held():
+            super().assert_both(path)
+
+    @property
+    def requests(self) -> list[Request]:
+        """See Notifhist."""
+        return self._scene.requests
+
+
+def sources_of(paths: tuple[str | Path, ...], files: Files) -> list[Source]:
+    """Return the files to load. Raises FileNotFoundError: a test without its records would tell little."""
+    found = []
+    for path in paths:
+        some = list(find_sources([files.find(path)], None))
+        if not some:
+            raise FileNotFoundError(f"There is no file of records in {files.find(path)}")
+        found += some
+    return found
+
+
+def _of_tenant(source: Source, tenant: str) -> Source:
+    """Return a file whose records are of a tenant."""
+    if source.path.suffix in NDJSON:
+        return source
+    if source.destination is None:
+        return Source(source.path, Destination(RUN_RESOURCE, Tenant(tenant)))
+    destination = source.destination
+    return Source(source.path, replace(destination, owner=replace(destination.owner, tenant=tenant)))

@@ -1,0 +1,178 @@
+"""pytest's plugin: the fixtures, the marker and the options (docs/testing.md).
+
+Every run of pytest in an environment with the service loads this module. So it imports nothing of the service, which
+takes a third of a second, until a fixture is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from notifhist.testing.files import Files
+
+if TYPE_CHECKING:
+    from notifhist.testing.deployed import DeployedServer
+    from notifhist.testing.local import LocalServer
+    from notifhist.testing.notifhist import Notifhist
+    from notifhist.testing.process import Process
+
+_MARKER = "notifhist(now=None, load=(), settings={}): the time, the records and the settings that a test begins with"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("notifhist", "contract tests against notifhist")
+    group.addoption("--notifhist-url", metavar="URL", default="", help="test against a deployed service")
+    group.addoption("--notifhist-key", metavar="KEY", default="", help="a key of the deployed service, with every role")
+    group.addoption("--notifhist-tenant", metavar="ID", default="123456", help="the tenant of that key [123456]")
+    group.addoption(
+        "--notifhist-update", action="store_true", help="write files that assert_json and assert_xml expect anew"
+    )
+    parser.addini("notifhist_fixtures", "folder in which records and expected files are looked for too", default="")
+    parser.addini("notifhist_now", "time at which the service's clock stands, unless a test says otherwise", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker. Raises UsageError for options that do not fit together."""
+    config.addinivalue_line("markers", _MARKER)
+    if bool(config.getoption("notifhist_url")) != bool(config.getoption("notifhist_key")):
+        raise pytest.UsageError("Give both of --notifhist-url and --notifhist-key, or none.")
+    # pytest would compile all modules of a package that has a plugin anew, for better messages of their asserts: that
+    # takes 3 s where its cache cannot be written, and the service asserts nothing for users to see.
+    hook = getattr(config.pluginmanager, "rewrite_hook", None)
+    getattr(hook, "_must_rewrite", set()).discard("notifhist")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say which service is tested, if it is a deployed one."""
+    url = config.getoption("notifhist_url")
+    return f"notifhist: {url} (deployed: nothing is emptied there)" if url else None
+
+
+class _Wanted(NamedTuple):
+    """What the markers of a test say; those near it win, and settings are merged."""
+
+    now: Any
+    load: tuple[str | Path, ...]
+    settings: Mapping[str, object]
+
+
+def _wanted(node: pytest.Item) -> _Wanted:
+    """Return what the markers say. Raises UsageError for what the marker does not know."""
+    now: Any = None
+    load: Any = ()
+    settings: dict[str, object] = {}
+    for mark in reversed(list(node.iter_markers("notifhist"))):
+        if mark.args or mark.kwargs.keys() - set(_Wanted._fields):
+            raise pytest.UsageError(f"{node.nodeid}: the marker is {_MARKER.partition(':')[0]}")
+        now = mark.kwargs.get("now", now)
+        load = mark.kwargs.get("load", load)
+        settings = {**settings, **mark.kwargs.get("settings", {})}
+    return _Wanted(now, (load,) if isinstance(load, str | Path) else tuple(load), settings)
+
+
+def _base(config: pytest.Config) -> Path:
+    """Return the folder that the ini options start from."""
+    return config.inipath.parent if config.inipath is not None else config.rootpath
+
+
+def _files(request: pytest.FixtureRequest) -> Files:
+    config = request.config
+    fixtures = config.getini("notifhist_fixtures")
+    folders = [_base(config) / fixtures] if fixtures else []
+    return Files((request.path.parent, *folders, config.rootpath), config.getoption("notifhist_update"))
+
+
+@pytest.fixture(scope="session")
+def notifhist_settings() -> dict[str, object]:
+    """The settings of the service, without NOTIFHIST_, for a conftest.py to override, which gives those that differ.
+
+    They are: no rate limits, and retention 0 (nothing expires); else the service's own defaults.
+    """
+    from notifhist.transfer.scratch import SETTINGS
+
+    return {**SETTINGS}
+
+
+@pytest.fixture(scope="session")
+def notifhist_server(
+    request: pytest.FixtureRequest, notifhist_settings: Mapping[str, object]
+) -> Iterator[LocalServer | DeployedServer]:
+    """One server for the session, with `url` and `port`: in a thread of this process, or the deployed one."""
+    if url := request.config.getoption("notifhist_url"):
+        from notifhist.testing.deployed import DeployedServer
+
+        yield DeployedServer(url)
+        return
+    from notifhist.config import ConfigError
+    from notifhist.testing.local import local_server
+
+    try:
+        with local_server(notifhist_settings) as server:
+            yield server
+    except ConfigError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def notifhist(request: pytest.FixtureRequest, notifhist_server: Any) -> Notifhist:
+    """The server, emptied for this test, and what prepares it and looks at it."""
+    wanted, config = _wanted(request.node), request.config
+    if url := config.getoption("notifhist_url"):
+        from notifhist.testing.deployed import DeployedNotifhist
+
+        if wanted.now is not None or wanted.settings:
+            pytest.skip(f"{url} is a deployed service: its clock and settings cannot be set.")
+        key, tenant = config.getoption("notifhist_key"), config.getoption("notifhist_tenant")
+        found: Notifhist = DeployedNotifhist(notifhist_server.url, key, tenant, _files(request))
+    else:
+        found = _reset(request, notifhist_server, wanted)
+    if wanted.load:
+        found.load(*wanted.load)
+    return found
+
+
+def _reset(request: pytest.FixtureRequest, server: LocalServer, wanted: _Wanted) -> Notifhist:
+    from notifhist.config import ConfigError
+    from notifhist.testing.instants import ms_of
+
+    now = wanted.now or request.config.getini("notifhist_now")
+    try:
+        return server.reset(wanted.settings, ms_of(now) if now else None, _files(request))
+    except ConfigError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def notifhist_url(notifhist: Notifhist) -> str:
+    """The URL of the server, emptied for this test."""
+    return notifhist.url
+
+
+@pytest.fixture(scope="session")
+def notifhist_process(
+    request: pytest.FixtureRequest, notifhist_settings: Mapping[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Process]:
+    """`notifhist serve` as a process, with `url`, `port`, `key` and `pid`; the records are those of notifhist_fixtures.
+
+    Its clock stands at notifhist_now. With `--notifhist-url` it is the deployed service.
+    """
+    from notifhist.testing.process import Process, serving
+
+    config = request.config
+    if url := config.getoption("notifhist_url"):
+        from notifhist.testing.deployed import DeployedServer
+
+        server = DeployedServer(url)
+        yield Process(server.url, server.port, config.getoption("notifhist_key"), None)
+        return
+    fixtures = config.getini("notifhist_fixtures")
+    load = _base(config) / fixtures if fixtures else None
+    with serving(
+        tmp_path_factory.mktemp("notifhist"), load, config.getini("notifhist_now"), notifhist_settings
+    ) as found:
+        yield found

@@ -1,0 +1,1 @@
+raise RuntimeError("the app of another project")

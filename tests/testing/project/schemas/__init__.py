@@ -1,0 +1,1 @@
+raise RuntimeError("the schemas of another project")
