@@ -26,8 +26,8 @@ def now(): return time.perf_counter(), time.process_time()
 def since(before): return [after - begin for after, begin in zip(now(), before)]
 before = now()
 from notifhist.testing.files import Files
-from notifhist.testing.local import local_server
-with local_server({}) as server:
+from notifhist.testing.plugin import imported_service
+with imported_service().local_server({}) as server:
     server.reset({}, None, Files(())).get("/entities")
     start, resets = since(before), []
     for _ in range(int(sys.argv[1])):

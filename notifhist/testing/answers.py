@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPConnection, HTTPMessage, HTTPSConnection
+from string import punctuation
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 _TIMEOUT_S = 60.0
 
@@ -35,13 +36,13 @@ class Answer:
 
 
 def ask(method: str, base: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
-    """Return the answer to a request for a path, or for a URL below `base`, by a connection of its own."""
-    where = urlsplit(base)
+    """Return the answer to a request for a path below `base`, or for a link, by a connection of its own."""
+    where = urlsplit(path if path.startswith(("http://", "https://")) else base + path)
     connect = HTTPSConnection if where.scheme == "https" else HTTPConnection
     connection = connect(where.hostname or "", where.port, timeout=_TIMEOUT_S)
-    target = path.removeprefix(base) if path.startswith(f"{base}/") else path
+    target = quote(where.path + (f"?{where.query}" if where.query else ""), safe=punctuation)
     try:
-        connection.request(method, where.path.rstrip("/") + target, body, {"Connection": "close", **headers})
+        connection.request(method, target or "/", body, {"Connection": "close", **headers})
         response = connection.getresponse()
         return Answer(response.status, response.headers, response.read())
     finally:

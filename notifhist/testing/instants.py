@@ -11,11 +11,11 @@ _MS = dt.timedelta(milliseconds=1)
 
 
 def ms_of(when: When) -> int:
-    """Return ms since the epoch, UTC, floored. Raises ValueError for a text that is no date-time."""
+    """Return ms since the epoch, UTC, floored. Raises ValueError for a text that the service takes for no time."""
     if isinstance(when, str):
-        if when.isascii() and when.lstrip("-").isdigit():
-            return int(when)
-        when = dt.datetime.fromisoformat(when)
+        from notifhist.schemas.instants import parse_instant
+
+        return parse_instant(when)
     if isinstance(when, int):
         return when
     if not isinstance(when, dt.datetime):

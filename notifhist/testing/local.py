@@ -16,7 +16,6 @@ from notifhist import config
 from notifhist.auth import GRANTS
 from notifhist.errors import ApiError, BadRequest
 from notifhist.factory import App, create_app
-from notifhist.schemas.instants import parse_instant
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.resources import RUN_RESOURCE
 from notifhist.serializers.bodies import ExpectedBody, parse_body
@@ -49,7 +48,7 @@ class LocalServer:
         self._template = folder / "template.db"
         with opened(url_of(self._template), create=True) as db:
             self._key, _ = add_new_key(db, "the plugin's own", TENANT, (), 0)
-        self._app, scene = self._make({}, SetClock())
+        self._app, _, scene = self._make({}, None)
         self._shim = Shim(scene)
         self._server = ThreadedServer(self._shim)
         self.url, self.port = self._server.url, self._server.port
@@ -59,22 +58,24 @@ class LocalServer:
 
         `now_ms`: where its clock stands; None: it runs. Raises ConfigError for a bad setting.
         """
-        clock = SetClock(now_ms)
-        app, scene = self._make(settings, clock)
+        app, clock, scene = self._make(settings, now_ms)
         former, self._app, self._shim.scene = self._app, app, scene
         _delete(former)
         return LocalNotifhist(self, app.extensions["notifhist"], clock, files)
 
-    def _make(self, settings: Mapping[str, object], clock: SetClock) -> tuple[App, Scene]:
-        path = self._folder / f"{next(self._numbers)}.db"
+    def _make(self, settings: Mapping[str, object], now_ms: int | None) -> tuple[App, SetClock, Scene]:
+        given = {**self._settings, **settings}
+        if "DATABASE_URL" in given:
+            raise config.ConfigError("DATABASE_URL: each test has a database of its own; load() fills it")
+        path, clock = self._folder / f"{next(self._numbers)}.db", SetClock(now_ms)
         shutil.copyfile(self._template, path)
-        given = {**_DEFAULTS, **self._settings, **settings}
-        if now := str(given.pop("NOW", "")):
-            clock.freeze(parse_instant(now))
-        app = create_app({**given, "DATABASE_URL": url_of(path)}, clock=clock)
-        db = app.extensions["notifhist"].db
+        app = create_app({**_DEFAULTS, **given, "DATABASE_URL": url_of(path)}, clock=clock)
+        service: Service = app.extensions["notifhist"]
+        if now_ms is None and service.settings.now is not None:
+            clock.freeze(service.settings.now)
+        db = service.db
         ensure_connected(db)  # while a connection is open, that of a request which closes has no log to write back
-        return app, Scene(app, db)
+        return app, clock, Scene(app, db)
 
     @property
     def own_headers(self) -> dict[str, str]:

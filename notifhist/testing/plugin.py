@@ -6,7 +6,9 @@ takes a third of a second, until a fixture is used.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,6 +82,20 @@ def _base(config: pytest.Config) -> Path:
     return config.inipath.parent if config.inipath is not None else config.rootpath
 
 
+def imported_service() -> Any:
+    """Import `notifhist.testing.local`, and all of the service with it.
+
+    Nothing that is imported is garbage; to look for it takes a tenth of the time.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return import_module("notifhist.testing.local")
+    finally:
+        if collects:
+            gc.enable()
+
+
 def _files(request: pytest.FixtureRequest) -> Files:
     config = request.config
     fixtures = config.getini("notifhist_fixtures")
@@ -108,11 +124,11 @@ def notifhist_server(
 
         yield DeployedServer(url)
         return
+    local = imported_service()
     from notifhist.config import ConfigError
-    from notifhist.testing.local import local_server
 
     try:
-        with local_server(notifhist_settings) as server:
+        with local.local_server(notifhist_settings) as server:
             yield server
     except ConfigError as error:
         pytest.fail(str(error), pytrace=False)

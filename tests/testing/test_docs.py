@@ -42,6 +42,7 @@ def test_schemathesis_finds_nothing(folder: Path, pytester: pytest.Pytester) -> 
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_clients_in_other_languages_pass(command: str, folder: Path) -> None:
     program, *arguments = command.split()

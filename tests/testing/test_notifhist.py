@@ -273,9 +273,21 @@ def test_expected_files_are_written_anew(notifhist: Notifhist, notifhist_server:
         notifhist.assert_json("/nowhere", "new/page.json")
 
 
+def test_paths_and_links_may_have_any_characters(notifhist: Notifhist) -> None:
+    notifhist.item(entity="en 東京", timestamp=1)
+    path = "/entities/en 東京/alarms/al/notification_history/ch?from=0"
+    assert len(notifhist.get(path).json["values"]) == 1
+    assert len(notifhist.get(notifhist.url + path.replace(" ", "%20")).json["values"]) == 1
+
+
 def test_bad_settings_are_told(notifhist_server: LocalServer) -> None:
     with pytest.raises(ConfigError, match="no such setting: NO_SUCH"):
         notifhist_server.reset({"NO_SUCH": 1}, None, Files(()))
+    with pytest.raises(ConfigError, match="each test has a database of its own"):
+        notifhist_server.reset({"DATABASE_URL": "sqlite:///mine.db"}, None, Files(()))
+    with pytest.raises(ConfigError, match="NOTIFHIST_NOW"):
+        notifhist_server.reset({"NOW": "noon"}, None, Files(()))
+    assert notifhist_server.reset({"NOW": "5"}, None, Files(())).now_ms == 5
     with pytest.raises(ConfigError, match="NOTIFHIST_DEFAULT_LIMIT"):
         notifhist_server.reset({"DEFAULT_LIMIT": 0}, None, Files(()))
 
@@ -284,3 +296,10 @@ def test_the_process_is_the_real_service(notifhist_process: Process) -> None:
     answer = requests.get(notifhist_process.url + HISTORY, headers={"X-Auth-Token": notifhist_process.key}, timeout=10)
     assert answer.json()["values"] == []
     assert Path(f"/proc/{notifhist_process.pid}").exists()
+
+
+def test_pages_fail_as_pages(notifhist: Notifhist) -> None:
+    notifhist.fail()
+    page = notifhist.get("/ui/", accept="text/html")
+    assert (page.status, page.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+    assert b"try again" in page.body

@@ -77,6 +77,7 @@ def deployed(tmp_path: Path) -> Iterator[Process]:
         yield process
 
 
+@pytest.mark.long
 def test_a_deployed_service_is_tested_again_and_again(project: pytest.Pytester, deployed: Process) -> None:
     for _ in range(2):
         result = run(project, "-rs", "--notifhist-url", f"{deployed.url}/", "--notifhist-key", deployed.key)

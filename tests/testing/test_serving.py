@@ -29,11 +29,11 @@ NOW = "2011-11-10T01:00:00Z"
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     """Note how the server is started, which is not."""
-    found = SimpleNamespace()
+    found, before = SimpleNamespace(), {*scratch_folders(os.getpid())}  # the plugin's server has one
 
     def serve(create_app: object, bind: str, workers: int, threads: int) -> None:
         found.create_app, found.workers = create_app, workers
-        found.folders = scratch_folders(os.getpid())
+        found.folders = sorted({*scratch_folders(os.getpid())} - before)
         os.close(int(bind.removeprefix("fd://")))
         raise SystemExit(0)
 
