@@ -245,6 +245,19 @@ def test_a_bad_value_is_marked_on_the_page_of_an_alarm(
     assert link_of(page, "clear all filters") == ALARM
 
 
+def test_a_filter_is_for_the_list_and_leaves_the_drawing_whole(client: FlaskClient, browser: FlaskClient) -> None:
+    for n, (state, success) in enumerate((("OK", True), ("CRITICAL", False), ("OK", True))):
+        its = item_at(NOW_MS - (3 - n) * DAY, n, state=state, notification_results=[result(success)])
+        post(client, check_of("enWeb", "alHttp"), its)
+    whole, failed = (page_at(browser, f"{ALARM}?{query}") for query in ("", "outcome=failed"))
+    drawn = [
+        [each.xpath("string(title)") for each in page.xpath("//div[@class='lane']//a")] for page in (whole, failed)
+    ]
+    assert len(drawn[0]) == 3
+    assert drawn[0] == drawn[1]
+    assert [len(page.xpath("//tbody/tr")) for page in (whole, failed)] == [3, 1]
+
+
 def test_an_alarm_says_why_its_list_is_empty(client: FlaskClient, browser: FlaskClient) -> None:
     post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS - DAY, notification_results=[result(True)]))
     post(client, check_of("enWeb", "alOther"), item_at(NOW_MS - DAY, notification_results=[result(False)]))
