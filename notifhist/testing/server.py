@@ -86,5 +86,6 @@ class ThreadedServer:
         """Stop serving; no connection stays open."""
         self._worker.stop()
         self._thread.join(_END_S)
-        for file in self._worker.PIPE:
-            os.close(file)
+        if not self._thread.is_alive():  # an answer may be late on purpose
+            for file in self._worker.PIPE:
+                os.close(file)
