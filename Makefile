@@ -9,7 +9,7 @@ BENCH_TESTS := tests/system/test_bench.py tests/system/test_bench_writes.py
 APART := $(BENCH_TESTS:%=--ignore %) --ignore tests/pages --ignore tests/senders --ignore tests/deploy --ignore tests/cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test test-bench test-deploy test-senders test-cluster test-postgres test-fast test-long test-pages lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-testing bench-writes clean
+.PHONY: help install serve test test-bench test-deploy test-senders test-cluster test-postgres test-fast test-long test-pages lint fmt types imports check migrate fixtures xsd fuzz bench bench-scale bench-testing bench-pages bench-writes clean
 
 help: ## show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -111,6 +111,9 @@ bench: install ## compare the service with what one could run instead; needs wrk
 
 bench-scale: install ## measure cost against size, up to SIZE items
 	$(BIN)/python -m bench scale --largest $(SIZE) --database $(DATABASE) --output bench/results/scale-$(DATABASE).json
+
+bench-pages: install ## measure the pages for people at a million deliveries
+	$(BIN)/python -m bench pages --output bench/results/pages.json
 
 bench-writes: install ## measure recording, loading, purging, disk and memory
 	$(BIN)/python -m bench writes --output bench/results/writes.json

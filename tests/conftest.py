@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +47,7 @@ _PROCESSES = {
     "deploy",
     "cluster",
 }  # the folders of tests that run the service in processes of its own
-_POSTGRES = {"postgres_url", "own_postgres", "own_cluster"}
+_POSTGRES = {"postgres_url", "postgres_tables", "empty_postgres_url", "own_postgres", "own_cluster"}
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # each commit waits for a disk
 _EMPTY = """DO $$DECLARE filled text; is_filled boolean; BEGIN
     FOR filled IN SELECT tablename FROM pg_tables
@@ -149,6 +150,15 @@ def drop_tables(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_END_OTHERS)
         connection.execute(_DROP)
+
+
+@contextmanager
+def without_tables(url: str) -> Iterator[str]:
+    """Take the tables of a named database away for a while."""
+    drop_tables(url)
+    yield url
+    drop_tables(url)
+    make_tables(url)
 
 
 @pytest.fixture(scope="session")

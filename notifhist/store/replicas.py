@@ -42,11 +42,15 @@ class Replica:
         """
         if monotonic() < self._retry_at:
             return False
+        if self._retry_at:  # one thread finds out whether it is back, and may wait for that; the others go on
+            self._retry_at = monotonic() + _RETRY_S
         found = first(primary, _LAST_WRITE, tenant=tenant)
         written = found[0] if found else _NEVER_WROTE
         try:
             ensure_connected(self.db)
-            return self._replayed() >= written or self._replayed(anew=True) >= written
+            has_all = self._replayed() >= written or self._replayed(anew=True) >= written
+            self._retry_at = 0.0
+            return has_all
         except peewee.PeeweeException as error:
             self.failed(error)
             return False

@@ -11,7 +11,7 @@ from tests.system.test_outages import NOW_MS, assert_unavailable
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 GIVEN_UP = ("notifhist_database_given_up_total", "late")
-TIMEOUT_S = 4
+TIMEOUT_S = 3
 
 
 def test_writes_are_refused_and_reads_are_answered_while_the_standby_stands_still(
@@ -37,8 +37,7 @@ def test_writes_are_refused_and_reads_are_answered_while_the_standby_stands_stil
     assert own_cluster.primary.execute(WAITING) == []
     # The primary has the items, and the standby does not: nobody may be told yet that they are there.
     assert len(readers[0].get_json(CHECK)["values"]) == len([first, *items])
-    for client, item in zip(writers[:2], items, strict=False):
-        assert_unavailable(client.post(CHECK, item))
+    assert_unavailable(writers[0].post(CHECK, items[0]))
     own_cluster.standby.thaw()
     for client, item in zip(writers, items, strict=True):
         assert client.post(CHECK, item).status_code == 200

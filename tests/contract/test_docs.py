@@ -10,6 +10,7 @@ from lxml import etree
 
 from notifhist.config import SETTINGS
 from notifhist.factory import create_app
+from notifhist.metrics import Metrics
 from notifhist.operations.doctor import CHECKS
 from notifhist.run.option_table import OPTIONS
 from tests.http.access_table import rules_of_apis
@@ -19,6 +20,12 @@ README = (ROOT / "README.md").read_text()
 CONTRACT = (ROOT / "docs" / "contract.md").read_text()
 OF_SENDERS = {each.variable.removeprefix("NOTIFHIST_") for each in OPTIONS} | {"RUN_CONFIG"}
 """Variables of the commands that send to a service."""
+OF_OPERATORS = [
+    ROOT / "Dockerfile",
+    ROOT / "compose.yml",
+    *(path for path in (ROOT / "deploy").rglob("*") if path.is_file()),
+]
+ALERTS = ("prometheus/notifhist.rules.yml", "prometheus/notifhist.rules.test.yml")
 MARKDOWN = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -31,9 +38,21 @@ def test_the_readme_tells_each_setting_with_its_default(setting: object) -> None
 
 def test_the_documents_name_no_setting_that_does_not_exist() -> None:
     known = {setting.name for setting in SETTINGS} | OF_SENDERS | {"TEST_POSTGRES_URL"}
-    for path in MARKDOWN:
+    for path in [*MARKDOWN, *OF_OPERATORS]:
         named = set(re.findall(r"NOTIFHIST_([A-Z_]+[A-Z])", path.read_text()))
         assert named <= known, path.name
+
+
+def test_each_metric_is_told_and_shown_and_alerts_name_no_other() -> None:
+    types = re.findall(r"# TYPE (notifhist_\w+) (\w+)", Metrics().render()[0].decode())
+    names = {name for name, _ in types}
+    series = names | {f"{name}_{part}" for name, kind in types if kind == "histogram" for part in ("bucket", "sum")}
+    dashboard, *alerts = (ROOT / "deploy" / path for path in ("grafana/notifhist.json", *ALERTS))
+    shown = set(re.findall(r"\bnotifhist_\w+", dashboard.read_text()))
+    assert {re.sub("_(bucket|sum)$", "", name) for name in shown} == names
+    for path in alerts:
+        assert set(re.findall(r"\bnotifhist_\w+", path.read_text())) <= series
+    assert names <= set(re.findall(r"`(notifhist_\w+)", (ROOT / "docs/operating.md").read_text()))
 
 
 def test_the_contract_tells_every_route() -> None:

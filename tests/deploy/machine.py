@@ -8,6 +8,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -29,26 +30,40 @@ SLEEPS = ("/bin/sh", "-c", "touch /run/is-up; exec sleep infinity")
 
 
 class Machine:
-    """A machine whose first process is given; `is_up` is a path that this process makes."""
+    """A machine whose first process is given; it ends with the tests."""
 
-    def __init__(self, *command: str, is_up: str) -> None:
+    def __init__(self, *command: str) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="notifhist-machine-"))
-        packages = sysconfig.get_path("purelib")
         self._log = self._folder.with_suffix(".log")
+        ends_with_us = ("setpriv", "--pdeathsig", "KILL")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                ["sh", SCRIPT, self._folder, sys.base_prefix, packages, *command],
+                [*ends_with_us, "sh", SCRIPT, self._folder, sys.base_prefix, sysconfig.get_path("purelib"), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={"PATH": PATH, "container": "notifhist-test"},  # so systemd takes what it finds for a container's
                 start_new_session=True,
             )
-        self.pid = wait_until(self._first_process)
+
+    @cached_property
+    def pid(self) -> int:
         """The first process of the machine, as this one counts."""
-        self.root = Path(f"/proc/{self.pid}/root")
+        return wait_until(self._first_process)
+
+    @property
+    def root(self) -> Path:
         """The machine's files."""
-        wait_until(lambda: self._is_up(is_up))
+        return Path(f"/proc/{self.pid}/root")
+
+    def wait_for(self, path: str) -> None:
+        """Return once the first process has made a file."""
+
+        def is_there() -> bool:
+            assert self._process.poll() is None, self.log()
+            return (self.root / "opt/packages").exists() and (self.root / path.lstrip("/")).exists()
+
+        wait_until(is_there)
 
     def _first_process(self) -> int | None:
         assert self._process.poll() is None, self.log()
@@ -57,10 +72,6 @@ class Machine:
                 if os.readlink(f"/proc/{child}/ns/pid") != os.readlink("/proc/self/ns/pid"):
                     return int(child)
         return None
-
-    def _is_up(self, path: str) -> bool:
-        assert self._process.poll() is None, self.log()
-        return (self.root / "opt/packages").exists() and (self.root / path.lstrip("/")).exists()
 
     def log(self) -> str:
         """Return what the first process has said."""
@@ -131,11 +142,12 @@ def _processes(group: Path) -> Iterator[str]:
 
 @contextmanager
 def machine(*command: str, is_up: str = "/run/is-up") -> Iterator[Machine]:
-    """Make a machine, whose first process sleeps unless another is given."""
+    """Make a machine. Its first process sleeps unless another is given, which makes the file `is_up` once it is up."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"]).returncode:
         pytest.skip("a machine to throw away is made by root, of namespaces")
-    made = Machine(*(command or SLEEPS), is_up=is_up)
+    made = Machine(*(command or SLEEPS))
     try:
+        made.wait_for(is_up)
         yield made
     finally:
         made.throw_away()

@@ -142,6 +142,12 @@ def test_it_serves_as_the_user_of_its_own(installed: Installed, client: Client) 
     assert len(shared) > 1
 
 
+def test_the_doctor_finds_nothing(installed: Installed) -> None:
+    (_, (create_key,)) = blocks("operating.md", "With systemd")
+    doctor = create_key.partition("notifhist keys")[0] + "notifhist doctor'"
+    installed.machine.run("sh", "-c", doctor)  # with a warning it would not end with 0
+
+
 def test_a_reload_loses_no_request(installed: Installed) -> None:
     pid, old = installed.show("MainPID"), installed.workers()
     load = Load(installed.url, installed.key)

@@ -25,7 +25,7 @@ from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import add_key
 from notifhist.store.machine import machine_directory
 from notifhist.store.migrating import migrate
-from tests.conftest import NOW, TENANT, authorized, every_row
+from tests.conftest import NAMED_POSTGRES, NOW, TENANT, authorized, every_row, without_tables
 from tests.http.bad_input_cases import ATTEMPTS, ITEM_ID, RUN_ID, Case, header_cases, json_item, path_cases
 from tests.http.bad_json_cases import conflict_cases, json_cases
 from tests.http.bad_query_cases import query_cases
@@ -88,7 +88,12 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def on_postgres(postgres_url: str) -> Iterator[Served]:
+def on_postgres(request: pytest.FixtureRequest) -> Iterator[Served]:
+    if NAMED_POSTGRES:
+        with without_tables(request.getfixturevalue("postgres_tables")) as url, serving(url) as served:
+            yield served
+        return
+    postgres_url: str = request.getfixturevalue("postgres_url")
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")

@@ -1,6 +1,6 @@
 """The list of alarms for people, and the page of one: which come first, the timeline, the items below."""
 
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import pytest
 from flask import Flask
@@ -219,3 +219,61 @@ def test_alarms_of_other_tenants_and_roles_are_not_shown(
     runs_alone = signed_in(app, make_key("notification-logs:view"))
     assert "monitoring:observer" in text_of(page_at(runs_alone, ALARMS, 403))
     page_at(runs_alone, ALARM, 403)
+
+
+@pytest.mark.parametrize(
+    ("query", "marked"),
+    [
+        ("from=yesterday&outcome=failed&limit=7", ["from"]),
+        ("marker=x&since=30d&outcome=failed&limit=7", ["marker"]),
+        ("since=1h&to=tomorrow&outcome=failed&limit=7", ["since", "to"]),
+        ("limit=0&outcome=failed&since=30d", ["limit"]),
+        ("outcome=lost&since=30d&limit=7", [None, "outcome"]),
+    ],
+)
+def test_a_bad_value_is_marked_on_the_page_of_an_alarm(
+    client: FlaskClient, browser: FlaskClient, query: str, marked: list[str | None]
+) -> None:
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS))
+    page = page_at(browser, f"{ALARM}?{query}", 400)
+    assert [each.get("name") for each in page.xpath("//*[@aria-invalid='true']")] == marked
+    assert "alHttp" in text_of(page.xpath("//h1")[0])
+    assert not page.xpath("//tbody/tr | //div[@class='lane']")
+    (form,) = page.xpath("//form[@data-filters]")
+    sent = {name: value for name, value in form.form_values() if value and name not in marked}
+    assert sent == {name: value for name, value in parse_qsl(query) if name not in marked}
+    assert link_of(page, "clear all filters") == ALARM
+
+
+def test_a_filter_is_for_the_list_and_leaves_the_drawing_whole(client: FlaskClient, browser: FlaskClient) -> None:
+    for n, (state, success) in enumerate((("OK", True), ("CRITICAL", False), ("OK", True))):
+        its = item_at(NOW_MS - (3 - n) * DAY, n, state=state, notification_results=[result(success)])
+        post(client, check_of("enWeb", "alHttp"), its)
+    whole, failed = (page_at(browser, f"{ALARM}?{query}") for query in ("", "outcome=failed"))
+    drawn = [
+        [each.xpath("string(title)") for each in page.xpath("//div[@class='lane']//a")] for page in (whole, failed)
+    ]
+    assert len(drawn[0]) == 3
+    assert drawn[0] == drawn[1]
+    assert [len(page.xpath("//tbody/tr")) for page in (whole, failed)] == [3, 1]
+
+
+def test_an_alarm_says_why_its_list_is_empty(client: FlaskClient, browser: FlaskClient) -> None:
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS - DAY, notification_results=[result(True)]))
+    post(client, check_of("enWeb", "alOther"), item_at(NOW_MS - DAY, notification_results=[result(False)]))
+
+    def reason(query: str) -> str:
+        return str(page_at(browser, f"{ALARM}?{query}").xpath("//*[@data-reason]")[0].get("data-reason"))
+
+    assert reason("since=24h&to=2011-11-08") == "nothing then"
+    assert reason("from=2011-01-01&to=2011-02-01") == "expired"
+    nothing = page_at(browser, f"{ALARM}?outcome=failed")
+    assert "Nothing matches The filters are: outcome: failed" in text_of(nothing)
+    assert len(page_at(browser, link_of(nothing, "Clear the filters") or "").xpath("//tbody/tr")) == 1
+
+
+def test_alarms_whose_history_has_expired_say_so(client: FlaskClient, make_app: MakeApp, key: str) -> None:
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS - 20 * DAY))
+    later = signed_in(make_app(RETENTION_DAYS=10), key)
+    assert "This time is older than what is kept" in text_of(page_at(later, ALARMS))
+    assert "2011-10-21 01:00:00 UTC" in text_of(page_at(later, ALARMS))

@@ -216,6 +216,36 @@ def test_a_row_leads_to_the_result_that_it_is(app: Flask, key: str, client: Flas
         assert text_of(row[6]) in text_of(page_at(browser, url).get_element_by_id(fragment))
 
 
+def test_last_month_becomes_its_days(browser: FlaskClient) -> None:
+    response = browser.get(f"{LIST}?since=month&from=2011-11-01T08:00&outcome=failed")
+    assert (response.status_code, response.headers["Location"]) == (
+        303,
+        f"{LIST}?outcome=failed&from=2011-10-01&to=2011-10-31",
+    )
+    page = page_at(browser, response.headers["Location"])
+    values = {name: page.xpath(f"//input[@name='{name}']")[0].get("value") for name in ("from", "to")}
+    assert values == {"from": "2011-10-01T00:00", "to": "2011-10-31T23:59:59.999"}
+    assert "What is older than 30 d is not kept." in text_of(page)
+    assert "is not kept" not in text_of(page_at(browser, f"{LIST}?since=30d"))
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("2011-11-09", "2011-11-09T00:00"),
+        (str(NOW_MS - 1), "2011-11-10T00:59:59.999"),
+        ("2011-11-09T08:30:07%2B02:00", "2011-11-09T06:30:07"),
+        ("-5", None),
+    ],
+)
+def test_a_time_is_shown_by_a_picker_and_sent_on_as_it_is(browser: FlaskClient, given: str, shown: str | None) -> None:
+    (field,) = page_at(browser, f"{LIST}?from={given}").xpath("//input[@name='from']")
+    assert (field.get("type"), field.get("value")) == (("datetime-local", shown) if shown else (None, given))
+    if shown:
+        both = [ids_on(page_at(browser, f"{LIST}?from={each}")) for each in (given, shown)]
+        assert both[0] == both[1]
+
+
 def reason(page: object) -> str:
     (empty,) = page.xpath("//*[@data-reason]")  # type: ignore[attr-defined]
     return str(empty.get("data-reason"))

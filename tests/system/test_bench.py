@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench import run, scale
+from bench import pages, run, scale
 from bench.data import TENANT, store
 from bench.idiomatic import Idiomatic
 from bench.load_generator import BadAnswer
@@ -123,3 +123,10 @@ def test_sizes_are_compared_on_both_databases(kind: str, cache: Path) -> None:
     assert [row[0].split()[0] for row in table["rows"]] == list(scale.TITLES)
     for _, *cells in table["rows"]:
         assert all(len(each["rounds"]) == 2 and min(each["rounds"]) > 0 for each in cells)
+
+
+def test_pages_are_measured_beside_their_json(cache: Path) -> None:
+    plan = pages.Plan(deliveries=400, alarms=20, rounds=2)
+    (table,) = json.loads(json.dumps(pages.pages(plan, cache)))["tables"]
+    assert [row[-1] in ("met", "NOT met") for row in table["rows"]] == [False, False, True, True, False]
+    assert all(each["median"] > 0 for _, each, *_ in table["rows"])

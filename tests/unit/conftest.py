@@ -11,7 +11,7 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.machine import machine_directory
 from notifhist.store.request_counts import MachineCounter
-from tests.conftest import NAMED_POSTGRES, drop_tables, make_tables
+from tests.conftest import NAMED_POSTGRES, without_tables
 
 NOW_MS = 1_320_885_544_875
 
@@ -22,11 +22,8 @@ def empty_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     import psycopg
 
     if NAMED_POSTGRES:
-        url = request.getfixturevalue("postgres_tables")
-        drop_tables(url)
-        yield url
-        drop_tables(url)
-        make_tables(url)
+        with without_tables(request.getfixturevalue("postgres_tables")) as url:
+            yield url
         return
     postgres_url: str = request.getfixturevalue("postgres_url")
     with psycopg.connect(postgres_url, autocommit=True) as connection:

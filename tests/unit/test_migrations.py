@@ -173,6 +173,7 @@ def test_every_unique_key_is_led_by_the_tenant(db: Database) -> None:
     assert "delivery" in of_deliveries
     assert {table: leading.pop(table) for table in of_deliveries} == dict.fromkeys(of_deliveries, of_delivery)
     assert leading == {
+        "series_newest": {"tenant_id"},
         "series": {"tenant_id"},
         "notification_run": {"tenant_id", "number"} if on_sqlite else {"tenant_id"},
         "notification_run_count": {"tenant_id"},

@@ -122,6 +122,7 @@ def test_what_lies_in_the_default_partition_moves_into_its_week(db: PostgresqlDa
     assert count_items(db) == 3
 
 
+@pytest.mark.usefixtures("postgres_url")  # only on a server of its own may it make a role
 def test_items_are_kept_where_no_partition_can_be_made(
     db: PostgresqlDatabase, empty_postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,7 +1,7 @@
 """The alarms of a tenant, with what the newest deliveries say of each. Contract: docs/pages.md, "Alarms".
 
 `oldest_ms` is the time before which everything has expired, ms since the epoch, UTC; None if nothing ever does. The
-cost grows with the number of alarms, not with their history: of each series a few places of an index are looked at.
+cost grows with the number of alarms, not with their history: the newest item of each series is kept (`newest`).
 """
 
 from collections import Counter, defaultdict
@@ -36,11 +36,10 @@ _FEW = 10
 _STATE = next(each for each in NAMED if each.column == "state")
 _FAILED_CODE = OUTCOMES.index(FAILED) + 1
 
-_NEWEST = """SELECT ticks || ' ' || item_clock_and_node || ' ' || coalesce(state, 0) FROM delivery
-    WHERE tenant_id = :tenant_id AND series_id = series.id AND ticks >= :low
-    ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
-_SERIES = f"""SELECT id, entity_id, alarm_id, check_id, ({_NEWEST}) FROM series
-    WHERE tenant_id = :tenant_id {{only}} ORDER BY {{entity_id}}, {{alarm_id}}, id LIMIT :most"""
+_SERIES = """SELECT id, entity_id, alarm_id, check_id, ticks, clock_and_node, state FROM series
+    LEFT JOIN series_newest AS newest
+    ON newest.tenant_id = series.tenant_id AND newest.series_id = series.id AND ticks >= :low
+    WHERE series.tenant_id = :tenant_id {only} ORDER BY {entity_id}, {alarm_id}, id LIMIT :most"""
 _ONE_ALARM = "AND alarm_digest = :alarm_digest"
 _RECENT = f"""SELECT series_id, ticks, item_clock_and_node, coalesce(state, 0), outcome, is_change, is_suppressed
     FROM {RECENT} WHERE tenant_id = :tenant_id AND ticks >= :low"""
@@ -151,15 +150,12 @@ def _read(db: Database, tenant: str, oldest_ms: int | None, wanted: _Wanted) -> 
     with db.reading():
         recent = {series_id: Newest(*key) for series_id, *key, _, _, _ in sorted(_recent(db, tenant_id, low))}
         listed = rows(db, series, tenant_id=tenant_id, low=low, most=MAX_SERIES + 1, **wanted.values)
-        codes = {int(row[-1].rpartition(" ")[2]) for row in listed if row[-1]} | {
-            each.state for each in recent.values()
-        }
-        names = {0: "", **names_of(db, tenant_id, _STATE, codes - {0})}
+        codes = {row[-1] for row in listed} | {each.state for each in recent.values()}
+        names = {0: "", **names_of(db, tenant_id, _STATE, codes - {0, None})}
     states = {code for code, name in names.items() if wanted.is_state(name)}
-    ends = tuple(f" {code}" for code in states)
     for (entity_id, alarm_id), some in groupby(listed[:MAX_SERIES], key=itemgetter(1, 2)):
         its = list(some)
-        if not any(row[0] in recent or (row[-1] and row[-1].endswith(ends)) for row in its):
+        if not any(row[0] in recent or row[-1] in states for row in its):
             continue
         path = AlarmPath(tenant, entity_id, alarm_id)
         if wanted.is_path(path) and (checks := list(_checks(its, recent))):
@@ -218,8 +214,8 @@ def _changes(db: Database, tenant_id: int, series_ids: Sequence[int]) -> dict[in
 
 def _checks(its_series: Iterable[Row], recent: Mapping[int, Newest]) -> Iterator[Check]:
     """Yield those checks of an alarm that have history; a series comes with its newest item among the main ones."""
-    for series_id, _, _, check_id, text in its_series:
-        newest = [Newest(*map(int, text.split()))] if text else []
+    for series_id, _, _, check_id, *key in its_series:
+        newest = [Newest(*key)] if key[0] is not None else []
         if series_id in recent:
             newest.append(recent[series_id])
         if newest:

@@ -16,6 +16,7 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import changed, rows
 from notifhist.store.deliveries.derive import Delivery
 from notifhist.store.deliveries.names import Name, ensure_codes, find_codes
+from notifhist.store.deliveries.newest import forget_newest, note_newest
 from notifhist.store.deliveries.table import COLUMNS, DELIVERIES, IS_OF_ITEM, NAMED, RECENT
 from notifhist.store.history.series import NUMBER_BITS
 from notifhist.store.tenants import find_tenant
@@ -175,6 +176,7 @@ def _remove(db: Database, series_id: int, condition: str, values: dict[str, int]
     counted = f"SELECT ticks, {', '.join(DELIVERIES.codes)} FROM delivery WHERE {condition}"
     if found := rows(db, counted, **of_tenant):
         db.delete_searchable(DELIVERIES.name, condition, of_tenant)
+        forget_newest(db, {name: of_tenant[name] for name in ("tenant_id", "series_id", "ticks", "clock_and_node")})
         for ticks, *codes in found:
             changes[ticks // TICKS_PER_MS, tuple(codes)] -= 1
     return changes
@@ -198,6 +200,7 @@ def _new_rows(db: Database, derived: Sequence[Derived]) -> Iterator[tuple[int, l
 
 def _insert_counted(db: Database, tenant_id: int, new: Sequence[Row]) -> None:
     db.insert_searchable(DELIVERIES.name, COLUMNS, new)
+    note_newest(db, new)
     counts.change(db, DELIVERIES, tenant_id, Counter((row[1] // TICKS_PER_MS, row[_CODES]) for row in new))
 
 

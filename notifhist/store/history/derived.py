@@ -19,7 +19,7 @@ from notifhist.store.database import Database
 from notifhist.store.history.attempts import Merger
 from notifhist.store.history.items import ITEM_RECORDER, ItemDraft
 from notifhist.store.history.newest import Newest, newest_of_checks
-from notifhist.store.history.repetitions import Repeatable, repeated_since
+from notifhist.store.history.repetitions import NOT_REPEATED, Repeatable, bearing_values, repeated_since
 
 _MAX_CHARACTERS = 64 * 1024 * 1024
 """What the items of one body may have together: each of a thousand repeats what a notification says once."""
@@ -61,32 +61,52 @@ def record_derived(
     if is_plain and _store_alone(db, places):
         result.new.append(places[0].derived.item)
         return result
+    since_ms = now_ticks // TICKS_PER_MS - dedup_ms
     with db.writing():
         if not is_plain:
             db.lock_name(tenant)
-        refused = _refused(db, places, now_ticks // TICKS_PER_MS - dedup_ms, result.unchanged)
+        if _store_unless_repeated(db, places, since_ms):
+            result.new.append(places[0].derived.item)
+            return result
+        refused = _refused(db, places, since_ms, result.unchanged)
         taken = [place for place in ordered if place.draft.identity not in refused] if refused else ordered
         if not is_plain and _store_alone(db, taken):
             result.new.append(taken[0].derived.item)
             return result
-        stored = ITEM_RECORDER.store(db, [place.draft for place in taken])
-        merger = Merger(db, result.unchanged)
-        for place, (document, is_created) in zip(taken, stored, strict=True):
-            if is_created:
-                result.new.append(place.derived.item)
-            elif place.derived.rule is not Rule.MERGE:
-                result.unchanged["known"] += 1
-            elif merger.merge(place.check, place.draft.key, place.derived.item, document):
-                result.merged += 1
-        merger.finish()
+        _store(db, taken, result)
         if len(result.new) < len(places):
             db.confirm_stored()
     return result
 
 
+def _store(db: Database, places: Sequence[_Place], result: RecordedItems) -> None:
+    """Store those items that are new, and merge the others that are to be merged; note what became of each."""
+    stored = ITEM_RECORDER.store(db, [place.draft for place in places])
+    merger = Merger(db, result.unchanged)
+    for place, (document, is_created) in zip(places, stored, strict=True):
+        if is_created:
+            result.new.append(place.derived.item)
+        elif place.derived.rule is not Rule.MERGE:
+            result.unchanged["known"] += 1
+        elif merger.merge(place.check, place.draft.key, place.derived.item, document):
+            result.merged += 1
+    merger.finish()
+
+
 def _store_alone(db: Database, places: Sequence[_Place]) -> bool:
     """Store an item that is the only one by one statement, where that saves round trips; say whether it is stored."""
     return len(places) == 1 and ITEM_RECORDER.store_alone(db, places[0].draft)
+
+
+def _store_unless_repeated(db: Database, places: Sequence[_Place], since_ms: int) -> bool:
+    """Store an item that is the only one, unless it is a repetition, as `_store_alone` does; say whether it is stored.
+
+    Most webhooks are about one alert: to look first and then store costs them a round trip more.
+    """
+    if len(places) != 1 or not _may_be_repeated(places[0]):
+        return False
+    values = bearing_values(_transaction_of(places[0])[1], since_ms)
+    return ITEM_RECORDER.store_alone(db, places[0].draft, NOT_REPEATED, **values)
 
 
 def _places(tenant: str, derived: Iterable[Derived], reasons: Counter[str]) -> list[_Place]:

@@ -227,8 +227,11 @@ class ItemRecorder:
         """Return how many items there are, expired or not."""
         return int(rows(db, "SELECT count(*) FROM history_item")[0][0])
 
-    def store_alone(self, db: Database, draft: ItemDraft) -> bool:
-        """Insert the item into its series, unless that is missing or has the item: one round trip instead of six."""
+    def store_alone(self, db: Database, draft: ItemDraft, condition: str = "", **values_of_condition: object) -> bool:
+        """Insert the item into its series, unless that is missing or has the item: one round trip instead of six.
+
+        `condition`: SQL about the row of `series`, which must hold too.
+        """
         if db.runs_in_process:
             return False  # there are no round trips, and the threads take turns in `writing`
         if (tenant_id := delivery_index.known_tenant(db, draft.owner.tenant)) is None:
@@ -236,9 +239,9 @@ class ItemRecorder:
         if (codes := delivery_index.codes_without_lock(db, tenant_id, draft.deliveries())) is None:
             return False
         derived = Derived(tenant_id << NUMBER_BITS, draft.key, draft.deliveries())
-        values = {**check_values(draft.owner), **draft.key._asdict(), **draft.texts()._asdict()}
+        values = {**check_values(draft.owner), **draft.key._asdict(), **draft.texts()._asdict(), **values_of_condition}
         values["param"] = db.param_value(RECENT.columns, list(delivery_index.rows_of(derived, codes)))
-        inserted = changed(db, _insert_alone(type(db), db.param_table(RECENT.columns)), **values)
+        inserted = changed(db, _insert_alone(type(db), db.param_table(RECENT.columns), condition), **values)
         delivery_index.note_recent(db, tenant_id, inserted * len(draft.deliveries()))
         return inserted > 0
 
@@ -283,7 +286,7 @@ def find_documents(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
 
 
 @cache
-def _insert_alone(dialect: type[Database], param: str) -> str:
+def _insert_alone(dialect: type[Database], param: str, condition: str) -> str:
     """Return the statement that inserts an item into its series, and its deliveries; it returns a row if it did.
 
     Deliveries may be there: `purge` deletes expired deliveries before their items.
@@ -291,6 +294,7 @@ def _insert_alone(dialect: type[Database], param: str) -> str:
     columns = ", ".join(f"{'item' if name == 'series_id' else 'param'}.{name}" for name in RECENT.columns)
     return f"""WITH item AS (
         {TABLE.insert} SELECT id, {", ".join(f":{name}" for name in (*ItemKey._fields, *TEXTS))}
-        FROM series WHERE {IS_SERIES} ON CONFLICT ({", ".join(KEY)}) DO NOTHING RETURNING series_id), delivery AS (
+        FROM series WHERE {IS_SERIES} {condition}
+        ON CONFLICT ({", ".join(KEY)}) DO NOTHING RETURNING series_id), delivery AS (
         {RECENT.insert} SELECT {columns} FROM item CROSS JOIN {param} ON CONFLICT DO NOTHING)
     SELECT 1 FROM item"""

@@ -16,6 +16,13 @@ _BEARING = " UNION ".join(
     for table in (RECENT.name, DELIVERIES.name)
 )
 
+NOT_REPEATED = "".join(
+    f""" AND NOT EXISTS (SELECT 1 FROM {table} AS earlier WHERE earlier.tenant_id = series.tenant_id
+    AND earlier.series_id = series.id AND earlier.transaction_hash = :transaction_hash AND earlier.ticks >= :low)"""
+    for table in (RECENT.name, DELIVERIES.name)
+)
+"""The condition, of a row of `series`, that it has no such item; its values are those of `bearing_values`."""
+
 Repeatable = tuple[CheckPath, str]
 """A check, and the `transaction_id` of an item of it."""
 
@@ -26,12 +33,16 @@ def repeated_since(db: Database, wanted: Collection[Repeatable], since_ms: int) 
     One query for each transaction, by an index; all checks of a notification share theirs. Most transactions are new:
     then the series of the checks are not looked up.
     """
-    low = (since_ms + 1) * TICKS_PER_MS
     bearing: dict[str, set[int]] = {}
     for check, transaction_id in wanted:
         if transaction_id not in bearing:
-            values = {"tenant": check.tenant, "transaction_hash": hash_of(transaction_id), "low": low}
-            bearing[transaction_id] = {series_id for (series_id,) in rows(db, _BEARING, **values)}
+            values = bearing_values(transaction_id, since_ms)
+            bearing[transaction_id] = {each for (each,) in rows(db, _BEARING, tenant=check.tenant, **values)}
     borne = {(check, name) for check, name in wanted if bearing[name]}
     series = find_series(db, {check for check, _ in borne}) if borne else {}
     return {(check, name) for check, name in borne if series.get(check) in bearing[name]}
+
+
+def bearing_values(transaction_id: str, since_ms: int) -> dict[str, int]:
+    """Return the values by which SQL finds the items of a transaction that are younger than `since_ms`."""
+    return {"transaction_hash": hash_of(transaction_id), "low": (since_ms + 1) * TICKS_PER_MS}

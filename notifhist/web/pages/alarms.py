@@ -126,8 +126,12 @@ def show_alarm(entity_id: str, alarm_id: str) -> Response:
 
 
 def _timeline_of(alarm: alarms.Alarm, query: DeliveriesQuery) -> dict[str, Any]:
-    """Return what the drawing of an alarm's time shows: the newest deliveries of the checks in the worst states."""
-    drawn = replace(query, marker=None, reverse=True, limit=MOST_OF_TIMELINE)
+    """Return what the drawing of an alarm's time shows: the newest deliveries of the checks in the worst states.
+
+    It follows no filter: without some of the deliveries the states would be wrong.
+    """
+    whole = DeliveriesQuery(query.tenant, query.from_ms, query.to_ms, reverse=True, limit=MOST_OF_TIMELINE)
+    drawn = replace(whole, entity_ids=query.entity_ids, alarm_ids=query.alarm_ids)
     found = list_deliveries(readable_db(), drawn, current_service().oldest_ms())
     checks = _worst_checks(alarm)
     of_checks = (each for each in documents_of(found.deliveries) if each["check_id"] in checks)
@@ -136,6 +140,7 @@ def _timeline_of(alarm: alarms.Alarm, query: DeliveriesQuery) -> dict[str, Any]:
         "more_checks": len(alarm.checks) - len(checks),
         "is_cut": found.next_marker is not None,
         "drawn": found.count,
+        "to_draw": found.total,
     }
 
 

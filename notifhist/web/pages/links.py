@@ -1,6 +1,7 @@
 """The URLs of pages: below the path under which the service is published."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -42,7 +43,13 @@ def page_url(*parts: str, **query: object) -> str:
 
 def path_of(*parts: str) -> str:
     """Return the path at `parts`, however they are written."""
-    return "".join(f"/{quote(part, safe='', errors='surrogateescape')}" for part in parts)
+    return "".join(f"/{_quoted(part)}" for part in parts)
+
+
+@lru_cache(maxsize=1024)
+def _quoted(part: str) -> str:
+    """Return a part of a path as a URL has it; a page names the same entities and alarms again and again."""
+    return quote(part, safe="", errors="surrogateescape")
 
 
 def here(**replaced: object) -> str:
