@@ -88,6 +88,7 @@ def test_it_filters_runs_by_several_values_with_commas(
     assert json.loads(output)["runs"] == [each for each in newest_first if each["status"] != "COMPLETED"]
 
 
+@pytest.mark.long
 def test_it_waits_as_long_as_the_rate_limit_says(
     sqlite_database: str, make_service: MakeService, tmp_path: Path
 ) -> None:
