@@ -21,6 +21,8 @@ from notifhist.config import PREFIX, SETTINGS, ConfigError, hide_password, load_
 from notifhist.store.database import ERRORS
 
 if _COLLECTS:
+    gc.freeze()
+    gc.unfreeze()  # what is imported is old now; else the next look at what is new goes through all of it, for 30 ms
     gc.enable()
 
 

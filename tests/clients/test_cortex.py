@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from notifhist.testing import Notifhist
 from tests.clients.running import find, run
 from tests.http.helpers import LOGS, RUNS, log_of, run_of
 from tests.system.conftest import MakeService
@@ -16,7 +17,7 @@ PAGE = 250
 PAGES = -(-COUNT // PAGE)
 
 
-def fetch(service: Service, key: str, home: Path, endpoint: str = RUNS, **filters: str) -> tuple[int, str]:
+def fetch(service: Service | Notifhist, key: str, home: Path, endpoint: str = RUNS, **filters: str) -> tuple[int, str]:
     """Return exit code and output of the client asked for all runs or logs; it waits out what it must."""
     program = find("NOTIFHIST_TEST_CORTEX", ".venv-cortex/bin/cortex")
     arguments = ("--api-key", key, "--url", service.url, "rest", "fetch", "--endpoint", endpoint)
