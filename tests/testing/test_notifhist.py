@@ -167,14 +167,6 @@ def test_faults_have_the_form_of_their_api(path: str, member: str, notifhist: No
     assert notifhist.get(path).status == 200
 
 
-def test_429_is_a_fault_of_the_history_api_and_a_problem_of_the_runs_api(notifhist: Notifhist) -> None:
-    notifhist.fail(status=429, times=2, retry_after=7)
-    assert notifhist.get(HISTORY).json["type"] == "rateLimitReached"
-    problem = notifhist.get(RUNS)
-    assert problem.headers["Content-Type"] == "application/problem+json"
-    assert (problem.json["retryAfter"], problem.headers["Retry-After"]) == (7, "7")
-
-
 def test_what_is_refused_by_a_fault_changes_nothing(notifhist: Notifhist) -> None:
     notifhist.fail(after=1, status=500)
     key = {"X-Auth-Token": notifhist.key()}
@@ -194,12 +186,6 @@ def test_an_answer_is_cut_and_the_connection_closed(path: str, notifhist: Notifh
     assert cut.value.partial == whole.body[:20]
     assert cut.value.expected == len(whole.body) - 20
     assert notifhist.get(path).body == whole.body
-
-
-@pytest.mark.parametrize("wrong", [{"status": 100}, {"status": 999}, {"times": 0}, {"delay": -1.0}])
-def test_a_fault_that_can_be_no_answer_is_refused(wrong: dict[str, int], notifhist: Notifhist) -> None:
-    with pytest.raises(ValueError, match=r"status|Give"):
-        notifhist.fail(**wrong)
 
 
 def test_requests_show_no_key(notifhist: Notifhist) -> None:
