@@ -1,4 +1,4 @@
-"""The time that a test begins with: of its marker, else of the ini file."""
+"""The time that a test begins with: of its marker, else of the ini file. And whose log it gets."""
 
 import pytest
 
@@ -7,6 +7,7 @@ from tests.testing.running import OTHERS
 pytest_plugins = ["pytester"]
 
 TESTS = """
+    import logging
     import pytest
 
     @pytest.mark.notifhist(now=0)
@@ -15,6 +16,13 @@ TESTS = """
 
     def test_the_ini_file(notifhist):
         assert notifhist.now_ms == 5
+
+    def test_the_log_of_a_named_logger(notifhist, caplog):
+        caplog.set_level("DEBUG", logger="mine")
+        notifhist.item()
+        notifhist.get("/entities")
+        logging.getLogger("mine").debug("its own")
+        assert caplog.messages == ["its own"]
 
     @pytest.mark.notifhist(now="noon")
     def test_no_text(notifhist):
@@ -39,7 +47,7 @@ def tests(pytester: pytest.Pytester) -> pytest.Pytester:
 
 def test_a_time_is_the_epoch_that_of_the_ini_file_or_told_to_be_none(tests: pytest.Pytester) -> None:
     result = tests.runpytest_subprocess(*OTHERS)
-    result.assert_outcomes(passed=2, errors=3)
+    result.assert_outcomes(passed=3, errors=3)
     result.stdout.fnmatch_lines(["notifhist: now='noon': Not an ISO date and time*", "notifhist: now=1.5: Not an ISO*"])
     result.stdout.fnmatch_lines(["notifhist: now=100000000000000000000: Not within the years*"])
     result.stdout.no_fnmatch_line("*Traceback*")
