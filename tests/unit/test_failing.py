@@ -11,11 +11,13 @@ from notifhist.schemas.query import CheckPath
 from notifhist.store.counted import counts
 from notifhist.store.database import Database
 from notifhist.store.deliveries.failing import Failing, Receiver, failing_since
+from notifhist.store.deliveries.table import DELIVERIES
 from tests.conftest import NOW_MS, TENANT
 from tests.http.helpers import item_at
 from tests.records import move_recent_deliveries, record_items
 
 MINUTE, DAY = 60_000, 86_400_000
+BUCKET = DELIVERIES.levels[0].bucket_ms
 HOOK, MAIL, UNNAMED = (
     Receiver("ntHook", "webhook", None),
     Receiver("ntMail", "email", None),
@@ -51,6 +53,14 @@ def test_it_is_the_first_failure_after_the_last_success(db: Database, settle: Ca
     assert since(db, HOOK, oldest_ms=NOW_MS - 6 * DAY - MINUTE) == [Failing(None, NOW_MS - 6 * DAY)]
     assert since(db, Receiver("other", None, None)) == [Failing(None, None)]
     assert since(db, HOOK, tenant="nobody") == [Failing(None, None)]
+
+
+def test_successes_and_failures_of_clocks_that_are_ahead_count_alike(db: Database, settle: Callable[[], None]) -> None:
+    ages = [(2 * DAY, False), (-BUCKET, True), (-BUCKET - DAY, False)]
+    record(db, [(age, result(HOOK, success)) for age, success in ages])
+    record(db, [(-2 * BUCKET, result(MAIL, False)), (-3 * BUCKET, result(MAIL, True))])  # too far
+    settle()
+    assert since(db, HOOK, MAIL) == [Failing(NOW_MS + BUCKET, NOW_MS + BUCKET + DAY), Failing(None, None)]
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

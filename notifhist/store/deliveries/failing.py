@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from notifhist.schemas.deliveries import FAILED, OUTCOMES, SENT
-from notifhist.schemas.fields import MAX_TIMESTAMP, TICKS_PER_MS
+from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.counted.newest import newest_parts
 from notifhist.store.counted.ranges import Range
 from notifhist.store.database import Database
@@ -23,7 +23,10 @@ from notifhist.store.time_ranges import low_ticks
 _SENT_CODE, _FAILED_CODE = (OUTCOMES.index(each) + 1 for each in (SENT, FAILED))
 _PARAM = {"wanted": "bigint", "low": "bigint", "high": "bigint"}
 _OF_RECEIVER = "WHERE tenant_id = :tenant_id AND receiver = wanted AND ticks > low AND ticks < high"
-_RECENT = f"SELECT receiver, ticks, outcome FROM {RECENT} WHERE tenant_id = :tenant_id AND ticks > :low"
+_RECENT = f"""SELECT receiver, ticks, outcome FROM {RECENT}
+WHERE tenant_id = :tenant_id AND ticks > :low AND ticks < :high"""
+_BUCKET_MS = DELIVERIES.levels[0].bucket_ms
+"""256 days."""
 
 
 class Receiver(NamedTuple):
@@ -46,19 +49,24 @@ class Failing(NamedTuple):
 def failing_since(
     db: Database, tenant: str, receivers: Sequence[Receiver], now_ms: int, oldest_ms: int | None
 ) -> list[Failing]:
-    """Return since when each of some receivers fails. `oldest_ms`: what is older has expired; None if nothing has."""
+    """Return since when each of some receivers fails. `oldest_ms`: what is older has expired; None if nothing has.
+
+    Clocks may be ahead: what is later than `now_ms` counts too, to the end of the next bucket of the counts.
+    """
     if not receivers or (tenant_id := known_tenant(db, tenant)) is None:
         return [Failing(None, None)] * len(receivers)
     names = [(RECEIVER.column, receiver_name(*each) or "") for each in receivers]
     codes = find_codes(db, tenant_id, names)
     low = low_ticks(oldest_ms) - (oldest_ms is not None)
+    within = Range(oldest_ms or 0, (now_ms // _BUCKET_MS + 2) * _BUCKET_MS)
+    high = low_ticks(within.end)
     with db.reading():
-        recent = rows(db, _RECENT, tenant_id=tenant_id, low=low)
-        successes = _last_successes(db, tenant_id, set(codes.values()), Range(oldest_ms or 0, now_ms + 1), low)
+        recent = rows(db, _RECENT, tenant_id=tenant_id, low=low, high=high)
+        successes = _last_successes(db, tenant_id, set(codes.values()), within, low)
         for code, ticks, outcome in recent:
             if outcome == _SENT_CODE and code in codes.values():
                 successes[code] = max(successes.get(code, ticks), ticks)
-        failures = _first_failures(db, tenant_id, {each: successes.get(each, low) for each in codes.values()})
+        failures = _first_failures(db, tenant_id, {each: successes.get(each, low) for each in codes.values()}, high)
     for code, ticks, outcome in recent:
         if outcome == _FAILED_CODE and code in codes.values() and ticks > successes.get(code, low):
             failures[code] = min(failures.get(code, ticks), ticks)
@@ -78,13 +86,11 @@ def _last_successes(db: Database, tenant_id: int, codes: Iterable[int], within: 
     return _of_receivers(db, tenant_id, newest, wanted)
 
 
-def _first_failures(db: Database, tenant_id: int, after: Mapping[int, int]) -> dict[int, int]:
+def _first_failures(db: Database, tenant_id: int, after: Mapping[int, int], high: int) -> dict[int, int]:
     """Return the ticks of the first failure of each receiver after a tick; of recent ones it knows nothing."""
     oldest = f"""SELECT ticks FROM {db.by_index(MAIN, f"{MAIN}_receiver")} {_OF_RECEIVER} AND outcome = {_FAILED_CODE}
         ORDER BY ticks, clock_and_node LIMIT 1"""
-    return _of_receivers(
-        db, tenant_id, oldest, [(code, low, low_ticks(MAX_TIMESTAMP + 1)) for code, low in after.items()]
-    )
+    return _of_receivers(db, tenant_id, oldest, [(code, low, high) for code, low in after.items()])
 
 
 def _of_receivers(db: Database, tenant_id: int, select: str, wanted: Sequence[tuple[int, int, int]]) -> dict[int, int]:
