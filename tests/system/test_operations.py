@@ -28,15 +28,25 @@ CLIENTS, REQUESTS_OF_EACH = 4, 60
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service of two workers that the tests below only ask."""
+    """A service of two workers that the tests below only ask. Two of its settings are none."""
     directory = tmp_path_factory.mktemp("service")
-    with running(Service(directory, {"DATABASE_URL": f"sqlite:///{directory}/notifhist.db"})) as service:
+    settings = {"DATABASE_URL": f"sqlite:///{directory}/notifhist.db", "TRUSTED_PROXYS": "1", "COLOUR": "7"}
+    with running(Service(directory, settings)) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
 def key(service: Service) -> str:
     return service.create_key()
+
+
+def test_settings_that_are_none_are_told_once_at_the_start(service: Service) -> None:
+    told = [line["message"] for line in service.lines() if line.get("level") == "WARNING"]
+    is_none = "is no setting, so it has no effect."
+    assert [message.partition(" `")[0] for message in told] == [
+        f"NOTIFHIST_COLOUR {is_none} Remove it.",
+        f"NOTIFHIST_TRUSTED_PROXYS {is_none} Write NOTIFHIST_TRUSTED_PROXIES, if that is meant, or remove it.",
+    ]
 
 
 REQUESTS: dict[str, tuple[str, str, str, dict[str, Any], int, str | None]] = {
