@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import TENANT
 from tests.http.helpers import ALARM, CHECK, JSON, RUNS, run_of
+from tests.system.commands import start
 from tests.system.conftest import MakeService
 from tests.system.load import ITEM, Load, recorded
 from tests.system.service import GUNICORN, PATIENCE_S, ROOT, Client, Service, free_port, running, wait_until
@@ -78,6 +79,24 @@ def test_each_request_has_a_line_of_json_without_its_query_or_key(service: Servi
     secret = key.split("_", 2)[2]
     assert secret not in service.output() + service.errors()
     assert "s3cret" not in service.output() + service.errors()
+
+
+def test_a_service_whose_output_nobody_reads_any_more_goes_on_in_silence(sqlite_database: str) -> None:
+    """As `notifhist serve | head` has it."""
+    process = start(sqlite_database, "serve", "--port", "0", "--workers", "1")
+    with process:
+        try:
+            assert process.stdout is not None
+            url = next(found[1] for line in process.stdout if (found := re.search(r"(http://[0-9.:]+) ", line)))
+            process.stdout.close()
+            for _ in range(2):
+                assert requests.get(f"{url}/healthz", timeout=PATIENCE_S).status_code == 200
+            process.terminate()
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            process.kill()
 
 
 def samples(client: Client) -> dict[tuple[str, str], float]:
