@@ -226,7 +226,7 @@ HELP: dict[tuple[str, ...], list[str]] = {
         "Examples: notifhist load fixtures",
     ],
     ("export",): ["--output", "Example: notifhist export > history.ndjson", "notifhist load"],
-    ("login-link",): ["--key-id", "--address", "default: 127.0.0.1:8000", "within 10 minutes"],
+    ("login-link",): ["--key-id", "--address", "default: 127.0.0.1:8000", "10 minutes", "give --address, unless"],
     ("purge",): ["--batch", "default: 500", "Once a day"],
 }
 
