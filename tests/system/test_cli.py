@@ -1,5 +1,6 @@
 """The commands as people type them: what they print, and what they say when things go wrong."""
 
+import os
 import re
 import sqlite3
 import time
@@ -43,6 +44,21 @@ def test_commands_that_only_look_make_no_database(tmp_path: Path) -> None:
         failed = run(f"sqlite:///{database}", *command, code=1)
         assert "unable to open database file" in failed.stderr
         assert not database.exists()
+
+
+@pytest.mark.parametrize("command", [("migrate",), CREATE])
+def test_a_new_file_is_its_owners_alone_whatever_the_umask(tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = tmp_path / "new.db"
+    umask = os.umask(0o002)
+    try:
+        run(f"sqlite:///{path}", *command)
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert os.umask(0o002) == 0o002
+        path.chmod(0o660)
+        run(f"sqlite:///{path}", *command)
+        assert path.stat().st_mode & 0o777 == 0o660
+    finally:
+        os.umask(umask)
 
 
 def test_a_created_key_is_printed_alone_and_only_its_hash_is_kept(database_url: str) -> None:
