@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
+from notifhist.cli.completion import completion
 from notifhist.cli.feeds import follow
 from notifhist.cli.keys import keys
 from notifhist.cli.login_links import login_link_command
-from notifhist.cli.operations import backup, completion, doctor
+from notifhist.cli.operations import backup, doctor
 from notifhist.cli.records import export, load, purge
 from notifhist.cli.serving import migrate_command, serve
 from notifhist.cli.spool import run, spool

@@ -1,5 +1,6 @@
 """The commands as people type them: what they print, and what they say when things go wrong."""
 
+import os
 import re
 import sqlite3
 import time
@@ -43,6 +44,21 @@ def test_commands_that_only_look_make_no_database(tmp_path: Path) -> None:
         failed = run(f"sqlite:///{database}", *command, code=1)
         assert "unable to open database file" in failed.stderr
         assert not database.exists()
+
+
+@pytest.mark.parametrize("command", [("migrate",), CREATE])
+def test_a_new_file_is_its_owners_alone_whatever_the_umask(tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = tmp_path / "new.db"
+    umask = os.umask(0o002)
+    try:
+        run(f"sqlite:///{path}", *command)
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert os.umask(0o002) == 0o002
+        path.chmod(0o660)
+        run(f"sqlite:///{path}", *command)
+        assert path.stat().st_mode & 0o777 == 0o660
+    finally:
+        os.umask(umask)
 
 
 def test_a_created_key_is_printed_alone_and_only_its_hash_is_kept(database_url: str) -> None:
@@ -89,11 +105,30 @@ def test_a_key_is_revoked_at_once_by_name_or_id(database_url: str) -> None:
         assert statuses() == [200, 200, 200]
         assert run(database_url, "keys", "revoke", keys[0].split("_")[1]).stdout == "Revoked: 1\n"
         assert statuses() == [401, 200, 200]
-        assert run(database_url, "keys", "revoke", "two").stdout == "Revoked: 2\n"
+        refused = run(database_url, "keys", "revoke", "two", code=1).stderr
+        assert all(key.split("_")[1] in refused for key in keys[1:])
+        assert statuses() == [401, 200, 200]
+        assert run(database_url, "keys", "revoke", "two", "--all").stdout == "Revoked: 2\n"
         assert statuses() == [401, 401, 401]
     again = run(database_url, "keys", "revoke", "two", code=1)
     assert "'two'" in again.stderr
     assert "notifhist keys list" in again.stderr
+
+
+def test_who_rotates_a_key_is_told_which_one_is_the_former(sqlite_database: str) -> None:
+    def create() -> tuple[str, str]:
+        made = run(sqlite_database, *CREATE, "--name", "collector")
+        return made.stdout.split("_")[1], made.stderr
+
+    former, said = create()
+    assert said == ""
+    newer, said = create()
+    assert f"'collector' is in use already, by {former};" in said
+    assert newer not in said
+    run(sqlite_database, "keys", "revoke", former)
+    assert create()[1].count(newer) == 1  # a revoked key is no namesake
+    with opened(sqlite_database) as db:
+        assert [key.id for key in list_keys(db) if key.revoked] == [former]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +231,7 @@ HELP: dict[tuple[str, ...], list[str]] = {
     ("keys",): ["create", "list", "revoke"],
     ("keys", "create"): ["--tenant", "--role", "--name", "--expires", *GRANTS, "30d", "Example: notifhist keys"],
     ("keys", "list"): ["but the keys themselves"],
-    ("keys", "revoke"): ["NAME_OR_ID", "notifhist keys list"],
+    ("keys", "revoke"): ["NAME_OR_ID", "--all", "notifhist keys list"],
     ("load",): [
         "--tenant",
         "--entity",
@@ -207,7 +242,7 @@ HELP: dict[tuple[str, ...], list[str]] = {
         "Examples: notifhist load fixtures",
     ],
     ("export",): ["--output", "Example: notifhist export > history.ndjson", "notifhist load"],
-    ("login-link",): ["--key-id", "--address", "default: 127.0.0.1:8000", "within 10 minutes"],
+    ("login-link",): ["--key-id", "--address", "default: 127.0.0.1:8000", "10 minutes", "give --address, unless"],
     ("purge",): ["--batch", "default: 500", "Once a day"],
 }
 
