@@ -3,6 +3,8 @@
 import collections
 import os
 import re
+import stat
+import struct
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -31,6 +33,9 @@ _TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _REFUSED = ("401", "403")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram, in seconds."""
+
+_NO_COUNTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, struct.error)
+"""What prometheus_client raises, beside ValueError, where a file has something else than counts."""
 
 # Otherwise each counter has a second series, its time of creation, except where several processes count in files.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -105,11 +110,12 @@ class _Families:
 
 
 class _FilesOfProcesses(MultiProcessCollector):
-    """The counts in the files of a directory, added up."""
+    """The counts in the ordinary files of a directory, added up."""
 
     def collect(self) -> Iterable[Metric]:
         """Return the sums. A starting process has an empty file for a moment, and MultiProcessCollector fails at it."""
-        files = [str(path) for path in Path(self._path).glob("*.db") if path.stat().st_size]
+        found = [(path, path.lstat()) for path in Path(self._path).glob("*.db")]
+        files = [str(path) for path, status in found if status.st_size and stat.S_ISREG(status.st_mode)]
         sums: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]
         return sums
 
@@ -198,14 +204,17 @@ class Metrics:
 def requests_of(directory: Path) -> tuple[dict[str, int], dict[str, int]]:
     """Return the requests that a service has not refused, by route, and its mismatches of proxies, by problem.
 
-    `directory`: that of its metrics. Raises OSError or ValueError if it has gone.
+    `directory`: that of its metrics. Raises OSError if it has gone, ValueError if it has something else than counts.
     """
     by_route, by_problem = collections.Counter[str](), collections.Counter[str]()
     files = _FilesOfProcesses(CollectorRegistry(), str(directory))  # type: ignore[no-untyped-call]
-    for metric in files.collect():
-        for sample in metric.samples:
-            if sample.name == "notifhist_requests_total" and sample.labels["status"] not in _REFUSED:
-                by_route[sample.labels["route"]] += int(sample.value)
-            elif sample.name == "notifhist_proxy_mismatches_total":
-                by_problem[sample.labels["problem"]] += int(sample.value)
+    try:
+        for metric in files.collect():
+            for sample in metric.samples:
+                if sample.name == "notifhist_requests_total" and sample.labels["status"] not in _REFUSED:
+                    by_route[sample.labels["route"]] += int(sample.value)
+                elif sample.name == "notifhist_proxy_mismatches_total":
+                    by_problem[sample.labels["problem"]] += int(sample.value)
+    except _NO_COUNTS as error:
+        raise ValueError(f"{directory} has files that are no counts") from error
     return by_route, by_problem

@@ -10,8 +10,9 @@ from pathlib import Path
 from notifhist.auth import GRANTS, ApiKey, new_key
 from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import add_key
-from notifhist.store.machine import SHARED_MEMORY, machine_directory
+from notifhist.store.machine import machine_directory, memory_place
 from notifhist.store.migrating import migrate
+from notifhist.store.processes import has_ended, name_of_ours
 
 TENANT = "123456"
 """The tenant, unless another one is asked for: that of the published examples."""
@@ -32,28 +33,17 @@ def scratch_folder() -> Iterator[Path]:
 
     A process that is killed leaves its folder behind, and the next one removes it.
     """
-    place = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    place = memory_place()
     for left in place.glob(f"{_PREFIX}*-*"):
-        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdigit() and not _is_alive(int(pid)):
+        if has_ended(left.name, _PREFIX):
             _remove(left)
     owner = os.getpid()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{owner}-", dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=name_of_ours(_PREFIX), dir=place))
     try:
         yield folder
     finally:
         if os.getpid() == owner:  # workers are forked, and end earlier
             _remove(folder)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _remove(folder: Path) -> None:

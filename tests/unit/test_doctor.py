@@ -273,6 +273,14 @@ def test_keys_that_expire_soon_are_found(sound_url: str, make_key: MakeKey, doct
     assert f"expires in {EXPIRY_DAYS - 2} days" in doctor(sound_url).only("keys", Level.WARNING).problem
 
 
+def test_names_that_others_choose_write_no_lines_of_their_own(sound_sqlite: str, doctor: Doctor) -> None:
+    with closing(open_database(sound_sqlite)) as db:
+        ensure_connected(db)
+        store_key(db, tenant="a\nnothing found\x1b[2J", expires=REAL_CLOCK.now_ms() + MS_PER_DAY)
+    found = doctor(sound_sqlite).only("keys", Level.WARNING)
+    assert found.problem.isprintable()
+
+
 def test_that_the_key_of_a_proxys_users_is_not_valid_is_found(sound_sqlite: str, doctor: Doctor) -> None:
     given = {"PAGES_USER_HEADER": "X-User", "TRUSTED_PROXIES": "1"}
     found = doctor(sound_sqlite, **given, PAGES_USER_KEY_ID="0123456789ab").only("key of the pages", Level.WARNING)
