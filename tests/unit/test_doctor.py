@@ -12,12 +12,14 @@ import pytest
 
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY
+from notifhist.operations import installation
 from notifhist.operations.doctor import CHECKS, examine, exit_code
 from notifhist.operations.findings import Finding, Level
 from notifhist.operations.installation import Installation
 from notifhist.operations.upkeep_checks import EXPIRY_DAYS, PURGE_DAYS
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
+from notifhist.server.running import Running
 from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import list_keys
 from notifhist.store.migrating import migrate
@@ -248,6 +250,14 @@ def test_a_replica_that_cannot_be_read_from_is_found(sound_postgres: str, doctor
         found = doctor(sound_postgres, REPLICA_URL=url).only("replica", Level.WARNING)
         assert told in found.problem
         assert "secret" not in found.problem
+
+
+def test_counts_that_cannot_be_read_are_no_check(
+    sound_sqlite: str, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Running(os.getpid(), "127.0.0.1:8000", 1, 2, 8, tmp_path / "gone")
+    monkeypatch.setattr(installation, "find_running", lambda url: [gone])
+    assert "cannot be read" in str(doctor(sound_sqlite).not_made["proxies"])
 
 
 def test_a_redis_that_does_not_answer_is_found(sound_sqlite: str, doctor: Doctor) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from notifhist.metrics import requests_of
+from notifhist.metrics import keyed_requests_of
 from notifhist.server.files import files_needed
 from notifhist.server.running import METRICS_PREFIX, find_running, leave_note
 from notifhist.store import machine, processes
@@ -130,13 +130,13 @@ def test_files_that_are_no_counts_are_told_as_such(place: Path, counts: bytes) -
     directory = metrics_of(place, os.getpid())
     (directory / "counter_1.db").write_bytes(counts)
     with pytest.raises(ValueError, match=r"no counts|codec|Expecting"):
-        requests_of(directory)
+        keyed_requests_of(directory)
 
 
 def test_a_pipe_among_the_counts_keeps_nobody(place: Path) -> None:
     directory = metrics_of(place, os.getpid())
     os.mkfifo(directory / "counter_1.db")
-    assert requests_of(directory) == ({}, {})
+    assert keyed_requests_of(directory) == (0, {})
 
 
 def test_a_note_that_cannot_be_written_stops_nobody(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
