@@ -30,8 +30,7 @@ def back_up(db: Database, path: Path, report: Report, *, replace: bool = False) 
         _sync(part)
         _give_name(part, path, replace=replace)
     finally:
-        for suffix in ("", "-wal", "-shm"):
-            part.with_name(part.name + suffix).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
     _sync(path.parent)
 
 
@@ -51,8 +50,7 @@ def check_program(command: list[str], server_version: int | None) -> None:
 
 def _check_path(db: Database, path: Path, *, replace: bool) -> None:
     """Raise CannotBackUp where a file would be lost, or would be spoilt by what lies beside it."""
-    if path.is_dir():
-        raise CannotBackUp(f"{path} is a folder: name a file.")
+    _check_kind(path)
     file = db.condition().file
     if file is not None and path.exists() and path.samefile(file):
         raise CannotBackUp(f"{path} is the database itself: name another file.")
@@ -64,16 +62,30 @@ def _check_path(db: Database, path: Path, *, replace: bool) -> None:
             raise CannotBackUp(f"{beside} is there, so {path.name} is a database in use: name another file.")
 
 
+def _check_kind(path: Path) -> None:
+    """Raise CannotBackUp for what is there and no ordinary file: a device, a pipe or a link is nobody's old backup."""
+    if path.is_dir():
+        raise CannotBackUp(f"{path} is a folder: name a file.")
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise CannotBackUp(f"{path} is no ordinary file: name another file.")
+
+
 def _give_name(part: Path, path: Path, *, replace: bool) -> None:
     """Give the finished file its name. Raises CannotBackUp if another one has got it meanwhile."""
     if replace:
+        _check_kind(path)
         part.replace(path)
         return
+    made_meanwhile = CannotBackUp(f"{path} has been made meanwhile: name another file, or give --force.")
     try:
         os.link(part, path)  # unlike a rename, it never replaces
     except FileExistsError:
-        raise CannotBackUp(f"{path} has been made meanwhile: name another file, or give --force.") from None
-    except OSError:  # a file system without links
+        raise made_meanwhile from None
+    except OSError:
+        # A file system without links. Python has no rename that never replaces, so a file that is made between these
+        # two lines is lost.
+        if os.path.lexists(path):
+            raise made_meanwhile from None
         part.rename(path)
 
 

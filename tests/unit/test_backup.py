@@ -1,6 +1,8 @@
 """A backup is the database as it was when it began, and has its name once it is whole and checked."""
 
+import os
 import shlex
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -127,7 +129,36 @@ def test_a_file_that_is_made_meanwhile_is_not_replaced(sqlite_database: str, fol
     assert list(folder.iterdir()) == [file]
 
 
-@pytest.mark.parametrize("kind", ["folder", "the database", "a link to it", "a database in use"])
+def test_nor_is_it_where_there_are_no_links(
+    sqlite_database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(source: Path, target: Path) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "link", link)
+    file = folder / "copy.db"
+    with pytest.raises(CannotBackUp, match="made meanwhile"):
+        copy(sqlite_database, file, lambda done, expected: file.write_text("precious"))
+    assert file.read_text() == "precious"
+    copy(sqlite_database, folder / "another.db")
+    assert rows_of(folder / "another.db") == rows_of(path_of(sqlite_database))
+
+
+def test_a_copy_that_cannot_be_checked_is_not_said_to_be_damaged(folder: Path) -> None:
+    with pytest.raises(BackupFailed, match="the copy could not be checked: unable to open"):
+        sqlite_backup._check(folder / "gone.db")
+    with sqlite3.connect(folder / "100% a?#.db") as made:
+        made.execute("PRAGMA journal_mode = wal")
+        made.execute("CREATE TABLE a (b)")
+    made.close()
+    sqlite_backup._check(folder / "100% a?#.db")
+    assert [each.name for each in folder.iterdir()] == ["100% a?#.db"]
+
+
+KINDS = ["folder", "the database", "a link to it", "a link to nothing", "a pipe", "a device", "a database in use"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_would_do_harm_is_refused_even_by_force(sqlite_database: str, folder: Path, kind: str) -> None:
     path, file = path_of(sqlite_database), folder / "copy.db"
     before = rows_of(path)
@@ -137,6 +168,12 @@ def test_what_would_do_harm_is_refused_even_by_force(sqlite_database: str, folde
         file = path
     elif kind == "a link to it":
         file.symlink_to(path)
+    elif kind == "a link to nothing":
+        file.symlink_to("nothing")
+    elif kind == "a pipe":
+        os.mkfifo(file)
+    elif kind == "a device":
+        file = Path("/dev/null")
     else:
         (folder / "copy.db-wal").write_bytes(b"a log that SQLite would apply to the backup")
     with pytest.raises(CannotBackUp, match="name a"):
