@@ -1,14 +1,21 @@
 """`notifhist backup`: a copy of the database that is whole and checked before it has its name."""
 
+import glob
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from notifhist.store.database import Database, Report
+from notifhist.store.processes import has_ended, name_of_ours
 
+_PART = ".part"
+_LEFT_BEHIND_S = 3600
+"""How long a file has not been written that a process has left behind; to check a copy takes less."""
 _VERSION = re.compile(r"\b(\d+)")
 
 
@@ -22,7 +29,9 @@ def back_up(db: Database, path: Path, report: Report, *, replace: bool = False) 
     `replace`: also if there is a file of that name. Raises CannotBackUp, and BackupFailed if the copy is not sound.
     """
     _check_path(db, path, replace=replace)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)  # for our own eyes
+    prefix = f".{path.name}."
+    _remove_left_behind(path.parent, prefix)
+    handle, name = tempfile.mkstemp(prefix=name_of_ours(prefix), suffix=_PART, dir=path.parent)  # for our own eyes
     os.close(handle)
     part = Path(name)
     try:
@@ -60,6 +69,17 @@ def _check_path(db: Database, path: Path, *, replace: bool) -> None:
         beside = path.with_name(path.name + suffix)
         if beside.exists():
             raise CannotBackUp(f"{beside} is there, so {path.name} is a database in use: name another file.")
+
+
+def _remove_left_behind(folder: Path, prefix: str) -> None:
+    """Remove what backups to the same file have left that were killed: it is as large, and has the keys' hashes.
+
+    In a folder of several hosts, their processes look as if they had ended; but they write, or have just written.
+    """
+    for part in folder.glob(f"{glob.escape(prefix)}*{_PART}"):
+        with suppress(OSError):  # it is another user's, or just removed
+            if has_ended(part.name, prefix) and time.time() - part.lstat().st_mtime > _LEFT_BEHIND_S:
+                part.unlink()
 
 
 def _check_kind(path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from notifhist.config import MS_PER_DAY
 from notifhist.operations.backup import CannotBackUp, back_up, check_program
 from notifhist.store.database import BackupFailed, ensure_connected, open_database, sqlite_backup
+from notifhist.store.processes import name_of_ours
 from notifhist.store.purge import note_purge
 from tests.conftest import every_row, store_key
 from tests.full_disk import FullDisk
@@ -109,6 +110,17 @@ def test_an_interrupted_backup_leaves_nothing(sqlite_database: str, folder: Path
         copy(sqlite_database, folder / "copy.db", interrupt)
     assert list(folder.iterdir()) == []
     copy(sqlite_database, folder / "copy.db")
+
+
+def test_what_a_killed_backup_has_left_is_removed_by_the_next(sqlite_database: str, folder: Path) -> None:
+    gone, new = (folder / f".copy.db.{pid}-1-x.part" for pid in (2**22 + 1, 2**22 + 2))  # no process has such a pid
+    here = folder / f"{name_of_ours('.copy.db.')}x.part"
+    for each in (gone, here, new):
+        each.touch()
+    for each in (gone, here):
+        os.utime(each, (0, 0))
+    copy(sqlite_database, folder / "copy.db")
+    assert set(folder.iterdir()) == {here, new, folder / "copy.db"}
 
 
 def test_a_file_is_replaced_only_if_that_is_wanted(sqlite_database: str, folder: Path) -> None:
