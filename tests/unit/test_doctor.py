@@ -12,12 +12,14 @@ import pytest
 
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY
+from notifhist.operations import installation
 from notifhist.operations.doctor import CHECKS, examine, exit_code
 from notifhist.operations.findings import Finding, Level
 from notifhist.operations.installation import Installation
 from notifhist.operations.upkeep_checks import EXPIRY_DAYS, PURGE_DAYS
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
+from notifhist.server.running import Running
 from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import list_keys
 from notifhist.store.migrating import migrate
@@ -250,6 +252,14 @@ def test_a_replica_that_cannot_be_read_from_is_found(sound_postgres: str, doctor
         assert "secret" not in found.problem
 
 
+def test_counts_that_cannot_be_read_are_no_check(
+    sound_sqlite: str, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Running(os.getpid(), "127.0.0.1:8000", 1, 2, 8, tmp_path / "gone")
+    monkeypatch.setattr(installation, "find_running", lambda url: [gone])
+    assert "cannot be read" in str(doctor(sound_sqlite).not_made["proxies"])
+
+
 def test_a_redis_that_does_not_answer_is_found(sound_sqlite: str, doctor: Doctor) -> None:
     found = doctor(sound_sqlite, RATE_LIMIT_STORAGE=f"redis://{NOBODY}/0").only("rate limits", Level.WARNING)
     assert "no request is refused" in found.problem
@@ -271,6 +281,14 @@ def test_keys_that_expire_soon_are_found(sound_url: str, make_key: MakeKey, doct
     for expires in (soon, later, REAL_CLOCK.now_ms() - MS_PER_DAY):
         make_key(expires=expires)
     assert f"expires in {EXPIRY_DAYS - 2} days" in doctor(sound_url).only("keys", Level.WARNING).problem
+
+
+def test_names_that_others_choose_write_no_lines_of_their_own(sound_sqlite: str, doctor: Doctor) -> None:
+    with closing(open_database(sound_sqlite)) as db:
+        ensure_connected(db)
+        store_key(db, tenant="a\nnothing found\x1b[2J", expires=REAL_CLOCK.now_ms() + MS_PER_DAY)
+    found = doctor(sound_sqlite).only("keys", Level.WARNING)
+    assert found.problem.isprintable()
 
 
 def test_that_the_key_of_a_proxys_users_is_not_valid_is_found(sound_sqlite: str, doctor: Doctor) -> None:
