@@ -60,10 +60,10 @@
     setTimeout(() => { label.textContent = word; }, 1500);
   });
 
-  // Filters; the URL has no empty ones.
+  // Filters; the URL has no empty ones, nor `shown`: a span that is chosen empties `from` and `to` here.
   const apply = (form, control) => {
     const query = new URLSearchParams();
-    for (const [name, value] of new FormData(form)) if (value !== "") query.append(name, value);
+    for (const [name, value] of new FormData(form)) if (value && name !== "shown") query.append(name, value);
     if (control && control.id) remembered(sessionStorage, "focus", control.id);
     location.assign(form.action.split("?")[0] + (query.size ? `?${query}` : ""));
   };
