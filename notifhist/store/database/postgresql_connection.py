@@ -23,7 +23,9 @@ LOOK_AFTER_S = 2.0
 """After so long without an answer the server is asked whether it answers anybody; then again and again."""
 ANSWERS_WITHIN_S = 3.0
 """How long a server may take to answer that it answers."""
-_ASKS_FOR_TLS = struct.pack("!ii", 8, 80877103)  # any server answers with one byte, whether it has TLS or not
+# Any server answers with one byte, whether it encrypts by GSSAPI or not. Asked for TLS, one that has it would log each
+# time that nobody went on.
+_ASKS_FOR_GSSAPI = struct.pack("!ii", 8, 80877104)
 _DROP = struct.pack("ii", 1, 0)  # wait 0 s for what has been sent to arrive
 CANCEL_S = 1.0
 """How long a thread waits for the server to take the cancellation of what it gave up."""
@@ -122,7 +124,7 @@ class Connection(psycopg.Connection[Any]):
         """Ask the server, over a connection of its own, what it must answer at once to anybody; say whether it does."""
         try:
             with _socket_to(self.info) as asking:
-                asking.sendall(_ASKS_FOR_TLS)
+                asking.sendall(_ASKS_FOR_GSSAPI)
                 asking.recv(1)
         except OSError:  # too late, or no way to the host
             self.host.silent_at = monotonic()
