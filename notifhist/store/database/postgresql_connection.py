@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -150,6 +151,7 @@ class Connector:
         self._longest_wait_s = longest_wait_s
         self._hosts = _hosts_of(DEFAULTS | conninfo_to_dict(url))
         self._first = 0
+        self._lock = Lock()
         self._timelines: dict[int, int] = {}
 
     def connect(self) -> Connection:
@@ -173,10 +175,10 @@ class Connector:
             cluster, timeline = connection.execute(_TIMELINE).fetchone()
         except psycopg.ProgrammingError:
             return  # not every server that speaks as PostgreSQL does has these functions, or lets us call them
-        newest = self._timelines.get(cluster, 0)
+        with self._lock:  # threads connect side by side
+            newest = self._timelines[cluster] = max(timeline, self._timelines.get(cluster, 0))
         if timeline < newest:
             raise psycopg.OperationalError(f"a former primary: its timeline is {timeline}, the newest {newest}")
-        self._timelines[cluster] = timeline
 
     def _connect_to(self, n: int) -> Connection:
         begun = monotonic()
