@@ -66,7 +66,7 @@ class Host:
 
     parameters: _Parameters
     silent_at: float = -math.inf
-    """When its server was last found to answer nobody."""
+    """When the last look began that found that its server answers nobody."""
 
 
 class Connection(psycopg.Connection[Any]):
@@ -77,7 +77,7 @@ class Connection(psycopg.Connection[Any]):
     avoid: Callable[[], None]
     """Called once its server did not answer."""
     since: float
-    """When it was made."""
+    """When it was there, by the monotonic clock, in s."""
 
     @property
     def is_abandoned(self) -> bool:
@@ -123,12 +123,14 @@ class Connection(psycopg.Connection[Any]):
 
     def _answers_others(self) -> bool:
         """Ask the server, over a connection of its own, what it must answer at once to anybody; say whether it does."""
+        begun = monotonic()
         try:
             with _socket_to(self.info) as asking:
                 asking.sendall(_ASKS_FOR_GSSAPI)
                 asking.recv(1)
         except OSError:  # too late, or no way to the host
-            self.host.silent_at = monotonic()
+            # Not now: the server may have come back since, and whoever connected then need not leave.
+            self.host.silent_at = max(begun, self.host.silent_at)
             return False
         return True
 
@@ -181,9 +183,8 @@ class Connector:
             raise psycopg.OperationalError(f"a former primary: its timeline is {timeline}, the newest {newest}")
 
     def _connect_to(self, n: int) -> Connection:
-        begun = monotonic()
         connection = Connection.connect(**self._hosts[n].parameters, autocommit=True)
-        connection.host, connection.since, connection.longest_wait_s = self._hosts[n], begun, self._longest_wait_s
+        connection.host, connection.since, connection.longest_wait_s = self._hosts[n], monotonic(), self._longest_wait_s
         connection.avoid = partial(self._begin_with, n + 1)
         if len(self._hosts) > 1:
             try:
