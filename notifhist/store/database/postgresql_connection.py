@@ -27,7 +27,7 @@ ANSWERS_WITHIN_S = 3.0
 # Any server answers with one byte, whether it encrypts by GSSAPI or not. Asked for TLS, one that has it would log each
 # time that nobody went on.
 _ASKS_FOR_GSSAPI = struct.pack("!ii", 8, 80877104)
-_DROP = struct.pack("ii", 1, 0)  # wait 0 s for what has been sent to arrive
+_DROP = struct.pack("ii", 1, 0)  # wait 0 s for what has been sent to reach the host
 CANCEL_S = 1.0
 """How long a thread waits for the server to take the cancellation of what it gave up."""
 DEFAULTS: dict[str, Any] = {
@@ -136,7 +136,7 @@ class Connection(psycopg.Connection[Any]):
 
     def _give_up(self) -> None:
         with suppress(OSError), socket.socket(fileno=os.dup(self.pgconn.socket)) as its:
-            # What has not arrived yet shall not arrive later: a server that is back would write it.
+            # What has not reached its host yet never shall: a server that is back would write it.
             its.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
         self.pgconn.finish()
         self.avoid()
