@@ -2,6 +2,7 @@
 
 import pytest
 
+import notifhist.testing.deployed  # noqa: F401 - what a run in this process imports, it forgets afterwards
 from tests.testing.running import OTHERS
 
 pytest_plugins = ["pytester"]
@@ -46,7 +47,7 @@ def tests(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def test_a_time_is_the_epoch_that_of_the_ini_file_or_told_to_be_none(tests: pytest.Pytester) -> None:
-    result = tests.runpytest_subprocess(*OTHERS)
+    result = tests.runpytest_inprocess(*OTHERS)
     result.assert_outcomes(passed=3, errors=3)
     result.stdout.fnmatch_lines(["notifhist: now='noon': Not an ISO date and time*", "notifhist: now=1.5: Not an ISO*"])
     result.stdout.fnmatch_lines(["notifhist: now=100000000000000000000: Not within the years*"])
@@ -61,7 +62,7 @@ def test_no_test_passes_by_another_clock_than_that_of_the_ini_file(pytester: pyt
     """)
     pytester.makeini("[pytest]\nnotifhist_now = 5")
     deployed = ("-rs", "--notifhist-url", "http://127.0.0.1:9", "--notifhist-key", "k")
-    result = pytester.runpytest_subprocess(*OTHERS, *deployed)
+    result = pytester.runpytest_inprocess(*OTHERS, *deployed)
     result.assert_outcomes(skipped=2)
     result.stdout.fnmatch_lines(["*is a deployed service: its clock cannot be set. (-o notifhist_now= *"])
-    pytester.runpytest_subprocess(*OTHERS, *deployed, "-o", "notifhist_now=").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess(*OTHERS, *deployed, "-o", "notifhist_now=").assert_outcomes(passed=2)
