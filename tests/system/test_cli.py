@@ -166,6 +166,8 @@ def test_an_expired_key_stops_working_at_once(database_url: str) -> None:
         pytest.param(("load", "--tenant", "a/b", "."), ["tenant", "1 to 255"], id="load-bad-place"),
         pytest.param(("purge", "--batch", "0"), ["--batch", "1<=x"], id="purge-batch"),
         pytest.param(("serve", "--workers", "none"), ["--workers", "integer"], id="serve-workers"),
+        pytest.param(("serve", "--bind", "127.0.0.1:99999"), ["--bind", "up to 65535"], id="serve-no-port"),
+        pytest.param(("serve", "--bind", "127.0.0.1:\N{SUPERSCRIPT TWO}"), ["--bind"], id="serve-no-digit"),
         pytest.param(("fetch",), ["No such command 'fetch'"], id="command"),
     ],
 )
