@@ -11,7 +11,7 @@ PREFIX = "NOTIFHIST_"
 MS_PER_DAY = 86_400_000
 HOST = r"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?"
 """Pattern of a host as the header of that name has it: name or address, and perhaps a port."""
-_PASSWORD = re.compile(r"(://[^:@\s]*:)\S+(?=@)|(password=)[^&\s]*")
+_PASSWORD = re.compile(r"(\w:/*[^:@\s]*:)\S+(?=@)|(password=)[^&\s]*")
 
 
 class ConfigError(Exception):

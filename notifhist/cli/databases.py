@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
+
 from notifhist.config import Settings, load_settings
 from notifhist.store.database import Database, ensure_connected, open_database
-from notifhist.store.migrating import migrate
+from notifhist.store.migrating import migrate, pending_migrations
 from notifhist.transfer.progress import progress
 
 _OURS_ALONE = 0o077
@@ -32,3 +34,15 @@ def database(*, create: bool = False, migrated: bool = True) -> Iterator[tuple[D
         yield db, settings
     finally:
         db.close()
+
+
+def require_tables(db: Database) -> None:
+    """Raise ClickException unless the tables are up to date. For what runs by itself beside a service.
+
+    After an upgrade that service may still be of the earlier version, and must be stopped before the tables change.
+    """
+    if pending := pending_migrations(db):
+        raise click.ClickException(
+            f"The tables are not up to date; missing: {', '.join(pending)}. Stop the service, run `notifhist migrate`, "
+            "and start it again."
+        )

@@ -9,7 +9,7 @@ import click
 from notifhist.auth import split_key
 from notifhist.cli.contract_serving import check_contract, serve_loaded
 from notifhist.cli.databases import database
-from notifhist.cli.listening import address_of, handed_on, listen
+from notifhist.cli.listening import address_of, check_port, handed_on, listen
 from notifhist.cli.login_links import login_link
 from notifhist.clock import Clock
 from notifhist.config import PREFIX
@@ -84,6 +84,8 @@ def _address(bind: str | None, port: int | None) -> str:
     """Return HOST:PORT. Raises UsageError for both options."""
     if bind is not None and port is not None:
         raise click.UsageError("Give --port or --bind, not both.")
+    if bind is not None:
+        check_port(bind)
     return bind or f"127.0.0.1:{8000 if port is None else port}"
 
 
@@ -119,8 +121,8 @@ def _warn_of_misspelt_settings() -> None:
 def migrate_command() -> None:
     """Create or upgrade the tables of NOTIFHIST_DATABASE_URL.
 
-    Safe to repeat, and by several hosts at once; the other commands do it too. Where records have to be worked on,
-    it shows how far it is; if it is interrupted, run it again: it goes on from there.
+    Safe to repeat, and by several hosts at once; other commands, but for purge, backup and doctor, do it too. Where
+    records have to be worked on, it shows how far it is; if it is interrupted, run it again: it goes on from there.
     """
     with database(create=True, migrated=False) as (db, _):
         applied = migrate(db, progress)

@@ -99,6 +99,8 @@ def test_a_new_file_is_its_owners_alone_whatever_the_umask(tmp_path: Path, comma
         pytest.param(("load", "--tenant", "a/b", "."), ["tenant", "1 to 255"], id="load-bad-place"),
         pytest.param(("purge", "--batch", "0"), ["--batch", "1<=x"], id="purge-batch"),
         pytest.param(("serve", "--workers", "none"), ["--workers", "integer"], id="serve-workers"),
+        pytest.param(("serve", "--bind", "127.0.0.1:99999"), ["--bind", "up to 65535"], id="serve-no-port"),
+        pytest.param(("serve", "--bind", "127.0.0.1:\N{SUPERSCRIPT TWO}"), ["--bind"], id="serve-no-digit"),
         pytest.param(("fetch",), ["No such command 'fetch'"], id="command"),
     ],
 )

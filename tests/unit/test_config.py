@@ -1,6 +1,6 @@
 import pytest
 
-from notifhist.config import PREFIX, SETTINGS, ConfigError, RateLimit, Settings, load_settings
+from notifhist.config import PREFIX, SETTINGS, ConfigError, RateLimit, Settings, hide_password, load_settings
 
 DEFAULTS = {
     "DATABASE_URL": "sqlite:///notifhist.db",
@@ -186,3 +186,9 @@ def test_retention_is_told_in_milliseconds(days: int, ms: int | None) -> None:
 
 def test_the_window_is_told_in_milliseconds() -> None:
     assert load_settings({}).query_window_ms == 604_800_000
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:se@cret@h/x", "postgresql:/u:secret@h/x", "postgresql:u:secret@h/x"])
+def test_no_password_of_a_url_is_shown_even_if_it_is_misspelt(url: str) -> None:
+    assert hide_password(f"NOTIFHIST_DATABASE_URL={url!r}").count("***@h/x") == 1
+    assert "cret" not in hide_password(url)
