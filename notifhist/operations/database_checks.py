@@ -1,9 +1,11 @@
 """The checks of the database and its server."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from stat import filemode
 
 from notifhist.config import PREFIX, ConfigError, hide_password
 from notifhist.operations.findings import Finding, NotMade, fault, one_line, warning
@@ -14,6 +16,9 @@ from notifhist.store.database import ERRORS, ensure_connected, open_database
 DISK_FAULT_BYTES, DISK_WARNING_BYTES = 64 * MB, 1024 * MB
 """With less, SQLite may fail to write a single page of items back; with more, somebody has the time to act."""
 SKEW_WARNING_S, SKEW_FAULT_S = 2.0, 60.0
+_SQLITE = "sqlite:///"
+MOST_READ_BYTES = 256 * MB
+"""A file of at most so many bytes is read to the end: that takes a second or two."""
 _OTHER_THREADS = 3
 """Threads of a worker with a connection, beside those that answer: two that poll and answer, and one of health."""
 
@@ -22,11 +27,66 @@ def check_database(installation: Installation) -> Iterator[Finding]:
     """Find a database that cannot be reached."""
     settings = installation.settings
     if isinstance(error := installation.db_or_error, Exception):
+        url = settings.database_url
         yield fault(
-            f"The database {hide_password(settings.database_url)} cannot be reached: {one_line(error)}.",
-            f"Start it, or set {PREFIX}DATABASE_URL as the service has it (a relative path begins at {Path.cwd()}); "
-            "`notifhist migrate` makes a new SQLite file.",
+            f"The database {hide_password(url)} cannot be reached: {one_line(error)}.",
+            _remedy_of_file(Path(url.removeprefix(_SQLITE)))
+            if url.startswith(_SQLITE)
+            else f"Start it, or set {PREFIX}DATABASE_URL as the service has it.",
         )
+
+
+def _remedy_of_file(file: Path) -> str:
+    file = file.absolute()
+    for place in (file.parent, file):
+        if os.path.exists(place) and not os.access(
+            place, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids
+        ):
+            return f"Run this as the user of the service, or give that user {_owned(place)}."
+    if file.exists():
+        return "If the file is damaged, put a backup in its place."
+    return (
+        f"Set {PREFIX}DATABASE_URL as the service has it (a relative path begins at {Path.cwd()}); "
+        "`notifhist migrate` makes a new file."
+    )
+
+
+def _owned(place: Path) -> str:
+    found = place.stat()
+    return f"{place} (it belongs to user {found.st_uid}, {filemode(found.st_mode)})"
+
+
+def check_writable(installation: Installation) -> Iterator[Finding]:
+    """Find a database that can be read alone: whoever records is answered 503."""
+    file, user = installation.condition.file, os.geteuid()
+    if file is not None and user == 0 and file.stat().st_uid != 0:
+        raise NotMade(
+            f"root may write to each file: run this as the user of the service, who is to have {_owned(file)}"
+        )
+    if installation.condition.is_replica:
+        yield fault("The database server is a replica, which takes no writes.", "Name the primary, or promote it.")
+    if file is None:
+        return
+    try:
+        with installation.db.writing():
+            pass
+    except ERRORS as error:
+        yield fault(
+            f"Nothing can be written to {file}: {one_line(error)}.",
+            f"Give user {user}, if that is the service's, {_owned(file)} and {_owned(file.parent)}; if the file is "
+            "locked, look for the program that locks it.",
+        )
+
+
+def check_integrity(installation: Installation) -> Iterator[Finding]:
+    """Find a damaged file. A server looks for that by itself, by checksums."""
+    file = installation.condition.file
+    if file is None:
+        return
+    if file.stat().st_size > MOST_READ_BYTES:
+        raise NotMade(f"a file of more than {MOST_READ_BYTES // MB} MB takes long to read; `notifhist backup` does")
+    if damage := installation.db.damage():
+        yield fault(f"{file} is damaged: {'; '.join(damage)}.", "Stop the service, and put a backup in its place.")
 
 
 def check_tables(installation: Installation) -> Iterator[Finding]:

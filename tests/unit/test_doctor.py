@@ -3,7 +3,8 @@
 import os
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import list_keys
 from notifhist.store.migrating import migrate
 from notifhist.store.purge import note_purge
-from tests.conftest import TENANT, MakeKey, store_key
+from tests.conftest import NOW_MS, TENANT, MakeKey, store_key
 from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
 from tests.full_disk import FullDisk
 from tests.http.helpers import item_at
@@ -82,6 +83,55 @@ def test_variables_of_kubernetes_are_no_misspelt_settings(sound_sqlite: str, doc
 
 def test_a_clock_that_stands_still_is_found(sound_sqlite: str, doctor: Doctor) -> None:
     assert "2011-11-10" in doctor(sound_sqlite, NOW="2011-11-10").only("frozen clock", Level.WARNING).problem
+
+
+@contextmanager
+def another_user() -> Iterator[int]:
+    """Go on as another user than root, who may write to each file."""
+    user = os.geteuid() or 65_534
+    os.seteuid(user)
+    try:
+        yield user
+    finally:
+        os.seteuid(os.getuid())
+
+
+def file_with_mode(url: str, mode: int) -> Path:
+    """Return the file of a database, with a mode, in a folder of anybody's."""
+    file = Path(url.removeprefix("sqlite:///"))
+    file.parent.chmod(0o777)
+    file.chmod(mode)
+    return file
+
+
+def test_a_file_to_which_the_user_may_not_write_is_found(sound_sqlite: str, doctor: Doctor) -> None:
+    file = file_with_mode(sound_sqlite, 0o444)
+    with another_user() as user:
+        found = doctor(sound_sqlite, shared_memory=file.parent).only("writable", Level.FAULT)
+    assert "readonly" in found.problem
+    assert f"Give user {user}" in found.remedy
+
+
+def test_a_file_that_the_user_may_not_read_is_told_with_its_owner(sound_sqlite: str, doctor: Doctor) -> None:
+    file = file_with_mode(sound_sqlite, 0)
+    with another_user():
+        found = doctor(sound_sqlite, shared_memory=file.parent).only("database", Level.FAULT)
+    assert f"give that user {file} (it belongs to user {file.stat().st_uid}, ----------)" in found.remedy
+
+
+def test_a_damaged_file_is_found(sound_sqlite: str, doctor: Doctor) -> None:
+    with closing(open_database(sound_sqlite)) as db:
+        ensure_connected(db)
+        record_items(
+            db, CHECK, [item_at(NOW_MS - n, n, status="x" * 500) for n in range(300)], now_ticks=NOW_MS * 10_000
+        )
+    file = Path(sound_sqlite.removeprefix("sqlite:///"))
+    with file.open("r+b") as damaged:
+        damaged.seek(file.stat().st_size // 2)
+        damaged.write(os.urandom(32_768))
+    found = dict(doctor(sound_sqlite).findings)["integrity"]
+    assert found.level is Level.FAULT
+    assert "put a backup in its place" in found.remedy
 
 
 @pytest.mark.parametrize("kind", ["missing", "damaged", "postgresql"])

@@ -249,6 +249,9 @@ class Database(Protocol):
     def condition(self) -> Condition:
         """Return the condition of the database, as far as this engine can tell it."""
 
+    def damage(self) -> list[str]:
+        """Return what is wrong with the file, five findings at most; a server looks for that by itself."""
+
     def backup_command(self, path: Path) -> list[str]:
         """Return the command of the engine's own program that makes a backup at `path`; empty if `back_up` does."""
 

@@ -247,6 +247,9 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         found = self.execute_sql(_CONDITION).fetchone()  # type: ignore[no-untyped-call]
         return Condition(**dict(zip(names, found, strict=True)))
 
+    def damage(self) -> list[str]:
+        return []
+
     def backup_command(self, path: Path) -> list[str]:
         """Return the command; no password is in it."""
         from psycopg.conninfo import conninfo_to_dict, make_conninfo

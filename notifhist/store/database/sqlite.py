@@ -225,6 +225,10 @@ class SqliteDatabase(SqliteFile):
         mode = self.execute_sql("PRAGMA journal_mode").fetchone()[0]
         return Condition(file=self.path, is_in_wal_mode=mode == "wal", was_in_wal_mode=self.was_in_wal_mode)
 
+    def damage(self) -> list[str]:
+        self.start_deadline()
+        return sqlite_backup.damage_of(self.connection())  # type: ignore[no-untyped-call]  # by peewee's stubs
+
     def backup_command(self, path: Path) -> list[str]:
         return []
 

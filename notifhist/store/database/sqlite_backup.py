@@ -54,10 +54,19 @@ def _check(path: Path) -> None:
         with closing(sqlite3.connect(url, uri=True, isolation_level=None)) as copy:
             # A signal is heard only where Python runs; what it raises there ends the check.
             copy.set_progress_handler(lambda: None, _STEPS)
-            found = [str(row[0]) for row in copy.execute("PRAGMA quick_check(5)")]
+            found = damage_of(copy)
     except sqlite3.OperationalError as error:
         raise BackupFailed(f"the copy could not be checked: {error}") from error
-    except sqlite3.DatabaseError as error:  # damage that the check itself stumbles over
-        found = [str(error)]
-    if found != ["ok"]:
+    if found:
         raise BackupFailed(f"the copy is damaged, as the database most likely is: {'; '.join(found)}")
+
+
+def damage_of(connection: sqlite3.Connection) -> list[str]:
+    """Return what is wrong with a file, five findings at most. Raises OperationalError where it cannot be read."""
+    try:
+        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:  # damage that the check itself stumbles over
+        return [str(error)]
+    return [] if found == ["ok"] else found
