@@ -58,15 +58,15 @@ $(BIN)/.installed-deploy: $(BIN)/.installed
 	PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet --editable '.[deploy]'
 	@touch $@
 
-test-deploy: $(BIN)/.installed-deploy ## run what is in deploy/ in real systemd, Prometheus and proxies; says which of Debian's packages are missing
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/deploy
+test-deploy: $(BIN)/.installed-deploy ## run what is in deploy/ in real systemd (as root), Prometheus and proxies; says which of Debian's packages are missing
+	$(BIN)/python -m pytest -rs -n 2 --dist loadfile tests/deploy
 
 test-cluster: install ## lose the primary of a PostgreSQL FAILOVERS times, which its standby replaces, under load
 	$(BIN)/python -m pytest -rs -s --failovers $(FAILOVERS) tests/cluster
 
-test-postgres: install ## run the tests of the store on the PostgreSQL database URL; whatever is in it is dropped
+test-postgres: install ## run the tests of the store on the PostgreSQL database URL, whose tables are dropped; refused if they have rows
 	@test -n "$(URL)" || { echo 'Name a database that holds nothing: make test-postgres URL=postgresql://…'; exit 1; }
-	NOTIFHIST_TEST_POSTGRES_URL='$(URL)' $(BIN)/python -m pytest -m 'postgres and not long' -rs \
+	@NOTIFHIST_TEST_POSTGRES_URL='$(URL)' $(BIN)/python -m pytest -m 'postgres and not long' -rs \
 		--ignore tests/contract/test_schemathesis.py tests/unit tests/http tests/property tests/contract
 
 test-fast: install ## run unit, http and contract tests on SQLite, without PostgreSQL and servers: a minute

@@ -30,6 +30,7 @@ from notifhist.store.migrating import migrate
 from notifhist.web.apis import APIS
 from notifhist.web.declarations import Api
 from tests.full_disk import FullDisk, mounted
+from tests.named_postgres import refuse_filled
 from tests.records import move_recent_deliveries
 
 NOW = "2011-11-10T01:00:00Z"
@@ -69,10 +70,16 @@ _DROP = """DO $$DECLARE dropped text; BEGIN
     DROP FUNCTION IF EXISTS notifhist_trigrams(text);
 END$$"""
 NAMED_POSTGRES = os.environ.get("NOTIFHIST_TEST_POSTGRES_URL", "")
-"""The URL of a database for tests that need no server of their own; whatever is in it, they drop."""
+"""The URL of a database for tests that need no server of their own; its tables, which have no rows, they drop."""
 MakeApp = Callable[..., Flask]
 
 gc.disable()  # until all tests are collected: they stay
+
+
+def pytest_sessionstart() -> None:
+    """Let nobody lose records by naming a database."""
+    if NAMED_POSTGRES:
+        refuse_filled(NAMED_POSTGRES)
 
 
 def pytest_collection_finish() -> None:
@@ -176,7 +183,9 @@ def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sqlite_database(sqlite_tables: Path) -> Iterator[str]:
     """The URL of a SQLite database with empty tables; in memory, if there is room for files."""
     with tempfile.TemporaryDirectory(prefix="notifhist-", dir=_MEMORY) as folder:
-        yield f"sqlite:///{shutil.copy(sqlite_tables, folder)}"
+        url = f"sqlite:///{shutil.copy(sqlite_tables, folder)}"
+        yield url
+        shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The commands for operators: doctor, backup, and the completion of commands in a shell."""
+"""The commands for operators: doctor and backup."""
 
 import os
 import shlex
@@ -11,7 +11,6 @@ from typing import NoReturn
 
 import click
 import orjson
-from click.shell_completion import get_completion_class
 
 from notifhist.cli.databases import database
 from notifhist.config import load_settings
@@ -21,12 +20,6 @@ from notifhist.operations.installation import Installation
 from notifhist.store.database import BackupFailed, open_database
 from notifhist.transfer.progress import progress
 
-_SHELLS = {
-    "bash": "~/.local/share/bash-completion/completions/notifhist",
-    "zsh": "a folder of $fpath, as _notifhist",
-    "fish": "~/.config/fish/completions/notifhist.fish",
-}
-"""The shells that click knows, and where each of them looks for completions."""
 _RUN_IT = "There is no backup yet: run the command above. It takes the password from PGPASSWORD or ~/.pgpass."
 
 
@@ -115,18 +108,3 @@ def _ended_by_signals() -> Iterator[None]:
 
 def _end(number: int, frame: object) -> NoReturn:
     sys.exit(128 + number)  # as shells tell it
-
-
-@click.command("completion", epilog="\b\n" + "\n".join(f"{shell}: {place}" for shell, place in _SHELLS.items()))
-@click.argument("shell", type=click.Choice(list(_SHELLS)))
-@click.pass_context
-def completion(context: click.Context, shell: str) -> None:
-    """Print what has a shell complete commands.
-
-    \b
-    In this session:   eval "$(notifhist completion bash)", and likewise in zsh;
-                       notifhist completion fish | source
-    In all sessions:   notifhist completion bash > FILE, where FILE is:
-    """
-    if made := get_completion_class(shell):
-        click.echo(made(context.find_root().command, {}, "notifhist", "_NOTIFHIST_COMPLETE").source())

@@ -1,5 +1,6 @@
 """The commands that serve and migrate."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -13,11 +14,16 @@ from notifhist.cli.login_links import login_link
 from notifhist.clock import Clock
 from notifhist.config import PREFIX
 from notifhist.factory import create_app
+from notifhist.logs import configure_logging
+from notifhist.operations.installation import Installation
+from notifhist.operations.settings_checks import check_names
 from notifhist.server import settings as server
 from notifhist.store.migrating import migrate
 from notifhist.transfer import demo
 from notifhist.transfer.progress import progress
 from notifhist.transfer.scratch import TENANT
+
+_log = logging.getLogger(__name__)
 
 _DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS": "0"}
 
@@ -100,7 +106,15 @@ def _serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> Non
             click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
             for command in demo.commands(key, address, clock.now_ms()):
                 click.echo(f"  {command}\n")
+    _warn_of_misspelt_settings()
     server.serve(create_app, bind if listener is None else handed_on(listener), workers or server.cpu_count(), threads)
+
+
+def _warn_of_misspelt_settings() -> None:
+    """Log what has the name of a setting and is none: it has no effect, which nobody else would say."""
+    configure_logging()
+    for found in check_names(Installation()):
+        _log.warning("%s %s", found.problem, found.remedy)
 
 
 @click.command("migrate")

@@ -12,7 +12,7 @@ from notifhist.run.ids import path_id
 TIMEOUT_S = 10.0
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 HOST_REFUSED = "The Host header does not fit."
-"""What the service says of a URL whose host is none of NOTIFHIST_ALLOWED_HOSTS."""
+"""What the service (`web.context`) says of a URL whose host is none of NOTIFHIST_ALLOWED_HOSTS."""
 _ANSWER_BYTES = 64 * 1024
 _REASON_CHARS = 500
 _CONNECTIONS = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
@@ -109,9 +109,8 @@ def path_of(record: Mapping[str, Any]) -> str:
 
     Raises KeyError, TypeError or ValueError: it is no record, or has ids that no path of the service can have.
     """
-    names = [record[name] for name in ("tenant", "entity_id", "alarm_id", "check_id")]
+    names = [*(record[name] for name in ("tenant", "entity_id", "alarm_id", "check_id")), record["item"]["id"]]
     if unfit := [name for name in names if path_id(name) != name]:
         raise ValueError(f"{unfit[0]!r} cannot stand in a path")
-    tenant, entity, alarm, check = (quote(name, safe="") for name in names)
-    item = quote(record["item"]["id"], safe="")
+    tenant, entity, alarm, check, item = (quote(name, safe="") for name in names)
     return f"/v1.0/{tenant}/entities/{entity}/alarms/{alarm}/notification_history/{check}/{item}"

@@ -40,16 +40,18 @@ class Replica:
 
         It costs a query on the primary, and one on the replica if its position as last seen is not enough.
         """
-        if monotonic() < self._retry_at:
+        retry_at = self._retry_at
+        if monotonic() < retry_at:
             return False
-        if self._retry_at:  # one thread finds out whether it is back, and may wait for that; the others go on
-            self._retry_at = monotonic() + _RETRY_S
+        if retry_at:  # one thread finds out whether it is back, and may wait for that; the others go on
+            retry_at = self._retry_at = monotonic() + _RETRY_S
         found = first(primary, _LAST_WRITE, tenant=tenant)
         written = found[0] if found else _NEVER_WROTE
         try:
             ensure_connected(self.db)
             has_all = self._replayed() >= written or self._replayed(anew=True) >= written
-            self._retry_at = 0.0
+            if self._retry_at == retry_at:  # else it has failed another thread since
+                self._retry_at = 0.0
             return has_all
         except peewee.PeeweeException as error:
             self.failed(error)

@@ -13,6 +13,7 @@ from notifhist.clock import Clock
 from notifhist.config import HOST, Settings
 from notifhist.errors import BadRequest
 from notifhist.metrics import Metrics
+from notifhist.run.sending import HOST_REFUSED
 from notifhist.serializers.bodies import Body, ExpectedBody, parse_body
 from notifhist.serializers.codings import unpack
 from notifhist.store.database import Database
@@ -106,7 +107,7 @@ def host(request: Request) -> str:
     name: str = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     matched, allowed = _HOST.fullmatch(name), current_service().settings.allowed_hosts
     if not matched or (allowed and allowed.isdisjoint((name.lower(), matched[1].lower()))):
-        raise BadRequest("The Host header does not fit.", "Send the name, and perhaps the port, of the service.")
+        raise BadRequest(HOST_REFUSED, "Send the name, and perhaps the port, of the service.")
     return name.removesuffix(_DEFAULT_PORT.get(request.scheme, ""))
 
 

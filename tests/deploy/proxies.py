@@ -84,6 +84,7 @@ KINDS = {
         lambda port, pem: {
             "bind :443 ssl": f"bind 127.0.0.1:{port} ssl",
             "/etc/haproxy/history.example.com.pem": str(pem.both),
+            "\nbackend notifhist\n": "\nbackend notifhist\n    default-server inter 50ms\n",  # if it checks
         },
         lambda folder: ("haproxy", "-db", "-f", str(folder / "example")),
     ),

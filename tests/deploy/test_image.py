@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from compose_spec import PyCompose
 
+from notifhist.config import PREFIX, SETTINGS
+from notifhist.server.settings import options
 from tests.conftest import TENANT
 from tests.deploy.machine import Machine, machine
 from tests.http.helpers import CHECK
@@ -173,9 +175,23 @@ def test_compose_serves_sqlite_unless_it_is_told_otherwise(compose: dict[str, An
     assert services["notifhist"]["environment"]["NOTIFHIST_DATABASE_URL"] == f"${{{url.replace('=', ':-', 1)}}}"
 
 
-def test_compose_lets_the_service_end_and_shows_it_to_this_machine_alone(compose: dict[str, Any]) -> None:
+def test_compose_passes_all_settings_on(compose: dict[str, Any]) -> None:
+    environment = dict(compose["services"]["notifhist"]["environment"])
+    names = [PREFIX + each.name for each in SETTINGS]
+    assert list(environment) == names
+    del environment[names[0]]
+    assert set(environment.values()) == {None}  # taken from .env; a default here would stand for an empty value too
+
+
+def test_the_service_has_the_time_that_a_reload_and_its_end_take() -> None:
+    seconds = f"{2 * options()['graceful_timeout'] + 15}"
+    assert f"\n    stop_grace_period: {seconds}s\n" in COMPOSE.read_text()
+    assert f"\nTimeoutStopSec={seconds}\n" in (ROOT / "deploy/systemd/notifhist.service").read_text()
+    assert f" --stop-timeout {seconds} " in (ROOT / "docs/operating.md").read_text()
+
+
+def test_compose_closes_the_service_and_shows_it_to_this_machine_alone(compose: dict[str, Any]) -> None:
     service = compose["services"]["notifhist"]
-    assert service["stop_grace_period"] == "45s"
     (port,) = service["ports"]
     assert "127.0.0.1" in str(port)
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])

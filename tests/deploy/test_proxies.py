@@ -55,9 +55,9 @@ def fronted(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Fronted]:
     """A service with a proxy of each kind."""
-    folder, its = (tmp_path_factory.mktemp(name) for name in ("service", "proxy"))
+    folder, database, its = (tmp_path_factory.mktemp(name) for name in ("service", "database", "proxy"))
     settings = {
-        "DATABASE_URL": f"sqlite:///{shutil.copy(sqlite_tables, folder)}",
+        "DATABASE_URL": f"sqlite:///{shutil.copy(sqlite_tables, database)}",
         "TRUSTED_PROXIES": "1",
         "HISTORY_RATE_LIMIT": "",
     }
@@ -114,6 +114,22 @@ def test_a_long_answer_passes_as_it_is(fronted: Fronted) -> None:
     answer = fronted.ask("GET", f"/v1.0/{TENANT}/deliveries?format=csv", 200, headers={"Accept-Encoding": "gzip"})
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert sum(row["check_id"] == "chOneStreamed" for row in rows) == 3000
+
+
+def test_the_services_own_answers_pass_while_its_database_is_gone(fronted: Fronted) -> None:
+    path = Path(fronted.service.settings["DATABASE_URL"].removeprefix("sqlite:///"))
+    moved = path.parent.rename(path.parent.with_name("elsewhere"))
+    try:
+        for _ in range(10):  # a proxy that checks whether it is ready has found out after three
+            time.sleep(0.05)
+            answer = fronted.ask("GET", CHECK, 503)
+            assert answer.json()["code"] == "503"
+            assert int(answer.headers["Retry-After"]) > 0
+            assert fronted.ask("GET", "/healthz", 200).json() == {"status": "ok"}
+    finally:
+        moved.rename(path.parent)
+    wait_until(fronted.service.is_ready)
+    fronted.ask("GET", CHECK, 200)
 
 
 def test_a_reload_behind_it_loses_no_request(fronted: Fronted, certificate: Certificate) -> None:

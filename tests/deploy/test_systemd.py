@@ -19,6 +19,8 @@ from tests.system.service import ROOT, Client, free_port, wait_until
 UNITS = ROOT / "deploy" / "systemd"
 OURS = ("notifhist.service", "notifhist-purge.service")
 SOURCE = "/src"
+FILE = "a$HOME`id`\\.db"
+"""The database of the tests: systemd and the shell of the documented commands read the same name of it."""
 MOST_EXPOSED = 15
 """In tenths of what `systemd-analyze security` says: 0 is closed, 100 open."""
 BOOT = """
@@ -113,6 +115,8 @@ def installed() -> Iterator[Installed]:
         drop_in.write_text(DROP_IN.format(port=port))
         for line in others:
             if line.startswith("systemctl enable"):
+                settings = made.root / "etc/notifhist.env"
+                settings.write_text(settings.read_text().replace("/notifhist.db", f"/{FILE}"))
                 units = [f"deploy/systemd/{path.name}" for path in UNITS.iterdir()]
                 made.run("systemd-analyze", "verify", "--man=no", *units, folder=SOURCE)
             made.run("sh", "-c", line + " || { tail -20 /var/log/notifhist.log >&2; exit 1; }", folder=SOURCE)
@@ -134,7 +138,7 @@ def test_it_serves_as_the_user_of_its_own(installed: Installed, client: Client) 
     assert len(client.get_json(CHECK)["values"]) == 1
     for path in ("/readyz", "/metrics", "/openapi.json", f"/v1.0/{TENANT}/deliveries?format=csv"):
         assert client.get(path).status_code == 200
-    assert installed.machine.run("stat", "-c", "%U %a", "/var/lib/notifhist/notifhist.db") == "notifhist 600\n"
+    assert installed.machine.run("stat", "-c", "%U %a", f"/var/lib/notifhist/{FILE}") == "notifhist 600\n"
     assert installed.machine.run("ps", "-o", "user=", "-p", installed.show("MainPID")) == "notifhist\n"
     shared = installed.shared_memory()
     assert {name.startswith("notifhist-") for name in shared} == {True}  # nothing else of it either

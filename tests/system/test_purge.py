@@ -86,6 +86,7 @@ def test_the_retention_decides(database_url: str, db: Database, days: str, delet
     assert count_items(db) == len(EXPIRED) + len(SHOWN) - (deleted or 0)
 
 
+@pytest.mark.long
 def test_readers_and_writers_go_on_during_a_purge(database_url: str, db: Database) -> None:
     expired = 10_000
     record(db, WHERE, *(id_at(1_000_000_000_000 + n) for n in range(expired)))

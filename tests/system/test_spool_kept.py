@@ -1,5 +1,6 @@
 """What others than the service say, and what one record gets, keep no other record from being sent."""
 
+import json
 import os
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -41,6 +42,19 @@ def test_what_a_proxy_refuses_is_kept(sending: Sending, prefix: str, reason: str
             thread.join()
     assert f"the rest is kept: {reason} 404 page not found" in output
     assert len(sending.runs.records()) == 3
+
+
+@pytest.mark.parametrize("unfit", ["", ".", "..", "a/b"])
+def test_a_record_whose_id_cannot_stand_in_a_path_keeps_no_other(sending: Sending, unfit: str) -> None:
+    """Its path would be another one, of which the service says what it says of a wrong URL."""
+    record = {"tenant": sending.tenant, "entity_id": "e", "alarm_id": "a", "check_id": "c", "item": {"id": unfit}}
+    sending.runs.own.mkdir(0o700, exist_ok=True)
+    (sending.runs.own / "00000000-0000-1000-8000-000000000001.ndjson").write_text(json.dumps(record) + "\n")
+    sent = sending.put(2)
+    assert "sent 2, rejected 1" in sending.flush()
+    (reason,) = (sending.runs.own / "rejected").glob("*.reason")
+    assert "cannot stand in a path" in reason.read_text()
+    assert ids_of(sending.items()) == sent
 
 
 def test_one_record_that_is_refused_or_unreadable_keeps_no_other(sending: Sending) -> None:
