@@ -192,3 +192,18 @@ def test_it_stops_and_leaves_the_counts(installed: Installed) -> None:
     assert [line for line in installed.log() if line.get("level") not in (None, "INFO")] == []
     installed.machine.run("systemctl", "start", "notifhist.service")
     assert installed.show("ActiveState") == "active"
+
+
+def test_another_version_takes_its_place_and_the_settings_stay(installed: Installed) -> None:
+    (install, *_), _ = blocks("operating.md", "With systemd")
+    ((stop, upgrade, migrate, start),) = blocks("operating.md", "Another version")
+    assert install.endswith(upgrade)
+    (keeps,) = (line for line in blocks("operating.md", "With systemd")[0] if "/etc/notifhist.env" in line)
+    installed.machine.run("sh", "-c", "echo '# ours' >>/etc/notifhist.env")
+    installed.machine.run("sh", "-c", keeps, folder=SOURCE)
+    assert "# ours" in installed.machine.run("cat", "/etc/notifhist.env")
+    installed.machine.run("sh", "-c", stop)
+    assert installed.show("ActiveState") == "inactive"
+    assert "up to date" in installed.machine.run("sh", "-c", migrate)
+    installed.machine.run("sh", "-c", start)
+    assert installed.show("ActiveState") == installed.show("ActiveState", "notifhist-purge.timer") == "active"
