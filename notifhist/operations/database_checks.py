@@ -12,6 +12,7 @@ from notifhist.operations.findings import Finding, NotMade, fault, one_line, war
 from notifhist.operations.installation import MB, PATIENCE_S, Installation
 from notifhist.server.settings import THREADS, cpu_count
 from notifhist.store.database import ERRORS, ensure_connected, open_database
+from notifhist.store.database.sql import write_nothing
 
 DISK_FAULT_BYTES, DISK_WARNING_BYTES = 64 * MB, 1024 * MB
 """With less, SQLite may fail to write a single page of items back; with more, somebody has the time to act."""
@@ -60,21 +61,16 @@ def check_writable(installation: Installation) -> Iterator[Finding]:
     """Find a database that can be read alone: whoever records is answered 503."""
     file, user = installation.condition.file, os.geteuid()
     if file is not None and user == 0 and file.stat().st_uid != 0:
-        raise NotMade(
-            f"root may write to each file: run this as the user of the service, who is to have {_owned(file)}"
-        )
-    if installation.condition.is_replica:
-        yield fault("The database server is a replica, which takes no writes.", "Name the primary, or promote it.")
-    if file is None:
-        return
+        raise NotMade(f"root may write everywhere: run this as the user of the service, who is to have {_owned(file)}")
     try:
-        with installation.db.writing():
-            pass
+        write_nothing(installation.tables)
     except ERRORS as error:
         yield fault(
-            f"Nothing can be written to {file}: {one_line(error)}.",
-            f"Give user {user}, if that is the service's, {_owned(file)} and {_owned(file.parent)}; if the file is "
-            "locked, look for the program that locks it.",
+            f"Nothing can be written: {one_line(error)}.",
+            "Look at the server: is it a replica, or set to read alone?"
+            if file is None
+            else f"Give user {user}, if that is the service's, {_owned(file)} and {_owned(file.parent)}; "
+            "if the file is locked, look for the program that locks it.",
         )
 
 
