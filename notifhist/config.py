@@ -3,9 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import limits
+from typing import Any, NamedTuple
 
 from notifhist.schemas.instants import parse_instant
 
@@ -13,11 +11,18 @@ PREFIX = "NOTIFHIST_"
 MS_PER_DAY = 86_400_000
 HOST = r"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?"
 """Pattern of a host as the header of that name has it: name or address, and perhaps a port."""
-_PASSWORD = re.compile(r"(://[^:@\s]*:)\S+(?=@)|(password=)[^&\s]*")
+_PASSWORD = re.compile(r"(\w:/*[^:@\s]*:)\S+(?=@)|(password=)[^&\s]*")
 
 
 class ConfigError(Exception):
     """A setting that cannot be used; the message names it and says which values are valid."""
+
+
+class RateLimit(NamedTuple):
+    """So many requests in a window, which has a length in seconds."""
+
+    requests: int
+    window_s: int
 
 
 @dataclass(frozen=True)
@@ -98,14 +103,17 @@ def _now(text: str) -> int | None:
     return parse_instant(text) if text else None
 
 
-def _rate_limit(text: str) -> limits.RateLimitItem | None:
+def parse_rate_limit(text: str) -> RateLimit | None:
+    """Return the limit that a text such as 1000/minute names; None for no text. Raises ValueError for another."""
     if not text:
         return None
+    from limits import parse_many  # 30 ms, since asyncio comes with it: contract tests have no limits, and start often
+
     try:
-        (item,) = limits.parse_many(text)
+        (item,) = parse_many(text)
     except ValueError:
         raise ValueError("give a number and a span, such as 1000/minute, or nothing for no limit") from None
-    return item
+    return RateLimit(item.amount, item.get_expiry())
 
 
 def _on_or_off(text: str) -> bool:
@@ -150,10 +158,13 @@ SETTINGS = (
     Setting("QUERY_WINDOW_DAYS", "7", _integer(1, 36_500), "days a query without `from` looks back"),
     Setting("DEFAULT_LIMIT", "50", _integer(1, 1000), "items on a page when `limit` is not given"),
     Setting(
-        "HISTORY_RATE_LIMIT", "50000/day", _rate_limit, "requests of an account to the history API; empty: no limit"
+        "HISTORY_RATE_LIMIT",
+        "50000/day",
+        parse_rate_limit,
+        "requests of an account to the history API; empty: no limit",
     ),
-    Setting("RUNS_RATE_LIMIT", "1000/minute", _rate_limit, "requests of a key to the runs API; empty: no limit"),
-    Setting("FEED_RATE_LIMIT", "", _rate_limit, "requests of an account to the feeds; empty: no limit"),
+    Setting("RUNS_RATE_LIMIT", "1000/minute", parse_rate_limit, "requests of a key to the runs API; empty: no limit"),
+    Setting("FEED_RATE_LIMIT", "", parse_rate_limit, "requests of an account to the feeds; empty: no limit"),
     Setting(
         "FEED_DEDUP_S",
         "60",
@@ -161,7 +172,7 @@ SETTINGS = (
         "seconds in which an equal webhook of Alertmanager or Grafana is a repetition; less than any repeat_interval",
     ),
     Setting("PAGES", "on", _on_or_off, "the pages for people below /ui/: on, or off"),
-    Setting("PAGES_RATE_LIMIT", "600/minute", _rate_limit, "requests of a session to the pages; empty: no limit"),
+    Setting("PAGES_RATE_LIMIT", "600/minute", parse_rate_limit, "requests of a session to the pages; empty: no limit"),
     Setting(
         "PAGES_USER_HEADER",
         "",
@@ -214,12 +225,12 @@ class Settings:
     retention_days: int
     query_window_days: int
     default_limit: int
-    history_rate_limit: limits.RateLimitItem | None
-    runs_rate_limit: limits.RateLimitItem | None
-    feed_rate_limit: limits.RateLimitItem | None
+    history_rate_limit: RateLimit | None
+    runs_rate_limit: RateLimit | None
+    feed_rate_limit: RateLimit | None
     feed_dedup_s: int
     pages: bool
-    pages_rate_limit: limits.RateLimitItem | None
+    pages_rate_limit: RateLimit | None
     pages_user_header: str
     pages_user_key_id: str
     rate_limit_storage: str

@@ -8,12 +8,11 @@ from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import flask
-from limits import RateLimitItemPerMinute
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from notifhist.clock import Clock
-from notifhist.config import PREFIX, ConfigError, Settings, load_settings
+from notifhist.config import PREFIX, ConfigError, RateLimit, Settings, load_settings
 from notifhist.metrics import Metrics
 from notifhist.serializers.bodies import MAX_BODY_BYTES
 from notifhist.store.database import Database, open_database
@@ -49,7 +48,7 @@ _AUTHORITY = re.compile("^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 """Scheme and host, which precede the path in a request line of absolute form (RFC 9112, 3.2.2)."""
 
 
-FAILED_TRIES = RateLimitItemPerMinute(10)
+FAILED_TRIES = RateLimit(10, window_s=60)
 """How often an address may fail to sign in."""
 
 

@@ -1,6 +1,8 @@
 """The log: one JSON object a line on standard output. No header, query string or key is ever in it."""
 
+import atexit
 import logging
+import os
 import re
 import sys
 import time
@@ -25,6 +27,8 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 def configure_logging() -> None:
     """Send the logs of the service and gunicorn to standard output, from INFO up, as JSON lines. Repeatable."""
+    atexit.unregister(_end_quietly)
+    atexit.register(_end_quietly)
     handler = JsonLines()  # one handler has one lock, so lines of several threads do not mix
     for name in LOGGERS:
         logger = logging.getLogger(name)
@@ -61,12 +65,22 @@ class JsonLines(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record. If standard output is closed, the line is lost and the request goes on."""
+        """Write a record. If nobody reads standard output any more, as after `| head`, the line is lost in silence."""
         try:
             sys.stdout.buffer.write(render(record) + b"\n")
             sys.stdout.flush()
+        except BrokenPipeError:
+            return
         except Exception:  # noqa: BLE001 - logging's own convention: report on standard error, go on
             self.handleError(record)
+
+
+def _end_quietly() -> None:
+    """Keep Python from writing once more, at its end, what nobody has read: it would report that it cannot."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def render(record: logging.LogRecord) -> bytes:

@@ -3,6 +3,8 @@
 import collections
 import os
 import re
+import stat
+import struct
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -28,9 +30,11 @@ GIVEN_UP = ("late", "silent")
 MOST_TYPES = 30
 _TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """A type that is counted by itself: senders choose the text, and everybody may read the metrics."""
-_REFUSED = ("401", "403")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram, in seconds."""
+
+_NO_COUNTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, struct.error)
+"""What prometheus_client raises, beside ValueError, where a file has something else than counts."""
 
 # Otherwise each counter has a second series, its time of creation, except where several processes count in files.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -74,9 +78,14 @@ class _Families:
             ["api"],
             registry=self.registry,
         )
+        self.keyed = Counter(
+            "notifhist_keyed_requests_total",
+            "Requests with a valid key that may do what they ask.",
+            registry=self.registry,
+        )
         self.proxy_mismatches = Counter(
             "notifhist_proxy_mismatches_total",
-            "Requests with a key that did not come through as many proxies as are trusted.",
+            "Those of them that did not come through as many proxies as are trusted.",
             ["problem"],
             registry=self.registry,
         )
@@ -98,6 +107,8 @@ class _Families:
             ["reason"],
             registry=self.registry,
         )
+        for problem in (NOT_FORWARDED, NOT_TRUSTED):
+            self.proxy_mismatches.labels(problem)
         for reason in GIVEN_UP:
             self.given_up.labels(reason)
         for kind in KINDS:
@@ -105,11 +116,12 @@ class _Families:
 
 
 class _FilesOfProcesses(MultiProcessCollector):
-    """The counts in the files of a directory, added up."""
+    """The counts in the ordinary files of a directory, added up."""
 
     def collect(self) -> Iterable[Metric]:
         """Return the sums. A starting process has an empty file for a moment, and MultiProcessCollector fails at it."""
-        files = [str(path) for path in Path(self._path).glob("*.db") if path.stat().st_size]
+        found = [(path, path.lstat()) for path in Path(self._path).glob("*.db")]
+        files = [str(path) for path, status in found if status.st_size and stat.S_ISREG(status.st_mode)]
         sums: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]
         return sums
 
@@ -178,8 +190,12 @@ class Metrics:
         """Count a key that was refused, a guessed one perhaps. `api` is the API's name."""
         self._families.refused_keys.labels(api).inc()
 
+    def let_through(self) -> None:
+        """Count a request with a valid key that may do what it asks."""
+        self._families.keyed.inc()
+
     def proxy_mismatch(self, problem: str) -> None:
-        """Count a request that came through fewer proxies than are trusted (NOT_FORWARDED), or one where none is."""
+        """Count one of those that came through fewer proxies than are trusted (NOT_FORWARDED), or one where none is."""
         self._families.proxy_mismatches.labels(problem).inc()
 
     def gave_up(self, reason: str) -> None:
@@ -195,17 +211,20 @@ class Metrics:
         return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-def requests_of(directory: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the requests that a service has not refused, by route, and its mismatches of proxies, by problem.
+def keyed_requests_of(directory: Path) -> tuple[int, dict[str, int]]:
+    """Return how many requests with a valid key a service has counted, and their mismatches of proxies, by problem.
 
-    `directory`: that of its metrics. Raises OSError or ValueError if it has gone.
+    `directory`: that of its metrics. Raises OSError if it has gone, ValueError if it has something else than counts.
     """
-    by_route, by_problem = collections.Counter[str](), collections.Counter[str]()
+    keyed, by_problem = 0, collections.Counter[str]()
     files = _FilesOfProcesses(CollectorRegistry(), str(directory))  # type: ignore[no-untyped-call]
-    for metric in files.collect():
-        for sample in metric.samples:
-            if sample.name == "notifhist_requests_total" and sample.labels["status"] not in _REFUSED:
-                by_route[sample.labels["route"]] += int(sample.value)
-            elif sample.name == "notifhist_proxy_mismatches_total":
-                by_problem[sample.labels["problem"]] += int(sample.value)
-    return by_route, by_problem
+    try:
+        for metric in files.collect():
+            for sample in metric.samples:
+                if sample.name == "notifhist_keyed_requests_total":
+                    keyed += int(sample.value)
+                elif sample.name == "notifhist_proxy_mismatches_total":
+                    by_problem[sample.labels["problem"]] += int(sample.value)
+    except _NO_COUNTS as error:
+        raise ValueError(f"{directory} has files that are no counts") from error
+    return keyed, by_problem

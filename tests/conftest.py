@@ -183,7 +183,9 @@ def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sqlite_database(sqlite_tables: Path) -> Iterator[str]:
     """The URL of a SQLite database with empty tables; in memory, if there is room for files."""
     with tempfile.TemporaryDirectory(prefix="notifhist-", dir=_MEMORY) as folder:
-        yield f"sqlite:///{shutil.copy(sqlite_tables, folder)}"
+        url = f"sqlite:///{shutil.copy(sqlite_tables, folder)}"
+        yield url
+        shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

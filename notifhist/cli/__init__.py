@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
+from notifhist.cli.completion import completion
 from notifhist.cli.feeds import follow
 from notifhist.cli.keys import keys
 from notifhist.cli.login_links import login_link_command
-from notifhist.cli.operations import backup, completion, doctor
+from notifhist.cli.operations import backup, doctor
 from notifhist.cli.records import export, load, purge
 from notifhist.cli.serving import migrate_command, serve
 from notifhist.cli.spool import run, spool
@@ -21,6 +22,8 @@ from notifhist.config import PREFIX, SETTINGS, ConfigError, hide_password, load_
 from notifhist.store.database import ERRORS
 
 if _COLLECTS:
+    gc.freeze()
+    gc.unfreeze()  # what is imported is old now; else the next look at what is new goes through all of it, for 30 ms
     gc.enable()
 
 

@@ -12,6 +12,7 @@ from notifhist.config import MS_PER_DAY
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.schemas.instants import format_instant, parse_instant
 from notifhist.store import keys as stored_keys
+from notifhist.store.database import Database
 from notifhist.store.remembered_keys import note_revocation
 
 _SPAN = re.compile(r"(\d{1,6})([smhd])")
@@ -39,6 +40,8 @@ def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> 
         raise click.BadParameter(PATH_ID, param_hint="--tenant")
     with database(create=True) as (db, settings):
         now_ms = Clock(settings.now).now_ms()
+        if name and (others := _named(db, name)):
+            _warn_of_namesakes(name, others)
         secret, key_id, secret_hash = new_key()
         expiry = _expiry(expires, now_ms) if expires else None
         stored_keys.add_key(
@@ -64,12 +67,19 @@ def list_keys() -> None:
 
 @keys.command("revoke")
 @click.argument("name_or_id")
-def revoke_key(name_or_id: str) -> None:
-    """Revoke the keys of this name, or the one of this id, at once.
+@click.option("--all", "every", is_flag=True, help="Revoke all keys of the name, if there are several.")
+def revoke_key(name_or_id: str, every: bool) -> None:
+    """Revoke the key of this name or id, at once.
 
-    `notifhist keys list` shows names and ids.
+    `notifhist keys list` shows names and ids. If several keys have the name, none is revoked and their ids are
+    listed, unless --all is given.
     """
     with database() as (db, settings):
+        if not every and len(found := _named(db, name_or_id)) > 1:
+            raise click.ClickException(
+                f"{len(found)} keys have the name {name_or_id!r}: {_ids(found)}. "
+                "Give the id of one, or --all; `notifhist keys list` tells them apart."
+            )
         revoked = stored_keys.revoke_keys(db, name_or_id, Clock(settings.now).now_ms())
         all_know = note_revocation(settings.database_url)
     if not revoked:
@@ -77,6 +87,21 @@ def revoke_key(name_or_id: str) -> None:
     click.echo(f"Revoked: {revoked}")
     if not all_know:
         click.echo("Not every process here could be told: the others know in a second.", err=True)
+
+
+def _named(db: Database, name_or_id: str) -> list[ApiKey]:
+    """Return the keys of this name or id that are not revoked, oldest first."""
+    keys = stored_keys.list_keys(db)
+    return [each for each in keys if name_or_id in (each.id, each.name) and each.revoked is None]
+
+
+def _ids(keys: list[ApiKey]) -> str:
+    return ", ".join(each.id for each in keys)
+
+
+def _warn_of_namesakes(name: str, others: list[ApiKey]) -> None:
+    advice = "revoke one by its id, for `keys revoke` refuses a name of several."
+    click.echo(f"Warning: the name {name!r} is in use already, by {_ids(others)}; {advice}", err=True)
 
 
 def _expiry(text: str, now_ms: int) -> int:

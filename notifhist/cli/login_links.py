@@ -17,12 +17,15 @@ from notifhist.store.sessions import new_login_link
     default="127.0.0.1:8000",
     show_default=True,
     metavar="HOST:PORT",
-    help="Where the service listens; without effect if NOTIFHIST_PUBLIC_URL is set.",
+    help="Where people reach the service; without effect if NOTIFHIST_PUBLIC_URL is set.",
 )
 def login_link_command(key_id: str, address: str) -> None:
     """Print a link that signs in to the pages, once, within 10 minutes.
 
     Whoever opens it presses one button and has a session with the rights of the key.
+    The command does not know where a service listens: give --address, unless that is 127.0.0.1:8000.
+
+    Example: notifhist login-link --key-id 0123456789ab --address history.example.com:8080
     """
     with database() as (db, settings):
         if not settings.pages:

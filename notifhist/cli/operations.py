@@ -1,27 +1,25 @@
-"""The commands for operators: doctor, backup, and the completion of commands in a shell."""
+"""The commands for operators: doctor and backup."""
 
+import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import orjson
-from click.shell_completion import get_completion_class
 
 from notifhist.cli.databases import database
+from notifhist.config import load_settings
 from notifhist.operations.backup import CannotBackUp, back_up, check_program
 from notifhist.operations.doctor import Result, examine, exit_code
 from notifhist.operations.installation import Installation
-from notifhist.store.database import BackupFailed
+from notifhist.store.database import BackupFailed, open_database
 from notifhist.transfer.progress import progress
 
-_SHELLS = {
-    "bash": "~/.local/share/bash-completion/completions/notifhist",
-    "zsh": "a folder of $fpath, as _notifhist",
-    "fish": "~/.config/fish/completions/notifhist.fish",
-}
-"""The shells that click knows, and where each of them looks for completions."""
 _RUN_IT = "There is no backup yet: run the command above. It takes the password from PGPASSWORD or ~/.pgpass."
 
 
@@ -78,10 +76,13 @@ def backup(file: Path, force: bool) -> None:
 
     Example: notifhist backup /var/backups/notifhist-$(date +%F).db
     """
+    # It needs no connection: whoever cannot reach the server from here may run the command elsewhere.
+    command = open_database(load_settings(os.environ).database_url).backup_command(file.absolute())
+    if command:
+        click.echo(shlex.join(command))
     try:
-        with database(migrated=False) as (db, _):
-            if command := db.backup_command(file.absolute()):
-                click.echo(shlex.join(command))
+        with _ended_by_signals(), database(migrated=False) as (db, _):
+            if command:
                 check_program(command, db.condition().version)
                 raise CannotBackUp(_RUN_IT)
             with progress("Copying", unit="pages", kept="there is no backup") as report:
@@ -91,16 +92,19 @@ def backup(file: Path, force: bool) -> None:
     click.echo(f"Wrote {file}: {file.stat().st_size} bytes, checked.", err=True)
 
 
-@click.command("completion", epilog="\b\n" + "\n".join(f"{shell}: {place}" for shell, place in _SHELLS.items()))
-@click.argument("shell", type=click.Choice(list(_SHELLS)))
-@click.pass_context
-def completion(context: click.Context, shell: str) -> None:
-    """Print what has a shell complete commands.
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have signals that end the command do so by an exception, as Ctrl-C does, so that it removes what it has begun."""
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, action in former.items():
+        if action is signal.SIG_DFL:  # `nohup` has it ignored
+            signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number, action in former.items():
+            signal.signal(number, action)
 
-    \b
-    In this session:   eval "$(notifhist completion bash)", and likewise in zsh;
-                       notifhist completion fish | source
-    In all sessions:   notifhist completion bash > FILE, where FILE is:
-    """
-    if made := get_completion_class(shell):
-        click.echo(made(context.find_root().command, {}, "notifhist", "_NOTIFHIST_COMPLETE").source())
+
+def _end(number: int, frame: object) -> NoReturn:
+    sys.exit(128 + number)  # as shells tell it

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import click
 
-from notifhist.cli.databases import database
+from notifhist.cli.databases import database, require_tables
 from notifhist.cli.feeds import FEED_NAMES, load_payloads
 from notifhist.clock import Clock
 from notifhist.schemas.instants import format_instant
@@ -122,11 +122,14 @@ def purge(batch: int) -> None:
 
     Expired items are no longer shown. Once a day is enough. On PostgreSQL, weeks that have expired as a whole are
     dropped; of the week in which the retention ends, expired items stay if they are more than 10,000.
+
+    It does not upgrade the tables, since a timer may run it beside a service of an earlier version.
     """
-    with database() as (db, settings):
+    with database(migrated=False) as (db, settings):
         if settings.retention_ms is None:
             click.echo("Nothing ever expires: NOTIFHIST_RETENTION_DAYS is 0.")
             return
+        require_tables(db)
         now_ms = Clock(settings.now).now_ms()
         oldest_ms = now_ms - settings.retention_ms
         deleted = 0

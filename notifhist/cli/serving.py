@@ -1,5 +1,6 @@
 """The commands that serve and migrate."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -8,16 +9,21 @@ import click
 from notifhist.auth import split_key
 from notifhist.cli.contract_serving import check_contract, serve_loaded
 from notifhist.cli.databases import database
-from notifhist.cli.listening import address_of, handed_on, listen
+from notifhist.cli.listening import address_of, check_port, handed_on, listen
 from notifhist.cli.login_links import login_link
 from notifhist.clock import Clock
 from notifhist.config import PREFIX
 from notifhist.factory import create_app
+from notifhist.logs import configure_logging
+from notifhist.operations.installation import Installation
+from notifhist.operations.settings_checks import check_names
 from notifhist.server import settings as server
 from notifhist.store.migrating import migrate
 from notifhist.transfer import demo
 from notifhist.transfer.progress import progress
 from notifhist.transfer.scratch import TENANT
+
+_log = logging.getLogger(__name__)
 
 _DEMO_SETTINGS = {"DATABASE_URL": "sqlite:///notifhist-demo.db", "RETENTION_DAYS": "0"}
 
@@ -78,6 +84,8 @@ def _address(bind: str | None, port: int | None) -> str:
     """Return HOST:PORT. Raises UsageError for both options."""
     if bind is not None and port is not None:
         raise click.UsageError("Give --port or --bind, not both.")
+    if bind is not None:
+        check_port(bind)
     return bind or f"127.0.0.1:{8000 if port is None else port}"
 
 
@@ -98,15 +106,23 @@ def _serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> Non
             click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
             for command in demo.commands(key, address, clock.now_ms()):
                 click.echo(f"  {command}\n")
+    _warn_of_misspelt_settings()
     server.serve(create_app, bind if listener is None else handed_on(listener), workers or server.cpu_count(), threads)
+
+
+def _warn_of_misspelt_settings() -> None:
+    """Log what has the name of a setting and is none: it has no effect, which nobody else would say."""
+    configure_logging()
+    for found in check_names(Installation()):
+        _log.warning("%s %s", found.problem, found.remedy)
 
 
 @click.command("migrate")
 def migrate_command() -> None:
     """Create or upgrade the tables of NOTIFHIST_DATABASE_URL.
 
-    Safe to repeat, and by several hosts at once; the other commands do it too. Where records have to be worked on,
-    it shows how far it is; if it is interrupted, run it again: it goes on from there.
+    Safe to repeat, and by several hosts at once; other commands, but for purge, backup and doctor, do it too. Where
+    records have to be worked on, it shows how far it is; if it is interrupted, run it again: it goes on from there.
     """
     with database(create=True, migrated=False) as (db, _):
         applied = migrate(db, progress)

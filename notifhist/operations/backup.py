@@ -1,14 +1,21 @@
 """`notifhist backup`: a copy of the database that is whole and checked before it has its name."""
 
+import glob
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from notifhist.store.database import Database, Report
+from notifhist.store.processes import has_ended, name_of_ours
 
+_PART = ".part"
+_LEFT_BEHIND_S = 3600
+"""How long a file has not been written that a process has left behind; to check a copy takes less."""
 _VERSION = re.compile(r"\b(\d+)")
 
 
@@ -22,7 +29,9 @@ def back_up(db: Database, path: Path, report: Report, *, replace: bool = False) 
     `replace`: also if there is a file of that name. Raises CannotBackUp, and BackupFailed if the copy is not sound.
     """
     _check_path(db, path, replace=replace)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)  # for our own eyes
+    prefix = f".{path.name}."
+    _remove_left_behind(path.parent, prefix)
+    handle, name = tempfile.mkstemp(prefix=name_of_ours(prefix), suffix=_PART, dir=path.parent)  # for our own eyes
     os.close(handle)
     part = Path(name)
     try:
@@ -30,8 +39,7 @@ def back_up(db: Database, path: Path, report: Report, *, replace: bool = False) 
         _sync(part)
         _give_name(part, path, replace=replace)
     finally:
-        for suffix in ("", "-wal", "-shm"):
-            part.with_name(part.name + suffix).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
     _sync(path.parent)
 
 
@@ -51,8 +59,7 @@ def check_program(command: list[str], server_version: int | None) -> None:
 
 def _check_path(db: Database, path: Path, *, replace: bool) -> None:
     """Raise CannotBackUp where a file would be lost, or would be spoilt by what lies beside it."""
-    if path.is_dir():
-        raise CannotBackUp(f"{path} is a folder: name a file.")
+    _check_kind(path)
     file = db.condition().file
     if file is not None and path.exists() and path.samefile(file):
         raise CannotBackUp(f"{path} is the database itself: name another file.")
@@ -64,16 +71,41 @@ def _check_path(db: Database, path: Path, *, replace: bool) -> None:
             raise CannotBackUp(f"{beside} is there, so {path.name} is a database in use: name another file.")
 
 
+def _remove_left_behind(folder: Path, prefix: str) -> None:
+    """Remove what backups to the same file have left that were killed: it is as large, and has the keys' hashes.
+
+    In a folder of several hosts, their processes look as if they had ended; but they write, or have just written.
+    """
+    for part in folder.glob(f"{glob.escape(prefix)}*{_PART}"):
+        with suppress(OSError):  # it is another user's, or just removed
+            if has_ended(part.name, prefix) and time.time() - part.lstat().st_mtime > _LEFT_BEHIND_S:
+                part.unlink()
+
+
+def _check_kind(path: Path) -> None:
+    """Raise CannotBackUp for what is there and no ordinary file: a device, a pipe or a link is nobody's old backup."""
+    if path.is_dir():
+        raise CannotBackUp(f"{path} is a folder: name a file.")
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise CannotBackUp(f"{path} is no ordinary file: name another file.")
+
+
 def _give_name(part: Path, path: Path, *, replace: bool) -> None:
     """Give the finished file its name. Raises CannotBackUp if another one has got it meanwhile."""
     if replace:
+        _check_kind(path)
         part.replace(path)
         return
+    made_meanwhile = CannotBackUp(f"{path} has been made meanwhile: name another file, or give --force.")
     try:
         os.link(part, path)  # unlike a rename, it never replaces
     except FileExistsError:
-        raise CannotBackUp(f"{path} has been made meanwhile: name another file, or give --force.") from None
-    except OSError:  # a file system without links
+        raise made_meanwhile from None
+    except OSError:
+        # A file system without links. Python has no rename that never replaces, so a file that is made between these
+        # two lines is lost.
+        if os.path.lexists(path):
+            raise made_meanwhile from None
         part.rename(path)
 
 

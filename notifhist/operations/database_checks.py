@@ -2,11 +2,12 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from notifhist.config import PREFIX, ConfigError, hide_password
 from notifhist.operations.findings import Finding, NotMade, fault, one_line, warning
-from notifhist.operations.installation import MB, Installation
+from notifhist.operations.installation import MB, PATIENCE_S, Installation
 from notifhist.server.settings import THREADS, cpu_count
 from notifhist.store.database import ERRORS, ensure_connected, open_database
 
@@ -116,11 +117,10 @@ def check_replica(installation: Installation) -> Iterator[Finding]:
         return
     problem = None
     try:
-        db = open_database(url)
-        ensure_connected(db)
-        if not db.condition().is_replica:
-            problem = "it is no replica"
-        db.close()
+        with closing(open_database(url, statement_timeout_s=PATIENCE_S)) as db:
+            ensure_connected(db)
+            if not db.condition().is_replica:
+                problem = "it is no replica"
     except (ConfigError, *ERRORS) as error:
         problem = one_line(error)
     if problem is not None:

@@ -27,12 +27,17 @@ class NotMade(Exception):
 
 def fault(problem: str, remedy: str) -> Finding:
     """Return a finding of level FAULT."""
-    return Finding(Level.FAULT, problem, remedy)
+    return Finding(Level.FAULT, _plain(problem), _plain(remedy))
 
 
 def warning(problem: str, remedy: str) -> Finding:
     """Return a finding of level WARNING."""
-    return Finding(Level.WARNING, problem, remedy)
+    return Finding(Level.WARNING, _plain(problem), _plain(remedy))
+
+
+def _plain(text: str) -> str:
+    """Return a text without what would write other lines, or command a terminal: others choose names and addresses."""
+    return "".join(each if each.isprintable() else " " if each.isspace() else "?" for each in text)
 
 
 def one_line(error: Exception) -> str:

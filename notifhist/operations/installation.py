@@ -15,7 +15,7 @@ from notifhist.store.migrating import pending_migrations
 
 MB = 2**20
 _CLOCK = Clock()
-_PATIENCE_S = 10
+PATIENCE_S = 10
 """How long a statement may keep the database busy."""
 
 
@@ -58,7 +58,7 @@ class Installation:
     def db_or_error(self) -> Database | Exception:
         """The database, connected, or why it cannot be."""
         try:
-            db = open_database(self.settings.database_url, statement_timeout_s=_PATIENCE_S)
+            db = open_database(self.settings.database_url, statement_timeout_s=PATIENCE_S)
             ensure_connected(db)
         except (ConfigError, OSError, *ERRORS) as error:
             return error

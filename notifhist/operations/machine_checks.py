@@ -3,20 +3,20 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 
 from notifhist.config import PREFIX
-from notifhist.metrics import NOT_FORWARDED, NOT_TRUSTED, requests_of
+from notifhist.metrics import NOT_FORWARDED, NOT_TRUSTED, keyed_requests_of
 from notifhist.operations.findings import Finding, NotMade, fault, warning
 from notifhist.operations.installation import MB, Installation
 from notifhist.server.files import CONNECTIONS, files_needed, most_files
 from notifhist.server.settings import THREADS
 from notifhist.store.request_counts import open_counter
-from notifhist.web.apis import OPEN_PAGES, OPERATIONS
 
 SHARED_BYTES = 16 * MB
 """The counts behind rate limits take up to 4 MB, the metrics of a worker some 100 kB each; twice that at a reload."""
 MISSING_SHARE, UNTRUSTED_SHARE = 0.01, 0.5
-"""Shares of all requests: less may be a person who tries something out, or a proxy that some client has."""
+"""Shares of the requests with a valid key; less may be a person who tries something, or a proxy of some client's."""
 _CANNOT_SERVE_FILES = 128
 
 
@@ -73,26 +73,25 @@ def check_proxies(installation: Installation) -> Iterator[Finding]:
     if not installation.running:
         raise NotMade("no service on this database runs here, and only its requests tell")
     trusted = installation.settings.trusted_proxies
+    counts = []
     for each in installation.running:
-        try:
-            by_route, by_problem = requests_of(each.metrics)
-        except (OSError, ValueError):
-            continue  # it has ended
-        seen = sum(count for route, count in by_route.items() if route not in _OPEN_ROUTES)
+        with suppress(OSError, ValueError):
+            counts.append((each.bind, *keyed_requests_of(each.metrics)))
+    if not counts:
+        raise NotMade("what the service has counted cannot be read, or it has just ended")
+    for bind, keyed, by_problem in counts:
         missing, untrusted = by_problem.get(NOT_FORWARDED, 0), by_problem.get(NOT_TRUSTED, 0)
-        if missing > MISSING_SHARE * seen:
+        if missing > MISSING_SHARE * keyed:
             yield warning(
-                f"{missing} of {seen} requests to the service at {each.bind} have not come through as many proxies "
-                f"as {PREFIX}TRUSTED_PROXIES says, {trusted}: who reaches it directly can claim any address and host.",
+                f"{missing} of {keyed} requests with a key to the service at {bind} have not come through as many "
+                f"proxies as {PREFIX}TRUSTED_PROXIES says, {trusted}: who reaches it directly can claim any address "
+                "and host.",
                 f"Set {PREFIX}TRUSTED_PROXIES to the number of proxies, and let only them reach the service.",
             )
-        if untrusted > UNTRUSTED_SHARE * seen:
+        if untrusted > UNTRUSTED_SHARE * keyed:
             yield warning(
-                f"{untrusted} of {seen} requests to the service at {each.bind} have come through a proxy, and none is "
-                "trusted: links name the address behind it, and all its clients share ten failed sign-ins a minute.",
+                f"{untrusted} of {keyed} requests with a key to the service at {bind} have come through a proxy, and "
+                "none is trusted: links name the address behind it, and all its clients share ten failed sign-ins a "
+                "minute.",
                 f"Set {PREFIX}TRUSTED_PROXIES to the number of proxies in front, and start the service again.",
             )
-
-
-_OPEN_ROUTES = {prefix + view.path for api in (OPERATIONS, OPEN_PAGES) for prefix in api.prefixes for view in api.views}
-"""The routes without a key, which probes ask directly."""

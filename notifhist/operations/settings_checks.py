@@ -1,6 +1,7 @@
 """The checks of the settings."""
 
 import os
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -14,6 +15,12 @@ from notifhist.schemas.instants import format_instant
 
 _KNOWN = {PREFIX + setting.name for setting in SETTINGS} | {each.variable for each in OPTIONS} | {FILE_VARIABLE}
 
+_OF_KUBERNETES = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)=.*"
+    rf"|{PREFIX}(\w+_)?PORT=(tcp|udp|sctp)://.*",
+    re.DOTALL,
+)
+"""What Kubernetes sets in each container for a Service whose name begins with notifhist, and Docker for a link."""
 _ALIKE = 0.85
 """How alike two names are of which one may be a slip of the other, from 0 to 1; all begin alike."""
 
@@ -32,7 +39,11 @@ def check_settings(installation: Installation) -> Iterator[Finding]:
 def check_names(installation: Installation) -> Iterator[Finding]:
     """Find variables that look like settings and are none."""
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in _KNOWN:
+        if (
+            name.startswith(PREFIX)
+            and name not in _KNOWN
+            and not _OF_KUBERNETES.fullmatch(f"{name}={os.environ[name]}")
+        ):
             meant = get_close_matches(name, _KNOWN, 1, _ALIKE)
             advice = f"Write {meant[0]}, if that is meant, or remove it." if meant else "Remove it."
             yield warning(

@@ -26,10 +26,15 @@ def check_keys(installation: Installation) -> Iterator[Finding]:
     for key in valid:
         if key.expires is not None and key.expires - now_ms < EXPIRY_DAYS * MS_PER_DAY:
             yield warning(
-                f"The key {key.name} ({key.id}) of tenant {key.tenant} expires in "
-                f"{(key.expires - now_ms) // MS_PER_DAY} days, at {format_instant(key.expires)}.",
+                f"The key {key.name} ({key.id}) of tenant {key.tenant} expires {_within(key.expires - now_ms)}, at "
+                f"{format_instant(key.expires)}.",
                 "Create another one, give it to whoever uses this one, then `notifhist keys revoke` this one.",
             )
+
+
+def _within(ms: int) -> str:
+    days = ms // MS_PER_DAY
+    return "within a day" if not days else "in 1 day" if days == 1 else f"in {days} days"
 
 
 def check_user_key(installation: Installation) -> Iterator[Finding]:

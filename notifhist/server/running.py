@@ -3,7 +3,7 @@
 import json
 import os
 import re
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,11 +11,15 @@ from typing import Any, NamedTuple
 
 from notifhist.config import ConfigError, load_settings
 from notifhist.server.files import files_needed
-from notifhist.store.machine import SHARED_MEMORY, directory_name
+from notifhist.store.machine import directory_name, is_name_of, is_trusted, memory_places
+from notifhist.store.processes import maker_of
 
 METRICS_PREFIX = "notifhist-metrics-"
-"""The directory of a service's metrics has a name of this, the pid of its master, and some random letters."""
+"""The directory of a service's metrics has a name of this and of its master (`store.processes`)."""
 _NOTE = "service.json"
+_MOST_BYTES = 65_536
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
+"""What is raised where a note is missing, half, or not one that a service has written."""
 _OPEN_FILES = re.compile(r"^Max open files +(\d+)", re.MULTILINE)
 
 
@@ -42,8 +46,7 @@ def leave_note(directory: Path, cfg: Any) -> None:
     """Write the note of a service that starts into the directory of its metrics. `cfg`: gunicorn's settings."""
     with suppress(OSError, ConfigError):  # /dev/shm may be full; a bad setting is told elsewhere
         note = {
-            "database": directory_name(os.geteuid(), load_settings(os.environ).database_url),
-            "user": os.geteuid(),
+            "database": directory_name(directory.stat().st_uid, load_settings(os.environ).database_url),
             "bind": ", ".join(cfg.bind),
             "workers": cfg.workers,
             "threads": cfg.threads,
@@ -53,14 +56,25 @@ def leave_note(directory: Path, cfg: Any) -> None:
 
 
 def find_running(database_url: str) -> Iterator[Running]:
-    """Yield the services of this machine on this database; of other users' ones, those whose notes may be read."""
-    for place in {SHARED_MEMORY, Path(tempfile.gettempdir())}:
+    """Yield the services of this machine on this database; of other users' ones, those that may be believed."""
+    for place in memory_places():
         for directory in place.glob(f"{METRICS_PREFIX}*-*"):
-            pid = directory.name.removeprefix(METRICS_PREFIX).partition("-")[0]
-            if not pid.isdigit() or not Path(f"/proc/{pid}").exists():
-                continue
-            with suppress(OSError, ValueError, KeyError):
-                note = json.loads((directory / _NOTE).read_bytes())
-                if note["database"] == directory_name(note["user"], database_url):
-                    workers, threads, files = (int(note[name]) for name in ("workers", "threads", "files_needed"))
-                    yield Running(int(pid), str(note["bind"]), workers, threads, files, directory)
+            with suppress(*_UNREADABLE):
+                pid = maker_of(directory.name, METRICS_PREFIX)
+                if pid is not None and is_trusted(directory, database_url):
+                    note = json.loads(_read(directory / _NOTE))
+                    if is_name_of(note["database"], directory, database_url):
+                        workers, threads, files = (int(note[name]) for name in ("workers", "threads", "files_needed"))
+                        yield Running(pid, str(note["bind"]), workers, threads, files, directory)
+
+
+def _read(path: Path) -> bytes:
+    """Return what is in a file. Raises OSError or ValueError for a link, for what is no ordinary file, or is long."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a named pipe would keep us for ever
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
+            raise ValueError(f"{path} is no note")
+        return os.read(descriptor, _MOST_BYTES)
+    finally:
+        os.close(descriptor)

@@ -24,6 +24,8 @@ from notifhist.server.connection import KEEPALIVE_S
 from notifhist.server.files import CONNECTIONS, allow_files, files_needed
 from notifhist.server.running import METRICS_PREFIX, leave_note
 from notifhist.server.worker import Worker
+from notifhist.store.machine import memory_place
+from notifhist.store.processes import has_ended, name_of_ours
 
 THREADS = 2
 """Requests that a worker answers at once, beside the one that the thread which polls answers (`server.worker`)."""
@@ -41,7 +43,7 @@ def options(workers: int | None = None, threads: int = THREADS) -> dict[str, Any
         "threads": threads,
         "worker_class": Worker,
         "worker_connections": CONNECTIONS,
-        "worker_tmp_dir": _memory_dir(),
+        "worker_tmp_dir": str(memory_place()),
         "preload_app": False,  # each worker opens its own connections
         "keepalive": KEEPALIVE_S,
         "timeout": 60,  # s until a worker whose main loop hangs is killed; a slow request does not hang it
@@ -62,7 +64,6 @@ def options(workers: int | None = None, threads: int = THREADS) -> dict[str, Any
 
 def serve(create_app: Callable[[], Flask], bind: str, workers: int, threads: int) -> None:
     """Serve at `bind` (HOST:PORT) until a signal ends it, with an app for each worker. Raises SystemExit at the end."""
-
     Server(create_app, options(workers, threads) | {"bind": bind}).run()
 
 
@@ -111,15 +112,11 @@ class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
         """Add no handler of gunicorn's own."""
 
 
-def _memory_dir() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - only mkdtemp and mkstemp there
-
-
 def _on_starting(server: Any) -> None:
     """Make the directory in which the workers keep their metrics; the process that makes it removes it."""
     os.register_at_fork(before=_block_signals, after_in_parent=_unblock_signals)
     _remove_left_behind()
-    directory = tempfile.mkdtemp(prefix=f"{METRICS_PREFIX}{os.getpid()}-", dir=_memory_dir())
+    directory = tempfile.mkdtemp(prefix=name_of_ours(METRICS_PREFIX), dir=memory_place())
     os.chown(directory, server.cfg.uid, server.cfg.gid)
     os.environ[MULTIPROCESS_DIR] = directory
     leave_note(Path(directory), server.cfg)
@@ -135,10 +132,9 @@ def _on_starting(server: Any) -> None:
 
 def _remove_left_behind() -> None:
     """Remove the directories of services that were killed: in /dev/shm they would fill the memory."""
-    for directory in Path(_memory_dir() or tempfile.gettempdir()).glob(f"{METRICS_PREFIX}*-*"):
-        pid = directory.name.removeprefix(METRICS_PREFIX).partition("-")[0]
+    for directory in memory_place().glob(f"{METRICS_PREFIX}*-*"):
         with suppress(FileNotFoundError):  # another service that starts has removed it
-            if pid.isdigit() and directory.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
+            if has_ended(directory.name, METRICS_PREFIX) and directory.lstat().st_uid == os.getuid():
                 shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,8 +21,31 @@ def machine_directories(database_url: str) -> Iterator[Path]:
     """Yield those of all users' workers on this database that are there."""
     for directory in memory_place().glob(f"{_PREFIX}*"):
         with suppress(OSError):  # it may be gone
-            if directory.name == directory_name(directory.lstat().st_uid, database_url):
+            if is_name_of(directory.name, directory, database_url):
                 yield directory
+
+
+def is_name_of(name: str, directory: Path, database_url: str) -> bool:
+    """Say whether that is the name for the workers on a database of whoever owns a directory. Raises OSError.
+
+    Who that is, `lstat` alone knows: anybody may claim in a file to be somebody else, or make a link.
+    """
+    return name == directory_name(directory.lstat().st_uid, database_url)
+
+
+def is_trusted(directory: Path, database_url: str) -> bool:
+    """Say whether what a directory tells of a service on that database may be believed. Raises OSError.
+
+    It has to be closed to others, and root's or ours; root believes the owner of a SQLite file, too, and of a
+    PostgreSQL whoever knows the URL (`is_name_of`): everybody may make directories where this one lies.
+    """
+    found, user = directory.lstat(), os.geteuid()
+    if not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:
+        return False
+    if found.st_uid in (0, user):
+        return True
+    path = database_url.removeprefix("sqlite:///")
+    return user == 0 and (path == database_url or found.st_uid == Path(path).stat().st_uid)
 
 
 def private(directory: Path) -> Path:
@@ -31,6 +55,11 @@ def private(directory: Path) -> Path:
     if found.st_uid != os.geteuid() or found.st_mode & 0o077:  # as every symlink has
         raise PermissionError(f"{directory} must be a directory of our own, closed to others")
     return directory
+
+
+def memory_places() -> set[Path]:
+    """Return the places of which `memory_place` may be one, for this process or another."""
+    return {SHARED_MEMORY, Path(tempfile.gettempdir())}
 
 
 def memory_place() -> Path:

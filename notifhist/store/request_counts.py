@@ -9,9 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from limits.errors import ConfigurationError
-from limits.storage import RedisStorage
-
 from notifhist.clock import Clock
 from notifhist.config import PREFIX, ConfigError
 from notifhist.store import window_slots
@@ -58,8 +55,14 @@ class RedisCounter:
     """Counts across machines, by the clock of the Redis server."""
 
     def __init__(self, url: str) -> None:
-        """Connect at the first hit. Raises ConfigurationError without the driver, ValueError for a bad URL."""
-        self._storage = RedisStorage(url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
+        """Connect at the first hit. Raises ValueError for a bad URL, or without the driver."""
+        from limits.errors import ConfigurationError  # why here: config.parse_rate_limit
+        from limits.storage import RedisStorage
+
+        try:
+            self._storage = RedisStorage(url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
+        except ConfigurationError as error:
+            raise ValueError(error) from error
         self.clock = Clock()
         base = self._storage.base_exceptions
         self.errors = base if isinstance(base, tuple) else (base,)
@@ -167,5 +170,5 @@ def open_counter(url: str, database_url: str, clock: Clock) -> RequestCounter:
         return MachineCounter(machine_directory(database_url), clock)
     try:
         return RedisCounter(url)
-    except (ConfigurationError, ValueError) as error:
+    except ValueError as error:
         raise ConfigError(f"{PREFIX}RATE_LIMIT_STORAGE: {error} (`pip install notifhist[redis]`?)") from error

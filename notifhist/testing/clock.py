@@ -40,6 +40,7 @@ class SetClock(Clock):
 
     def now_ticks(self) -> int:
         """Return 100 ns ticks since the epoch, UTC."""
-        if self._stands_at is not None:
-            return self._stands_at
+        stands_at = self._stands_at  # looked at once: the thread of the test may let it go meanwhile
+        if stands_at is not None:
+            return stands_at
         return time.time_ns() // 100 + self._moved_by

@@ -1,5 +1,6 @@
 """Faults on purpose: the answers that a client must survive."""
 
+import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,19 +15,22 @@ from notifhist.web.responses import render_error
 
 _DEFAULT_RETRY_AFTER = {429: "1", 503: errors.RETRY_AFTER_S}
 """What these always say, s; a real 429 tells when the window ends."""
+_SECONDS = re.compile("[0-9]{1,15}")
+"""What the body of an error may say of Retry-After; a header may be a date, or nonsense that a client must survive."""
 
 
 @dataclass
 class Fault:
     """The next `times` answers but `after` have `status`, or are true ones where that is less than 400.
 
-    `retry_after` in s; `delay` in s before the answer; `cut_after` bytes of its body the connection is closed.
+    `retry_after` in s, or any text for the header; `delay` in s before the answer; after `cut_after` bytes of its body
+    the connection is closed.
     """
 
     status: int
     after: int
     times: int
-    retry_after: int | str | None
+    retry_after: float | str | None
     delay: float
     cut_after: int | None
 
@@ -36,6 +40,13 @@ class Fault:
             raise ValueError(f"status: {self.status} is none of HTTP's.")
         if self.after < 0 or self.times < 1 or self.delay < 0 or (self.cut_after or 0) < 0:
             raise ValueError("Give after >= 0, times >= 1, delay >= 0 and cut_after >= 0.")
+        if self.retry_after is None:
+            return
+        if not isinstance(self.retry_after, str) and not self.retry_after >= 0:
+            raise ValueError(f"retry_after: {self.retry_after} is less than 0.")
+        self.retry_after = str(self.retry_after)
+        if not (self.retry_after.isascii() and self.retry_after.isprintable()):
+            raise ValueError(f"retry_after: {self.retry_after!r} can be in no header.")
 
     def answer(self, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request with this fault; `app` gives true answers."""
@@ -56,9 +67,10 @@ class Fault:
     def _refuse(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         """Answer the error as the API of the path writes it, in the caller's format; nothing is changed."""
         error, request_id = self._error(), uuid.uuid4().hex
+        wanted = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         body, headers = render_error(error, path, environ.get("HTTP_ACCEPT"), request_id)
-        headers |= {**error.headers, "X-Response-Id": request_id, "Content-Length": str(len(body))}
+        headers |= {**error.headers, **wanted, "X-Response-Id": request_id, "Content-Length": str(len(body))}
         start_response(f"{self.status} {HTTPStatus(self.status).phrase}", list(headers.items()))
         return [body]
 
@@ -67,7 +79,9 @@ class Fault:
         kind = next((each for each in kinds if each.status == self.status), ApiError)
         error = kind()
         error.status = self.status
-        retry_after = _DEFAULT_RETRY_AFTER.get(self.status) if self.retry_after is None else str(self.retry_after)
-        if retry_after is not None:
-            error.headers = {**error.headers, "Retry-After": retry_after}
+        seconds = _DEFAULT_RETRY_AFTER.get(self.status)
+        if self.retry_after is not None and _SECONDS.fullmatch(str(self.retry_after)):
+            seconds = str(self.retry_after)
+        if seconds is not None:
+            error.headers = {**error.headers, "Retry-After": seconds}
         return error

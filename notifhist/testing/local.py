@@ -19,7 +19,7 @@ from notifhist.factory import App, create_app
 from notifhist.schemas.query import CheckPath, Tenant
 from notifhist.schemas.resources import RUN_RESOURCE
 from notifhist.serializers.bodies import ExpectedBody, parse_body
-from notifhist.store.database import ensure_connected
+from notifhist.store.database import Database, discard_connection, ensure_connected
 from notifhist.store.machine import machine_directory
 from notifhist.store.recording import record, recorder_of
 from notifhist.testing.clock import SetClock
@@ -135,15 +135,18 @@ class LocalNotifhist(Notifhist):
         if isinstance(expires, dt.timedelta):
             expires = self.now_ms + expires // dt.timedelta(milliseconds=1)
         until_ms = None if expires is None else ms_of(expires)
-        key, _ = add_new_key(self._service.db, "a test's", tenant or self.tenant, roles, self.now_ms, until_ms)
+        with self._connected() as db:
+            key, _ = add_new_key(db, "a test's", tenant or self.tenant, roles, self.now_ms, until_ms)
         return key
 
     def load(self, *paths: str | Path, tenant: str | None = None) -> int:
         """See Notifhist."""
         __tracebackhide__ = True
-        loader = Loader(self._service.db, self._clock)
-        for source in sources_of(paths, self._files):
-            loader.load(source if tenant is None else _of_tenant(source, tenant))
+        sources = sources_of(paths, self._files)
+        with self._connected() as db:
+            loader = Loader(db, self._clock)
+            for source in sources:
+                loader.load(source if tenant is None else _of_tenant(source, tenant))
         if loader.bad:
             pytest.fail("\n".join(loader.bad), pytrace=False)
         return loader.stored + loader.present
@@ -174,11 +177,28 @@ class LocalNotifhist(Notifhist):
                 json.dumps(document).encode(), "application/json", ExpectedBody(recorder.resource.document)
             )
             draft = recorder.draft(owner, body.document, now_ticks, next(self._ordinals))
-            recorded = record(self._service.db, [draft], now_ticks, self._service.oldest_ms())
+            with self._connected() as db:
+                recorded = record(db, [draft], now_ticks, self._service.oldest_ms())
         except ApiError as error:
             pytest.fail(f"The {name} cannot be recorded. {error}", pytrace=False)
         stored: Document = json.loads(recorded.documents[0])
         return stored
+
+    @contextmanager
+    def _connected(self) -> Iterator[Database]:
+        """Lend the database to this thread, whichever it is: a test may prepare from `asyncio.to_thread` or a callback.
+
+        A connection that is opened here is closed again, since the next reset deletes the file.
+        """
+        db = self._service.db
+        if not db.is_closed():  # the thread that runs the tests keeps one
+            yield db
+            return
+        ensure_connected(db)
+        try:
+            yield db
+        finally:
+            discard_connection(db)
 
     def freeze(self, when: When) -> None:
         """See Notifhist."""

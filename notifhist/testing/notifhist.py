@@ -87,15 +87,16 @@ class Notifhist(ABC):
         status: int = 503,
         after: int = 0,
         times: int = 1,
-        retry_after: int | str | None = None,
+        retry_after: float | str | None = None,
         delay: float = 0.0,
         cut_after: int | None = None,
     ) -> None:
         """Let the next `times` answers, but for `after` before them, be this fault, in the caller's format.
 
-        Below 400 `status` means the true answer, delayed or cut. `retry_after` and `delay` are in s; after `cut_after`
-        bytes of the body the connection is closed. Further faults follow this one. Not for a deployed service: the test
-        is skipped.
+        Below 400 `status` means the true answer, delayed or cut. `retry_after` and `delay` are in s; a text, such as a
+        date, is in the header Retry-After alone. After `cut_after` bytes of the body the connection is closed. Further
+        faults follow this one. Raises ValueError for what can be no answer. Not for a deployed service: the test is
+        skipped.
         """
 
     @property

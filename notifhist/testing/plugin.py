@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from notifhist.testing.process import Process
 
 _MARKER = "notifhist(now=None, load=(), settings={}): the time, the records and the settings that a test begins with"
+_NO_NOW = "(-o notifhist_now= takes the clock of the ini file away.)"
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -56,7 +57,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 class _Wanted(NamedTuple):
-    """What the markers of a test say; those near it win, and settings are merged."""
+    """What the markers of a test say; those near it win, and settings are merged. `now` may be that of the ini file."""
 
     now: Any
     load: tuple[str | Path, ...]
@@ -65,7 +66,7 @@ class _Wanted(NamedTuple):
 
 def _wanted(node: pytest.Item) -> _Wanted:
     """Return what the markers say. Raises UsageError for what the marker does not know."""
-    now: Any = None
+    now: Any = node.config.getini("notifhist_now") or None
     load: Any = ()
     settings: dict[str, object] = {}
     for mark in reversed(list(node.iter_markers("notifhist"))):
@@ -85,7 +86,8 @@ def _base(config: pytest.Config) -> Path:
 def imported_service() -> Any:
     """Import `notifhist.testing.local`, and all of the service with it.
 
-    Nothing that is imported is garbage; to look for it takes a tenth of the time.
+    Nothing that is imported is garbage; to look for it takes a tenth of the time. By freeze and unfreeze it counts as
+    old: else the next look at what is new goes through all of it.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -93,6 +95,9 @@ def imported_service() -> Any:
         return import_module("notifhist.testing.local")
     finally:
         if collects:
+            if not gc.get_freeze_count():  # what the project has frozen stays so
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
@@ -142,7 +147,7 @@ def notifhist(request: pytest.FixtureRequest, notifhist_server: Any) -> Notifhis
         from notifhist.testing.deployed import DeployedNotifhist
 
         if wanted.now is not None or wanted.settings:
-            pytest.skip(f"{url} is a deployed service: its clock and settings cannot be set.")
+            pytest.skip(f"{url} is a deployed service: its clock and settings cannot be set. {_NO_NOW}")
         key, tenant = config.getoption("notifhist_key"), config.getoption("notifhist_tenant")
         found: Notifhist = DeployedNotifhist(notifhist_server.url, key, tenant, _files(request))
     else:
@@ -156,9 +161,12 @@ def _reset(request: pytest.FixtureRequest, server: LocalServer, wanted: _Wanted)
     from notifhist.config import ConfigError
     from notifhist.testing.instants import ms_of
 
-    now = wanted.now or request.config.getini("notifhist_now")
     try:
-        return server.reset(wanted.settings, ms_of(now) if now else None, _files(request))
+        now_ms = None if wanted.now is None else ms_of(wanted.now)
+    except ValueError as error:
+        pytest.fail(f"notifhist: now={wanted.now!r}: {error}", pytrace=False)
+    try:
+        return server.reset(wanted.settings, now_ms, _files(request))
     except ConfigError as error:
         pytest.fail(str(error), pytrace=False)
 
@@ -175,7 +183,7 @@ def notifhist_process(
 ) -> Iterator[Process]:
     """`notifhist serve` as a process, with `url`, `port`, `key` and `pid`; the records are those of notifhist_fixtures.
 
-    Its clock stands at notifhist_now. With `--notifhist-url` it is the deployed service.
+    Its clock stands at notifhist_now. With `--notifhist-url` it is the deployed service, whose clock cannot.
     """
     from notifhist.testing.process import Process, serving
 
@@ -183,6 +191,8 @@ def notifhist_process(
     if url := config.getoption("notifhist_url"):
         from notifhist.testing.deployed import DeployedServer
 
+        if config.getini("notifhist_now"):
+            pytest.skip(f"{url} is a deployed service: its clock cannot be set. {_NO_NOW}")
         server = DeployedServer(url)
         yield Process(server.url, server.port, config.getoption("notifhist_key"), None)
         return

@@ -8,8 +8,7 @@ from functools import lru_cache, partial
 from time import monotonic
 from typing import NamedTuple
 
-from limits import RateLimitItem
-
+from notifhist.config import RateLimit
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.request_counts import RequestCounter
 
@@ -31,14 +30,14 @@ class Usage(NamedTuple):
 
 
 class RateLimiter:
-    """Counts the requests of accounts against one limit; with no `item` it counts nothing."""
+    """Counts the requests of accounts against one limit; with no `limit` it counts nothing."""
 
-    def __init__(self, item: RateLimitItem | None, counter: RequestCounter, namespace: str) -> None:
+    def __init__(self, limit: RateLimit | None, counter: RequestCounter, namespace: str) -> None:
         self._counter = counter
-        self._limit, self._window_s = (item.amount, item.get_expiry()) if item else (0, 0)
+        self._limit, self._window_s = limit or (0, 0)
         self._window = _in_words(self._window_s)
-        # A cache for each limit, by the account alone: to hash the item too costs 0.3 µs a request.
-        self._name_of = lru_cache(maxsize=4096)(partial(_counted_name, item, namespace)) if item else None
+        # A cache for each limit, by the account alone: to hash the limit too costs 0.3 µs a request.
+        self._name_of = lru_cache(maxsize=4096)(partial(_counted_name, limit, namespace)) if limit else None
         self._warned_s = -math.inf
         self._is_failing, self._retry_s = False, -math.inf
 
@@ -79,9 +78,9 @@ class RateLimiter:
         return True
 
 
-def _counted_name(item: RateLimitItem, namespace: str, account: str) -> str:
+def _counted_name(limit: RateLimit, namespace: str, account: str) -> str:
     digest = hashlib.sha256(account.encode("utf-8", "surrogatepass")).hexdigest()
-    return item.key_for(namespace, digest)
+    return f"LIMITER/{namespace}/{digest}/{limit.requests}/{limit.window_s}"
 
 
 def _in_words(seconds: int) -> str:

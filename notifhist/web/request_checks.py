@@ -144,7 +144,8 @@ def _authorize(key: ApiKey, role: str | None, ids: dict[str, Any]) -> None:
 
 
 def _look_at_proxies(request: Request, service: Service) -> None:
-    """Count a request that came through fewer proxies than are trusted, or through one where none is."""
+    """Count a request that was let through, and whether it came through too few proxies, or ones that nobody trusts."""
+    service.metrics.let_through()
     forwarded, trusted = request.environ.get("HTTP_X_FORWARDED_FOR"), service.settings.trusted_proxies
     if forwarded is None and not trusted:
         return

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from notifhist.testing import Notifhist
 from tests.clients.running import find, run
 from tests.http.helpers import LOGS, RUNS, log_of, run_of
 from tests.system.conftest import MakeService
@@ -16,7 +17,7 @@ PAGE = 250
 PAGES = -(-COUNT // PAGE)
 
 
-def fetch(service: Service, key: str, home: Path, endpoint: str = RUNS, **filters: str) -> tuple[int, str]:
+def fetch(service: Service | Notifhist, key: str, home: Path, endpoint: str = RUNS, **filters: str) -> tuple[int, str]:
     """Return exit code and output of the client asked for all runs or logs; it waits out what it must."""
     program = find("NOTIFHIST_TEST_CORTEX", ".venv-cortex/bin/cortex")
     arguments = ("--api-key", key, "--url", service.url, "rest", "fetch", "--endpoint", endpoint)
@@ -88,6 +89,7 @@ def test_it_filters_runs_by_several_values_with_commas(
     assert json.loads(output)["runs"] == [each for each in newest_first if each["status"] != "COMPLETED"]
 
 
+@pytest.mark.long
 def test_it_waits_as_long_as_the_rate_limit_says(
     sqlite_database: str, make_service: MakeService, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from notifhist.testing import Notifhist
 from tests.clients.running import find, run
 from tests.conftest import TENANT
 from tests.http.helpers import CHECK, FAULT_MEMBERS, item_at
@@ -18,7 +19,7 @@ SCRIPT = Path(__file__).parent / "ask_rackspace.py"
 
 
 def ask(
-    service: Service,
+    service: Service | Notifhist,
     key: str,
     tenant: str = TENANT,
     check_id: str = "chOne",

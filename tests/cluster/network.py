@@ -29,10 +29,14 @@ class Bridge:
     def __init__(self) -> None:
         self.name, self._net = f"nh{os.getpid()}", f"10.213.{os.getpid() % 250}"
         self._spaces: list[str] = []
-        ip("link", "add", self.name, "type", "bridge")
-        ip("address", "add", f"{self._net}.1/24", "dev", self.name)
-        ip("link", "set", self.name, "up")
-        self.hosts = [self._add(n) for n in range(2)]
+        try:
+            ip("link", "add", self.name, "type", "bridge")
+            ip("address", "add", f"{self._net}.1/24", "dev", self.name)
+            ip("link", "set", self.name, "up")
+            self.hosts = [self._add(n) for n in range(2)]
+        except BaseException:  # a machine may allow the bridge, but no namespaces
+            self.clean_up()
+            raise
 
     def _add(self, n: int) -> Host:
         space, address = f"{self.name}-{n}", f"{self._net}.{n + 2}"

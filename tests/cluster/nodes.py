@@ -152,6 +152,9 @@ class Cluster:
         hosts = bridge.hosts if bridge else loopback()
         self.nodes = [Node(folder, host, f"node{n}") for n, host in enumerate(hosts)]
         self.primary, self.standby = self.nodes
+
+    def start(self) -> None:
+        """Make its servers and start them; if that fails, some may run."""
         self.primary.initialize()
         self.standby.follow(self.primary)
         self.primary.wait_for_standby()
@@ -194,14 +197,14 @@ class Cluster:
 def cluster(bridge: Bridge | None) -> Iterator[Cluster]:
     """Set up a cluster, and remove it."""
     folder = Path(tempfile.mkdtemp(prefix="notifhist-cluster-"))  # its servers may be those of another user
-    if os.geteuid() == 0:
-        ensure_user_exists(USER)
-        shutil.chown(folder, USER)
-    made = None
+    made = Cluster(folder, bridge)
     try:
-        made = Cluster(folder, bridge)
+        if os.geteuid() == 0:
+            ensure_user_exists(USER)
+            shutil.chown(folder, USER)
+        made.start()
         yield made
     finally:
-        for node in made.nodes if made is not None else ():
+        for node in made.nodes:
             node.kill()
         shutil.rmtree(folder)

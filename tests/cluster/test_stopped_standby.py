@@ -38,6 +38,11 @@ def test_writes_are_refused_and_reads_are_answered_while_the_standby_stands_stil
     # The primary has the items, and the standby does not: nobody may be told yet that they are there.
     assert len(readers[0].get_json(CHECK)["values"]) == len([first, *items])
     assert_unavailable(writers[0].post(CHECK, items[0]))
+    gone = f"{CHECK}/{first['id']}"
+    assert_unavailable(writers[0].request("DELETE", gone))
+    assert readers[0].get(gone).status_code == 404
+    assert_unavailable(writers[0].request("DELETE", gone))
     own_cluster.standby.thaw()
+    assert writers[0].request("DELETE", gone).status_code == 404
     for client, item in zip(writers, items, strict=True):
         assert client.post(CHECK, item).status_code == 200

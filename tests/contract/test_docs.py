@@ -77,6 +77,12 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert (path.parent / target).exists(), target
 
 
+def test_nobody_is_told_to_get_the_package_from_an_index() -> None:
+    """It is in none. The README alone says what the name does where the package is installed."""
+    for path in MARKDOWN[1:]:
+        assert not re.search(r"pip install .*(?<!/)\bnotifhist\b", path.read_text()), path.name
+
+
 def test_decisions_fit_on_a_page() -> None:
     pages = sorted((ROOT / "docs" / "adr").glob("*.md"))
     assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))

@@ -128,6 +128,7 @@ def test_a_page_is_as_long_as_it_may_be_and_no_longer(
         set_longest(monkeypatch, MAX_PAGE_BYTES)
 
 
+@pytest.mark.long
 def test_a_page_that_is_too_long_is_not_in_memory_before_it_is_refused(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -193,9 +193,11 @@ def test_the_metrics_count_requests_that_do_not_fit_the_trusted_proxies(
     asked = [authorized(app, sent).get(CHECK, headers=headers).status_code for sent in (key, "no key")]
     assert asked == [200, 401]  # which proves nothing
     app.test_client().get("/healthz", headers=headers)
-    counts = {name: count for name, count in samples(app.test_client()).items() if "proxy_mismatches" in name}
-    name = f'notifhist_proxy_mismatches_total{{problem="{problem}"}}'
-    assert counts == ({} if problem is None else {name: 1})
+    app.test_client().get("/v1.0/none", headers=headers)
+    counts = samples(app.test_client())
+    assert counts["notifhist_keyed_requests_total"] == 1
+    for each in ("not_forwarded", "not_trusted"):  # both are there from the start
+        assert counts[f'notifhist_proxy_mismatches_total{{problem="{each}"}}'] == (each == problem)
 
 
 @pytest.mark.parametrize("url", ["/none", "/healthz/", "/openapi.xml", "/metrics/x", "/schemas/", "/apis", "/API/v1"])

@@ -130,7 +130,7 @@ def assert_marked_alone(browser: FlaskClient, name: str) -> None:
     assert not ids_on(page)
     if name not in ("q", "state"):
         (form,) = page.xpath("//form[@data-filters]")
-        sent = [(field, value) for field, value in form.form_values() if value]
+        sent = [(field, value) for field, value in form.form_values() if value and field != "shown"]
         assert {field: value for field, value in sent if field != name} == {
             field: value for field, value in given.items() if field not in (name, "marker")
         } | ({"since": "24h"} if "since" not in given and name != "from" else {})
@@ -216,8 +216,30 @@ def test_a_row_leads_to_the_result_that_it_is(app: Flask, key: str, client: Flas
         assert text_of(row[6]) in text_of(page_at(browser, url).get_element_by_id(fragment))
 
 
+@pytest.mark.parametrize(
+    ("chosen", "kept"), [("7d", "since=7d"), ("24h", ""), ("month", "from=2011-10-01&to=2011-10-31")]
+)
+def test_a_span_that_is_chosen_takes_the_place_of_the_time_that_was_shown(
+    browser: FlaskClient, chosen: str, kept: str
+) -> None:
+    page = page_at(browser, f"{LIST}?from={NOW_MS - 3 * DAY}&to={NOW_MS - 2 * DAY}&outcome=failed")
+    (form,) = page.xpath("//form[@data-filters]")
+    response = browser.get(LIST, query_string=form.form_values())
+    assert "since" not in response.headers["Location"]
+    form.fields["since"] = chosen
+    response = browser.get(LIST, query_string=form.form_values())
+    query = urlsplit(response.headers["Location"]).query
+    assert sorted(parse_qsl(query)) == sorted(parse_qsl(f"outcome=failed&{kept}"))
+
+
+@pytest.mark.parametrize("usual", ["24h", "7d", "month"])
+def test_a_time_that_is_typed_takes_the_place_of_the_span_that_was_shown(browser: FlaskClient, usual: str) -> None:
+    response = browser.get(f"{LIST}?since={usual}&from=2011-11-09")
+    assert response.headers["Location"] == f"{LIST}?from=2011-11-09"
+
+
 def test_last_month_becomes_its_days(browser: FlaskClient) -> None:
-    response = browser.get(f"{LIST}?since=month&from=2011-11-01T08:00&outcome=failed")
+    response = browser.get(f"{LIST}?since=month&shown=from&from=2011-11-01T08:00&outcome=failed")
     assert (response.status_code, response.headers["Location"]) == (
         303,
         f"{LIST}?outcome=failed&from=2011-10-01&to=2011-10-31",

@@ -54,6 +54,44 @@ def test_another_row_takes_its_place_and_escape_leads_back_to_the_row(browser: B
     wait_until(lambda: not browser.all("aside"), 10)
 
 
+HELD = """
+const usual = window.fetch;
+window.held = [];
+window.fetch = async (...asked) => {
+  const answer = await usual(...asked);
+  await new Promise((done) => window.held.push(done));
+  return answer;
+};
+"""
+"""Answers wait until they are let go, in whatever order."""
+
+
+def test_an_answer_that_comes_late_is_not_shown(browser: Browser) -> None:
+    browser.open(LIST)
+    browser.driver.execute_script(HELD)
+    links = browser.all("#rows a[data-open]")
+    links[1].click()
+    wait_until(lambda: browser.ask("held.length") == 1, 10)
+    links[4].click()
+    wait_until(lambda: browser.ask("held.length") == 2, 10)
+    browser.ask("held[1]()")
+    aimed = browser.one("aside .aimed").get_attribute("id")
+    shown, url = browser.one("aside").text, browser.driver.current_url
+    assert url == links[4].get_attribute("href")
+    assert url.endswith(f"#{aimed}")
+    browser.ask("held[0]()")
+    browser.driver.execute_async_script("setTimeout(arguments[0], 200)")
+    assert (browser.one("aside").text, browser.driver.current_url) == (shown, url)
+    links[2].click()
+    wait_until(lambda: browser.ask("held.length") == 3, 10)
+    browser.driver.back()
+    wait_until(lambda: not browser.all("aside"), 10)
+    browser.ask("held[2]()")
+    browser.driver.execute_async_script("setTimeout(arguments[0], 200)")
+    assert not browser.all("aside")
+    assert browser.path == LIST
+
+
 def test_rows_come_in_beside_an_item(browser: Browser, client: Client) -> None:
     def record() -> None:
         item = item_now()

@@ -1,5 +1,7 @@
 """`notifhist backup` while writers are writing, and what a service answers that is started from it."""
 
+import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -7,7 +9,7 @@ from pathlib import Path
 
 from notifhist.clock import Clock
 from tests.http.helpers import CHECK, RUNS, item_at, run_of
-from tests.system.commands import run
+from tests.system.commands import finish, run, start
 from tests.system.conftest import MakeService
 from tests.system.service import ROOT, Client, wait_until
 
@@ -78,6 +80,23 @@ def test_a_database_that_waits_for_migrations_is_backed_up_as_it_is(tmp_path: Pa
     (tmp_path / "old.db").touch()
     run(f"sqlite:///{tmp_path}/old.db", "backup", tmp_path / "copy.db")
     assert "tables: The tables are not up to date" in run(f"sqlite:///{tmp_path}/copy.db", "doctor", code=2).stdout
+
+
+def test_sigterm_has_it_remove_what_it_has_begun(sqlite_database: str, tmp_path: Path) -> None:
+    with sqlite3.connect(sqlite_database.removeprefix("sqlite:///")) as database:
+        database.execute("CREATE TABLE filler AS SELECT zeroblob(60000000)")
+    database.close()
+    backup = start(sqlite_database, "backup", tmp_path / "copy.db")
+    wait_until(lambda: any(path.stat().st_size for path in tmp_path.glob(".copy.db.*")))
+    backup.send_signal(signal.SIGTERM)
+    finish(backup, 128 + signal.SIGTERM)
+    assert list(tmp_path.glob("*copy*")) + list(tmp_path.glob(".copy*")) == []
+
+
+def test_the_command_is_printed_even_if_the_server_is_away(tmp_path: Path) -> None:
+    told = run("postgresql://u:secret@127.0.0.1:1/x", "backup", tmp_path / "copy.dump", code=1)
+    assert told.stdout.startswith("pg_dump ")
+    assert "secret" not in told.output
 
 
 def test_on_postgresql_it_prints_the_command_and_ends_with_1(postgres_database: str, tmp_path: Path) -> None:

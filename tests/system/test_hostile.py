@@ -35,6 +35,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ATTACKS)
 def test_others_are_answered_while_an_attack_goes_on(service: Service, name: str) -> None:
     key, check = service.create_key(), f"{CHECK}-{quote(name)}"
@@ -84,6 +85,7 @@ def test_reads_go_on_while_another_process_keeps_the_file_locked(service: Servic
             writer.result()
 
 
+@pytest.mark.long
 def test_whoever_cannot_be_answered_in_time_is_refused_at_once_and_health_is_not(service: Service) -> None:
     key, stop = service.create_key(), threading.Event()
     service.ask(RUNS, key, "POST", json={"runs": [run_of(errorMessage="x" * 2000) for _ in range(1000)]})

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import TENANT
 from tests.http.helpers import ALARM, CHECK, JSON, RUNS, run_of
+from tests.system.commands import start
 from tests.system.conftest import MakeService
 from tests.system.load import ITEM, Load, recorded
 from tests.system.service import GUNICORN, PATIENCE_S, ROOT, Client, Service, free_port, running, wait_until
@@ -28,15 +29,25 @@ CLIENTS, REQUESTS_OF_EACH = 4, 60
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service of two workers that the tests below only ask."""
+    """A service of two workers that the tests below only ask. Two of its settings are none."""
     directory = tmp_path_factory.mktemp("service")
-    with running(Service(directory, {"DATABASE_URL": f"sqlite:///{directory}/notifhist.db"})) as service:
+    settings = {"DATABASE_URL": f"sqlite:///{directory}/notifhist.db", "TRUSTED_PROXYS": "1", "COLOUR": "7"}
+    with running(Service(directory, settings)) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
 def key(service: Service) -> str:
     return service.create_key()
+
+
+def test_settings_that_are_none_are_told_once_at_the_start(service: Service) -> None:
+    told = [line["message"] for line in service.lines() if line.get("level") == "WARNING"]
+    is_none = "is no setting, so it has no effect."
+    assert [message.partition(" `")[0] for message in told] == [
+        f"NOTIFHIST_COLOUR {is_none} Remove it.",
+        f"NOTIFHIST_TRUSTED_PROXYS {is_none} Write NOTIFHIST_TRUSTED_PROXIES, if that is meant, or remove it.",
+    ]
 
 
 REQUESTS: dict[str, tuple[str, str, str, dict[str, Any], int, str | None]] = {
@@ -68,6 +79,24 @@ def test_each_request_has_a_line_of_json_without_its_query_or_key(service: Servi
     secret = key.split("_", 2)[2]
     assert secret not in service.output() + service.errors()
     assert "s3cret" not in service.output() + service.errors()
+
+
+def test_a_service_whose_output_nobody_reads_any_more_goes_on_in_silence(sqlite_database: str) -> None:
+    """As `notifhist serve | head` has it."""
+    process = start(sqlite_database, "serve", "--port", "0", "--workers", "1")
+    with process:
+        try:
+            assert process.stdout is not None
+            url = next(found[1] for line in process.stdout if (found := re.search(r"(http://[0-9.:]+) ", line)))
+            process.stdout.close()
+            for _ in range(2):
+                assert requests.get(f"{url}/healthz", timeout=PATIENCE_S).status_code == 200
+            process.terminate()
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            process.kill()
 
 
 def samples(client: Client) -> dict[tuple[str, str], float]:

@@ -1,5 +1,6 @@
 """`purge`, as a process: it deletes what has expired, and nobody waits for it."""
 
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
 from notifhist.schemas.runs import RUN
-from notifhist.store.database import Database
+from notifhist.store.database import Database, ensure_connected, open_database
+from notifhist.store.migrating import pending_migrations
 from notifhist.store.purge import last_purge_ms
 from tests.conftest import NOW_MS, TENANT
 from tests.http.helpers import CHECK, get_json, id_at, item_at, post, run_of
@@ -52,6 +54,16 @@ def test_purge_deletes_exactly_what_has_expired(database_url: str, db: Database,
         assert get_json(client_of(app), "/api/v1/notifications/logs/run")["total"] == 1
 
 
+def test_purge_does_not_upgrade_the_tables_under_a_service(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.db"
+    with closing(open_database(url, create=True)) as db:
+        ensure_connected(db)
+        told = run(url, "purge", code=1).stderr
+        assert "0001_tables" in told
+        assert "Stop the service, run `notifhist migrate`, and start it again." in told
+        assert pending_migrations(db)[0] == "0001_tables"
+
+
 def test_what_purge_deletes_is_what_is_not_shown(database_url: str, db: Database) -> None:
     record(db, WHERE, *EXPIRED, *SHOWN)
     with application(database_url) as app:
@@ -74,6 +86,7 @@ def test_the_retention_decides(database_url: str, db: Database, days: str, delet
     assert count_items(db) == len(EXPIRED) + len(SHOWN) - (deleted or 0)
 
 
+@pytest.mark.long
 def test_readers_and_writers_go_on_during_a_purge(database_url: str, db: Database) -> None:
     expired = 10_000
     record(db, WHERE, *(id_at(1_000_000_000_000 + n) for n in range(expired)))

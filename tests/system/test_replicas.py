@@ -79,6 +79,7 @@ def test_a_tenant_reads_what_it_recorded_however_far_the_replica_is(
     wait_until(lambda: ids_of(mine, CHECK) == [*seen, unseen])
 
 
+@pytest.mark.long
 def test_reads_go_on_without_the_replica_and_come_back_to_it(
     service: Service, replica: Replica, database_url: str, tmp_path: Path
 ) -> None:

@@ -167,14 +167,6 @@ def test_faults_have_the_form_of_their_api(path: str, member: str, notifhist: No
     assert notifhist.get(path).status == 200
 
 
-def test_429_is_a_fault_of_the_history_api_and_a_problem_of_the_runs_api(notifhist: Notifhist) -> None:
-    notifhist.fail(status=429, times=2, retry_after=7)
-    assert notifhist.get(HISTORY).json["type"] == "rateLimitReached"
-    problem = notifhist.get(RUNS)
-    assert problem.headers["Content-Type"] == "application/problem+json"
-    assert (problem.json["retryAfter"], problem.headers["Retry-After"]) == (7, "7")
-
-
 def test_what_is_refused_by_a_fault_changes_nothing(notifhist: Notifhist) -> None:
     notifhist.fail(after=1, status=500)
     key = {"X-Auth-Token": notifhist.key()}
@@ -194,12 +186,6 @@ def test_an_answer_is_cut_and_the_connection_closed(path: str, notifhist: Notifh
     assert cut.value.partial == whole.body[:20]
     assert cut.value.expected == len(whole.body) - 20
     assert notifhist.get(path).body == whole.body
-
-
-@pytest.mark.parametrize("wrong", [{"status": 100}, {"status": 999}, {"times": 0}, {"delay": -1.0}])
-def test_a_fault_that_can_be_no_answer_is_refused(wrong: dict[str, int], notifhist: Notifhist) -> None:
-    with pytest.raises(ValueError, match=r"status|Give"):
-        notifhist.fail(**wrong)
 
 
 def test_requests_show_no_key(notifhist: Notifhist) -> None:
@@ -256,21 +242,6 @@ def test_json_and_xml_say_the_same(path: str, notifhist: Notifhist) -> None:
     notifhist.run(notificationObjects=[{"id": 1, "name": "n", "type": "ENTITY"}])
     notifhist.log(recipientEmail="a@example.com")
     notifhist.assert_both(path)
-
-
-def test_expected_files_are_written_anew(notifhist: Notifhist, notifhist_server: LocalServer, tmp_path: Path) -> None:
-    notifhist = notifhist_server.reset({}, None, Files((tmp_path,), updates=True))
-    notifhist.item(timestamp=1)
-    for assert_it, name in ((notifhist.assert_json, "new/page.json"), (notifhist.assert_xml, "new/page.xml")):
-        with pytest.raises(AssertionError, match=r"page.* is written anew .there was no such file"):
-            assert_it(f"{HISTORY}?from=0", name)
-        assert_it(f"{HISTORY}?from=0", name)  # once
-        (tmp_path / name).write_text((tmp_path / name).read_text().replace("OK", "CRITICAL"))
-        with pytest.raises(AssertionError, match=r'is written anew .*expected .*"CRITICAL", got "OK"'):
-            assert_it(f"{HISTORY}?from=0", name)
-        assert_it(f"{HISTORY}?from=0", name)
-    with pytest.raises(AssertionError, match="answered 404"):  # an error is no expectation
-        notifhist.assert_json("/nowhere", "new/page.json")
 
 
 def test_paths_and_links_may_have_any_characters(notifhist: Notifhist) -> None:

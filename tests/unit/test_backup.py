@@ -1,6 +1,8 @@
 """A backup is the database as it was when it began, and has its name once it is whole and checked."""
 
+import os
 import shlex
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +13,7 @@ import pytest
 from notifhist.config import MS_PER_DAY
 from notifhist.operations.backup import CannotBackUp, back_up, check_program
 from notifhist.store.database import BackupFailed, ensure_connected, open_database, sqlite_backup
+from notifhist.store.processes import name_of_ours
 from notifhist.store.purge import note_purge
 from tests.conftest import every_row, store_key
 from tests.full_disk import FullDisk
@@ -109,6 +112,17 @@ def test_an_interrupted_backup_leaves_nothing(sqlite_database: str, folder: Path
     copy(sqlite_database, folder / "copy.db")
 
 
+def test_what_a_killed_backup_has_left_is_removed_by_the_next(sqlite_database: str, folder: Path) -> None:
+    gone, new = (folder / f".copy.db.{pid}-1-x.part" for pid in (2**22 + 1, 2**22 + 2))  # no process has such a pid
+    here = folder / f"{name_of_ours('.copy.db.')}x.part"
+    for each in (gone, here, new):
+        each.touch()
+    for each in (gone, here):
+        os.utime(each, (0, 0))
+    copy(sqlite_database, folder / "copy.db")
+    assert set(folder.iterdir()) == {here, new, folder / "copy.db"}
+
+
 def test_a_file_is_replaced_only_if_that_is_wanted(sqlite_database: str, folder: Path) -> None:
     file = folder / "copy.db"
     file.write_text("precious")
@@ -127,7 +141,36 @@ def test_a_file_that_is_made_meanwhile_is_not_replaced(sqlite_database: str, fol
     assert list(folder.iterdir()) == [file]
 
 
-@pytest.mark.parametrize("kind", ["folder", "the database", "a link to it", "a database in use"])
+def test_nor_is_it_where_there_are_no_links(
+    sqlite_database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(source: Path, target: Path) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "link", link)
+    file = folder / "copy.db"
+    with pytest.raises(CannotBackUp, match="made meanwhile"):
+        copy(sqlite_database, file, lambda done, expected: file.write_text("precious"))
+    assert file.read_text() == "precious"
+    copy(sqlite_database, folder / "another.db")
+    assert rows_of(folder / "another.db") == rows_of(path_of(sqlite_database))
+
+
+def test_a_copy_that_cannot_be_checked_is_not_said_to_be_damaged(folder: Path) -> None:
+    with pytest.raises(BackupFailed, match="the copy could not be checked: unable to open"):
+        sqlite_backup._check(folder / "gone.db")
+    with sqlite3.connect(folder / "100% a?#.db") as made:
+        made.execute("PRAGMA journal_mode = wal")
+        made.execute("CREATE TABLE a (b)")
+    made.close()
+    sqlite_backup._check(folder / "100% a?#.db")
+    assert [each.name for each in folder.iterdir()] == ["100% a?#.db"]
+
+
+KINDS = ["folder", "the database", "a link to it", "a link to nothing", "a pipe", "a device", "a database in use"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_would_do_harm_is_refused_even_by_force(sqlite_database: str, folder: Path, kind: str) -> None:
     path, file = path_of(sqlite_database), folder / "copy.db"
     before = rows_of(path)
@@ -137,6 +180,12 @@ def test_what_would_do_harm_is_refused_even_by_force(sqlite_database: str, folde
         file = path
     elif kind == "a link to it":
         file.symlink_to(path)
+    elif kind == "a link to nothing":
+        file.symlink_to("nothing")
+    elif kind == "a pipe":
+        os.mkfifo(file)
+    elif kind == "a device":
+        file = Path("/dev/null")
     else:
         (folder / "copy.db-wal").write_bytes(b"a log that SQLite would apply to the backup")
     with pytest.raises(CannotBackUp, match="name a"):

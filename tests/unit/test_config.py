@@ -1,7 +1,6 @@
-import limits
 import pytest
 
-from notifhist.config import PREFIX, SETTINGS, ConfigError, Settings, load_settings
+from notifhist.config import PREFIX, SETTINGS, ConfigError, RateLimit, Settings, hide_password, load_settings
 
 DEFAULTS = {
     "DATABASE_URL": "sqlite:///notifhist.db",
@@ -11,12 +10,12 @@ DEFAULTS = {
     "RETENTION_DAYS": 30,
     "QUERY_WINDOW_DAYS": 7,
     "DEFAULT_LIMIT": 50,
-    "HISTORY_RATE_LIMIT": limits.parse("50000/day"),
-    "RUNS_RATE_LIMIT": limits.parse("1000/minute"),
+    "HISTORY_RATE_LIMIT": RateLimit(50_000, 86_400),
+    "RUNS_RATE_LIMIT": RateLimit(1000, 60),
     "FEED_RATE_LIMIT": None,
     "FEED_DEDUP_S": 60,
     "PAGES": True,
-    "PAGES_RATE_LIMIT": limits.parse("600/minute"),
+    "PAGES_RATE_LIMIT": RateLimit(600, 60),
     "PAGES_USER_HEADER": "",
     "PAGES_USER_KEY_ID": "",
     "RATE_LIMIT_STORAGE": "memory://",
@@ -42,12 +41,12 @@ GOOD = [
     ("RETENTION_DAYS", " 36500 ", 36_500),
     ("QUERY_WINDOW_DAYS", "1", 1),
     ("DEFAULT_LIMIT", "1000", 1000),
-    ("HISTORY_RATE_LIMIT", "5/hour", limits.parse("5/hour")),
-    ("HISTORY_RATE_LIMIT", "10 per 2 minutes", limits.parse("10/2 minutes")),
+    ("HISTORY_RATE_LIMIT", "5/hour", RateLimit(5, 3600)),
+    ("HISTORY_RATE_LIMIT", "10 per 2 minutes", RateLimit(10, 120)),
     ("HISTORY_RATE_LIMIT", "", None),
-    ("RUNS_RATE_LIMIT", "5/second", limits.parse("5/second")),
+    ("RUNS_RATE_LIMIT", "5/second", RateLimit(5, 1)),
     ("RUNS_RATE_LIMIT", "", None),
-    ("FEED_RATE_LIMIT", "1000/minute", limits.parse("1000/minute")),
+    ("FEED_RATE_LIMIT", "1000/minute", RateLimit(1000, 60)),
     ("FEED_DEDUP_S", "0", 0),
     ("PAGES", "off", False),
     ("PAGES", "ON", True),
@@ -187,3 +186,9 @@ def test_retention_is_told_in_milliseconds(days: int, ms: int | None) -> None:
 
 def test_the_window_is_told_in_milliseconds() -> None:
     assert load_settings({}).query_window_ms == 604_800_000
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:se@cret@h/x", "postgresql:/u:secret@h/x", "postgresql:u:secret@h/x"])
+def test_no_password_of_a_url_is_shown_even_if_it_is_misspelt(url: str) -> None:
+    assert hide_password(f"NOTIFHIST_DATABASE_URL={url!r}").count("***@h/x") == 1
+    assert "cret" not in hide_password(url)

@@ -21,6 +21,7 @@ def run_pytest(*arguments: str, code: int = 0, **environ: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_a_test_without_postgresql_needs_neither_its_driver_nor_its_server(tmp_path: Path) -> None:
     (tmp_path / "block.py").write_text(BLOCK)
     files = ("tests/unit/test_clock.py", "tests/http/test_links.py")
@@ -29,6 +30,7 @@ def test_a_test_without_postgresql_needs_neither_its_driver_nor_its_server(tmp_p
     assert " skipped" not in said
 
 
+@pytest.mark.long
 def test_the_tests_of_postgresql_and_of_processes_bear_their_marks() -> None:
     files = ("tests/http/test_bad_input.py", "tests/unit/test_migrations.py", "tests/system/test_kill.py")
     ids = run_pytest("--collect-only", "-q", "-m", "not postgres and not processes", *files)

@@ -113,6 +113,6 @@ def test_the_oldest_are_closed_until_no_more_is_held_than_may_be(
 def test_who_has_waited_past_a_deadline_is_overdue(connections: Connections, connect: Connect) -> None:
     waiting = [connect(b"GET", ago_s=0), connect(b"GET", ago_s=0)]
     now = waiting[0].deadline + 0.01
-    waiting[1].since += 1
+    waiting[1].since = waiting[0].since + 1
     assert connections.overdue(now) == [waiting[0]]
     assert set(connections.overdue(now + 1)) == set(waiting)

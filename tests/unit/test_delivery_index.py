@@ -104,6 +104,7 @@ def test_an_item_with_a_thousand_results_is_listed_in_their_ids_order(db: Databa
 # Names.
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", ["x" * 1_000_000, "é\u0301🚨" * 1000, "\0", "a\0b", "", "'", '"', "%", "\\", "X", "null"]
 )

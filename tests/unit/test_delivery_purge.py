@@ -16,11 +16,12 @@ from notifhist.store.counted import counts, cut
 from notifhist.store.database import Database, PostgresqlDatabase, ensure_connected, open_database
 from notifhist.store.database.sql import rows
 from notifhist.store.deliveries import purge as delivery_purge
+from notifhist.store.deliveries.alarms import list_alarms
 from notifhist.store.deliveries.reading import list_deliveries
 from notifhist.store.purge import purge
 from tests.conftest import NOW_MS, TENANT
 from tests.http.helpers import item_at
-from tests.records import all_items, record_items
+from tests.records import all_items, move_recent_deliveries, record_items
 from tests.recount import assert_counts_are_true
 
 WEEK_MS = 7 * MS_PER_DAY
@@ -120,6 +121,21 @@ def test_of_a_week_whose_items_stay_the_deliveries_stay(db: Database, monkeypatc
     assert_deliveries_are_those_of_the_items(db)
     assert sum(purge(db, OLDEST_MS + WEEK_MS, 500)) == 50
     assert_deliveries_are_those_of_the_items(db)
+
+
+def test_the_newest_items_of_series_go_with_the_last_deliveries(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery_purge, "_AT_ONCE", 4)
+    checks = [CheckPath(TENANT, "enOne", "alOne", f"ch{n}") for n in range(10)]
+    for n, check in enumerate(checks):
+        record_items(db, check, [of_outcomes(OLDEST_MS - 10 + n, n)])
+    record_items(db, HERE, [of_outcomes(OLDEST_MS)])
+    move_recent_deliveries(db, TENANT)
+    newest, left = "SELECT ticks FROM series_newest", []
+    for _ in delivery_purge.purge(db, OLDEST_MS):
+        left.append(len(rows(db, newest)))
+        assert list_alarms(db, TENANT, OLDEST_MS).found[0].checks[0].check_id == HERE.check_id
+    assert left == [11] * 4 + [1]
+    assert rows(db, newest) == [(OLDEST_MS * TICKS_PER_MS,)]
 
 
 @pytest.mark.usefixtures("_few_are_many")

@@ -3,21 +3,19 @@
 import os
 import shutil
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY
-from notifhist.operations.doctor import CHECKS, examine, exit_code
-from notifhist.operations.findings import Finding, Level
-from notifhist.operations.installation import Installation
+from notifhist.operations import installation
+from notifhist.operations.doctor import CHECKS
+from notifhist.operations.findings import Level
 from notifhist.operations.upkeep_checks import EXPIRY_DAYS, PURGE_DAYS
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
+from notifhist.server.running import Running
 from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import list_keys
 from notifhist.store.migrating import migrate
@@ -27,96 +25,12 @@ from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
 from tests.full_disk import FullDisk
 from tests.http.helpers import item_at
 from tests.records import record_items
+from tests.unit.examined import REAL_CLOCK, Doctor
 
 NOBODY = "127.0.0.1:1"
 """An address at which nobody listens."""
 CHECK = CheckPath(TENANT, "enOne", "alOne", "chOne")
 DAYS_KEPT = 30
-REAL_CLOCK = Clock()
-
-
-class Examined:
-    """What doctor has found."""
-
-    def __init__(self, installation: Installation) -> None:
-        self.results = examine(installation)
-        self.code = exit_code(self.results)
-        self.findings = [(each.check, finding) for each in self.results for finding in each.findings]
-        self.not_made = {each.check: each.not_made for each in self.results if each.not_made is not None}
-
-    def only(self, check: str, level: Level) -> Finding:
-        """Return the one finding there is, of a check and a level."""
-        assert [(name, finding.level) for name, finding in self.findings] == [(check, level)], self.findings
-        assert self.code == {Level.WARNING: 1, Level.FAULT: 2}[level]
-        return self.findings[0][1]
-
-
-Doctor = Callable[..., Examined]
-
-
-@pytest.fixture
-def doctor(monkeypatch: pytest.MonkeyPatch) -> Doctor:
-    """Examines the installation that settings lead to."""
-
-    def look(
-        database_url: str,
-        *,
-        now_ms: Callable[[], float] = REAL_CLOCK.now_ms,
-        shared_memory: Path | None = None,
-        **settings: str,
-    ) -> Examined:
-        for name in [name for name in os.environ if name.startswith("NOTIFHIST_")]:
-            monkeypatch.delenv(name)
-        for name, value in {"DATABASE_URL": database_url, **settings}.items():
-            monkeypatch.setenv(f"NOTIFHIST_{name}", value)
-        if shared_memory is None:
-            return Examined(Installation(now_ms))
-        return Examined(Installation(now_ms, shared_memory))
-
-    return look
-
-
-@pytest.fixture
-def sound_url(database_url: str, key: str, request: pytest.FixtureRequest) -> str:
-    """The URL of a database in which all is well, of each kind."""
-    if database_url.startswith("postgresql"):
-        request.getfixturevalue("syncing_server")
-    return database_url
-
-
-@pytest.fixture
-def sound_sqlite(sqlite_database: str) -> str:
-    """The URL of a SQLite database in which all is well; nothing is connected to it."""
-    with closing(open_database(sqlite_database)) as db:
-        ensure_connected(db)
-        store_key(db)
-    return sqlite_database
-
-
-@pytest.fixture
-def sound_postgres(postgres_database: str, syncing_server: None) -> str:
-    """The same, on PostgreSQL."""
-    with closing(open_database(postgres_database)) as db:
-        ensure_connected(db)
-        store_key(db)
-    return postgres_database
-
-
-@pytest.fixture
-def syncing_server(postgres_url: str) -> Iterator[None]:
-    """Has the server of the tests, which does not sync, do so."""
-    import psycopg
-
-    def sync(value: str) -> None:
-        with psycopg.connect(postgres_url, autocommit=True) as connection:
-            connection.execute(f"ALTER SYSTEM SET fsync = {value}".encode())
-            connection.execute("SELECT pg_reload_conf()")
-            while connection.execute("SHOW fsync").fetchone() != (value,):
-                time.sleep(0.01)
-
-    sync("on")
-    yield
-    sync("off")
 
 
 def test_nothing_is_found_on_a_sound_installation(sound_url: str, doctor: Doctor) -> None:
@@ -152,6 +66,18 @@ def test_a_misspelt_setting_is_found(sound_sqlite: str, doctor: Doctor, name: st
     found = doctor(sound_sqlite, **{name: "7"}).only("names of settings", Level.WARNING)
     assert f"NOTIFHIST_{name} is no setting" in found.problem
     assert remedy in found.remedy
+
+
+def test_variables_of_kubernetes_are_no_misspelt_settings(sound_sqlite: str, doctor: Doctor) -> None:
+    port = {f"PORT_8000_TCP{end}": "8000" for end in ("", "_PROTO", "_PORT", "_ADDR")}
+    service = {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "8000",
+        "SERVICE_PORT_HTTP": "8000",
+        "PORT": "tcp://10.0.0.1",
+    }
+    assert doctor(sound_sqlite, **port, **service, WEB_SERVICE_HOST="10.0.0.1").findings == []
+    doctor(sound_sqlite, PORT="8000").only("names of settings", Level.WARNING)
 
 
 def test_a_clock_that_stands_still_is_found(sound_sqlite: str, doctor: Doctor) -> None:
@@ -250,6 +176,14 @@ def test_a_replica_that_cannot_be_read_from_is_found(sound_postgres: str, doctor
         assert "secret" not in found.problem
 
 
+def test_counts_that_cannot_be_read_are_no_check(
+    sound_sqlite: str, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Running(os.getpid(), "127.0.0.1:8000", 1, 2, 8, tmp_path / "gone")
+    monkeypatch.setattr(installation, "find_running", lambda url: [gone])
+    assert "cannot be read" in str(doctor(sound_sqlite).not_made["proxies"])
+
+
 def test_a_redis_that_does_not_answer_is_found(sound_sqlite: str, doctor: Doctor) -> None:
     found = doctor(sound_sqlite, RATE_LIMIT_STORAGE=f"redis://{NOBODY}/0").only("rate limits", Level.WARNING)
     assert "no request is refused" in found.problem
@@ -271,6 +205,26 @@ def test_keys_that_expire_soon_are_found(sound_url: str, make_key: MakeKey, doct
     for expires in (soon, later, REAL_CLOCK.now_ms() - MS_PER_DAY):
         make_key(expires=expires)
     assert f"expires in {EXPIRY_DAYS - 2} days" in doctor(sound_url).only("keys", Level.WARNING).problem
+
+
+@pytest.mark.parametrize(
+    ("days", "told"), [(0.5, "expires within a day, at"), (1.5, "expires in 1 day, at"), (2.5, "expires in 2 days, at")]
+)
+def test_the_time_that_a_key_has_left_is_told_in_words(
+    sound_sqlite: str, doctor: Doctor, days: float, told: str
+) -> None:
+    with closing(open_database(sound_sqlite)) as db:
+        ensure_connected(db)
+        store_key(db, expires=REAL_CLOCK.now_ms() + int(days * MS_PER_DAY))
+    assert told in doctor(sound_sqlite).only("keys", Level.WARNING).problem
+
+
+def test_names_that_others_choose_write_no_lines_of_their_own(sound_sqlite: str, doctor: Doctor) -> None:
+    with closing(open_database(sound_sqlite)) as db:
+        ensure_connected(db)
+        store_key(db, tenant="a\nnothing found\x1b[2J", expires=REAL_CLOCK.now_ms() + MS_PER_DAY)
+    found = doctor(sound_sqlite).only("keys", Level.WARNING)
+    assert found.problem.isprintable()
 
 
 def test_that_the_key_of_a_proxys_users_is_not_valid_is_found(sound_sqlite: str, doctor: Doctor) -> None:

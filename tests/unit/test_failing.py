@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import count
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,13 +12,11 @@ from notifhist.schemas.query import CheckPath
 from notifhist.store.counted import counts
 from notifhist.store.database import Database
 from notifhist.store.deliveries.failing import Failing, Receiver, failing_since
-from notifhist.store.deliveries.table import DELIVERIES
 from tests.conftest import NOW_MS, TENANT
 from tests.http.helpers import item_at
 from tests.records import move_recent_deliveries, record_items
 
 MINUTE, DAY = 60_000, 86_400_000
-BUCKET = DELIVERIES.levels[0].bucket_ms
 HOOK, MAIL, UNNAMED = (
     Receiver("ntHook", "webhook", None),
     Receiver("ntMail", "email", None),
@@ -55,19 +54,24 @@ def test_it_is_the_first_failure_after_the_last_success(db: Database, settle: Ca
     assert since(db, HOOK, tenant="nobody") == [Failing(None, None)]
 
 
-def test_successes_and_failures_of_clocks_that_are_ahead_count_alike(db: Database, settle: Callable[[], None]) -> None:
-    ages = [(2 * DAY, False), (-BUCKET, True), (-BUCKET - DAY, False)]
-    record(db, [(age, result(HOOK, success)) for age, success in ages])
-    record(db, [(-2 * BUCKET, result(MAIL, False)), (-3 * BUCKET, result(MAIL, True))])  # too far
+@pytest.mark.parametrize("split_above", [2, counts.SPLIT_ABOVE])
+def test_what_is_still_to_come_says_nothing_of_now(
+    db: Database, settle: Callable[[], None], monkeypatch: pytest.MonkeyPatch, split_above: int
+) -> None:
+    monkeypatch.setattr(counts, "SPLIT_ABOVE", split_above)
+    ahead = (1, 30_000, 5 * 3_600_000, 3 * DAY, 40 * DAY, 400 * DAY)
+    to_come = [(-ms, result(HOOK, True)) for ms in ahead for _ in range(2)]
+    to_come += [(-ms, result(MAIL, success)) for ms in ahead for success in (False, True)]
+    record(db, [*to_come, *((age, result(HOOK, age > 9 * DAY)) for age in (70 * DAY, 9 * DAY, 0))])
     settle()
-    assert since(db, HOOK, MAIL) == [Failing(NOW_MS + BUCKET, NOW_MS + BUCKET + DAY), Failing(None, None)]
+    assert since(db, HOOK, MAIL) == [Failing(NOW_MS - 70 * DAY, NOW_MS - 9 * DAY), Failing(None, None)]
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_it_is_what_a_look_at_all_says(db: Database, data: st.DataObject) -> None:
     tenant = f"tenant {next(NUMBERS)}"
-    ages = st.integers(0, 400) | st.integers(0, 30 * 24 * 60)
+    ages = st.integers(-400, 400) | st.integers(-30 * 24 * 60, 30 * 24 * 60)
     drawn = data.draw(
         st.lists(st.tuples(ages, st.sampled_from([HOOK, MAIL]), st.sampled_from([True, False, None])), max_size=60)
     )
@@ -80,7 +84,7 @@ def test_it_is_what_a_look_at_all_says(db: Database, data: st.DataObject) -> Non
     finally:
         counts.SPLIT_ABOVE = usual
     for receiver, found in zip((HOOK, MAIL), since(db, HOOK, MAIL, tenant=tenant), strict=True):
-        its = [(NOW_MS - age * MINUTE, success) for age, each, success in drawn if each == receiver]
+        its = [(NOW_MS - age * MINUTE, success) for age, each, success in drawn if each == receiver and age >= 0]
         last = max((at for at, success in its if success), default=None)
         first = min((at for at, success in its if success is False and (last is None or at > last)), default=None)
         assert found == Failing(last, first)

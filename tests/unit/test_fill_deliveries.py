@@ -159,6 +159,7 @@ def kill_within_a_batch(url: str, number: int) -> None:
     migrate(database)
 
 
+@pytest.mark.long
 def test_a_kill_loses_no_item_and_doubles_none(old: Database, empty_url: str) -> None:
     done = []
     for _ in range(2):

@@ -157,7 +157,7 @@ def test_a_standard_output_that_is_gone_fails_no_request(
     monkeypatch.setattr(sys, "stdout", gone)
     request()
     logging.getLogger("notifhist").warning("nobody reads this")
-    assert capsys.readouterr().err.count("BrokenPipeError") == 2
+    assert capsys.readouterr().err == ""
     with pytest.raises(BrokenPipeError):
         gone.close()
 

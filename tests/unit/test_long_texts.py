@@ -57,6 +57,7 @@ def test_long_and_short_items_are_answered_alone_and_in_pages(client: FlaskClien
     assert_every_reference_is_right(db, texts=10)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("before", "after"), [*product(SIZES, repeat=2)])
 def test_an_item_is_replaced_gets_attempts_and_is_deleted(
     before: str, after: str, client: FlaskClient, db: Database

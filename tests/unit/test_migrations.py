@@ -88,6 +88,7 @@ def insert_as_the_first_migration_has_it(db: Database, check: CheckPath, items: 
         )
 
 
+@pytest.mark.long
 def test_of_hosts_that_migrate_at_the_same_moment_one_does_it(empty_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, context.Pool(3) as pool:

@@ -18,6 +18,7 @@ from notifhist.store.database import (
     given_up_as,
     is_unreachable,
     open_database,
+    postgresql_connection,
 )
 from notifhist.store.database.postgresql_connection import DEFAULTS, Connector
 from notifhist.store.database.sql import rows
@@ -176,6 +177,24 @@ def test_a_server_that_was_found_silent_is_left_by_all_its_connections(postgres_
     ensure_connected(database)
     assert connection_of(database) is not second
     database.close()
+
+
+def test_who_connects_during_a_look_that_fails_need_not_leave(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = Connector(postgres_database, math.inf)
+    looking, others = connector.connect(), []
+
+    def wait_in_vain(info: psycopg.ConnectionInfo) -> socket.socket:
+        others.append(connector.connect())  # the server is back, but nobody answers what was asked before
+        raise TimeoutError
+
+    monkeypatch.setattr(postgresql_connection, "_socket_to", wait_in_vain)
+    assert not looking._answers_others()
+    assert looking.is_abandoned
+    assert not others[0].is_abandoned
+    for connection in (looking, *others):
+        connection.close()
 
 
 def test_a_former_primary_is_not_written_to(postgres_database: str, silent: socket.socket) -> None:

@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import limits
 import pytest
 
 from notifhist.clock import Clock
+from notifhist.config import parse_rate_limit
 from notifhist.store.request_counts import MachineCounter
 from notifhist.web.rate_limits import RateLimiter, Usage
 from tests.unit.conftest import NOW_MS, SettableClock
@@ -20,7 +20,7 @@ def charge(limiter: RateLimiter, account: str = "account") -> Usage:
 
 
 def test_it_counts_up_to_the_limit_and_refuses_what_is_beyond(counter: MachineCounter) -> None:
-    limiter = RateLimiter(limits.parse("2/minute"), counter, "runs")
+    limiter = RateLimiter(parse_rate_limit("2/minute"), counter, "runs")
     assert charge(limiter) == Usage(limit=2, used=1, window="1 minute", retry_after=60, exceeded=False)
     assert charge(limiter) == Usage(limit=2, used=2, window="1 minute", retry_after=60, exceeded=False)
     assert charge(limiter) == Usage(limit=2, used=2, window="1 minute", retry_after=60, exceeded=True)
@@ -28,7 +28,7 @@ def test_it_counts_up_to_the_limit_and_refuses_what_is_beyond(counter: MachineCo
 
 
 def test_what_is_given_back_is_not_counted(counter: MachineCounter) -> None:
-    limiter = RateLimiter(limits.parse("2/minute"), counter, "runs")
+    limiter = RateLimiter(parse_rate_limit("2/minute"), counter, "runs")
     for _ in range(5):
         assert charge(limiter).used == 1
         limiter.give_back("account")
@@ -59,13 +59,13 @@ def test_no_limit_counts_nothing(counter: MachineCounter) -> None:
     ],
 )
 def test_the_window_is_told_in_words(limit: str, window: str, counter: MachineCounter) -> None:
-    assert charge(RateLimiter(limits.parse(limit), counter, "runs")).window == window
+    assert charge(RateLimiter(parse_rate_limit(limit), counter, "runs")).window == window
 
 
 def test_a_window_starts_with_the_first_request_and_is_over_when_it_ends(
     counter: MachineCounter, clock: SettableClock
 ) -> None:
-    limiter = RateLimiter(limits.parse("1/minute"), counter, "runs")
+    limiter = RateLimiter(parse_rate_limit("1/minute"), counter, "runs")
     assert charge(limiter).retry_after == 60
     clock.at_ms += 59_000
     assert charge(limiter).retry_after == 1
@@ -80,14 +80,14 @@ def test_a_window_starts_with_the_first_request_and_is_over_when_it_ends(
 def test_retry_after_is_rounded_up(
     gone_ms: int, retry_after: int, counter: MachineCounter, clock: SettableClock
 ) -> None:
-    limiter = RateLimiter(limits.parse("1/minute"), counter, "runs")
+    limiter = RateLimiter(parse_rate_limit("1/minute"), counter, "runs")
     charge(limiter)
     clock.at_ms += gone_ms
     assert charge(limiter).retry_after == retry_after
 
 
 def test_a_window_of_a_clock_that_was_ahead_is_over(counter: MachineCounter, clock: SettableClock) -> None:
-    limiter = RateLimiter(limits.parse("1/day"), counter, "history")
+    limiter = RateLimiter(parse_rate_limit("1/day"), counter, "history")
     charge(limiter)
     clock.at_ms -= 86_400_000
     usage = charge(limiter)
@@ -96,7 +96,7 @@ def test_a_window_of_a_clock_that_was_ahead_is_over(counter: MachineCounter, clo
 
 def test_a_frozen_clock_stands_still(tmp_path: Path) -> None:
     clock = Clock(NOW_MS)
-    limiter = RateLimiter(limits.parse("1/second"), MachineCounter(tmp_path / "counts", clock), "runs")
+    limiter = RateLimiter(parse_rate_limit("1/second"), MachineCounter(tmp_path / "counts", clock), "runs")
     assert not charge(limiter).exceeded
     time.sleep(1.1)
     assert charge(limiter).exceeded
@@ -119,13 +119,13 @@ def test_no_two_accounts_share_a_count(
     namespaces: tuple[str, str], accounts: tuple[str, str], counter: MachineCounter
 ) -> None:
     for namespace, account in zip(namespaces, accounts, strict=True):
-        assert charge(RateLimiter(limits.parse("9/minute"), counter, namespace), account).used == 1
+        assert charge(RateLimiter(parse_rate_limit("9/minute"), counter, namespace), account).used == 1
 
 
 def charge_often(directory: Path, times: int, start: Any) -> list[bool]:
     """Return of each of so many requests whether it was exceeded; all processes wait for one start."""
     clock = Clock()
-    limiter = RateLimiter(limits.parse("1500/day"), MachineCounter(directory, clock), "history")
+    limiter = RateLimiter(parse_rate_limit("1500/day"), MachineCounter(directory, clock), "history")
     start.wait(timeout=60)
     return [charge(limiter).exceeded for _ in range(times)]
 
@@ -144,7 +144,7 @@ def test_a_counter_that_fails_lets_requests_through_and_says_so_once_a_minute(
 ) -> None:
     seconds = [1000.0]
     monkeypatch.setattr("notifhist.web.rate_limits.monotonic", lambda: seconds[0])
-    limiter = RateLimiter(limits.parse("1/minute"), counter, "runs")
+    limiter = RateLimiter(parse_rate_limit("1/minute"), counter, "runs")
     counter.directory.mkdir(mode=0o700)
     file = counter.directory / "windows"
     file.mkdir()
@@ -174,7 +174,7 @@ def test_a_counter_that_fails_is_asked_by_one_request_in_five_seconds(
         raise TimeoutError("another process holds the lock of the counts")
 
     monkeypatch.setattr(counter, "hit", fail)
-    limiter = RateLimiter(limits.parse("1/minute"), counter, "runs")
+    limiter = RateLimiter(parse_rate_limit("1/minute"), counter, "runs")
     for now in (1000.0, 1000.1, 1004.9, 1005.0, 1005.1, 1009.9, 1010.0):
         seconds[0] = now
         assert limiter.charge("account") is None

@@ -9,11 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-import limits
 import pytest
 
 from notifhist.clock import Clock
-from notifhist.config import ConfigError
+from notifhist.config import ConfigError, parse_rate_limit
 from notifhist.store.request_counts import RequestCounter, open_counter
 from notifhist.web.rate_limits import RateLimiter
 from tests.unit.conftest import NOW_MS
@@ -31,7 +30,7 @@ def test_redis_that_is_down_lets_requests_through(clock: Clock, caplog: pytest.L
         unused.bind(("127.0.0.1", 0))
         url = f"redis://user:secret@127.0.0.1:{unused.getsockname()[1]}/0"
         counter = open_counter(url, SQLITE_URL, clock)
-        assert RateLimiter(limits.parse("1/minute"), counter, "runs").charge("account") is None
+        assert RateLimiter(parse_rate_limit("1/minute"), counter, "runs").charge("account") is None
     assert len(caplog.records) == 1
     assert "secret" not in caplog.text
 
@@ -41,7 +40,7 @@ def test_redis_that_does_not_answer_is_not_waited_for_long(clock: Clock) -> None
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         counter = open_counter(url, SQLITE_URL, clock)
         started = time.monotonic()
-        assert RateLimiter(limits.parse("1/minute"), counter, "runs").charge("account") is None
+        assert RateLimiter(parse_rate_limit("1/minute"), counter, "runs").charge("account") is None
         assert time.monotonic() - started < 10
 
 
@@ -83,12 +82,12 @@ def redis_url() -> Iterator[str]:
 
 
 def charge_redis_often(url: str, times: int) -> list[bool]:
-    limiter = RateLimiter(limits.parse("150/day"), open_counter(url, SQLITE_URL, Clock()), "history")
+    limiter = RateLimiter(parse_rate_limit("150/day"), open_counter(url, SQLITE_URL, Clock()), "history")
     return [charge(limiter).exceeded for _ in range(times)]
 
 
 def test_redis_takes_back_what_is_given_back(redis_url: str) -> None:
-    limiter = RateLimiter(limits.parse("2/day"), open_counter(redis_url, SQLITE_URL, Clock()), "login")
+    limiter = RateLimiter(parse_rate_limit("2/day"), open_counter(redis_url, SQLITE_URL, Clock()), "login")
     for _ in range(5):
         assert charge(limiter).used == 1
         limiter.give_back("account")
@@ -105,8 +104,8 @@ def test_redis_counts_exactly_across_processes(redis_url: str) -> None:
 def test_redis_goes_by_its_own_time(redis_url: str) -> None:
     clock = Clock(NOW_MS)
     counter = open_counter(redis_url, SQLITE_URL, clock)
-    assert charge(RateLimiter(limits.parse("1/minute"), counter, "runs")).retry_after in (59, 60)
-    limiter = RateLimiter(limits.parse("1/2 second"), counter, "runs")
+    assert charge(RateLimiter(parse_rate_limit("1/minute"), counter, "runs")).retry_after in (59, 60)
+    limiter = RateLimiter(parse_rate_limit("1/2 second"), counter, "runs")
     assert [charge(limiter, "a/b:c").exceeded for _ in range(2)] == [False, True]
     time.sleep(2.1)
     assert not charge(limiter, "a/b:c").exceeded

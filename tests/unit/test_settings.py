@@ -11,7 +11,7 @@ from notifhist.server import settings
 def test_services_that_start_at_once_remove_the_same_directories(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings, "_memory_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(settings, "memory_place", lambda: tmp_path)
     killed = [tmp_path / f"notifhist-metrics-{2**22 + n}-x" for n in range(300)]  # no process has such a pid
     for directory in killed:
         directory.mkdir()

@@ -20,7 +20,8 @@ def newest_parts(
 ) -> dict[Pair, Range]:
     """Return for each pair the newest part of time that has a record of it: a few at most, or of the shortest length.
 
-    A pair without a record is left out. One query for each level, whatever the number of records.
+    No part begins after the range, but it may end after it, with all its records there. A pair without any is
+    left out. One query for each level, whatever the number of records.
     """
     bucket_ms = table.levels[0].bucket_ms
     last = (within.end - 1) // bucket_ms
@@ -28,16 +29,17 @@ def newest_parts(
     wanted = {(pair, number) for pair in pairs for number in range(first, last + 1)}
     found: dict[Pair, Range] = {}
     for depth, level in enumerate(table.levels):
-        parts = _newest(db, table, tenant_id, depth, wanted) if wanted else {}
+        last_part = (within.end - 1) // level.part_ms
+        parts = _newest(db, table, tenant_id, depth, wanted, last_part) if wanted else {}
         found |= {pair: Range(part * level.part_ms, (part + 1) * level.part_ms) for pair, (part, _) in parts.items()}
         wanted = {(pair, part) for pair, (part, is_split) in parts.items() if is_split}
     return found
 
 
 def _newest(
-    db: Database, table: Counted, tenant_id: int, depth: int, wanted: Iterable[tuple[Pair, int]]
+    db: Database, table: Counted, tenant_id: int, depth: int, wanted: Iterable[tuple[Pair, int]], last_part: int
 ) -> dict[Pair, tuple[int, bool]]:
-    """Return for each pair its newest part in some buckets of a level, and whether that is split."""
+    """Return for each pair its newest part, up to a last one, in some buckets of a level, and whether that is split."""
     level, counts = table.levels[depth], table.counts.name
     split = f"SELECT split_mask FROM {counts} WHERE {_OF} AND first_filter = 0 AND second_filter = 0"
     text = f"""SELECT first, second, number, ({split}), {", ".join(PARTS[: level.parts])}
@@ -46,7 +48,7 @@ def _newest(
     param = db.param_value(_PARAM, [(*pair, number) for pair, number in wanted])
     newest: dict[Pair, tuple[int, bool]] = {}
     for first, second, number, mask, *numbers in rows(db, text, tenant_id=tenant_id, level=level.number, param=param):
-        if filled := [n for n, count in enumerate(numbers) if count > 0]:
+        if filled := [n for n, count in enumerate(numbers) if count > 0 and number * level.parts + n <= last_part]:
             part = number * level.parts + filled[-1], bool(mask >> filled[-1] & 1)
             newest[first, second] = max(newest.get((first, second), part), part)
     return newest

@@ -170,8 +170,8 @@ class Counted:
         by_number: dict[int, list[Codes]] = {}
         for codes, number in numbers.items():
             by_number.setdefault(number, []).append(codes)
+        # Column by column, in C: to make each record's pairs takes thrice as long.
         for number, some in by_number.items():
-            # Column by column, in C: to make each record's pairs takes thrice as long.
             columns = [self._terms_of_column(n, column) for n, column in enumerate(zip(*some, strict=True))]
             pairs = chain(
                 (zip(each, repeat(0)) for each in columns),

@@ -174,8 +174,9 @@ class Database(Protocol):
     def confirm_stored(self) -> None:
         """Have the commit of this transaction wait until what it has read is as durable as what it writes.
 
-        Who is told that a record is there already takes that for a promise. On PostgreSQL a transaction that changes
-        nothing does not wait for synchronous standbys, which may lack the record of a client that was given up.
+        Who is told that a record is there already, or is not there to be deleted, takes that for a promise. On
+        PostgreSQL a transaction that changes nothing does not wait for synchronous standbys, which may lack what a
+        client wrote that was given up.
         """
 
     def locked(self, select: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -23,8 +24,10 @@ LOOK_AFTER_S = 2.0
 """After so long without an answer the server is asked whether it answers anybody; then again and again."""
 ANSWERS_WITHIN_S = 3.0
 """How long a server may take to answer that it answers."""
-_ASKS_FOR_TLS = struct.pack("!ii", 8, 80877103)  # any server answers with one byte, whether it has TLS or not
-_DROP = struct.pack("ii", 1, 0)  # wait 0 s for what has been sent to arrive
+# Any server answers with one byte, whether it encrypts by GSSAPI or not. Asked for TLS, one that has it would log each
+# time that nobody went on.
+_ASKS_FOR_GSSAPI = struct.pack("!ii", 8, 80877104)
+_DROP = struct.pack("ii", 1, 0)  # wait 0 s for what has been sent to reach the host
 CANCEL_S = 1.0
 """How long a thread waits for the server to take the cancellation of what it gave up."""
 DEFAULTS: dict[str, Any] = {
@@ -63,7 +66,7 @@ class Host:
 
     parameters: _Parameters
     silent_at: float = -math.inf
-    """When its server was last found to answer nobody."""
+    """When the last look began that found that its server answers nobody."""
 
 
 class Connection(psycopg.Connection[Any]):
@@ -74,7 +77,7 @@ class Connection(psycopg.Connection[Any]):
     avoid: Callable[[], None]
     """Called once its server did not answer."""
     since: float
-    """When it was made."""
+    """When it was there, by the monotonic clock, in s."""
 
     @property
     def is_abandoned(self) -> bool:
@@ -120,18 +123,20 @@ class Connection(psycopg.Connection[Any]):
 
     def _answers_others(self) -> bool:
         """Ask the server, over a connection of its own, what it must answer at once to anybody; say whether it does."""
+        begun = monotonic()
         try:
             with _socket_to(self.info) as asking:
-                asking.sendall(_ASKS_FOR_TLS)
+                asking.sendall(_ASKS_FOR_GSSAPI)
                 asking.recv(1)
         except OSError:  # too late, or no way to the host
-            self.host.silent_at = monotonic()
+            # Not now: the server may have come back since, and whoever connected then need not leave.
+            self.host.silent_at = max(begun, self.host.silent_at)
             return False
         return True
 
     def _give_up(self) -> None:
         with suppress(OSError), socket.socket(fileno=os.dup(self.pgconn.socket)) as its:
-            # What has not arrived yet shall not arrive later: a server that is back would write it.
+            # What has not reached its host yet never shall: a server that is back would write it.
             its.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP)
         self.pgconn.finish()
         self.avoid()
@@ -148,6 +153,7 @@ class Connector:
         self._longest_wait_s = longest_wait_s
         self._hosts = _hosts_of(DEFAULTS | conninfo_to_dict(url))
         self._first = 0
+        self._lock = Lock()
         self._timelines: dict[int, int] = {}
 
     def connect(self) -> Connection:
@@ -171,15 +177,14 @@ class Connector:
             cluster, timeline = connection.execute(_TIMELINE).fetchone()
         except psycopg.ProgrammingError:
             return  # not every server that speaks as PostgreSQL does has these functions, or lets us call them
-        newest = self._timelines.get(cluster, 0)
+        with self._lock:  # threads connect side by side
+            newest = self._timelines[cluster] = max(timeline, self._timelines.get(cluster, 0))
         if timeline < newest:
             raise psycopg.OperationalError(f"a former primary: its timeline is {timeline}, the newest {newest}")
-        self._timelines[cluster] = timeline
 
     def _connect_to(self, n: int) -> Connection:
-        begun = monotonic()
         connection = Connection.connect(**self._hosts[n].parameters, autocommit=True)
-        connection.host, connection.since, connection.longest_wait_s = self._hosts[n], begun, self._longest_wait_s
+        connection.host, connection.since, connection.longest_wait_s = self._hosts[n], monotonic(), self._longest_wait_s
         connection.avoid = partial(self._begin_with, n + 1)
         if len(self._hosts) > 1:
             try:

@@ -35,9 +35,12 @@ def _purge_some(db: Database, tenant_id: int, before_ms: int) -> bool:
     old = {"tenant_id": tenant_id, "before": end_ms * TICKS_PER_MS}
     changed(db, f"DELETE FROM delivery_recent WHERE {_IS_OLD}", **old)
     db.delete_searchable(DELIVERIES.name, _IS_OLD, old)
-    changed(db, f"DELETE FROM series_newest WHERE {_IS_OLD}", **old)
     cut(db, DELIVERIES, tenant_id, end_ms)
-    return end_ms == before_ms
+    if end_ms < before_ms:
+        return False
+    # It reads all series of the tenant, so once; nobody is shown what has expired meanwhile.
+    changed(db, f"DELETE FROM series_newest WHERE {_IS_OLD}", **old)
+    return True
 
 
 def _end_of_batch(db: Database, tenant_id: int, before_ms: int) -> int:

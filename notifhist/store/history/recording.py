@@ -107,6 +107,8 @@ def delete_item(
         deleted = allowed and changed(db, _DELETE, **_values(check, key, oldest_ms))
         if deleted:
             delivery_index.remove(db, find_series(db, {check})[check], key)
+        else:
+            db.confirm_stored()  # that it is not there: whoever deleted it may have been given up
     if not deleted:
         raise NotFound("No such item.", f"{item_id} is not in this check's history.")
 

@@ -21,6 +21,8 @@ LAST_MONTH = "month"
 """The word for the calendar month before this one."""
 SPANS = (*SINCE_MS, LAST_MONTH)
 """The words for a time that a page offers."""
+SHOWN = "shown"
+"""The parameter by which a form says that it shows `from` in place of a span."""
 PER_PAGE = (50, 100, 250, 1000)
 DEFAULTS = {"since": "24h", "reverse": "true", "tz": "utc", "live": "0", "rows": "deliveries"}
 """What a page shows where a parameter is not given. `limit` is that of the API."""
@@ -146,17 +148,23 @@ def _that_say_something(args: Args, since: str = DEFAULTS["since"]) -> MultiDict
     Others are passed over, as the API does: chats add names of their own to links.
     """
     defaults = {**DEFAULTS, "since": since, "limit": str(current_service().settings.default_limit)}
-    known = member_fields(_SCHEMA)
-    given = [*_pairs(args)]
+    known = {*member_fields(_SCHEMA), SHOWN}
+    given = [(parameter.partition("[")[0], value) for parameter, value in _pairs(args) if value.strip()]
+    pairs = _of_one_time([pair for pair in given if pair[0] in known])
+    return MultiDict((name, value) for name, value in pairs if name != SHOWN and defaults.get(name) != value)
+
+
+def _of_one_time(given: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return parameters without a second time: `since` takes the place of `from` if it was chosen where that is shown.
+
+    A form that shows a span sends it whatever is typed into `from`; one that shows `from` sends a span if it is chosen.
+    """
+    if {"since", "from"} <= {name for name, _ in given}:
+        passed_over = ("from", "to") if (SHOWN, "from") in given else ("since",)
+        given = [pair for pair in given if pair[0] not in passed_over]
     if ("since", LAST_MONTH) in given:
-        given = [*(pair for pair in given if pair[0] not in ("since", "from", "to")), *_last_month()]
-    pairs = [
-        (name, value)
-        for parameter, value in given
-        if (name := parameter.partition("[")[0]) in known and value.strip() and defaults.get(name) != value
-    ]
-    has_from = any(name == "from" for name, _ in pairs)
-    return MultiDict(pair for pair in pairs if not (has_from and pair[0] == "since"))
+        given = [*(pair for pair in given if pair[0] not in ("since", "to")), *_last_month()]
+    return given
 
 
 def _last_month() -> list[tuple[str, str]]:

@@ -60,10 +60,10 @@
     setTimeout(() => { label.textContent = word; }, 1500);
   });
 
-  // Filters; the URL has no empty ones.
+  // Filters; the URL has no empty ones, nor `shown`: a span that is chosen empties `from` and `to` here.
   const apply = (form, control) => {
     const query = new URLSearchParams();
-    for (const [name, value] of new FormData(form)) if (value !== "") query.append(name, value);
+    for (const [name, value] of new FormData(form)) if (value && name !== "shown") query.append(name, value);
     if (control && control.id) remembered(sessionStorage, "focus", control.id);
     location.assign(form.action.split("?")[0] + (query.size ? `?${query}` : ""));
   };
@@ -92,7 +92,7 @@
 
   // An item opens beside its list, where there is place. The URL becomes the item's own.
   const at = location.href, title = document.title, wide = matchMedia("(min-width: 1100px)");
-  let pane = null, opener = null;
+  let pane = null, opener = null, turn = 0; // an answer that is no longer waited for shows nothing
   const closePane = () => {
     if (!pane) return;
     pane.remove();
@@ -102,9 +102,11 @@
     opener?.focus({ preventScroll: true });
   };
   const openPane = async (url, mark) => {
+    const mine = ++turn;
     try {
       const answer = await fetch(url, { redirect: "error", cache: "no-store" });
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (mine !== turn) return;
       if (!answer.ok) throw answer;
       mark?.();
       closePane();
@@ -123,7 +125,7 @@
       }
       pane.focus({ preventScroll: true });
     } catch {
-      location.assign(url);
+      if (mine === turn) location.assign(url);
     }
   };
   document.addEventListener("click", (event) => {
@@ -134,6 +136,7 @@
     openPane(link.href, () => history[pane ? "replaceState" : "pushState"](null, "", link.href));
   });
   addEventListener("popstate", () => {
+    turn += 1;
     if (location.href.split("#")[0] === at.split("#")[0]) closePane();
     else openPane(location.href);
   });

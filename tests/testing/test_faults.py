@@ -1,0 +1,40 @@
+"""Faults whose form is wrong, or as odd as that of other servers."""
+
+from typing import Any
+
+import pytest
+
+from notifhist.testing import Notifhist
+from tests.testing.test_notifhist import HISTORY, RUNS
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [(7, 7), ("7", 7), (None, 1), ("Wed, 21 Oct 2026 07:28:00 GMT", 1), ("soon", 1), (1.5, 1), ("9" * 5000, 1)],
+)
+def test_a_429_has_any_header_and_a_number_in_its_body(
+    retry_after: float | str | None, seconds: int, notifhist: Notifhist
+) -> None:
+    notifhist.fail(status=429, times=2, retry_after=retry_after)
+    header = str(seconds if retry_after is None else retry_after)
+    fault, problem = notifhist.get(HISTORY), notifhist.get(RUNS)
+    assert (fault.json["type"], fault.headers["Retry-After"]) == ("rateLimitReached", header)
+    assert problem.headers["Content-Type"] == "application/problem+json"
+    assert (problem.json["retryAfter"], problem.headers["Retry-After"]) == (seconds, header)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": 100},
+        {"status": 999},
+        {"times": 0},
+        {"delay": -1.0},
+        {"retry_after": -1},
+        {"retry_after": float("nan")},
+        {"retry_after": "1\r\nX-Other: 2"},
+    ],
+)
+def test_a_fault_that_can_be_no_answer_is_refused(wrong: dict[str, Any], notifhist: Notifhist) -> None:
+    with pytest.raises(ValueError, match=r"status|Give|retry_after"):
+        notifhist.fail(**wrong)
