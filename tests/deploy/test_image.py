@@ -20,6 +20,7 @@ from compose_spec import PyCompose
 from notifhist.config import PREFIX, SETTINGS
 from notifhist.server.settings import options
 from tests.conftest import TENANT
+from tests.deploy.documents import blocks
 from tests.deploy.machine import Machine, machine
 from tests.http.helpers import CHECK
 from tests.system.load import ITEM
@@ -86,6 +87,13 @@ def context() -> list[str]:
     return [line.removeprefix("!") for line in lines[1:-1]]
 
 
+def documented(before: str) -> list[str]:
+    """Return what docs/operating.md has a container do to back up and to restore, a copy outside being one in /tmp."""
+    lines = [line for block in blocks("operating.md", "In a container") for line in block]
+    found = [line.partition(before)[2] for line in lines if before in line]
+    return [re.sub(r"(?<=[<>])copy\.db$", "/tmp/outside.db", words) for words in found]
+
+
 @pytest.fixture(scope="module")
 def image() -> Iterator[Stage]:
     """The last stage, after all its instructions."""
@@ -146,13 +154,21 @@ def test_the_container_serves_is_healthy_and_stops(image: Stage) -> None:
             client = Client(f"http://127.0.0.1:{port}", key)
             with client.session:
                 assert client.post(CHECK, ITEM).status_code == 201
+            for words in documented("exec -T notifhist "):
+                there.run("sh", "-c", words, user=image.user, folder=image.folder, environ=environ)
             there.run("kill", there.run("pgrep", "--oldest", "--full", "notifhist serve").strip())
             output, _ = service.communicate(timeout=PATIENCE_S)
         finally:
             service.kill()
     assert service.returncode == 0, output
     assert '"level":"ERROR"' not in output
+    (restore,) = documented("run --rm -T --entrypoint sh notifhist ")
+    there.run("mv", "/data/notifhist.db", "/data/notifhist.db-wal")  # what it must not leave
+    there.run("sh", "-c", f"sh {restore}", user=image.user, folder=image.folder, environ=environ)
     assert there.run("stat", "-c", "%U", "/data/notifhist.db") == "notifhist\n"
+    assert "monitoring:creator" in there.run(
+        *entry, "keys", "list", user=image.user, folder=image.folder, environ=environ
+    )
 
 
 @pytest.fixture
