@@ -217,6 +217,7 @@ def postgres_database(postgres_tables: str, empty_tables: Callable[[], None]) ->
     """The URL of a PostgreSQL database with empty tables."""
     yield postgres_tables
     empty_tables()
+    shutil.rmtree(machine_directory(postgres_tables), ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

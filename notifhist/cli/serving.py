@@ -112,8 +112,8 @@ def _serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> Non
 
 def _warn_of_misspelt_settings() -> None:
     """Log what has the name of a setting and is none: it has no effect, which nobody else would say."""
-    configure_logging()
     for found in check_names(Installation()):
+        configure_logging()
         _log.warning("%s %s", found.problem, found.remedy)
 
 

@@ -1,4 +1,6 @@
 import json
+import shutil
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -78,10 +80,11 @@ def test_the_openapi_description_is_served(app: Flask) -> None:
 
 
 @pytest.fixture
-def homeless(tmp_path: Path) -> FlaskClient:
+def homeless(tmp_path: Path) -> Iterator[FlaskClient]:
     """A client of a service whose database does not exist."""
-    app = create_app({"DATABASE_URL": f"sqlite:///{tmp_path}/gone.db"})
-    return authorized(app, f"nh_0123456789ab_{'a' * 43}")
+    url = f"sqlite:///{tmp_path}/gone.db"
+    yield authorized(create_app({"DATABASE_URL": url}), f"nh_0123456789ab_{'a' * 43}")
+    shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
 def test_without_a_database_it_lives_and_is_not_ready(homeless: FlaskClient, tmp_path: Path) -> None:

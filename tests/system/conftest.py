@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from notifhist.store.machine import machine_directory
 from tests.system.sending import Sending
 from tests.system.service import Service, free_port, running
 
@@ -68,11 +69,18 @@ class FragileDatabase:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def fragile_database(request: pytest.FixtureRequest, tmp_path: Path) -> FragileDatabase:
+def fragile_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FragileDatabase]:
     """A database without tables, of each kind."""
     if request.param == "postgres":
         server: Postgres = request.getfixturevalue("own_postgres")
-        return FragileDatabase(server.create_database(), lambda: server.stop("fast"), server.start)
+        database = FragileDatabase(server.create_database(), lambda: server.stop("fast"), server.start)
+    else:
+        database = _fragile_file(tmp_path)
+    yield database
+    shutil.rmtree(machine_directory(database.url), ignore_errors=True)
+
+
+def _fragile_file(tmp_path: Path) -> FragileDatabase:
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     here.mkdir()
 

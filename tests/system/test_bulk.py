@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from notifhist.schemas.query import CheckPath
+from notifhist.store.machine import machine_directory
 from notifhist.transfer.load import find_sources
 from tests.conftest import NOW_MS, TENANT, every_row
 from tests.contract.test_examples import COPIES, assert_answers, assert_is_json, example
@@ -268,6 +269,7 @@ def test_an_export_loaded_elsewhere_answers_the_same_byte_for_byte(
     back = f"sqlite:///{tmp_path}/back.db"
     assert run(back, "load", second).stderr == f"Stored {FIXTURES_RECORDS}, there already 0, bad 0.\n"
     assert answers(back) == expected
+    shutil.rmtree(machine_directory(back), ignore_errors=True)
 
 
 def test_an_export_has_lines_that_name_the_place_of_a_record_and_no_keys(database_url: str, tmp_path: Path) -> None:
