@@ -6,11 +6,10 @@ import json
 from typing import Any
 
 _MOST_CHARACTERS = 120
-_MISSING = object()
 
 
 def json_difference(expected: Any, actual: Any, path: str = "") -> str | None:
-    """Return the first difference of two JSON values, in the order of the expected one; None if they are equal.
+    """Return the first difference of two JSON values, in the order of the expected one, then of the other; None if they are equal.
 
     The order of members does not matter, that of elements does. True is not 1; integers are compared exactly.
     """
@@ -30,8 +29,9 @@ def _of_maps(expected: dict[str, Any], actual: dict[str, Any], path: str) -> str
             return f"{inner}: expected {shown(value)}, but there is no such member"
         if (found := json_difference(value, actual[name], inner)) is not None:
             return found
-    for name in actual.keys() - expected.keys():
-        return f"{f'{path}.' if path else ''}{name}: expected no such member, got {shown(actual[name])}"
+    for name, value in actual.items():
+        if name not in expected:
+            return f"{f'{path}.' if path else ''}{name}: expected no such member, got {shown(value)}"
     return None
 
 

@@ -12,6 +12,7 @@ JSON: list[tuple[Any, Any, str | None]] = [
     ({"a": 1}, {"a": "1"}, 'a: expected 1, got "1"'),
     ({"a": None}, {}, "a: expected null, but there is no such member"),
     ({}, {"a": None}, "a: expected no such member, got null"),
+    ({}, dict.fromkeys("zyxwvu"), "z: expected no such member, got null"),
     ([{"s": "x"}, {"s": "y"}], [{"s": "x"}, {"s": "z"}], '[1].s: expected "y", got "z"'),
     ({"v": [1, 2]}, {"v": [1]}, "v: expected 2 elements, got 1; missing is [1], 2"),
     ({"v": []}, {"v": [{}]}, "v: expected 0 elements, got 1; too many is [0], {}"),
