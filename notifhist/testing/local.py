@@ -26,6 +26,7 @@ from notifhist.testing.clock import SetClock
 from notifhist.testing.faults import Fault
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When, ms_of
+from notifhist.testing.keys import Key
 from notifhist.testing.notifhist import ITEM, LOG, RUN, Document, Notifhist
 from notifhist.testing.requests import Request
 from notifhist.testing.server import ThreadedServer
@@ -80,7 +81,7 @@ class LocalServer:
     @property
     def own_headers(self) -> dict[str, str]:
         """The headers of the plugin's own requests."""
-        return {OWN: self._shim.token, "X-Auth-Token": self._key}
+        return {OWN: self._shim.token, "X-Auth-Token": Key(self._key)}
 
     @property
     def scene(self) -> Scene:
@@ -137,7 +138,7 @@ class LocalNotifhist(Notifhist):
         until_ms = None if expires is None else ms_of(expires)
         with self._connected() as db:
             key, _ = add_new_key(db, "a test's", tenant or self.tenant, roles, self.now_ms, until_ms)
-        return key
+        return Key(key)
 
     def load(self, *paths: str | Path, tenant: str | None = None) -> int:
         """See Notifhist."""

@@ -18,10 +18,13 @@ from notifhist.testing.files import Files
 
 if TYPE_CHECKING:
     from notifhist.testing.deployed import DeployedServer
+    from notifhist.testing.keys import Key
     from notifhist.testing.local import LocalServer
     from notifhist.testing.notifhist import Notifhist
     from notifhist.testing.process import Process
 
+_KEY: pytest.StashKey[Key] = pytest.StashKey()
+"""The key of the deployed service."""
 _MARKER = "notifhist(now=None, load=(), settings={}): the time, the records and the settings that a test begins with"
 
 
@@ -33,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     getattr(hook, "_must_rewrite", set()).discard("notifhist")
     group = parser.getgroup("notifhist", "contract tests against notifhist")
     group.addoption("--notifhist-url", metavar="URL", default="", help="test against a deployed service")
-    group.addoption("--notifhist-key", metavar="KEY", default="", help="a key of the deployed service, with every role")
+    group.addoption("--notifhist-key", metavar="KEY", default="", help="its key, @FILE, or $NOTIFHIST_TEST_KEY")
     group.addoption("--notifhist-tenant", metavar="ID", default="123456", help="the tenant of that key [123456]")
     group.addoption(
         "--notifhist-update", action="store_true", help="write files that assert_json and assert_xml expect anew"
@@ -45,8 +48,18 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker. Raises UsageError for options that do not fit together."""
     config.addinivalue_line("markers", _MARKER)
-    if bool(config.getoption("notifhist_url")) != bool(config.getoption("notifhist_key")):
-        raise pytest.UsageError("Give both of --notifhist-url and --notifhist-key, or none.")
+    url, key = config.getoption("notifhist_url"), config.getoption("notifhist_key")
+    if not url and key:
+        raise pytest.UsageError("--notifhist-key is that of a deployed service: give --notifhist-url too.")
+    if url:
+        from notifhist.testing.keys import VARIABLE, given_key
+
+        try:
+            config.stash[_KEY] = given_key(key)
+        except (OSError, UnicodeError) as error:
+            raise pytest.UsageError(f"--notifhist-key: {error}") from None
+        if not config.stash[_KEY]:
+            raise pytest.UsageError(f"Give --notifhist-key, or {VARIABLE} in the environment, with --notifhist-url.")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -143,7 +156,7 @@ def notifhist(request: pytest.FixtureRequest, notifhist_server: Any) -> Notifhis
 
         if wanted.now is not None or wanted.settings:
             pytest.skip(f"{url} is a deployed service: its clock and settings cannot be set.")
-        key, tenant = config.getoption("notifhist_key"), config.getoption("notifhist_tenant")
+        key, tenant = config.stash[_KEY], config.getoption("notifhist_tenant")
         found: Notifhist = DeployedNotifhist(notifhist_server.url, key, tenant, _files(request))
     else:
         found = _reset(request, notifhist_server, wanted)
@@ -184,7 +197,7 @@ def notifhist_process(
         from notifhist.testing.deployed import DeployedServer
 
         server = DeployedServer(url)
-        yield Process(server.url, server.port, config.getoption("notifhist_key"), None)
+        yield Process(server.url, server.port, config.stash[_KEY], None)
         return
     fixtures = config.getini("notifhist_fixtures")
     load = _base(config) / fixtures if fixtures else None
