@@ -7,7 +7,7 @@ takes a third of a second, until a fixture is used.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _KEY: pytest.StashKey[Key] = pytest.StashKey()
 """The key of the deployed service."""
+_FOUND: pytest.StashKey[Notifhist] = pytest.StashKey()
+"""What a test got as `notifhist`."""
+_SHOWN = 20
+"""So many requests are shown where a test fails."""
 _MARKER = "notifhist(now=None, load=(), settings={}): the time, the records and the settings that a test begins with"
 
 
@@ -66,6 +70,16 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     """Say which service is tested, if it is a deployed one."""
     url = config.getoption("notifhist_url")
     return f"notifhist: {url} (deployed: nothing is emptied there)" if url else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what the client under test asked."""
+    report = yield
+    found = item.stash.get(_FOUND, None)
+    if report.failed and found is not None and not item.config.getoption("notifhist_url") and found.requests:
+        report.sections.append(("notifhist was asked", "\n".join(map(str, found.requests[-_SHOWN:]))))
+    return report
 
 
 class _Wanted(NamedTuple):
@@ -160,6 +174,7 @@ def notifhist(request: pytest.FixtureRequest, notifhist_server: Any) -> Notifhis
         found: Notifhist = DeployedNotifhist(notifhist_server.url, key, tenant, _files(request))
     else:
         found = _reset(request, notifhist_server, wanted)
+    request.node.stash[_FOUND] = found
     if wanted.load:
         found.load(*wanted.load)
     return found

@@ -1,5 +1,6 @@
 """What the plugin says to a new user: of deployed services, of mistakes in usage, and where a client fails."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -56,3 +57,31 @@ def test_options_that_do_not_fit_are_usage_errors(options: list[str], said: str,
     shown = run(pytester, *options)
     assert said in shown
     assert len(shown.splitlines()) < 5
+
+
+def test_a_failure_shows_what_was_asked(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        from urllib.request import Request, urlopen
+
+        def test_a_client(notifhist):
+            for n in range(22):
+                urlopen(f"{notifhist.url}/healthz?n={n}").close()
+            key = f"{notifhist.key()[:-1]}-"
+            urlopen(Request(f"{notifhist.url}/entities?limit=2", headers={"X-Auth-Token": key, "Accept": "*/*"}))
+
+        def test_in_xml(notifhist):
+            notifhist.fail(status=503)
+            urlopen(Request(f"{notifhist.url}/entities/{notifhist.key()}", headers={"Accept": "application/xml"}))
+
+        def test_nothing_was_asked(notifhist):
+            assert notifhist.get("/entities").status == 0
+
+        def test_without_the_service():
+            raise AssertionError
+    """)
+    shown = run(pytester, "--tb=line", "-p", "no:unraisableexception")
+    assert shown.count("- notifhist was asked -") == 2
+    assert "/healthz?n=3 -> 200\n" in shown
+    assert "n=2 " not in shown
+    assert "GET /entities?limit=2 -> 401 No valid key: " in shown
+    assert re.search(r"GET /entities/nh_\w+_\*\*\* -> 503 \w", shown)
