@@ -11,7 +11,8 @@ _MOST_CHARACTERS = 120
 def json_difference(expected: Any, actual: Any, path: str = "") -> str | None:
     """Return the first difference of two JSON values, in the order of the expected one, then of the other; None if they are equal.
 
-    The order of members does not matter, that of elements does. True is not 1; integers are compared exactly.
+    Members that are too many follow, in their own order. The order of members does not matter, that of elements does.
+    True is not 1; integers are compared exactly.
     """
     if isinstance(expected, dict) and isinstance(actual, dict):
         return _of_maps(expected, actual, path)

@@ -20,6 +20,7 @@ URL = "{url}"
 class Form:
     """A format of answers: how to read one, to read a dict that is expected, to compare, and to write a file."""
 
+    name: str
     accept: str
     read: Callable[[str], Any]
     read_dict: Callable[[str, Any], Any]
@@ -49,13 +50,14 @@ def _write_xml(element: Any) -> str:
 
 
 JSON = Form(
+    "JSON",
     "application/json",
     json.loads,
     lambda _, document: document,
     json_difference,
     lambda document: json.dumps(document, indent=2, ensure_ascii=False) + "\n",
 )
-XML = Form("application/xml", _read_xml, _rendered, xml_difference, _write_xml)
+XML = Form("XML", "application/xml", _read_xml, _rendered, xml_difference, _write_xml)
 
 
 def check(path: str, answer: Answer, expected: Any, form: Form, url: str, files: Files) -> None:
@@ -65,13 +67,13 @@ def check(path: str, answer: Answer, expected: Any, form: Form, url: str, files:
         actual = form.read(answer.body.decode().replace(url, URL))
     except (ValueError, SyntaxError):  # lxml's XMLSyntaxError is one
         raise AssertionError(
-            f"GET {path} answered {answer.status}, and no {form.accept}: {answer.body[:500]!r}"
+            f"GET {path} answered {answer.status}, and no {form.name}: {answer.body[:500]!r}"
         ) from None
     file = files.find_or_name(expected) if isinstance(expected, str | Path) and is_file_name(expected) else None
     if file is not None and not file.exists():
         found: str | None = "there was no such file"
     else:
-        found = form.difference(_read(path, file, expected, form, url), actual)
+        found = _difference(path, expected if file is None else file, actual, form, url)
     if found is None:
         return
     if file is not None and files.updates and answer.status < 400:
@@ -84,9 +86,13 @@ def check(path: str, answer: Answer, expected: Any, form: Form, url: str, files:
     raise AssertionError(f"GET {path}{status}: {found}" + (f"; expected is {file}" if file is not None else ""))
 
 
-def _read(path: str, file: Path | None, expected: Any, form: Form, url: str) -> Any:
-    if file is not None:
-        expected = file.read_text(encoding="utf-8")
-    if isinstance(expected, str):
-        return form.read(expected.replace(url, URL))
-    return form.read_dict(path, json.loads(json.dumps(expected).replace(url, URL)))
+def _difference(path: str, expected: Any, actual: Any, form: Form, url: str) -> str | None:
+    """Return the first difference; what is expected is a file, a text or a dict."""
+    if not isinstance(expected, str | Path):
+        return form.difference(form.read_dict(path, json.loads(json.dumps(expected).replace(url, URL))), actual)
+    try:
+        text = expected if isinstance(expected, str) else expected.read_text(encoding="utf-8")
+        read = form.read(text.replace(url, URL))
+    except (ValueError, SyntaxError) as error:
+        return f"what is expected is no {form.name} ({error})"
+    return form.difference(read, actual)

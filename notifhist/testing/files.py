@@ -24,13 +24,19 @@ class Files:
         raise FileNotFoundError(f"There is no {name}; looked for {', '.join(map(str, candidates))}")
 
     def find_or_name(self, name: str | Path) -> Path:
-        """Return the path of an expected file; where there is none, that where it is to be written."""
+        """Return the path of an expected file; where there is none, that where it is to be written.
+
+        Raises FileNotFoundError, and IsADirectoryError for the name of a folder.
+        """
         try:
-            return self.find(name)
+            found = self.find(name)
         except FileNotFoundError:
             if not self.updates:
                 raise
             return next(self._candidates(name))
+        if found.is_dir():
+            raise IsADirectoryError(f"{found} is a folder; name a file that has what is expected")
+        return found
 
     def _candidates(self, name: str | Path) -> Iterator[Path]:
         for folder in self.folders:
@@ -38,5 +44,8 @@ class Files:
 
 
 def is_file_name(expected: str | Path) -> bool:
-    """Say whether what is expected is the name of a file, and not the text of a document itself."""
-    return isinstance(expected, Path) or expected.lstrip()[:1] not in ("{", "[", "<", '"')
+    """Say whether what is expected is the name of a file, and not the text of a document itself.
+
+    A text of blanks is no name, nor any document.
+    """
+    return isinstance(expected, Path) or expected.lstrip()[:1] not in ("{", "[", "<", '"', "")

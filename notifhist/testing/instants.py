@@ -12,12 +12,10 @@ _MS = dt.timedelta(milliseconds=1)
 
 def ms_of(when: When) -> int:
     """Return ms since the epoch, UTC, floored. Raises ValueError for a text that the service takes for no time."""
-    if isinstance(when, str):
+    if not isinstance(when, dt.date):  # every date-time is a date
         from notifhist.schemas.instants import parse_instant
 
-        return parse_instant(when)
-    if isinstance(when, int):
-        return when
+        return parse_instant(str(when))
     if not isinstance(when, dt.datetime):
         when = dt.datetime(when.year, when.month, when.day, tzinfo=dt.UTC)
     if when.tzinfo is None:

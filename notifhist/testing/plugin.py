@@ -30,6 +30,7 @@ _FOUND: pytest.StashKey[Notifhist] = pytest.StashKey()
 _SHOWN = 20
 """So many requests are shown where a test fails."""
 _MARKER = "notifhist(now=None, load=(), settings={}): the time, the records and the settings that a test begins with"
+_NO_NOW = "(-o notifhist_now= takes the clock of the ini file away.)"
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
@@ -83,7 +84,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 class _Wanted(NamedTuple):
-    """What the markers of a test say; those near it win, and settings are merged."""
+    """What the markers of a test say; those near it win, and settings are merged. `now` may be that of the ini file."""
 
     now: Any
     load: tuple[str | Path, ...]
@@ -92,7 +93,7 @@ class _Wanted(NamedTuple):
 
 def _wanted(node: pytest.Item) -> _Wanted:
     """Return what the markers say. Raises UsageError for what the marker does not know."""
-    now: Any = None
+    now: Any = node.config.getini("notifhist_now") or None
     load: Any = ()
     settings: dict[str, object] = {}
     for mark in reversed(list(node.iter_markers("notifhist"))):
@@ -169,7 +170,7 @@ def notifhist(request: pytest.FixtureRequest, notifhist_server: Any) -> Notifhis
         from notifhist.testing.deployed import DeployedNotifhist
 
         if wanted.now is not None or wanted.settings:
-            pytest.skip(f"{url} is a deployed service: its clock and settings cannot be set.")
+            pytest.skip(f"{url} is a deployed service: its clock and settings cannot be set. {_NO_NOW}")
         key, tenant = config.stash[_KEY], config.getoption("notifhist_tenant")
         found: Notifhist = DeployedNotifhist(notifhist_server.url, key, tenant, _files(request))
     else:
@@ -184,9 +185,12 @@ def _reset(request: pytest.FixtureRequest, server: LocalServer, wanted: _Wanted)
     from notifhist.config import ConfigError
     from notifhist.testing.instants import ms_of
 
-    now = wanted.now or request.config.getini("notifhist_now")
     try:
-        return server.reset(wanted.settings, ms_of(now) if now else None, _files(request))
+        now_ms = None if wanted.now is None else ms_of(wanted.now)
+    except ValueError as error:
+        pytest.fail(f"notifhist: now={wanted.now!r}: {error}", pytrace=False)
+    try:
+        return server.reset(wanted.settings, now_ms, _files(request))
     except ConfigError as error:
         pytest.fail(str(error), pytrace=False)
 
@@ -203,7 +207,7 @@ def notifhist_process(
 ) -> Iterator[Process]:
     """`notifhist serve` as a process, with `url`, `port`, `key` and `pid`; the records are those of notifhist_fixtures.
 
-    Its clock stands at notifhist_now. With `--notifhist-url` it is the deployed service.
+    Its clock stands at notifhist_now. With `--notifhist-url` it is the deployed service, whose clock cannot.
     """
     from notifhist.testing.process import Process, serving
 
@@ -211,6 +215,8 @@ def notifhist_process(
     if url := config.getoption("notifhist_url"):
         from notifhist.testing.deployed import DeployedServer
 
+        if config.getini("notifhist_now"):
+            pytest.skip(f"{url} is a deployed service: its clock cannot be set. {_NO_NOW}")
         server = DeployedServer(url)
         yield Process(server.url, server.port, config.stash[_KEY], None)
         return

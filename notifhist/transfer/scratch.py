@@ -1,10 +1,11 @@
 """Databases for contract tests: SQLite files in a folder that is gone afterwards."""
 
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from notifhist.auth import GRANTS, ApiKey, new_key
@@ -24,36 +25,36 @@ SETTINGS = {
 }
 """What contract tests want, unless they say otherwise: records of any age are shown, and nobody is refused."""
 _PREFIX = "notifhist-scratch-"
+_LOCK = "lock"
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """Make a folder, in memory if possible, since each commit waits for a disk; the process that made it removes it.
 
-    A process that is killed leaves its folder behind, and the next one removes it.
+    A process that is killed leaves its folder behind, and the next one removes it: whoever uses a folder has its lock.
+    A pid would not do, since containers may share that memory and have pids of their own.
     """
     place = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
     for left in place.glob(f"{_PREFIX}*-*"):
-        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdigit() and not _is_alive(int(pid)):
-            _remove(left)
+        _remove_if_left(left)
     owner = os.getpid()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{owner}-", dir=place))
-    try:
-        yield folder
-    finally:
-        if os.getpid() == owner:  # workers are forked, and end earlier
-            _remove(folder)
+    hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}{owner}-", dir=place))  # until it is locked
+    with (hidden / _LOCK).open("w") as lock:  # forked workers share the lock
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = hidden.rename(place / hidden.name.removeprefix("."))
+        try:
+            yield folder
+        finally:
+            if os.getpid() == owner:  # workers are forked, and end earlier
+                _remove(folder)
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _remove_if_left(folder: Path) -> None:
+    """Remove a folder that nobody uses; one of another user, or without a lock, is left alone."""
+    with suppress(OSError), (folder / _LOCK).open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(folder)
 
 
 def _remove(folder: Path) -> None:

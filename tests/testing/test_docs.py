@@ -16,6 +16,7 @@ pytest_plugins = ["pytester"]
 
 TEXT = (ROOT / "docs/testing.md").read_text()
 FILES = dict(re.findall(r"(?ms)^`([\w./-]+)`:\n\n```\w+\n(.+?\n)```$", TEXT))
+MARK = re.compile(r"`([^`\n]+)`")
 COMMANDS = re.findall(r"(?m)^    ((?:node|java) .+)$", TEXT)
 
 
@@ -56,11 +57,32 @@ def test_clients_in_other_languages_pass(command: str, folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_method_and_option_is_told() -> None:
+def told(marked: str, where: list[str]) -> bool:
+    """Say whether something is marked as code; `marked` is a pattern."""
+    return any(re.search(marked, each) for each in where)
+
+
+def test_every_method_is_told_in_the_table() -> None:
     from notifhist.testing import Notifhist
 
-    for name in vars(Notifhist):
-        assert name.startswith("_") or name in ("url", "tenant") or f"{name}" in TEXT, name
+    cells = [marked for line in TEXT.splitlines() if line.startswith("| `") for marked in MARK.findall(line)]
+    public = {name for name in {*vars(Notifhist), *Notifhist.__annotations__} if not name.startswith("_")}
+    assert public > {"url", "key", "requests"}
+    for name in public:
+        is_method = callable(getattr(Notifhist, name, None))
+        assert told(rf"^{name}\(" if is_method else rf"^(notifhist)?\.?{name}$", cells), name
+
+
+def test_every_option_and_fixture_is_told() -> None:
+    marked = MARK.findall(re.sub(r"(?ms)^```.+?^```$", "", TEXT))
     plugin = (ROOT / "notifhist/testing/plugin.py").read_text()
-    for name in re.findall(r'"(--notifhist-\w+|notifhist_\w+)"', plugin):
-        assert name in TEXT or name in ("notifhist_url", "notifhist_key", "notifhist_tenant", "notifhist_update"), name
+    options = set(re.findall(r'(?s)\.(?:addoption|addini)\(\s*"([\w-]+)"', plugin))
+    fixtures = set(re.findall(r"(?m)^@pytest\.fixture.*\ndef (\w+)", plugin))
+    assert options > {"--notifhist-update", "notifhist_now"}
+    assert fixtures > {"notifhist", "notifhist_process"}
+    for name in options | fixtures:
+        assert told(rf"^(.* )?{name}( .*)?$", marked), name
+
+
+def test_clients_in_two_other_languages_are_run() -> None:
+    assert [command.split()[0] for command in COMMANDS] == ["node", "java"]

@@ -244,21 +244,6 @@ def test_json_and_xml_say_the_same(path: str, notifhist: Notifhist) -> None:
     notifhist.assert_both(path)
 
 
-def test_expected_files_are_written_anew(notifhist: Notifhist, notifhist_server: LocalServer, tmp_path: Path) -> None:
-    notifhist = notifhist_server.reset({}, None, Files((tmp_path,), updates=True))
-    notifhist.item(timestamp=1)
-    for assert_it, name in ((notifhist.assert_json, "new/page.json"), (notifhist.assert_xml, "new/page.xml")):
-        with pytest.raises(AssertionError, match=r"page.* is written anew .there was no such file"):
-            assert_it(f"{HISTORY}?from=0", name)
-        assert_it(f"{HISTORY}?from=0", name)  # once
-        (tmp_path / name).write_text((tmp_path / name).read_text().replace("OK", "CRITICAL"))
-        with pytest.raises(AssertionError, match=r'is written anew .*expected .*"CRITICAL", got "OK"'):
-            assert_it(f"{HISTORY}?from=0", name)
-        assert_it(f"{HISTORY}?from=0", name)
-    with pytest.raises(AssertionError, match="answered 404"):  # an error is no expectation
-        notifhist.assert_json("/nowhere", "new/page.json")
-
-
 def test_paths_and_links_may_have_any_characters(notifhist: Notifhist) -> None:
     notifhist.item(entity="en 東京", timestamp=1)
     path = "/entities/en 東京/alarms/al/notification_history/ch?from=0"

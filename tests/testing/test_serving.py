@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from base64 import b64encode
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,21 +72,50 @@ def test_it_serves_the_records_to_the_key_and_leaves_nothing(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
 
 
-def test_what_a_killed_one_left_is_removed_by_the_next(tmp_path: Path) -> None:
-    process = subprocess.Popen(["true"])
-    process.wait()
-    left = SHARED_MEMORY / f"{scratch._PREFIX}{process.pid}-left"
+def test_what_a_killed_one_left_is_removed_by_the_next_and_not_what_is_in_use() -> None:
+    left = SHARED_MEMORY / f"{scratch._PREFIX}{os.getpid()}-left"  # by a pid of another container, say
     left.mkdir()
-    ours = SHARED_MEMORY / f"{scratch._PREFIX}{os.getpid()}-ours"
-    ours.mkdir()
-    try:
-        with scratch.scratch_folder() as folder:
-            assert folder.is_dir()
-            assert not left.exists()
-            assert ours.exists()
-        assert not folder.exists()
-    finally:
-        ours.rmdir()
+    (left / "lock").touch()
+    with scratch.scratch_folder() as used:
+        # As in a container that sees no process of ours.
+        elsewhere = used.rename(SHARED_MEMORY / f"{scratch._PREFIX}999999999-used")
+        try:
+            with scratch.scratch_folder() as folder:
+                assert folder.is_dir()
+                assert not left.exists()
+                assert elsewhere.exists()
+            assert not folder.exists()
+        finally:
+            elsewhere.rename(used)
+    assert not used.exists()
+
+
+FORKED = """
+import os, signal, time
+from notifhist.transfer.scratch import scratch_folder
+with scratch_folder() as folder:
+    if worker := os.fork():
+        print(folder, worker, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+"""
+
+
+def test_a_worker_that_outlives_its_master_keeps_the_folder() -> None:
+    with subprocess.Popen([sys.executable, "-c", FORKED], stdout=subprocess.PIPE, text=True) as master:
+        assert master.stdout is not None
+        path, worker = master.stdout.readline().split()
+        try:
+            with scratch.scratch_folder():
+                assert Path(path).exists()
+        finally:
+            os.kill(int(worker), signal.SIGKILL)
+
+    def is_removed() -> bool:
+        with scratch.scratch_folder():
+            return not Path(path).exists()
+
+    assert wait_until(is_removed)
 
 
 def test_a_tenant_may_be_named(load: SimpleNamespace, tmp_path: Path) -> None:
