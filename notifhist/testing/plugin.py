@@ -91,14 +91,20 @@ class _Wanted(NamedTuple):
     settings: Mapping[str, object]
 
 
+def _mistake(said: object) -> BaseException:
+    """Return what fails a test by a line alone: the reader's mistake is not in the plugin's code."""
+    return pytest.fail.Exception(f"notifhist: {said}", pytrace=False)
+
+
 def _wanted(node: pytest.Item) -> _Wanted:
-    """Return what the markers say. Raises UsageError for what the marker does not know."""
+    """Return what the markers say. Fails the test for what the marker does not know."""
     now: Any = node.config.getini("notifhist_now") or None
     load: Any = ()
     settings: dict[str, object] = {}
     for mark in reversed(list(node.iter_markers("notifhist"))):
         if mark.args or mark.kwargs.keys() - set(_Wanted._fields):
-            raise pytest.UsageError(f"{node.nodeid}: the marker is {_MARKER.partition(':')[0]}")
+            given = ", ".join([*map(repr, mark.args), *(f"{name}={value!r}" for name, value in mark.kwargs.items())])
+            raise _mistake(f"the marker is {_MARKER.partition(':')[0]}, not notifhist({given})")
         now = mark.kwargs.get("now", now)
         load = mark.kwargs.get("load", load)
         settings = {**settings, **mark.kwargs.get("settings", {})}
@@ -159,7 +165,7 @@ def notifhist_server(
         with local.local_server(notifhist_settings) as server:
             yield server
     except ConfigError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise _mistake(error) from None
 
 
 @pytest.fixture
@@ -177,7 +183,10 @@ def notifhist(request: pytest.FixtureRequest, notifhist_server: Any) -> Notifhis
         found = _reset(request, notifhist_server, wanted)
     request.node.stash[_FOUND] = found
     if wanted.load:
-        found.load(*wanted.load)
+        try:
+            found.load(*wanted.load)
+        except OSError as error:
+            raise _mistake(error) from None
     return found
 
 
@@ -188,11 +197,11 @@ def _reset(request: pytest.FixtureRequest, server: LocalServer, wanted: _Wanted)
     try:
         now_ms = None if wanted.now is None else ms_of(wanted.now)
     except ValueError as error:
-        pytest.fail(f"notifhist: now={wanted.now!r}: {error}", pytrace=False)
+        raise _mistake(f"now={wanted.now!r}: {error}") from None
     try:
         return server.reset(wanted.settings, now_ms, _files(request))
     except ConfigError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise _mistake(error) from None
 
 
 @pytest.fixture

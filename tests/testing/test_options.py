@@ -1,12 +1,10 @@
 """What the plugin says to a new user: of deployed services, of mistakes in usage, and where a client fails."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
-from notifhist.testing import Process
-from notifhist.testing.process import serving
+from notifhist.testing import Notifhist
 from tests.testing.running import OTHERS
 
 pytest_plugins = ["pytester"]
@@ -18,13 +16,8 @@ def run(pytester: pytest.Pytester, *options: str) -> str:
     return result.stdout.str() + result.stderr.str()
 
 
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    with serving(tmp_path_factory.mktemp("deployed"), None, "", {}) as process:
-        yield process
-
-
-def test_failures_show_no_key(pytester: pytest.Pytester, deployed: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_show_no_key(pytester: pytest.Pytester, notifhist: Notifhist, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = notifhist.key()
     pytester.makepyfile("""
         def ask(notifhist, key, process):
             headers = {"X-Auth-Token": key}
@@ -36,13 +29,13 @@ def test_failures_show_no_key(pytester: pytest.Pytester, deployed: Process, monk
         def test_a_wrong_path(notifhist):
             notifhist.get("/entities", key=notifhist.key(), accept="\\n")
     """)
-    monkeypatch.setenv("NOTIFHIST_TEST_KEY", deployed.key)
-    (pytester.path / "key").write_text(f"{deployed.key}\n")
+    monkeypatch.setenv("NOTIFHIST_TEST_KEY", key)
+    (pytester.path / "key").write_text(f"{key}\n")
     for options in ((), ("--notifhist-key=@key", "--showlocals")):
-        shown = run(pytester, "--notifhist-url", deployed.url, *options)
+        shown = run(pytester, "--notifhist-url", notifhist.url, *options)
         assert "2 failed" in shown
         assert "key = '***'" in shown
-        assert str(deployed.key) not in shown
+        assert str(key) not in shown
 
 
 @pytest.mark.parametrize(
@@ -85,3 +78,65 @@ def test_a_failure_shows_what_was_asked(pytester: pytest.Pytester) -> None:
     assert "n=2 " not in shown
     assert "GET /entities?limit=2 -> 401 No valid key: " in shown
     assert re.search(r"GET /entities/nh_\w+_\*\*\* -> 503 \w", shown)
+
+
+MISTAKES = """
+    import pytest
+
+    @pytest.mark.notifhist(nwo=1)
+    def test_argument(notifhist): pass
+
+    @pytest.mark.notifhist(load="none")
+    def test_load(notifhist): pass
+
+    @pytest.mark.notifhist(settings={"NOTIFHIST_RETENTION_DAY": 5})
+    def test_setting(notifhist): pass
+
+    def test_missing_records(notifhist):
+        notifhist.load("none")
+
+    def test_misplaced_records(notifhist):
+        notifhist.load("records")
+
+    def test_role(notifhist):
+        notifhist.key("admin")
+
+    def test_time(notifhist):
+        notifhist.freeze("yesterday")
+
+    def test_span(notifhist):
+        notifhist.tick(hour=1)
+
+    def test_fault(notifhist):
+        notifhist.fail(status=1)
+
+    def test_path(notifhist):
+        notifhist.get("entities")
+
+    def test_expected(notifhist):
+        notifhist.assert_json("/entities", "none.json")
+"""
+SAID = [
+    "notifhist: the marker is notifhist(now=None, load=(), settings={}), not notifhist(nwo=1)",
+    "notifhist: no such setting: NOTIFHIST_RETENTION_DAY (there is RETENTION_DAYS); leave NOTIFHIST_ out",
+    "records/web01.json: its path is none of records, such as ",
+    "There is no role admin; there are ",
+    "when='yesterday': Not an ISO date",
+    "tick() takes what datetime.timedelta does, such as hours=1: 'hour' is an invalid",
+    "status: 1 is none of HTTP's.",
+    "get('entities'): a path begins with a slash, such as /entities",
+    "/none.json; --notifhist-update writes it",
+]
+
+
+def test_mistakes_show_nothing_of_the_plugin(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(MISTAKES)
+    (pytester.path / "records").mkdir()
+    (pytester.path / "records/web01.json").write_text("{}")
+    shown = run(pytester, "--no-header", "-rN")
+    for said in SAID:
+        assert shown.count(said) == 1, said
+    assert shown.count(f"There is no none; looked for {pytester.path}/none\n") == 2
+    assert "notifhist/testing/" not in shown
+    assert "During handling" not in shown
+    assert "3 errors" in shown
