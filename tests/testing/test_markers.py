@@ -1,12 +1,14 @@
-"""The time that a test begins with: of its marker, else of the ini file."""
+"""The time that a test begins with: of its marker, else of the ini file. And whose log it gets."""
 
 import pytest
 
+import notifhist.testing.deployed  # noqa: F401 - what a run in this process imports, it forgets afterwards
 from tests.testing.running import OTHERS
 
 pytest_plugins = ["pytester"]
 
 TESTS = """
+    import logging
     import pytest
 
     @pytest.mark.notifhist(now=0)
@@ -15,6 +17,13 @@ TESTS = """
 
     def test_the_ini_file(notifhist):
         assert notifhist.now_ms == 5
+
+    def test_the_log_of_a_named_logger(notifhist, caplog):
+        caplog.set_level("DEBUG", logger="mine")
+        notifhist.item()
+        notifhist.get("/entities")
+        logging.getLogger("mine").debug("its own")
+        assert caplog.messages == ["its own"]
 
     @pytest.mark.notifhist(now="noon")
     def test_no_text(notifhist):
@@ -38,8 +47,8 @@ def tests(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def test_a_time_is_the_epoch_that_of_the_ini_file_or_told_to_be_none(tests: pytest.Pytester) -> None:
-    result = tests.runpytest_subprocess(*OTHERS)
-    result.assert_outcomes(passed=2, errors=3)
+    result = tests.runpytest_inprocess(*OTHERS)
+    result.assert_outcomes(passed=3, errors=3)
     result.stdout.fnmatch_lines(["notifhist: now='noon': Not an ISO date and time*", "notifhist: now=1.5: Not an ISO*"])
     result.stdout.fnmatch_lines(["notifhist: now=100000000000000000000: Not within the years*"])
     result.stdout.no_fnmatch_line("*Traceback*")
@@ -53,7 +62,7 @@ def test_no_test_passes_by_another_clock_than_that_of_the_ini_file(pytester: pyt
     """)
     pytester.makeini("[pytest]\nnotifhist_now = 5")
     deployed = ("-rs", "--notifhist-url", "http://127.0.0.1:9", "--notifhist-key", "k")
-    result = pytester.runpytest_subprocess(*OTHERS, *deployed)
+    result = pytester.runpytest_inprocess(*OTHERS, *deployed)
     result.assert_outcomes(skipped=2)
     result.stdout.fnmatch_lines(["*is a deployed service: its clock cannot be set. (-o notifhist_now= *"])
-    pytester.runpytest_subprocess(*OTHERS, *deployed, "-o", "notifhist_now=").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess(*OTHERS, *deployed, "-o", "notifhist_now=").assert_outcomes(passed=2)

@@ -4,11 +4,15 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
-from notifhist.testing import Notifhist
+import pytest
+
+from notifhist.testing import Notifhist, faults
 from notifhist.testing.clock import SetClock
 from notifhist.testing.files import Files
 from notifhist.testing.local import LocalServer
+from notifhist.testing.process import PATIENCE_S
 from tests.testing.test_notifhist import FIXTURES, HISTORY, states
 
 
@@ -27,6 +31,26 @@ def test_any_thread_prepares_and_keeps_nothing_open(notifhist: Notifhist, notifh
         assert sorted(states(notifhist)) == list("ABCDEFGH")
         notifhist_server.reset({}, None, Files(()))
         assert deleted_but_open(notifhist_server._folder) == []
+
+
+def test_a_request_under_way_at_a_reset_has_no_database(
+    notifhist: Notifhist, notifhist_server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came, goes_on = Event(), Event()
+
+    def sleep(_: float) -> None:
+        came.set()
+        goes_on.wait(PATIENCE_S)
+
+    monkeypatch.setattr(faults, "sleep", sleep)
+    notifhist.fail(status=200, delay=1)
+    with ThreadPoolExecutor(1) as threads:
+        late = threads.submit(notifhist.get, HISTORY)
+        assert came.wait(PATIENCE_S)
+        again = notifhist_server.reset({}, None, Files(()))
+        goes_on.set()
+        assert late.result().status == 503
+    assert again.get(HISTORY).status == 200
 
 
 def test_a_clock_is_read_while_it_is_let_go() -> None:
