@@ -9,7 +9,7 @@ _MOST_CHARACTERS = 120
 
 
 def json_difference(expected: Any, actual: Any, path: str = "") -> str | None:
-    """Return the first difference of two JSON values, in the order of the expected one, then of the other; None if they are equal.
+    """Return the first difference of two JSON values, in the order of the expected one; None if they are equal.
 
     Members that are too many follow, in their own order. The order of members does not matter, that of elements does.
     True is not 1; integers are compared exactly.

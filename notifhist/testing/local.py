@@ -235,10 +235,10 @@ class LocalNotifhist(Notifhist):
         __tracebackhide__ = True
         given = {"retry_after": None, "delay": 0.0, "cut_after": None, **fault}
         try:
-            fault = Fault(status, after, times, **given)
+            made = Fault(status, after, times, **given)
         except (TypeError, ValueError) as error:  # where in the code it is noticed tells nobody anything
             raise type(error)(*error.args) from None
-        self._scene.faults.append(fault)
+        self._scene.faults.append(made)
 
     def assert_both(self, path: str) -> None:
         """See Notifhist. Both are of one moment: a default of `to` is now."""

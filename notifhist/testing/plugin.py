@@ -58,13 +58,30 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--notifhist-key is that of a deployed service: give --notifhist-url too.")
     if url:
         from notifhist.testing.keys import VARIABLE, given_key
+        from notifhist.testing.reached import url_problem
 
         try:
             config.stash[_KEY] = given_key(key)
         except (OSError, UnicodeError) as error:
             raise pytest.UsageError(f"--notifhist-key: {error}") from None
+        if problem := url_problem(url):
+            raise pytest.UsageError(problem)
         if not config.stash[_KEY]:
             raise pytest.UsageError(f"Give --notifhist-key, or {VARIABLE} in the environment, with --notifhist-url.")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Look at the deployed service once. Raises UsageError if it cannot be tested."""
+    config = session.config
+    url = config.getoption("notifhist_url")
+    if (
+        not url or hasattr(config, "workerinput") or config.getoption("collectonly")
+    ):  # the controller of xdist has looked
+        return
+    from notifhist.testing.reached import service_problem
+
+    if problem := service_problem(url, config.stash[_KEY], config.getoption("notifhist_tenant")):
+        raise pytest.UsageError(problem)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

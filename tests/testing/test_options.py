@@ -5,6 +5,7 @@ import re
 import pytest
 
 from notifhist.testing import Notifhist
+from tests.system.service import free_port
 from tests.testing.running import OTHERS
 
 pytest_plugins = ["pytester"]
@@ -12,7 +13,7 @@ pytest_plugins = ["pytester"]
 
 def run(pytester: pytest.Pytester, *options: str) -> str:
     """Return what pytest prints, on both streams."""
-    result = pytester.runpytest_subprocess(*OTHERS, *options)
+    result = pytester.runpytest_inprocess(*OTHERS, *options)
     return result.stdout.str() + result.stderr.str()
 
 
@@ -44,6 +45,8 @@ def test_failures_show_no_key(pytester: pytest.Pytester, notifhist: Notifhist, m
         (["--notifhist-key=k"], "give --notifhist-url too"),
         (["--notifhist-url=http://127.0.0.1:9"], "NOTIFHIST_TEST_KEY"),
         (["--notifhist-url=http://127.0.0.1:9", "--notifhist-key=@none"], "No such file or directory: 'none'"),
+        (["--notifhist-url=127.0.0.1:8000", "--notifhist-key=k"], "give a URL such as http://127.0.0.1:8000"),
+        (["--notifhist-url=http://a:x", "--notifhist-key=k"], "give a URL such as http://127.0.0.1:8000"),
     ],
 )
 def test_options_that_do_not_fit_are_usage_errors(options: list[str], said: str, pytester: pytest.Pytester) -> None:
@@ -140,3 +143,20 @@ def test_mistakes_show_nothing_of_the_plugin(pytester: pytest.Pytester) -> None:
     assert "notifhist/testing/" not in shown
     assert "During handling" not in shown
     assert "3 errors" in shown
+
+
+def test_a_deployed_service_is_looked_at_before_all_tests(notifhist: Notifhist, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(notifhist): pass")
+    key, reader = notifhist.key(), notifhist.key("notification-logs:view")
+    port = notifhist.url.rpartition(":")[2]
+    for url, given, tenant, said in (
+        (notifhist.url, key, "123456", "1 passed"),
+        (notifhist.url, reader, "123456", "1 passed"),
+        (notifhist.url, key, "654321", "the key is of another tenant than 654321; give --notifhist-tenant"),
+        (notifhist.url, "nh_none", "123456", "answers 401 to the key. No valid key"),
+        (f"http://127.0.0.1:{free_port()}", key, "123456", "does not answer: "),
+        (f"https://127.0.0.1:{port}", key, "123456", "does not answer: "),
+    ):
+        shown = run(pytester, "--notifhist-url", url, "--notifhist-key", given, "--notifhist-tenant", tenant)
+        assert said in shown
+        assert len(shown.splitlines()) < 20
