@@ -196,7 +196,7 @@ class LocalNotifhist(Notifhist):
             with self._connected() as db:
                 recorded = record(db, [draft], now_ticks, self._service.oldest_ms())
         except ApiError as error:
-            pytest.fail(f"The {name} cannot be recorded. {error}", pytrace=False)
+            raise pytest.fail.Exception(f"The {name} cannot be recorded. {error}", pytrace=False) from None
         stored: Document = json.loads(recorded.documents[0])
         return stored
 

@@ -95,6 +95,9 @@ MISTAKES = """
     @pytest.mark.notifhist(settings={"NOTIFHIST_RETENTION_DAY": 5})
     def test_setting(notifhist): pass
 
+    def test_run(notifhist):
+        notifhist.run(colour="red")
+
     def test_missing_records(notifhist):
         notifhist.load("none")
 
@@ -126,6 +129,7 @@ SAID = [
     "There is no role admin; there are ",
     "when='yesterday': Not an ISO date",
     "tick() takes what datetime.timedelta does, such as hours=1: 'hour' is an invalid",
+    "The run cannot be recorded. The body does not fit. colour: Unknown field",
     "status: 1 is none of HTTP's.",
     "get('entities'): a path begins with a slash, such as /entities",
     "/none.json; --notifhist-update writes it",
