@@ -11,7 +11,7 @@ from pathlib import Path
 from notifhist.auth import GRANTS, ApiKey, new_key
 from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.keys import add_key
-from notifhist.store.machine import SHARED_MEMORY, machine_directory
+from notifhist.store.machine import machine_directory, memory_place
 from notifhist.store.migrating import migrate
 
 TENANT = "123456"
@@ -35,7 +35,7 @@ def scratch_folder() -> Iterator[Path]:
     A process that is killed leaves its folder behind, and the next one removes it: whoever uses a folder has its lock.
     A pid would not do, since containers may share that memory and have pids of their own.
     """
-    place = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    place = memory_place()
     for left in place.glob(f"{_PREFIX}*-*"):
         _remove_if_left(left)
     owner = os.getpid()
