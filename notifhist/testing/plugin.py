@@ -92,12 +92,21 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show beside a failure what the client under test asked."""
+    """Show beside a failure what the client under test asked; of a deployed service, blot the key out of the report."""
     report = yield
-    found = item.stash.get(_FOUND, None)
-    if report.failed and found is not None and not item.config.getoption("notifhist_url") and found.requests:
+    found, key = item.stash.get(_FOUND, None), item.config.stash.get(_KEY, None)
+    if key:
+        _blot(report, key)
+    elif report.failed and found is not None and found.requests:
         report.sections.append(("notifhist was asked", "\n".join(map(str, found.requests[-_SHOWN:]))))
     return report
+
+
+def _blot(report: pytest.TestReport, key: str) -> None:
+    """Blot a key out of what tests print and of texts that it is part of, such as `Bearer KEY`."""
+    report.sections = [(name, text.replace(key, "***")) for name, text in report.sections]
+    if report.failed and key in (shown := str(report.longrepr)):
+        report.longrepr = shown.replace(key, "***")
 
 
 class _Wanted(NamedTuple):

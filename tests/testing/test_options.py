@@ -27,6 +27,11 @@ def test_failures_show_no_key(pytester: pytest.Pytester, notifhist: Notifhist, m
         def test_it(notifhist, notifhist_process):
             ask(notifhist, notifhist.key(), notifhist_process)
 
+        def test_a_text_with_it(notifhist):
+            bearer = f"Bearer {notifhist.key()}"
+            print(bearer)
+            assert bearer == ""
+
         def test_a_wrong_path(notifhist):
             notifhist.get("/entities", key=notifhist.key(), accept="\\n")
     """)
@@ -34,7 +39,7 @@ def test_failures_show_no_key(pytester: pytest.Pytester, notifhist: Notifhist, m
     (pytester.path / "key").write_text(f"{key}\n")
     for options in ((), ("--notifhist-key=@key", "--showlocals")):
         shown = run(pytester, "--notifhist-url", notifhist.url, *options)
-        assert "2 failed" in shown
+        assert "3 failed" in shown
         assert "key = '***'" in shown
         assert str(key) not in shown
 
