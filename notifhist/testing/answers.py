@@ -11,7 +11,7 @@ from string import punctuation
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-_TIMEOUT_S = 60.0
+TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,19 @@ class Answer:
         return etree.fromstring(self.body, etree.XMLParser(resolve_entities=False))
 
 
-def ask(method: str, base: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+def ask(
+    method: str,
+    base: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    *,
+    timeout_s: float = TIMEOUT_S,
+) -> Answer:
     """Return the answer to a request for a path below `base`, or for a link, by a connection of its own."""
     where = urlsplit(path if path.startswith(("http://", "https://")) else base + path)
     connect = HTTPSConnection if where.scheme == "https" else HTTPConnection
-    connection = connect(where.hostname or "", where.port, timeout=_TIMEOUT_S)
+    connection = connect(where.hostname or "", where.port, timeout=timeout_s)
     target = quote(where.path + (f"?{where.query}" if where.query else ""), safe=punctuation)
     try:
         connection.request(method, target or "/", body, {"Connection": "close", **headers})

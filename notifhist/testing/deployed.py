@@ -18,6 +18,7 @@ from notifhist.serializers.parsed import list_field
 from notifhist.testing.answers import ask
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When
+from notifhist.testing.keys import Key
 from notifhist.testing.local import sources_of
 from notifhist.testing.notifhist import ITEM, LOG, RUN, Document, Notifhist
 from notifhist.testing.requests import Request
@@ -39,7 +40,7 @@ class DeployedServer:
 class DeployedNotifhist(Notifhist):
     """A service of somebody else, seen through one key. Records go to the bare URLs, so to the key's tenant."""
 
-    def __init__(self, url: str, key: str, tenant: str, files: Files) -> None:
+    def __init__(self, url: str, key: Key, tenant: str, files: Files) -> None:
         super().__init__(url, tenant, {"X-Auth-Token": key}, files)
         self._key = key
 

@@ -17,7 +17,8 @@ class Files:
 
     def find(self, name: str | Path) -> Path:
         """Return the file or folder of a name. Raises FileNotFoundError, which says where it is not."""
-        candidates = list(self._candidates(name))
+        __tracebackhide__ = True
+        candidates = dict.fromkeys(self._candidates(name))  # an absolute path is the same in all folders
         for path in candidates:
             if path.exists():
                 return path
@@ -28,11 +29,12 @@ class Files:
 
         Raises FileNotFoundError, and IsADirectoryError for the name of a folder.
         """
+        __tracebackhide__ = True
         try:
             found = self.find(name)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             if not self.updates:
-                raise
+                raise FileNotFoundError(f"{error}; --notifhist-update writes it") from None
             return next(self._candidates(name))
         if found.is_dir():
             raise IsADirectoryError(f"{found} is a folder; name a file that has what is expected")

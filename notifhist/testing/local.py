@@ -1,6 +1,7 @@
 """The service in the process that runs the tests: one server for the session, an application for each test."""
 
 import datetime as dt
+import difflib
 import itertools
 import json
 import shutil
@@ -26,17 +27,22 @@ from notifhist.testing.clock import SetClock
 from notifhist.testing.faults import Fault
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When, ms_of
+from notifhist.testing.keys import Key
 from notifhist.testing.notifhist import ITEM, LOG, RUN, Document, Notifhist
 from notifhist.testing.requests import Request
 from notifhist.testing.server import ThreadedServer
 from notifhist.testing.shim import OWN, Scene, Shim
-from notifhist.transfer.files import NDJSON, Destination, owner_problems
+from notifhist.transfer.files import NDJSON, Destination, is_discovery, owner_problems
 from notifhist.transfer.load import Loader, Source, find_sources
 from notifhist.transfer.scratch import SETTINGS, TENANT, add_new_key, opened, scratch_folder, url_of
 from notifhist.web.context import Service
 
 _DEFAULTS = {each.name: each.default for each in config.SETTINGS} | SETTINGS
 """All settings, so that those in the environment of whoever runs the tests change nothing."""
+_NO_PLACE = (
+    "its path is none of records, such as TENANT/entities/EN/alarms/AL/notification_history/CH.json; "
+    "keep other files out of a folder that is loaded"
+)
 
 
 class LocalServer:
@@ -65,6 +71,8 @@ class LocalServer:
 
     def _make(self, settings: Mapping[str, object], now_ms: int | None) -> tuple[App, SetClock, Scene]:
         given = {**self._settings, **settings}
+        if unknown := given.keys() - _DEFAULTS.keys():
+            raise config.ConfigError("; ".join(map(_no_such_setting, sorted(unknown))))
         if "DATABASE_URL" in given:
             raise config.ConfigError("DATABASE_URL: each test has a database of its own; load() fills it")
         path, clock = self._folder / f"{next(self._numbers)}.db", SetClock(now_ms)
@@ -80,7 +88,7 @@ class LocalServer:
     @property
     def own_headers(self) -> dict[str, str]:
         """The headers of the plugin's own requests."""
-        return {OWN: self._shim.token, "X-Auth-Token": self._key}
+        return {OWN: self._shim.token, "X-Auth-Token": Key(self._key)}
 
     @property
     def scene(self) -> Scene:
@@ -91,6 +99,13 @@ class LocalServer:
         """Stop serving, and delete everything."""
         self._server.close()
         _delete(self._app)
+
+
+def _no_such_setting(name: str) -> str:
+    plain = name.upper().removeprefix(config.PREFIX)
+    close = difflib.get_close_matches(plain, _DEFAULTS, 1)
+    leave_out = f"; leave {config.PREFIX} out" if name.startswith(config.PREFIX) else ""
+    return f"no such setting: {name}" + (f" (there is {close[0]})" if close else "") + leave_out
 
 
 def _delete(app: App) -> None:
@@ -130,14 +145,15 @@ class LocalNotifhist(Notifhist):
 
     def key(self, *roles: str, tenant: str | None = None, expires: When | dt.timedelta | None = None) -> str:
         """See Notifhist. Raises ValueError for a role that does not exist."""
+        __tracebackhide__ = True
         if unknown := set(roles) - GRANTS.keys():
             raise ValueError(f"There is no role {', '.join(sorted(unknown))}; there are {', '.join(GRANTS)}.")
         if isinstance(expires, dt.timedelta):
             expires = self.now_ms + expires // dt.timedelta(milliseconds=1)
-        until_ms = None if expires is None else ms_of(expires)
+        until_ms = None if expires is None else _ms_of(expires, "expires")
         with self._connected() as db:
             key, _ = add_new_key(db, "a test's", tenant or self.tenant, roles, self.now_ms, until_ms)
-        return key
+        return Key(key)
 
     def load(self, *paths: str | Path, tenant: str | None = None) -> int:
         """See Notifhist."""
@@ -180,7 +196,7 @@ class LocalNotifhist(Notifhist):
             with self._connected() as db:
                 recorded = record(db, [draft], now_ticks, self._service.oldest_ms())
         except ApiError as error:
-            pytest.fail(f"The {name} cannot be recorded. {error}", pytrace=False)
+            raise pytest.fail.Exception(f"The {name} cannot be recorded. {error}", pytrace=False) from None
         stored: Document = json.loads(recorded.documents[0])
         return stored
 
@@ -202,16 +218,27 @@ class LocalNotifhist(Notifhist):
 
     def freeze(self, when: When) -> None:
         """See Notifhist."""
-        self._clock.freeze(ms_of(when))
+        __tracebackhide__ = True
+        self._clock.freeze(_ms_of(when, "when"))
 
     def tick(self, **span: float) -> None:
         """See Notifhist."""
-        self._clock.tick(dt.timedelta(**span) // dt.timedelta(microseconds=1) * 10)
+        __tracebackhide__ = True
+        try:
+            moved = dt.timedelta(**span)
+        except (TypeError, OverflowError) as error:
+            raise type(error)(f"tick() takes what datetime.timedelta does, such as hours=1: {error}") from None
+        self._clock.tick(moved // dt.timedelta(microseconds=1) * 10)
 
     def fail(self, *, status: int = 503, after: int = 0, times: int = 1, **fault: Any) -> None:
         """See Notifhist."""
+        __tracebackhide__ = True
         given = {"retry_after": None, "delay": 0.0, "cut_after": None, **fault}
-        self._scene.faults.append(Fault(status, after, times, **given))
+        try:
+            made = Fault(status, after, times, **given)
+        except (TypeError, ValueError) as error:  # where in the code it is noticed tells nobody anything
+            raise type(error)(*error.args) from None
+        self._scene.faults.append(made)
 
     def assert_both(self, path: str) -> None:
         """See Notifhist. Both are of one moment: a default of `to` is now."""
@@ -226,14 +253,35 @@ class LocalNotifhist(Notifhist):
 
 
 def sources_of(paths: tuple[str | Path, ...], files: Files) -> list[Source]:
-    """Return the files to load. Raises FileNotFoundError: a test without its records would tell little."""
+    """Return the files to load; the test fails for a document whose path is none of records.
+
+    Raises FileNotFoundError: a test without its records would tell little.
+    """
+    __tracebackhide__ = True
     found = []
     for path in paths:
-        some = list(find_sources([files.find(path)], None))
+        place = files.find(path)
+        some = list(find_sources([place], None))
+        taken = {each.path for each in some}
+        if place.is_dir() and (passed := [each for each in sorted(place.rglob("*")) if _is_misplaced(each, taken)]):
+            pytest.fail("\n".join(f"{each}: {_NO_PLACE}" for each in passed), pytrace=False)
         if not some:
-            raise FileNotFoundError(f"There is no file of records in {files.find(path)}")
+            raise FileNotFoundError(f"There is no file of records in {place}")
         found += some
     return found
+
+
+def _is_misplaced(path: Path, taken: set[Path]) -> bool:
+    """Say whether a document in a folder would be passed over. Lists of checks are known to follow from their items."""
+    return path.suffix in (".json", ".xml") and path not in taken and path.is_file() and not is_discovery(path)
+
+
+def _ms_of(when: When, name: str) -> int:
+    __tracebackhide__ = True
+    try:
+        return ms_of(when)
+    except ValueError as error:
+        raise ValueError(f"{name}={when!r}: {error}") from None
 
 
 def _of_tenant(source: Source, tenant: str) -> Source:

@@ -107,8 +107,12 @@ class Notifhist(ABC):
     def get(self, path: str, accept: str = "application/json", key: str | None = None) -> Answer:
         """Return the answer to a GET of a path or of a link, by a key with every role unless another is given.
 
-        It is answered as any request, so faults and rate limits hold, but it is none of `requests`.
+        It is answered as any request, so faults and rate limits hold, but it is none of `requests`. Raises
+        ValueError for a path without a slash.
         """
+        __tracebackhide__ = True
+        if not path.startswith(("/", "http://", "https://")):
+            raise ValueError(f"get({path!r}): a path begins with a slash, such as /entities")
         headers = {"Accept": accept, **self._own_headers}
         if key is not None:
             headers["X-Auth-Token"] = key

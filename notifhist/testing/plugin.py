@@ -7,7 +7,7 @@ takes a third of a second, until a fixture is used.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,10 +18,17 @@ from notifhist.testing.files import Files
 
 if TYPE_CHECKING:
     from notifhist.testing.deployed import DeployedServer
+    from notifhist.testing.keys import Key
     from notifhist.testing.local import LocalServer
     from notifhist.testing.notifhist import Notifhist
     from notifhist.testing.process import Process
 
+_KEY: pytest.StashKey[Key] = pytest.StashKey()
+"""The key of the deployed service."""
+_FOUND: pytest.StashKey[Notifhist] = pytest.StashKey()
+"""What a test got as `notifhist`."""
+_SHOWN = 20
+"""So many requests are shown where a test fails."""
 _MARKER = "notifhist(now=None, load=(), settings={}): the time, the records and the settings that a test begins with"
 _NO_NOW = "(-o notifhist_now= takes the clock of the ini file away.)"
 
@@ -34,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     getattr(hook, "_must_rewrite", set()).discard("notifhist")
     group = parser.getgroup("notifhist", "contract tests against notifhist")
     group.addoption("--notifhist-url", metavar="URL", default="", help="test against a deployed service")
-    group.addoption("--notifhist-key", metavar="KEY", default="", help="a key of the deployed service, with every role")
+    group.addoption("--notifhist-key", metavar="KEY", default="", help="its key, @FILE, or $NOTIFHIST_TEST_KEY")
     group.addoption("--notifhist-tenant", metavar="ID", default="123456", help="the tenant of that key [123456]")
     group.addoption(
         "--notifhist-update", action="store_true", help="write files that assert_json and assert_xml expect anew"
@@ -46,14 +53,60 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker. Raises UsageError for options that do not fit together."""
     config.addinivalue_line("markers", _MARKER)
-    if bool(config.getoption("notifhist_url")) != bool(config.getoption("notifhist_key")):
-        raise pytest.UsageError("Give both of --notifhist-url and --notifhist-key, or none.")
+    url, key = config.getoption("notifhist_url"), config.getoption("notifhist_key")
+    if not url and key:
+        raise pytest.UsageError("--notifhist-key is that of a deployed service: give --notifhist-url too.")
+    if url:
+        from notifhist.testing.keys import VARIABLE, given_key
+        from notifhist.testing.reached import url_problem
+
+        try:
+            config.stash[_KEY] = given_key(key)
+        except (OSError, UnicodeError) as error:
+            raise pytest.UsageError(f"--notifhist-key: {error}") from None
+        if problem := url_problem(url):
+            raise pytest.UsageError(problem)
+        if not config.stash[_KEY]:
+            raise pytest.UsageError(f"Give --notifhist-key, or {VARIABLE} in the environment, with --notifhist-url.")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Look at the deployed service once. Raises UsageError if it cannot be tested."""
+    config = session.config
+    url = config.getoption("notifhist_url")
+    if (
+        not url or hasattr(config, "workerinput") or config.getoption("collectonly")
+    ):  # the controller of xdist has looked
+        return
+    from notifhist.testing.reached import service_problem
+
+    if problem := service_problem(url, config.stash[_KEY], config.getoption("notifhist_tenant")):
+        raise pytest.UsageError(problem)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say which service is tested, if it is a deployed one."""
     url = config.getoption("notifhist_url")
     return f"notifhist: {url} (deployed: nothing is emptied there)" if url else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what the client under test asked; of a deployed service, blot the key out of the report."""
+    report = yield
+    found, key = item.stash.get(_FOUND, None), item.config.stash.get(_KEY, None)
+    if key:
+        _blot(report, key)
+    elif report.failed and found is not None and found.requests:
+        report.sections.append(("notifhist was asked", "\n".join(map(str, found.requests[-_SHOWN:]))))
+    return report
+
+
+def _blot(report: pytest.TestReport, key: str) -> None:
+    """Blot a key out of what tests print and of texts that it is part of, such as `Bearer KEY`."""
+    report.sections = [(name, text.replace(key, "***")) for name, text in report.sections]
+    if report.failed and key in (shown := str(report.longrepr)):
+        report.longrepr = shown.replace(key, "***")
 
 
 class _Wanted(NamedTuple):
@@ -64,14 +117,20 @@ class _Wanted(NamedTuple):
     settings: Mapping[str, object]
 
 
+def _mistake(said: object) -> BaseException:
+    """Return what fails a test by a line alone: the reader's mistake is not in the plugin's code."""
+    return pytest.fail.Exception(f"notifhist: {said}", pytrace=False)
+
+
 def _wanted(node: pytest.Item) -> _Wanted:
-    """Return what the markers say. Raises UsageError for what the marker does not know."""
+    """Return what the markers say. Fails the test for what the marker does not know."""
     now: Any = node.config.getini("notifhist_now") or None
     load: Any = ()
     settings: dict[str, object] = {}
     for mark in reversed(list(node.iter_markers("notifhist"))):
         if mark.args or mark.kwargs.keys() - set(_Wanted._fields):
-            raise pytest.UsageError(f"{node.nodeid}: the marker is {_MARKER.partition(':')[0]}")
+            given = ", ".join([*map(repr, mark.args), *(f"{name}={value!r}" for name, value in mark.kwargs.items())])
+            raise _mistake(f"the marker is {_MARKER.partition(':')[0]}, not notifhist({given})")
         now = mark.kwargs.get("now", now)
         load = mark.kwargs.get("load", load)
         settings = {**settings, **mark.kwargs.get("settings", {})}
@@ -136,7 +195,7 @@ def notifhist_server(
         with local.local_server(notifhist_settings) as server:
             yield server
     except ConfigError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise _mistake(error) from None
 
 
 @pytest.fixture
@@ -148,12 +207,16 @@ def notifhist(request: pytest.FixtureRequest, notifhist_server: Any) -> Notifhis
 
         if wanted.now is not None or wanted.settings:
             pytest.skip(f"{url} is a deployed service: its clock and settings cannot be set. {_NO_NOW}")
-        key, tenant = config.getoption("notifhist_key"), config.getoption("notifhist_tenant")
+        key, tenant = config.stash[_KEY], config.getoption("notifhist_tenant")
         found: Notifhist = DeployedNotifhist(notifhist_server.url, key, tenant, _files(request))
     else:
         found = _reset(request, notifhist_server, wanted)
+    request.node.stash[_FOUND] = found
     if wanted.load:
-        found.load(*wanted.load)
+        try:
+            found.load(*wanted.load)
+        except OSError as error:
+            raise _mistake(error) from None
     return found
 
 
@@ -164,11 +227,11 @@ def _reset(request: pytest.FixtureRequest, server: LocalServer, wanted: _Wanted)
     try:
         now_ms = None if wanted.now is None else ms_of(wanted.now)
     except ValueError as error:
-        pytest.fail(f"notifhist: now={wanted.now!r}: {error}", pytrace=False)
+        raise _mistake(f"now={wanted.now!r}: {error}") from None
     try:
         return server.reset(wanted.settings, now_ms, _files(request))
     except ConfigError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise _mistake(error) from None
 
 
 @pytest.fixture
@@ -194,7 +257,7 @@ def notifhist_process(
         if config.getini("notifhist_now"):
             pytest.skip(f"{url} is a deployed service: its clock cannot be set. {_NO_NOW}")
         server = DeployedServer(url)
-        yield Process(server.url, server.port, config.getoption("notifhist_key"), None)
+        yield Process(server.url, server.port, config.stash[_KEY], None)
         return
     fixtures = config.getini("notifhist_fixtures")
     load = _base(config) / fixtures if fixtures else None

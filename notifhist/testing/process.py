@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from notifhist.testing.keys import Key
 
 PATIENCE_S = 30.0
 _LOOKS_EVERY_S = 0.005
@@ -26,7 +28,7 @@ class Process:
 
     url: str
     port: int
-    key: str
+    key: str = field(repr=False)
     pid: int | None
 
 
@@ -37,7 +39,7 @@ def serving(folder: Path, load: Path | None, now: str, settings: Mapping[str, ob
     `now` stops the clock, unless it is empty; `settings` are named without NOTIFHIST_. Raises RuntimeError, with what
     the process said, if it does not start.
     """
-    key = secrets.token_urlsafe(24)
+    key = Key(secrets.token_urlsafe(24))
     nothing = folder / "nothing"
     nothing.mkdir()
     command = [sys.executable, "-m", "notifhist.cli", "serve", "--load", str(load or nothing), "--key", key]

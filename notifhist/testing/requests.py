@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import unescape
 from http.client import HTTPMessage
-from typing import Any, NamedTuple
+from typing import Any
 
 _KEYS = frozenset({"x-auth-token", "cookie", "proxy-authorization"})
 """The headers, in lower case, whose values are keys."""
+_ELEMENT = re.compile("<(message|details)>([^<]*)</")
+_MESSAGE_CHARACTERS = 500
 
 
 class Headers(HTTPMessage):
@@ -18,13 +23,23 @@ class Headers(HTTPMessage):
         return f"Headers({dict(self.items())})"
 
 
-class Request(NamedTuple):
+@dataclass
+class Request:
     """A request. `path` and `query` are as they were sent, keys are blotted out."""
 
     method: str
     path: str
     query: str
     headers: Headers
+    status: int | None = None
+    """That of the answer; None while there is none."""
+    problem: str = ""
+    """The message of an answer of 400 and more."""
+
+    def __str__(self) -> str:
+        target = self.path + (f"?{self.query}" if self.query else "")
+        status = "no answer" if self.status is None else self.status
+        return f"{self.method} {target} -> {status} {self.problem}".rstrip()
 
 
 def request_of(environ: Mapping[str, Any], hide: Callable[[str], str]) -> Request:
@@ -42,3 +57,14 @@ def _blotted(name: str, value: str, hide: Callable[[str], str]) -> str:
     if name == "authorization":
         return re.sub(r"^(\S+) .*", r"\1 ***", value, flags=re.DOTALL) if " " in value else "***"
     return "***" if name in _KEYS else hide(value)
+
+
+def message_of(body: bytes) -> str:
+    """Return the message of an error and its details, in JSON or XML; empty for a page."""
+    text = body.decode(errors="replace")
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = {name: unescape(value) for name, value in _ELEMENT.findall(text)}
+    said = [str(found[name]) for name in ("message", "details") if found.get(name)]
+    return ": ".join([*(part.rstrip(".") for part in said[:-1]), *said[-1:]])[:_MESSAGE_CHARACTERS]

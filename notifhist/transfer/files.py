@@ -86,6 +86,11 @@ def destination_of(path: Path) -> Destination | None:
     return None
 
 
+def is_discovery(path: Path) -> bool:
+    """Say whether a file is the list of an alarm's checks, which follows from their items."""
+    return _DISCOVERY_PATH.search(path.absolute().as_posix()) is not None
+
+
 def owner_problems(owner: Tenant) -> str:
     """Return the problems of an owner's ids; empty if there are none."""
     return name_problems({name: PATH_ID for name, value in vars(owner).items() if not is_path_id(value)})
@@ -102,7 +107,7 @@ def read_records(path: Path, destination: Destination | None) -> Iterator[Record
             yield BadRecord(1, f"No such place. {problems}")
         else:
             yield from _read_document(path, destination)
-    elif _DISCOVERY_PATH.search(path.absolute().as_posix()):
+    elif is_discovery(path):
         yield BadRecord(1, "This list of checks follows from their items; load those.")
     else:
         yield BadRecord(1, "Where does it belong? Give --tenant, and --entity, --alarm and --check or --of.")

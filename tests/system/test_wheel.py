@@ -154,7 +154,15 @@ def test_the_wheel_holds_what_is_needed_and_nothing_else(wheel: Path) -> None:
         for path in (ROOT / "notifhist/web/pages" / part).iterdir()
     }
     assert len(pages) > 5
-    assert names == {"notifhist/schemas/notification_history.xsd"} | modules | schemas | data | fixtures | pages
+    assert (
+        names
+        == {"notifhist/py.typed", "notifhist/schemas/notification_history.xsd"}
+        | modules
+        | schemas
+        | data
+        | fixtures
+        | pages
+    )
 
 
 def test_it_is_the_wheel_that_is_used(installed: Installed) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from notifhist.testing import Notifhist
 from tests.system.service import PATIENCE_S, ROOT
 from tests.testing.running import OTHERS
 
@@ -34,7 +35,22 @@ def test_every_block_has_a_name() -> None:
 
 
 def test_the_tests_in_python_pass(folder: Path, pytester: pytest.Pytester) -> None:
-    pytester.runpytest_subprocess(*OTHERS, "test_client.py", "test_limit.py").assert_outcomes(passed=3)
+    pytester.runpytest_subprocess(*OTHERS, "test_client.py", "test_limit.py").assert_outcomes(passed=4)
+
+
+def test_they_are_run_against_a_deployed_service_again_and_again(
+    notifhist: Notifhist, folder: Path, pytester: pytest.Pytester
+) -> None:
+    deployed = ("--notifhist-url", notifhist.url, "--notifhist-key", notifhist.key())
+    for _ in range(2):
+        pytester.runpytest_subprocess(*OTHERS, *deployed, "test_client.py", "test_limit.py").assert_outcomes(
+            passed=1, skipped=3
+        )
+
+
+def test_schemathesis_need_not_be_there(folder: Path, pytester: pytest.Pytester) -> None:
+    (folder / "schemathesis.py").write_text("raise ModuleNotFoundError(name='schemathesis')")
+    pytester.runpytest_subprocess(*OTHERS, "test_openapi.py").assert_outcomes(skipped=1)
 
 
 @pytest.mark.long
@@ -46,15 +62,29 @@ def test_schemathesis_finds_nothing(folder: Path, pytester: pytest.Pytester) -> 
 @pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_clients_in_other_languages_pass(command: str, folder: Path) -> None:
+    done = run_client(command, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", COMMANDS)
+def test_they_say_that_the_service_did_not_start(command: str, folder: Path) -> None:
+    shutil.rmtree(folder / "fixtures")
+    done = run_client(command, folder)
+    assert done.returncode != 0
+    assert "notifhist serve ended with" in done.stdout + done.stderr
+
+
+def run_client(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     program, *arguments = command.split()
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not on this machine")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFHIST_")}
     inherited["PATH"] = f"{sysconfig.get_path('scripts')}:{inherited['PATH']}"
-    done = subprocess.run(
+    return subprocess.run(
         [program, *arguments], cwd=folder, env=inherited, capture_output=True, text=True, timeout=PATIENCE_S
     )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def told(marked: str, where: list[str]) -> bool:
@@ -63,8 +93,6 @@ def told(marked: str, where: list[str]) -> bool:
 
 
 def test_every_method_is_told_in_the_table() -> None:
-    from notifhist.testing import Notifhist
-
     cells = [marked for line in TEXT.splitlines() if line.startswith("| `") for marked in MARK.findall(line)]
     public = {name for name in {*vars(Notifhist), *Notifhist.__annotations__} if not name.startswith("_")}
     assert public > {"url", "key", "requests"}

@@ -3,6 +3,7 @@
 import pytest
 
 import notifhist.testing.deployed  # noqa: F401 - what a run in this process imports, it forgets afterwards
+from notifhist.testing import Notifhist
 from tests.testing.running import OTHERS
 
 pytest_plugins = ["pytester"]
@@ -55,13 +56,15 @@ def test_a_time_is_the_epoch_that_of_the_ini_file_or_told_to_be_none(tests: pyte
     result.stdout.no_fnmatch_line("*instants.py*")
 
 
-def test_no_test_passes_by_another_clock_than_that_of_the_ini_file(pytester: pytest.Pytester) -> None:
+def test_no_test_passes_by_another_clock_than_that_of_the_ini_file(
+    notifhist: Notifhist, pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile("""
         def test_it(notifhist): pass
         def test_its_process(notifhist_process): pass
     """)
     pytester.makeini("[pytest]\nnotifhist_now = 5")
-    deployed = ("-rs", "--notifhist-url", "http://127.0.0.1:9", "--notifhist-key", "k")
+    deployed = ("-rs", "--notifhist-url", notifhist.url, "--notifhist-key", notifhist.key())
     result = pytester.runpytest_inprocess(*OTHERS, *deployed)
     result.assert_outcomes(skipped=2)
     result.stdout.fnmatch_lines(["*is a deployed service: its clock cannot be set. (-o notifhist_now= *"])

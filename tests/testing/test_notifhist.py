@@ -127,8 +127,9 @@ def test_what_does_not_fit_fails_the_test(notifhist: Notifhist) -> None:
 
 
 def test_trees_lines_and_single_files_are_loaded(notifhist: Notifhist, tmp_path: Path) -> None:
-    assert notifhist.load(FIXTURES / "published") == notifhist.load(FIXTURES / "published") > 3
-    notifhist.load(FIXTURES / "published", tenant="other")
+    published = FIXTURES / "published/123456"
+    assert notifhist.load(published) == notifhist.load(published) > 3
+    notifhist.load(published, tenant="other")
     path = "/entities/enOne/alarms/alOne/notification_history/chTwo?from=0"
     other = notifhist.get(path, key=notifhist.key(tenant="other")).json["values"]
     assert other == notifhist.get(path).json["values"] != []
@@ -274,3 +275,20 @@ def test_pages_fail_as_pages(notifhist: Notifhist) -> None:
     page = notifhist.get("/ui/", accept="text/html")
     assert (page.status, page.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
     assert b"try again" in page.body
+
+
+def test_both_paths_extra_members_ids_and_retention_are_as_the_document_tells(
+    notifhist: Notifhist, notifhist_server: LocalServer
+) -> None:
+    notifhist = notifhist_server.reset({"RETENTION_DAYS": 30}, 1_320_885_544_875, Files(()))
+    first, second = notifhist.item(colour="red"), notifhist.item()
+    assert first["colour"] == "red"
+    assert first["id"] != second["id"]
+    fixed = "646ac7b0-0b34-11e1-a0a1-0ff89fa2fa26"
+    assert notifhist.item(id=fixed)["id"] == fixed
+    assert notifhist.get(HISTORY).json["values"] == notifhist.get(HISTORY.removeprefix("/v1.0/123456")).json["values"]
+    assert len(states(notifhist, "?from=0")) == 3
+    notifhist.tick(days=31)
+    assert states(notifhist, "?from=0") == []
+    with pytest.raises(TypeError):
+        notifhist.tick(5)  # type: ignore[call-arg]

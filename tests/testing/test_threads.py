@@ -25,7 +25,7 @@ def test_any_thread_prepares_and_keeps_nothing_open(notifhist: Notifhist, notifh
     with ThreadPoolExecutor(4) as threads:
         for item in [threads.submit(notifhist.item, state=state) for state in "ABCDEFGH"]:
             item.result()
-        assert threads.submit(notifhist.load, FIXTURES / "published").result() > 0
+        assert threads.submit(notifhist.load, FIXTURES / "published/123456").result() > 0
         threads.submit(notifhist.assert_both, HISTORY).result()
         assert notifhist.get(HISTORY, key=threads.submit(notifhist.key).result()).status == 200
         assert sorted(states(notifhist)) == list("ABCDEFGH")
