@@ -1,5 +1,6 @@
 """The list of alarms for people, and the page of one: which come first, the timeline, the items below."""
 
+from itertools import count
 from urllib.parse import parse_qsl, quote
 
 import pytest
@@ -8,6 +9,7 @@ from flask.testing import FlaskClient
 from lxml import html
 
 from notifhist.schemas.document import Document
+from notifhist.store.deliveries import alarms as store
 from notifhist.web.pages import alarms as pages
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.http.delivery_data import DAY, HOUR, check_of
@@ -70,6 +72,16 @@ def test_a_search_finds_parts_of_both_ids_whatever_the_case(client: FlaskClient,
     nothing = page_at(browser, f"{ALARMS}?q={quote('<nothing>')}")
     assert "Nothing matches The filters are: part of an id: <nothing>" in text_of(nothing)
     assert link_of(nothing, "Clear the filters") == ALARMS
+
+
+def test_to_say_why_no_alarm_is_there_they_are_not_read_again(
+    client: FlaskClient, browser: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(client, check_of("enWeb", "alHttp"), item_at(NOW_MS))
+    listed, usual = count(), store.list_alarms
+    monkeypatch.setattr(store, "list_alarms", lambda *asked: (usual(*asked), next(listed))[0])
+    assert "Nothing matches" in text_of(page_at(browser, f"{ALARMS}?q=nothing"))
+    assert next(listed) == 1
 
 
 def test_where_not_all_checks_are_looked_at_the_pages_say_so(

@@ -171,6 +171,15 @@ def test_the_title_says_what_is_shown(browser: FlaskClient) -> None:
     assert page.findtext(".//title") == f"{total} failed · ntHook · notifhist"
 
 
+def test_one_delivery_is_no_plural(app: Flask, key: str, client: FlaskClient) -> None:
+    browser = signed_in(app, key)
+    for n, words in enumerate(("1 delivery", "2 deliveries")):
+        post(client, check_of(), item_at(NOW_MS - HOUR, n))
+        page = page_at(browser, LIST)
+        assert page.findtext(".//title") == f"{words} · notifhist"
+        assert f"{words} from" in text_of(page)
+
+
 def test_a_row_says_it_in_words(app: Flask, key: str, client: FlaskClient) -> None:
     result = {
         "notification_id": "ntHook",

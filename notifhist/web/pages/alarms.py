@@ -29,7 +29,7 @@ from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
 from notifhist.web.pages.charts import FROM_THE_GROUND, timeline
 from notifhist.web.pages.delivery_rows import HELD_BACK, NOBODY, why_not_sent
-from notifhist.web.pages.empty_lists import Empty, why_empty
+from notifhist.web.pages.empty_lists import Empty, newest_at_all_ms, why_empty
 from notifhist.web.pages.links import here, page_url
 from notifhist.web.pages.queries import SPANS, Asked, asked
 from notifhist.web.pages.recorded import Recorded, recorded
@@ -167,9 +167,9 @@ def _items_on_page(path: AlarmPath, query: DeliveriesQuery, wanted: Asked) -> di
 def _why_no_alarm(db: Database, is_filtered: bool, oldest_ms: int | None) -> Empty:
     """Return why the list of alarms is empty."""
     tenant = caller().tenant
-    if is_filtered and alarms.list_alarms(db, tenant, oldest_ms).found:
+    if is_filtered and newest_at_all_ms(db, tenant, oldest_ms) is not None:
         return Empty("nothing matches")
-    newest_ms = max((each.timestamp for each in alarms.list_alarms(db, tenant, None).found), default=None)
+    newest_ms = newest_at_all_ms(db, tenant, None)
     return Empty("nothing recorded") if newest_ms is None else Empty("expired", newest_ms)
 
 

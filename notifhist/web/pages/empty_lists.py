@@ -38,6 +38,11 @@ def why_empty(
     return Empty("nothing then", newest_ms, window)
 
 
+def newest_at_all_ms(db: Database, tenant: str, oldest_ms: int | None) -> int | None:
+    """Return when the newest delivery of a tenant was, ms since the epoch; None if there is none since `oldest_ms`."""
+    return _newest_ms(db, DeliveriesQuery(tenant, 0, MAX_TIMESTAMP, limit=1, reverse=True), oldest_ms)
+
+
 def _newest_ms(db: Database, query: DeliveriesQuery, oldest_ms: int | None) -> int | None:
     page = list_deliveries(db, query, oldest_ms)
     return next((int(each["timestamp"]) for each in documents_of(page.deliveries)), None)
