@@ -1,10 +1,14 @@
 """A project of somebody else, and pytest run in it."""
 
+import gc
 import re
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+
+import pytest
 
 PROJECT = Path(__file__).parent / "project"
 _NAMES = {"contract.py": "test_contract.py", "settings.py": "conftest.py"}
@@ -35,3 +39,14 @@ def outcomes(output: str) -> dict[str, set[str]]:
     for outcome, name in re.findall(r"(?m)^(PASSED|FAILED|ERROR) \S+::test_(\w+)", output):
         found.setdefault(outcome, set()).add(name)
     return found
+
+
+def run_here(project: pytest.Pytester, *options: str) -> pytest.RunResult:
+    """Run pytest in this process.
+
+    What earlier tests have left to the garbage collector is collected before: else a test of the run is told of it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    return project.runpytest_inprocess(*OTHERS, *options)

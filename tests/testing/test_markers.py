@@ -4,7 +4,7 @@ import pytest
 
 import notifhist.testing.deployed  # noqa: F401 - what a run in this process imports, it forgets afterwards
 from notifhist.testing import Notifhist
-from tests.testing.running import OTHERS
+from tests.testing.running import run_here
 
 pytest_plugins = ["pytester"]
 
@@ -48,7 +48,7 @@ def tests(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def test_a_time_is_the_epoch_that_of_the_ini_file_or_told_to_be_none(tests: pytest.Pytester) -> None:
-    result = tests.runpytest_inprocess(*OTHERS)
+    result = run_here(tests)
     result.assert_outcomes(passed=3, errors=3)
     result.stdout.fnmatch_lines(["notifhist: now='noon': Not an ISO date and time*", "notifhist: now=1.5: Not an ISO*"])
     result.stdout.fnmatch_lines(["notifhist: now=100000000000000000000: Not within the years*"])
@@ -65,7 +65,7 @@ def test_no_test_passes_by_another_clock_than_that_of_the_ini_file(
     """)
     pytester.makeini("[pytest]\nnotifhist_now = 5")
     deployed = ("-rs", "--notifhist-url", notifhist.url, "--notifhist-key", notifhist.key())
-    result = pytester.runpytest_inprocess(*OTHERS, *deployed)
+    result = run_here(pytester, *deployed)
     result.assert_outcomes(skipped=2)
     result.stdout.fnmatch_lines(["*is a deployed service: its clock cannot be set. (-o notifhist_now= *"])
-    pytester.runpytest_inprocess(*OTHERS, *deployed, "-o", "notifhist_now=").assert_outcomes(passed=2)
+    run_here(pytester, *deployed, "-o", "notifhist_now=").assert_outcomes(passed=2)

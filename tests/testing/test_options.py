@@ -6,14 +6,14 @@ import pytest
 
 from notifhist.testing import Notifhist
 from tests.system.service import free_port
-from tests.testing.running import OTHERS
+from tests.testing.running import run_here
 
 pytest_plugins = ["pytester"]
 
 
 def run(pytester: pytest.Pytester, *options: str) -> str:
     """Return what pytest prints, on both streams."""
-    result = pytester.runpytest_inprocess(*OTHERS, *options)
+    result = run_here(pytester, *options)
     return result.stdout.str() + result.stderr.str()
 
 
