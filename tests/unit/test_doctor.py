@@ -1,10 +1,12 @@
 """`notifhist doctor` finds each fault that is planted, alone, and nothing where there is none."""
 
+import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+import subprocess
+import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,7 @@ NOBODY = "127.0.0.1:1"
 """An address at which nobody listens."""
 CHECK = CheckPath(TENANT, "enOne", "alOne", "chOne")
 DAYS_KEPT = 30
+ROOT = Path(__file__).parents[2]
 
 
 def test_nothing_is_found_on_a_sound_installation(sound_url: str, doctor: Doctor) -> None:
@@ -85,38 +88,40 @@ def test_a_clock_that_stands_still_is_found(sound_sqlite: str, doctor: Doctor) -
     assert "2011-11-10" in doctor(sound_sqlite, NOW="2011-11-10").only("frozen clock", Level.WARNING).problem
 
 
-@contextmanager
-def another_user() -> Iterator[int]:
-    """Go on as another user than root, who may write to each file."""
-    user = os.geteuid() or 65_534
-    os.seteuid(user)
-    try:
-        yield user
-    finally:
-        os.seteuid(os.getuid())
+AS_ANOTHER = """
+import json, os
+from notifhist.operations.doctor import examine
+from notifhist.operations.installation import Installation
+examine(Installation())  # imports what it needs: the other user may not read Python's own folder
+os.seteuid(os.geteuid() or 65534)  # root may write to each file
+print(json.dumps({each.check: finding for each in examine(Installation()) for finding in each.findings}))
+"""
 
 
-def file_with_mode(url: str, mode: int) -> Path:
-    """Return the file of a database, with a mode, in a folder of anybody's."""
+def found_by_another(url: str, mode: int) -> tuple[Path, dict[str, tuple[str, str, str]]]:
+    """Give the file of a database a mode, in a folder of anybody's; return it, and what a process of another finds."""
     file = Path(url.removeprefix("sqlite:///"))
     file.parent.chmod(0o777)
     file.chmod(mode)
-    return file
+    environ = {"NOTIFHIST_DATABASE_URL": url, "PATH": os.environ["PATH"]}
+    # In a process of its own: the threads of this one would all be the other user.
+    done = subprocess.run([sys.executable, "-c", AS_ANOTHER], env=environ, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return file, json.loads(done.stdout)
 
 
-def test_a_file_to_which_the_user_may_not_write_is_found(sound_sqlite: str, doctor: Doctor) -> None:
-    file = file_with_mode(sound_sqlite, 0o444)
-    with another_user() as user:
-        found = doctor(sound_sqlite, shared_memory=file.parent).only("writable", Level.FAULT)
-    assert "readonly" in found.problem
-    assert f"Give user {user}" in found.remedy
+def test_a_file_to_which_the_user_may_not_write_is_found(sound_sqlite: str) -> None:
+    level, problem, remedy = found_by_another(sound_sqlite, 0o444)[1]["writable"]
+    assert level == Level.FAULT
+    assert "readonly" in problem
+    assert f"Give user {os.geteuid() or 65_534}" in remedy
 
 
-def test_a_file_that_the_user_may_not_read_is_told_with_its_owner(sound_sqlite: str, doctor: Doctor) -> None:
-    file = file_with_mode(sound_sqlite, 0)
-    with another_user():
-        found = doctor(sound_sqlite, shared_memory=file.parent).only("database", Level.FAULT)
-    assert f"give that user {file} (it belongs to user {file.stat().st_uid}, ----------)" in found.remedy
+def test_a_file_that_the_user_may_not_read_is_told_with_its_owner(sound_sqlite: str) -> None:
+    file, found = found_by_another(sound_sqlite, 0)
+    level, _, remedy = found["database"]
+    assert level == Level.FAULT
+    assert f"give that user {file} (it belongs to user {file.stat().st_uid}, ----------)" in remedy
 
 
 def test_a_damaged_file_is_found(sound_sqlite: str, doctor: Doctor) -> None:
