@@ -37,8 +37,8 @@ def shorten(argv: Sequence[str]) -> list[str]:
 def redact(text: str, patterns: Sequence[re.Pattern[str]]) -> str:
     """Return the text with `***` in the place of everything that a pattern matches.
 
-    If the patterns take longer than 0.1 s, the whole text is `***`, and so is every later text of this process: a
-    pattern such as `(a+)+$` may take years, and a notification must not wait for it.
+    The patterns have 0.1 s of CPU time. A pattern such as `(a+)+$` may need years, and no notification waits for it:
+    after that time `***` replaces the whole text, and every later text of this process.
     """
     if not text or not patterns:
         return text

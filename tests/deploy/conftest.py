@@ -1,12 +1,11 @@
 """What operators put around the service, from Debian's packages, on loopback."""
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.debian import require_programs
 from tests.deploy.proxies import Certificate, make_certificate
 from tests.system.conftest import MakeService, make_service
 
@@ -24,12 +23,7 @@ PACKAGES = {
 
 
 def pytest_sessionstart() -> None:
-    """Say what to install, if something is missing: these tests are asked for by name, so none is skipped for it."""
-    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where users do not look for daemons
-    missing = [package for program, package in PACKAGES.items() if shutil.which(program) is None]
-    if missing:
-        command = f"apt-get install --no-install-recommends {' '.join(missing)}"
-        raise pytest.UsageError(f"Programs are missing. On Debian or Ubuntu: {command}")
+    require_programs(PACKAGES)
     if not Path(sys.executable).with_name("hadolint").exists():
         raise pytest.UsageError("hadolint is missing: run `make test-deploy`.")
 

@@ -1,13 +1,12 @@
 """Real tools from Debian's packages, with configurations of their own on loopback."""
 
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.debian import require_programs
 from tests.senders.lab import WRAPPER, Lab
 from tests.system.conftest import MakeService, make_service
 from tests.system.service import free_port
@@ -24,12 +23,7 @@ PACKAGES = {
 
 
 def pytest_sessionstart() -> None:
-    """Say what to install, if something is missing: these tests are asked for by name, so none is skipped."""
-    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where users do not look for daemons
-    missing = [packages for program, packages in PACKAGES.items() if shutil.which(program) is None]
-    if missing:
-        command = f"apt-get install --no-install-recommends {' '.join(missing)}"
-        raise pytest.UsageError(f"Programs are missing. On Debian or Ubuntu: {command}")
+    require_programs(PACKAGES)
     if not WRAPPER.exists():
         raise pytest.UsageError(f"{WRAPPER} is missing: run `make install`.")
 
