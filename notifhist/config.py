@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from notifhist.schemas.instants import parse_instant
 
 PREFIX = "NOTIFHIST_"
+_SQLITE = "sqlite:///"
 MS_PER_DAY = 86_400_000
 HOST = r"([A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?"
 """Pattern of a host as the header of that name has it: name or address, and perhaps a port."""
@@ -65,12 +67,18 @@ def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
     return parse
 
 
+def sqlite_file(database_url: str) -> Path | None:
+    """Return the SQLite file that a database's URL names; None if it names a server."""
+    path = database_url.removeprefix(_SQLITE)
+    return None if path == database_url else Path(path)
+
+
 def _database_url(text: str) -> str:
     if text.startswith(("postgresql://", "postgres://")):
         if not _is_postgresql_url(text):
             raise ValueError("it is no valid URL; percent-encode what is special in the password")
         return text
-    if text.startswith("sqlite:///") and text not in ("sqlite:///", "sqlite:///:memory:"):
+    if text.startswith(_SQLITE) and text not in (_SQLITE, f"{_SQLITE}:memory:"):
         return text
     raise ValueError("give sqlite:///path/to/file.db or postgresql://user:password@host/name")
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from stat import filemode
 
-from notifhist.config import PREFIX, ConfigError, hide_password
+from notifhist.config import PREFIX, ConfigError, hide_password, sqlite_file
 from notifhist.operations.findings import Finding, NotMade, fault, one_line, warning
 from notifhist.operations.installation import MB, PATIENCE_S, Installation
 from notifhist.server.settings import THREADS, cpu_count
@@ -17,7 +17,6 @@ from notifhist.store.database.sql import write_nothing
 DISK_FAULT_BYTES, DISK_WARNING_BYTES = 64 * MB, 1024 * MB
 """With less, SQLite may fail to write a single page of items back; with more, somebody has the time to act."""
 SKEW_WARNING_S, SKEW_FAULT_S = 2.0, 60.0
-_SQLITE = "sqlite:///"
 MOST_READ_BYTES = 256 * MB
 """A file of at most so many bytes is read to the end: that takes a second or two."""
 _OTHER_THREADS = 3
@@ -31,8 +30,8 @@ def check_database(installation: Installation) -> Iterator[Finding]:
         url = settings.database_url
         yield fault(
             f"The database {hide_password(url)} cannot be reached: {one_line(error)}.",
-            _remedy_of_file(Path(url.removeprefix(_SQLITE)))
-            if url.startswith(_SQLITE)
+            _remedy_of_file(file)
+            if (file := sqlite_file(url))
             else f"Start it, or set {PREFIX}DATABASE_URL as the service has it.",
         )
 

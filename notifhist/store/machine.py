@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from notifhist.config import sqlite_file
+
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - what we put there is in a private directory
 _PREFIX = "notifhist-"
 
@@ -44,8 +46,8 @@ def is_trusted(directory: Path, database_url: str) -> bool:
         return False
     if found.st_uid in (0, user):
         return True
-    path = database_url.removeprefix("sqlite:///")
-    return user == 0 and (path == database_url or found.st_uid == Path(path).stat().st_uid)
+    file = sqlite_file(database_url)
+    return user == 0 and (file is None or found.st_uid == file.stat().st_uid)
 
 
 def private(directory: Path) -> Path:
@@ -70,7 +72,7 @@ def memory_place() -> Path:
 
 def directory_name(user: int, database_url: str) -> str:
     """Return the name of that directory for the workers of a user (id); it tells nothing of the URL."""
-    path = database_url.removeprefix("sqlite:///")
-    database = database_url if path == database_url else os.path.realpath(path)
+    file = sqlite_file(database_url)
+    database = database_url if file is None else os.path.realpath(file)
     digest = hashlib.sha256(f"{user} {database}".encode("utf-8", "surrogatepass")).hexdigest()
     return f"{_PREFIX}{digest[:32]}"

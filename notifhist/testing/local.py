@@ -113,9 +113,9 @@ def _delete(app: App) -> None:
     service: Service = app.extensions["notifhist"]
     service.db.close()
     url = service.settings.database_url
-    path = Path(url.removeprefix("sqlite:///"))
-    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-        path.with_name(name).unlink(missing_ok=True)
+    if file := config.sqlite_file(url):
+        for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+            file.with_name(name).unlink(missing_ok=True)
     shutil.rmtree(machine_directory(url), ignore_errors=True)
 
 
