@@ -1,30 +1,23 @@
 """The command line, `notifhist`: a group of commands, each in the module of its subject."""
 
-import gc
-
-_COLLECTS = gc.isenabled()
-gc.disable()  # nothing that is imported is garbage, and to look for it amid the imports takes 30 ms
-
 import os
 from typing import Any
 
-import click
+from notifhist.imports import without_garbage
 
-from notifhist.cli.completion import completion
-from notifhist.cli.feeds import follow
-from notifhist.cli.keys import keys
-from notifhist.cli.login_links import login_link_command
-from notifhist.cli.operations import backup, doctor
-from notifhist.cli.records import export, load, purge
-from notifhist.cli.serving import migrate_command, serve
-from notifhist.cli.spool import run, spool
-from notifhist.config import PREFIX, SETTINGS, ConfigError, hide_password, load_settings
-from notifhist.store.database import ERRORS
+with without_garbage():
+    import click
 
-if _COLLECTS:
-    gc.freeze()
-    gc.unfreeze()  # what is imported is old now; else the next look at what is new goes through all of it, for 30 ms
-    gc.enable()
+    from notifhist.cli.completion import completion
+    from notifhist.cli.feeds import follow
+    from notifhist.cli.keys import keys
+    from notifhist.cli.login_links import login_link_command
+    from notifhist.cli.operations import backup, doctor
+    from notifhist.cli.records import export, load, purge
+    from notifhist.cli.serving import migrate_command, serve
+    from notifhist.cli.spool import run, spool
+    from notifhist.config import PREFIX, SETTINGS, ConfigError, hide_password, load_settings
+    from notifhist.store.database import ERRORS
 
 
 def _settings_help() -> str:

@@ -6,7 +6,6 @@ takes a third of a second, until a fixture is used.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Generator, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -143,21 +142,11 @@ def _base(config: pytest.Config) -> Path:
 
 
 def imported_service() -> Any:
-    """Import `notifhist.testing.local`, and all of the service with it.
+    """Import `notifhist.testing.local`, and all of the service with it."""
+    from notifhist.imports import without_garbage
 
-    Nothing that is imported is garbage; to look for it takes a tenth of the time. By freeze and unfreeze it counts as
-    old: else the next look at what is new goes through all of it.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    with without_garbage():
         return import_module("notifhist.testing.local")
-    finally:
-        if collects:
-            if not gc.get_freeze_count():  # what the project has frozen stays so
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
 
 
 def _files(request: pytest.FixtureRequest) -> Files:

@@ -8,7 +8,7 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 
 Pair = tuple[int, int]
-"""The terms of two filters, in the order of the table's filters (`Counted.pairs_of`)."""
+"""The terms of two filters, in the order of the table's filters (`Counted.sums_of`)."""
 _PARAM = {"first": "bigint", "second": "bigint", "number": "bigint"}
 _OF = "tenant_id = :tenant_id AND level = :level AND bucket = param.number"
 MOST_BUCKETS = 64
