@@ -58,16 +58,17 @@ def failing_since(
         return [Failing(None, None)] * len(receivers)
     names = [(RECEIVER.column, receiver_name(*each) or "") for each in receivers]
     codes = find_codes(db, tenant_id, names)
+    wanted = set(codes.values())
     low, high = low_ticks(oldest_ms) - (oldest_ms is not None), (now_ms + 1) * TICKS_PER_MS
     with db.reading():
         recent = rows(db, _RECENT, tenant_id=tenant_id, low=low, high=high)
-        successes = _last_successes(db, tenant_id, set(codes.values()), Range(oldest_ms or 0, now_ms + 1), low)
+        successes = _last_successes(db, tenant_id, wanted, Range(oldest_ms or 0, now_ms + 1), low)
         for code, ticks, outcome in recent:
-            if outcome == _SENT_CODE and code in codes.values():
+            if outcome == _SENT_CODE and code in wanted:
                 successes[code] = max(successes.get(code, ticks), ticks)
-        failures = _first_failures(db, tenant_id, {each: successes.get(each, low) for each in codes.values()}, high)
+        failures = _first_failures(db, tenant_id, {each: successes.get(each, low) for each in wanted}, high)
     for code, ticks, outcome in recent:
-        if outcome == _FAILED_CODE and code in codes.values() and ticks > successes.get(code, low):
+        if outcome == _FAILED_CODE and code in wanted and ticks > successes.get(code, low):
             failures[code] = min(failures.get(code, ticks), ticks)
     return [Failing(_ms(successes.get(codes.get(each, 0))), _ms(failures.get(codes.get(each, 0)))) for each in names]
 
