@@ -1,6 +1,17 @@
+from pathlib import Path
+
 import pytest
 
-from notifhist.config import PREFIX, SETTINGS, ConfigError, RateLimit, Settings, hide_password, load_settings
+from notifhist.config import (
+    PREFIX,
+    SETTINGS,
+    ConfigError,
+    RateLimit,
+    Settings,
+    hide_password,
+    load_settings,
+    sqlite_file,
+)
 
 DEFAULTS = {
     "DATABASE_URL": "sqlite:///notifhist.db",
@@ -192,3 +203,16 @@ def test_the_window_is_told_in_milliseconds() -> None:
 def test_no_password_of_a_url_is_shown_even_if_it_is_misspelt(url: str) -> None:
     assert hide_password(f"NOTIFHIST_DATABASE_URL={url!r}").count("***@h/x") == 1
     assert "cret" not in hide_password(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("sqlite:////var/a.db", Path("/var/a.db")),
+        ("sqlite:///a.db", Path("a.db")),
+        ("postgresql://h/x", None),
+        ("postgres:///x", None),
+    ],
+)
+def test_a_database_url_names_a_file_or_a_server(url: str, file: Path | None) -> None:
+    assert sqlite_file(url) == file

@@ -54,6 +54,13 @@ def test_it_is_the_first_failure_after_the_last_success(db: Database, settle: Ca
     assert since(db, HOOK, tenant="nobody") == [Failing(None, None)]
 
 
+def test_a_success_that_comes_late_is_not_the_last_one(db: Database) -> None:
+    record(db, [(2 * DAY, result(HOOK, True)), (MINUTE, result(HOOK, False))])
+    move_recent_deliveries(db, TENANT)
+    record(db, [(3 * DAY, result(HOOK, True)), (DAY, result(MAIL, True)), (4 * DAY, result(MAIL, True))])
+    assert since(db, HOOK, MAIL) == [Failing(NOW_MS - 2 * DAY, NOW_MS - MINUTE), Failing(NOW_MS - DAY, None)]
+
+
 @pytest.mark.parametrize("split_above", [2, counts.SPLIT_ABOVE])
 def test_what_is_still_to_come_says_nothing_of_now(
     db: Database, settle: Callable[[], None], monkeypatch: pytest.MonkeyPatch, split_above: int
