@@ -76,8 +76,8 @@ class LocalServer:
         if "DATABASE_URL" in given:
             raise config.ConfigError("DATABASE_URL: each test has a database of its own; load() fills it")
         path, clock = self._folder / f"{next(self._numbers)}.db", SetClock(now_ms)
-        shutil.copyfile(self._template, path)
         app = create_app({**_DEFAULTS, **given, "DATABASE_URL": url_of(path)}, clock=clock)
+        shutil.copyfile(self._template, path)  # now, since a bad setting has been refused before
         service: Service = app.extensions["notifhist"]
         if now_ms is None and service.settings.now is not None:
             clock.freeze(service.settings.now)

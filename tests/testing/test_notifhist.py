@@ -260,6 +260,7 @@ def test_bad_settings_are_told(notifhist_server: LocalServer) -> None:
     with pytest.raises(ConfigError, match="NOTIFHIST_NOW"):
         notifhist_server.reset({"NOW": "noon"}, None, Files(()))
     assert notifhist_server.reset({"NOW": "5"}, None, Files(())).now_ms == 5
+    assert len(list(notifhist_server._folder.glob("[0-9]*.db"))) == 1, "a refused setting leaves no database"
     with pytest.raises(ConfigError, match="NOTIFHIST_DEFAULT_LIMIT"):
         notifhist_server.reset({"DEFAULT_LIMIT": 0}, None, Files(()))
 
