@@ -19,6 +19,8 @@ _RETRY_S = 5.0
 _NEVER_WROTE, _UNKNOWN = 0, -1
 # Positions in the log, as numbers of bytes; null on a server that replays none.
 _REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0')::bigint END"
+# The time at which the primary committed what was replayed last; null until something was replayed.
+_NEWEST = "SELECT floor(1000 * extract(epoch FROM pg_last_xact_replay_timestamp()))::bigint"
 _LAST_WRITE = "SELECT (lsn - '0/0')::bigint FROM last_write WHERE tenant = :tenant"
 _NOTE = """INSERT INTO last_write VALUES (:tenant, pg_current_wal_insert_lsn())
 ON CONFLICT (tenant) DO UPDATE SET lsn = greatest(last_write.lsn, excluded.lsn)"""
@@ -57,13 +59,23 @@ class Replica:
             self.failed(error)
             return False
 
+    def newest_ms(self) -> int | None:
+        """Return the time of the newest change that it has, ms since the epoch, UTC; None if it does not know.
+
+        Connects this thread to it, however lately it failed: without a primary there is nothing else. Raises one of
+        ERRORS.
+        """
+        ensure_connected(self.db)
+        ((newest_ms,),) = rows(self.db, _NEWEST)
+        return None if newest_ms is None else int(newest_ms)
+
     def failed(self, error: Exception) -> None:
-        """Do not read from it for `_RETRY_S`, unless a query only exceeded a limit."""
+        """Do not look whether it has all of a tenant for `_RETRY_S`, unless a query only exceeded a limit."""
         discard_connection(self.db)
         if not exceeded_limits(error):
             self._retry_at = monotonic() + _RETRY_S
             reason = hide_password(str(error))
-            log.warning("the replica fails, reads come from the primary for %s s: %s", _RETRY_S, reason)
+            log.warning("the replica fails, it is left alone for %s s while there is a primary: %s", _RETRY_S, reason)
 
     def _replayed(self, anew: bool = False) -> int:
         connection = self.db.connection()
