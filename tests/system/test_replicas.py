@@ -83,9 +83,10 @@ def test_a_tenant_reads_what_it_recorded_however_far_the_replica_is(
 
 
 def test_reads_go_on_without_the_primary_and_lack_nothing_once_it_is_back(
-    service: Service, own_postgres: Postgres, replica: Replica
+    service: Service, own_postgres: Postgres, replica: Replica, database_url: str, make_service: MakeService
 ) -> None:
-    clients = service.clients_of_each_worker(service.create_key(), each=2)
+    key = service.create_key()
+    clients = service.clients_of_each_worker(key, each=2)
     replayed, unseen, later = (item_at(OLD_MS, n) for n in (1, 2, 3))
     assert clients[0].post(CHECK, replayed).status_code == 201
     replica.catch_up()
@@ -97,6 +98,8 @@ def test_reads_go_on_without_the_primary_and_lack_nothing_once_it_is_back(
         assert_unavailable(client.post(CHECK, later))
         assert client.get_json("/readyz") == {"status": "read-only"}
         assert client.get_json("/healthz") == {"status": "ok"}
+    other = make_service(database_url, REPLICA_URL=replica.url_of(database_url), NOW=NOW, workers=1).start()
+    assert read(other.client(key)) == ([replayed["id"]], True)
     own_postgres.start()
     for client in clients:
         while (answer := read(client))[1]:
@@ -107,16 +110,20 @@ def test_reads_go_on_without_the_primary_and_lack_nothing_once_it_is_back(
     for client in clients:
         assert read(client) == (all_ids, False)
 
+
+@pytest.mark.long
+def test_all_is_refused_while_there_is_neither(service: Service, own_postgres: Postgres, replica: Replica) -> None:
+    client, item = service.client(service.create_key()), item_at(OLD_MS, 1)
+    assert client.post(CHECK, item).status_code == 201
+    replica.catch_up()
     own_postgres.stop("fast")
     replica.stop()
-    for client in clients:
-        assert_unavailable(client.get(CHECK))
-        assert client.get("/readyz").status_code == 503
+    assert_unavailable(client.get(CHECK))
+    assert client.get("/readyz").status_code == 503
     replica.start()
-    # It goes on with what it received before the first outage; since then it stood still.
-    wait_until(lambda: read(clients[0]) == ([replayed["id"], unseen["id"]], True))
+    wait_until(lambda: read(client) == ([item["id"]], True))
     own_postgres.start()
-    wait_until(lambda: read(clients[0]) == (all_ids, False))
+    wait_until(lambda: read(client) == ([item["id"]], False))
 
 
 def read(client: Client) -> tuple[list[str], bool]:
