@@ -37,9 +37,11 @@ def healthz() -> Response:
 def readyz() -> Response:
     """Answer that the database can be reached and its tables are up to date, or that a replica can be read.
 
-    Raises Unavailable.
+    Raises Unavailable; also for a SQLite file that may only be read, which `notifhist doctor` names.
     """
     unwrap(g).source = source = current_service().sources.connect(may_lag=True)
+    if not source.db.may_be_written():
+        raise Unavailable("Nothing can be recorded: the file of the database, or its folder, may only be read.")
     try:
         pending = pending_migrations(source.db)
     except ConfigError as error:
