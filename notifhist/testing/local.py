@@ -18,7 +18,7 @@ from notifhist.auth import GRANTS
 from notifhist.errors import ApiError, BadRequest
 from notifhist.factory import App, create_app
 from notifhist.schemas.query import CheckPath, Tenant
-from notifhist.schemas.resources import RUN_RESOURCE
+from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE, Resource
 from notifhist.serializers.bodies import ExpectedBody, parse_body
 from notifhist.store.database import Database, discard_connection, ensure_connected
 from notifhist.store.machine import machine_directory
@@ -28,7 +28,8 @@ from notifhist.testing.faults import Fault
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When, ms_of
 from notifhist.testing.keys import Key
-from notifhist.testing.notifhist import ITEM, LOG, RUN, Document, Notifhist
+from notifhist.testing.members import filled
+from notifhist.testing.notifhist import Document, Notifhist
 from notifhist.testing.requests import Request
 from notifhist.testing.server import ThreadedServer
 from notifhist.testing.shim import OWN, Scene, Shim
@@ -170,33 +171,32 @@ class LocalNotifhist(Notifhist):
     def item(self, entity: str = "en", alarm: str = "al", check: str = "ch", **members: Any) -> Document:
         """See Notifhist."""
         __tracebackhide__ = True
-        return self._record("item", CheckPath(self.tenant, entity, alarm, check), {**ITEM, **members})
+        document = filled(ITEM_RESOURCE, members, {"entity": entity, "alarm": alarm, "check": check})
+        return self._record(ITEM_RESOURCE, CheckPath(self.tenant, entity, alarm, check), document)
 
     def run(self, **members: Any) -> Document:
         """See Notifhist."""
         __tracebackhide__ = True
-        return self._record("run", Tenant(self.tenant), {**RUN, **members})
+        return self._record(RUN_RESOURCE, Tenant(self.tenant), filled(RUN_RESOURCE, members))
 
     def log(self, **members: Any) -> Document:
         """See Notifhist."""
         __tracebackhide__ = True
-        return self._record("log", Tenant(self.tenant), {**LOG, **members})
+        return self._record(LOG_RESOURCE, Tenant(self.tenant), filled(LOG_RESOURCE, members))
 
-    def _record(self, name: str, owner: Tenant, document: Document) -> Document:
+    def _record(self, resource: Resource, owner: Tenant, document: Document) -> Document:
         """Record a document as a POST does, past the rate limits and faults of the client under test."""
         __tracebackhide__ = True
-        recorder, now_ticks = recorder_of(name), self._clock.now_ticks()
+        recorder, now_ticks = recorder_of(resource.name), self._clock.now_ticks()
         try:
             if problems := owner_problems(owner):
                 raise BadRequest("No such place.", problems)
-            body = parse_body(
-                json.dumps(document).encode(), "application/json", ExpectedBody(recorder.resource.document)
-            )
+            body = parse_body(json.dumps(document).encode(), "application/json", ExpectedBody(resource.document))
             draft = recorder.draft(owner, body.document, now_ticks, next(self._ordinals))
             with self._connected() as db:
                 recorded = record(db, [draft], now_ticks, self._service.oldest_ms())
         except ApiError as error:
-            raise pytest.fail.Exception(f"The {name} cannot be recorded. {error}", pytrace=False) from None
+            raise pytest.fail.Exception(f"The {resource.name} cannot be recorded. {error}", pytrace=False) from None
         stored: Document = json.loads(recorded.documents[0])
         return stored
 

@@ -16,16 +16,6 @@ from notifhist.testing.instants import When
 from notifhist.testing.requests import Request
 
 Document = dict[str, Any]
-ITEM: Mapping[str, Any] = {"state": "OK", "notification_results": []}
-RUN: Mapping[str, Any] = {"notificationType": "WEEKLY_REPORT", "medium": "EMAIL", "status": "COMPLETED"}
-LOG: Mapping[str, Any] = {
-    "runId": 1,
-    "type": "WEEKLY_REPORT",
-    "medium": "EMAIL",
-    "recipientType": "USER",
-    "status": "DELIVERED",
-}
-"""What is filled into a record: the members that the contract requires."""
 
 
 class Notifhist(ABC):
@@ -62,7 +52,10 @@ class Notifhist(ABC):
 
     @abstractmethod
     def item(self, entity: str = "en", alarm: str = "al", check: str = "ch", **members: Any) -> Document:
-        """Record an item and return it; what the contract requires is filled in. It is of now unless it says when."""
+        """Record an item and return it; what the contract requires is filled in. It is of now unless it says when.
+
+        A member that is none, but nearly one that is not given, fails the test: beside `state`, `stage` is stored.
+        """
 
     @abstractmethod
     def run(self, **members: Any) -> Document:
