@@ -19,10 +19,10 @@ from notifhist.testing.answers import ask
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When
 from notifhist.testing.keys import Key
-from notifhist.testing.local import sources_of
 from notifhist.testing.members import filled
 from notifhist.testing.notifhist import Document, Notifhist
 from notifhist.testing.requests import Request
+from notifhist.testing.sources import sources_of
 from notifhist.transfer.files import BadRecord, Record, read_records
 
 _TOGETHER = 100

@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +32,14 @@ from notifhist.testing.notifhist import Document, Notifhist
 from notifhist.testing.requests import Request
 from notifhist.testing.server import ThreadedServer
 from notifhist.testing.shim import OWN, Scene, Shim
-from notifhist.transfer.files import NDJSON, Destination, is_discovery, owner_problems
-from notifhist.transfer.load import Loader, Source, find_sources
+from notifhist.testing.sources import of_tenant, sources_of
+from notifhist.transfer.files import owner_problems
+from notifhist.transfer.load import Loader
 from notifhist.transfer.scratch import SETTINGS, TENANT, add_new_key, opened, scratch_folder, url_of
 from notifhist.web.context import Service
 
 _DEFAULTS = {each.name: each.default for each in config.SETTINGS} | SETTINGS
 """All settings, so that those in the environment of whoever runs the tests change nothing."""
-_NO_PLACE = (
-    "its path is none of records, such as TENANT/entities/EN/alarms/AL/notification_history/CH.json; "
-    "keep other files out of a folder that is loaded"
-)
 
 
 class LocalServer:
@@ -163,7 +159,7 @@ class LocalNotifhist(Notifhist):
         with self._connected() as db:
             loader = Loader(db, self._clock)
             for source in sources:
-                loader.load(source if tenant is None else _of_tenant(source, tenant))
+                loader.load(source if tenant is None else of_tenant(source, tenant))
         if loader.bad:
             pytest.fail("\n".join(loader.bad), pytrace=False)
         return loader.stored + loader.present
@@ -252,43 +248,9 @@ class LocalNotifhist(Notifhist):
         return self._scene.requests
 
 
-def sources_of(paths: tuple[str | Path, ...], files: Files) -> list[Source]:
-    """Return the files to load; the test fails for a document whose path is none of records.
-
-    Raises FileNotFoundError: a test without its records would tell little.
-    """
-    __tracebackhide__ = True
-    found = []
-    for path in paths:
-        place = files.find(path)
-        some = list(find_sources([place], None))
-        taken = {each.path for each in some}
-        if place.is_dir() and (passed := [each for each in sorted(place.rglob("*")) if _is_misplaced(each, taken)]):
-            pytest.fail("\n".join(f"{each}: {_NO_PLACE}" for each in passed), pytrace=False)
-        if not some:
-            raise FileNotFoundError(f"There is no file of records in {place}")
-        found += some
-    return found
-
-
-def _is_misplaced(path: Path, taken: set[Path]) -> bool:
-    """Say whether a document in a folder would be passed over. Lists of checks are known to follow from their items."""
-    return path.suffix in (".json", ".xml") and path not in taken and path.is_file() and not is_discovery(path)
-
-
 def _ms_of(when: When, name: str) -> int:
     __tracebackhide__ = True
     try:
         return ms_of(when)
     except ValueError as error:
         raise ValueError(f"{name}={when!r}: {error}") from None
-
-
-def _of_tenant(source: Source, tenant: str) -> Source:
-    """Return a file whose records are of a tenant."""
-    if source.path.suffix in NDJSON:
-        return source
-    if source.destination is None:
-        return Source(source.path, Destination(RUN_RESOURCE, Tenant(tenant)))
-    destination = source.destination
-    return Source(source.path, replace(destination, owner=replace(destination.owner, tenant=tenant)))
