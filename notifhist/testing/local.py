@@ -5,6 +5,7 @@ import difflib
 import itertools
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -230,8 +231,9 @@ class LocalNotifhist(Notifhist):
         """See Notifhist."""
         __tracebackhide__ = True
         given = {"retry_after": None, "delay": 0.0, "cut_after": None, **fault}
+        caller = sys._getframe(1)
         try:
-            made = Fault(status, after, times, **given)
+            made = Fault(status, after, times, **given, file=caller.f_code.co_filename, line=caller.f_lineno)
         except (TypeError, ValueError) as error:  # where in the code it is noticed tells nobody anything
             raise type(error)(*error.args) from None
         self._scene.faults.append(made)
@@ -241,6 +243,10 @@ class LocalNotifhist(Notifhist):
         __tracebackhide__ = True
         with self._clock.held():
             super().assert_both(path)
+
+    @property
+    def _unmet_faults(self) -> list[Fault]:
+        return [fault for fault in self._scene.faults if not fault.was_met]
 
     @property
     def requests(self) -> list[Request]:

@@ -7,13 +7,16 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from notifhist.testing.answers import Answer, ask
 from notifhist.testing.expectations import JSON, XML, Form, check
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When
 from notifhist.testing.requests import Request
+
+if TYPE_CHECKING:
+    from notifhist.testing.faults import Fault
 
 Document = dict[str, Any]
 
@@ -88,9 +91,14 @@ class Notifhist(ABC):
 
         Below 400 `status` means the true answer, delayed or cut. `retry_after` and `delay` are in s; a text, such as a
         date, is in the header Retry-After alone. After `cut_after` bytes of the body the connection is closed. Further
-        faults follow this one. Raises ValueError for what can be no answer. Not for a deployed service: the test is
-        skipped.
+        faults follow this one. One that no request has met is an UnmetFaultWarning when the test has passed. Raises
+        ValueError for what can be no answer. Not for a deployed service: the test is skipped.
         """
+
+    @property
+    def _unmet_faults(self) -> list[Fault]:
+        """The faults that no request has met."""
+        return []
 
     @property
     @abstractmethod
