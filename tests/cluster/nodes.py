@@ -35,6 +35,13 @@ include = '{SYNCHRONOUS}'
 """
 
 
+def give_away(folder: Path) -> None:
+    """Let the user of the servers write into a folder."""
+    if os.geteuid() == 0:
+        ensure_user_exists(USER)
+        shutil.chown(folder, USER)
+
+
 class Node:
     """A server of the cluster."""
 
@@ -199,9 +206,7 @@ def cluster(bridge: Bridge | None) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="notifhist-cluster-"))  # its servers may be those of another user
     made = Cluster(folder, bridge)
     try:
-        if os.geteuid() == 0:
-            ensure_user_exists(USER)
-            shutil.chown(folder, USER)
+        give_away(folder)
         made.start()
         yield made
     finally:

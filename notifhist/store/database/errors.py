@@ -42,6 +42,11 @@ def exceeded_limits(error: Exception) -> bool:
     )
 
 
+def is_undefined_table(error: Exception) -> bool:
+    """Say whether PostgreSQL does not know the table of a statement."""
+    return sqlstate(error) == _UNDEFINED_TABLE
+
+
 def given_up_as(error: Exception) -> str | None:
     """Return `late` if a server did not answer a statement in time, `silent` if it answered nobody; else None."""
     return next((each.given_up_as for each in _causes(error) if hasattr(each, "given_up_as")), None)
