@@ -52,6 +52,15 @@ def given_up_as(error: Exception) -> str | None:
     return next((each.given_up_as for each in _causes(error) if hasattr(each, "given_up_as")), None)
 
 
+def refused_as(error: Exception) -> str | None:
+    """Return why the database refused a request, as it is counted; None if the request itself is at fault, or we are.
+
+    `late` and `silent` as `given_up_as`; `limit`: `exceeded_limits`; `unreachable`: `is_unreachable`.
+    """
+    other = "limit" if exceeded_limits(error) else "unreachable" if is_unreachable(error) else None
+    return given_up_as(error) or other
+
+
 def sqlstate(error: Exception) -> str | None:
     """Return PostgreSQL's error code; None for an error of SQLite or of the connection."""
     return next((each.sqlstate for each in _causes(error) if getattr(each, "sqlstate", None)), None)
