@@ -47,12 +47,12 @@ class Node:
 
     def __init__(self, folder: Path, host: Host, name: str) -> None:
         self.host, self.name = host, name
-        self.data, self._log = folder / name, folder / f"{name}.log"
+        self.data, self.log = folder / name, folder / f"{name}.log"
         self._stopped: list[psutil.Process] = []
 
-    def initialize(self) -> None:
-        """Make it the first primary."""
-        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+    def initialize(self, *options: str) -> None:
+        """Make it the first primary, by `initdb` with these options more."""
+        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", *options)
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(_CONFIGURATION)
         with (self.data / "pg_hba.conf").open("a") as file:
@@ -100,7 +100,7 @@ class Node:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = f"-c listen_addresses={self.host.address} -c port={self.host.port}"
-        self._run("pg_ctl", "-w", "-D", str(self.data), "-o", options, "-l", str(self._log), "start")
+        self._run("pg_ctl", "-w", "-D", str(self.data), "-o", options, "-l", str(self.log), "start")
 
     def stop(self) -> None:
         """Stop it in good order: the standby then has all."""
