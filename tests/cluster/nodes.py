@@ -35,17 +35,24 @@ include = '{SYNCHRONOUS}'
 """
 
 
+def give_away(folder: Path) -> None:
+    """Let the user of the servers write into a folder."""
+    if os.geteuid() == 0:
+        ensure_user_exists(USER)
+        shutil.chown(folder, USER)
+
+
 class Node:
     """A server of the cluster."""
 
     def __init__(self, folder: Path, host: Host, name: str) -> None:
         self.host, self.name = host, name
-        self.data, self._log = folder / name, folder / f"{name}.log"
+        self.data, self.log = folder / name, folder / f"{name}.log"
         self._stopped: list[psutil.Process] = []
 
-    def initialize(self) -> None:
-        """Make it the first primary."""
-        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+    def initialize(self, *options: str) -> None:
+        """Make it the first primary, by `initdb` with these options more."""
+        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", *options)
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(_CONFIGURATION)
         with (self.data / "pg_hba.conf").open("a") as file:
@@ -93,7 +100,7 @@ class Node:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = f"-c listen_addresses={self.host.address} -c port={self.host.port}"
-        self._run("pg_ctl", "-w", "-D", str(self.data), "-o", options, "-l", str(self._log), "start")
+        self._run("pg_ctl", "-w", "-D", str(self.data), "-o", options, "-l", str(self.log), "start")
 
     def stop(self) -> None:
         """Stop it in good order: the standby then has all."""
@@ -199,9 +206,7 @@ def cluster(bridge: Bridge | None) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="notifhist-cluster-"))  # its servers may be those of another user
     made = Cluster(folder, bridge)
     try:
-        if os.geteuid() == 0:
-            ensure_user_exists(USER)
-            shutil.chown(folder, USER)
+        give_away(folder)
         made.start()
         yield made
     finally:
