@@ -25,15 +25,13 @@ class Source(NamedTuple):
     """A database that this thread is connected to, and answers from.
 
     `may_lag`: it is the replica, without a primary that could tell what it lacks. `newest_ms` is the time of the newest
-    change that it has then, ms since the epoch, UTC, if it knows. `given_up_as`: what the primary was, if this thread
-    has waited for it.
+    change that it has then, ms since the epoch, UTC, if it knows.
     """
 
     db: Database
     replica: Replica | None = None
     may_lag: bool = False
     newest_ms: int | None = None
-    given_up_as: str | None = None
 
 
 class Sources:
@@ -106,7 +104,7 @@ class Sources:
         except ERRORS as its_own:
             replica.failed(its_own)
             raise error from None
-        return Source(replica.db, replica, may_lag=True, newest_ms=newest_ms, given_up_as=given_up_as(error))
+        return Source(replica.db, replica, may_lag=True, newest_ms=newest_ms)
 
     def _note_gone(self, error: Exception) -> None:
         with self._lock:

@@ -13,7 +13,7 @@ from notifhist.auth import ApiKey
 from notifhist.config import hide_password
 from notifhist.logs import log_request
 from notifhist.schemas.instants import format_instant
-from notifhist.store.database import ERRORS, exceeded_limits, given_up_as, is_unreachable
+from notifhist.store.database import ERRORS, exceeded_limits, is_unreachable, refused_as
 from notifhist.store.replicas import note_write
 from notifhist.store.sources import Source
 from notifhist.web.context import READING, current_service
@@ -98,11 +98,8 @@ def _tell_lag(response: Response, source: Source | None) -> None:
     """Say that an answer may lag, and count it, if it does."""
     if source is None or not source.may_lag:
         return
-    newest_ms, metrics = source.newest_ms, current_service().metrics
-    response.headers[AS_OF] = "unknown" if newest_ms is None else format_instant(newest_ms)
-    metrics.may_lag()
-    if source.given_up_as is not None:
-        metrics.gave_up(source.given_up_as)
+    response.headers[AS_OF] = "unknown" if source.newest_ms is None else format_instant(source.newest_ms)
+    current_service().metrics.may_lag()
 
 
 def _answer_http_exception(error: HTTPException) -> Response:
@@ -120,7 +117,7 @@ def _answer_database_error(error: Exception) -> Response:
     """Answer 503 if the database is unreachable or a statement exceeded its limits, else 500."""
     service = current_service()
     service.sources.failed(flask.g.get("source"), error)
-    if reason := given_up_as(error):
+    if reason := refused_as(error):
         service.metrics.gave_up(reason)
     if exceeded_limits(error):
         logger.warning("the database was asked for too much: %s", error, extra={"request_id": flask.g.request_id})

@@ -15,6 +15,7 @@ from notifhist.store.database.errors import (
     given_up_as,
     is_lost,
     is_unreachable,
+    refused_as,
     sqlstate,
 )
 from notifhist.store.database.postgresql import PostgresqlDatabase
@@ -37,6 +38,7 @@ __all__ = [
     "is_lost",
     "is_unreachable",
     "open_database",
+    "refused_as",
     "sqlstate",
 ]
 
