@@ -6,6 +6,7 @@ replayed that log. So a tenant always reads its own writes. Why: docs/adr/0012-r
 
 import logging
 import threading
+from contextlib import suppress
 from time import monotonic
 
 import peewee
@@ -16,12 +17,15 @@ from notifhist.store.database.sql import changed, first, rows
 
 _RETRY_S = 5.0
 """How long a replica that fails is left alone."""
-_NEVER_WROTE, _UNKNOWN = 0, -1
+_UNKNOWN = -1
+_EVERYBODY = "/"
+"""The row of all tenants; no name of a tenant has a slash."""
 # Positions in the log, as numbers of bytes; null on a server that replays none.
 _REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0')::bigint END"
 # The time at which the primary committed what was replayed last; null until something was replayed.
 _NEWEST = "SELECT floor(1000 * extract(epoch FROM pg_last_xact_replay_timestamp()))::bigint"
-_LAST_WRITE = "SELECT (lsn - '0/0')::bigint FROM last_write WHERE tenant = :tenant"
+_LAST_WRITE = """SELECT (lsn - '0/0')::bigint FROM last_write WHERE tenant IN (:tenant, :everybody)
+ORDER BY lsn DESC LIMIT 1"""
 _NOTE = """INSERT INTO last_write VALUES (:tenant, pg_current_wal_insert_lsn())
 ON CONFLICT (tenant) DO UPDATE SET lsn = greatest(last_write.lsn, excluded.lsn)"""
 
@@ -40,15 +44,20 @@ class Replica:
     def has_all_of(self, primary: Database, tenant: str) -> bool:
         """Say whether it can be read from, and has all that the tenant wrote; connects this thread to it.
 
-        It costs a query on the primary, and one on the replica if its position as last seen is not enough.
+        It costs a query on the primary, and one on the replica if its position as last seen is not enough. Where the
+        primary has lost the positions, the position of now counts for everybody.
         """
         retry_at = self._retry_at
         if monotonic() < retry_at:
             return False
         if retry_at:  # one thread finds out whether it is back, and may wait for that; the others go on
             retry_at = self._retry_at = monotonic() + _RETRY_S
-        found = first(primary, _LAST_WRITE, tenant=tenant)
-        written = found[0] if found else _NEVER_WROTE
+        found = first(primary, _LAST_WRITE, tenant=tenant, everybody=_EVERYBODY)
+        if found is None:  # an unlogged table is empty after a crash or a promotion
+            with suppress(peewee.InternalError):  # the primary may only be read; then it is
+                note_write(primary, _EVERYBODY)
+            return False
+        written = int(found[0])
         try:
             ensure_connected(self.db)
             has_all = self._replayed() >= written or self._replayed(anew=True) >= written
