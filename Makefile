@@ -61,7 +61,7 @@ $(BIN)/.installed-deploy: $(BIN)/.installed
 test-deploy: $(BIN)/.installed-deploy ## run what is in deploy/ in real systemd (as root), Prometheus and proxies; says which of Debian's packages are missing
 	$(BIN)/python -m pytest -rs -n 2 --dist loadfile tests/deploy
 
-test-cluster: install ## lose the primary of a PostgreSQL FAILOVERS times, which its standby replaces, under load
+test-cluster: install ## lose the primary of a PostgreSQL FAILOVERS times under load; two hosts, locks, clocks, a full disk
 	$(BIN)/python -m pytest -rs -s --failovers $(FAILOVERS) tests/cluster
 
 test-postgres: install ## run the tests of the store on the PostgreSQL database URL, whose tables are dropped; refused if they have rows
