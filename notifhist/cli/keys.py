@@ -6,8 +6,7 @@ import sys
 import click
 
 from notifhist.auth import GRANTS, ApiKey, new_key
-from notifhist.cli.databases import database
-from notifhist.clock import Clock
+from notifhist.cli.databases import clock_of, database
 from notifhist.config import MS_PER_DAY
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.schemas.instants import format_instant, parse_instant
@@ -39,7 +38,7 @@ def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> 
     if not is_path_id(tenant):
         raise click.BadParameter(PATH_ID, param_hint="--tenant")
     with database(create=True) as (db, settings):
-        now_ms = Clock(settings.now).now_ms()
+        now_ms = clock_of(db, settings).now_ms()
         if name and (others := _named(db, name)):
             _warn_of_namesakes(name, others)
         secret, key_id, secret_hash = new_key()
@@ -80,7 +79,7 @@ def revoke_key(name_or_id: str, every: bool) -> None:
                 f"{len(found)} keys have the name {name_or_id!r}: {_ids(found)}. "
                 "Give the id of one, or --all; `notifhist keys list` tells them apart."
             )
-        revoked = stored_keys.revoke_keys(db, name_or_id, Clock(settings.now).now_ms())
+        revoked = stored_keys.revoke_keys(db, name_or_id, clock_of(db, settings).now_ms())
         all_know = note_revocation(settings.database_url)
     if not revoked:
         raise click.ClickException(f"No key {name_or_id!r} that could be revoked; `notifhist keys list` shows them.")
