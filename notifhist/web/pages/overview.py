@@ -30,7 +30,7 @@ from notifhist.web.pages.charts import Volume, volume
 from notifhist.web.pages.delivery_rows import Row, rows_of
 from notifhist.web.pages.links import page_url
 from notifhist.web.pages.rendering import PAGE, may, page
-from notifhist.web.pages.states import WORST_FIRST, state_kind
+from notifhist.web.pages.states import rank, state_kind
 
 TILES = (FAILED, NOT_SENT, IN_PROGRESS, SENT, UNKNOWN)
 MOST_RECEIVERS = 10
@@ -103,7 +103,7 @@ def _deliveries() -> Deliveries:
     alarms, most_checks = list_alarms(
         db, query.tenant, oldest_ms, is_state_wanted=lambda state: state_kind(state) != "fine"
     )
-    alarms.sort(key=lambda each: (WORST_FIRST.index(state_kind(each.state)), -each.timestamp))
+    alarms.sort(key=lambda each: (rank(each.state), -each.timestamp))
     unknown = sum(state_kind(each.state) == "unknown" for each in alarms)
     return Deliveries(
         counts=sum(map(Counter, by_bucket), Counter()),
