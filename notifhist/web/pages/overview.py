@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Response
 
@@ -25,7 +25,7 @@ from notifhist.store.runs import RUN_RECORDER
 from notifhist.web.apis import PAGES
 from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
-from notifhist.web.deliveries import buckets_of
+from notifhist.web.deliveries import counts_by_time
 from notifhist.web.pages.charts import Volume, volume
 from notifhist.web.pages.delivery_rows import Row, rows_of
 from notifhist.web.pages.links import page_url
@@ -89,15 +89,10 @@ def _deliveries() -> Deliveries:
     now_ms, oldest_ms = service.clock.now_ms(), service.oldest_ms()
     query = DeliveriesQuery(caller().tenant, max(now_ms - MS_PER_DAY, 0), now_ms, reverse=True)
     failed = replace(query, outcomes=(FAILED,))
-    buckets = buckets_of(query, BARS_OF)
-    by_bucket = summaries.count_deliveries(db, query, oldest_ms, summaries.COUNTED_BY["outcome"], buckets)
-    counted: list[dict[str, Any]] = [
-        {"from": bucket.begin, "to": bucket.end - 1, "counts": counts}
-        for bucket, counts in zip(buckets, by_bucket, strict=True)
-    ]
+    counted = counts_by_time(query, "outcome", BARS_OF)
     receivers = (
         [each for each in summaries.list_receivers(db, failed, oldest_ms) if each["counts"].get(FAILED)]
-        if any(FAILED in counts for counts in by_bucket)
+        if any(FAILED in each["counts"] for each in counted)
         else []
     )
     alarms, most_checks = list_alarms(
@@ -106,7 +101,7 @@ def _deliveries() -> Deliveries:
     alarms.sort(key=lambda each: (rank(each.state), -each.timestamp))
     unknown = sum(state_kind(each.state) == "unknown" for each in alarms)
     return Deliveries(
-        counts=sum(map(Counter, by_bucket), Counter()),
+        counts=sum((Counter(each["counts"]) for each in counted), Counter()),
         chart=volume(counted),
         receivers=_failing(db, query.tenant, receivers[:MOST_RECEIVERS], now_ms, oldest_ms),
         failing_receivers=len(receivers),
