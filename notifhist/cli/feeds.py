@@ -75,7 +75,9 @@ def follow(
     path = f"/feeds/{feed.name}{feed.push_path}" + (f"?{query}" if query else "")
     sender = sender_of(sending_settings(url=url, key_file=key_file))
     follower = Follower(
-        *(feed, file, position or file.with_name(f".{file.name}.position")),
+        feed,
+        file,
+        position or file.with_name(f".{file.name}.position"),
         put=lambda body: sender.put(path, body),
         pause=lambda seconds: not end.wait(seconds),
         tell=lambda message: click.echo(message, err=True),
