@@ -1,21 +1,17 @@
 """The commands for API keys."""
 
-import re
 import sys
 
 import click
 
 from notifhist.auth import GRANTS, ApiKey, new_key
 from notifhist.cli.databases import clock_of, database
-from notifhist.config import MS_PER_DAY
+from notifhist.cli.spans import span_s
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.schemas.instants import format_instant, parse_instant
 from notifhist.store import keys as stored_keys
 from notifhist.store.database import Database
 from notifhist.store.remembered_keys import note_revocation
-
-_SPAN = re.compile(r"(\d{1,6})([smhd])")
-_SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": MS_PER_DAY}
 
 
 @click.group("keys")
@@ -105,8 +101,8 @@ def _warn_of_namesakes(name: str, others: list[ApiKey]) -> None:
 
 def _expiry(text: str, now_ms: int) -> int:
     """Return when a key expires, ms since the epoch. Raises BadParameter."""
-    if matched := _SPAN.fullmatch(text):
-        expiry = now_ms + int(matched[1]) * _SPAN_MS[matched[2]]
+    if (span := span_s(text)) is not None:
+        expiry = now_ms + span * 1000
     else:
         try:
             expiry = parse_instant(text)
