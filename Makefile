@@ -88,7 +88,7 @@ types: install ## check types
 imports: install ## check that imports point one way
 	$(BIN)/lint-imports
 
-check: lint types imports test test-long test-pages test-bench ## all that CI runs; needs wrk and a browser too
+check: lint types imports test test-long test-pages test-bench ## all that CI runs, without test-senders, test-deploy and test-cluster; needs wrk and a browser too
 
 migrate: install ## create or upgrade the tables
 	$(BIN)/notifhist migrate

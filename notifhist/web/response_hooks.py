@@ -12,7 +12,7 @@ from notifhist import errors
 from notifhist.auth import ApiKey
 from notifhist.config import hide_password
 from notifhist.logs import log_request
-from notifhist.store.database import ERRORS, discard_connection, exceeded_limits, given_up_as, is_unreachable
+from notifhist.store.database import ERRORS, discard_connection, exceeded_limits, is_unreachable, refused_as
 from notifhist.store.replicas import Replica, note_write
 from notifhist.web.context import current_service
 from notifhist.web.rate_limits import Usage
@@ -108,7 +108,7 @@ def _answer_database_error(error: Exception) -> Response:
         replica.failed(error)
     else:
         discard_connection(current_service().db)
-    if reason := given_up_as(error):
+    if reason := refused_as(error):
         current_service().metrics.gave_up(reason)
     if exceeded_limits(error):
         logger.warning("the database was asked for too much: %s", error, extra={"request_id": flask.g.request_id})

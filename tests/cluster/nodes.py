@@ -36,17 +36,25 @@ include = '{SYNCHRONOUS}'
 """
 
 
+def give_away(folder: Path) -> None:
+    """Let the user of the servers write into a folder."""
+    if os.geteuid() == 0:
+        ensure_user_exists(USER)
+        shutil.chown(folder, USER)
+
+
 class Node:
     """A server of the cluster."""
 
     def __init__(self, folder: Path, host: Host, name: str) -> None:
         self.host, self.name = host, name
-        self.data, self._log = folder / name, folder / f"{name}.log"
+        self.data, self.log = folder / name, folder / f"{name}.log"
         self._stopped: list[psutil.Process] = []
 
-    def initialize(self) -> None:
-        """Make it the first primary."""
-        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-k", "--no-sync")
+    def initialize(self, *options: str) -> None:
+        """Make it the first primary, by `initdb` with these options more."""
+        own = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "-k", "--no-sync")
+        self._run("initdb", "-D", str(self.data), *own, *options)
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(_CONFIGURATION)
         with (self.data / "pg_hba.conf").open("a") as file:
@@ -108,7 +116,7 @@ class Node:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = f"-c listen_addresses={self.host.address} -c port={self.host.port}"
-        self._run("pg_ctl", "-w", "-D", str(self.data), "-o", options, "-l", str(self._log), "start")
+        self._run("pg_ctl", "-w", "-D", str(self.data), "-o", options, "-l", str(self.log), "start")
 
     def stop(self) -> None:
         """Stop it in good order: the standby then has all."""
@@ -213,9 +221,7 @@ def server_folder() -> Iterator[Path]:
     """Make a folder for servers, which may be those of another user, and remove it."""
     folder = Path(tempfile.mkdtemp(prefix="notifhist-cluster-"))
     try:
-        if os.geteuid() == 0:
-            ensure_user_exists(USER)
-            shutil.chown(folder, USER)
+        give_away(folder)
         yield folder
     finally:
         shutil.rmtree(folder)

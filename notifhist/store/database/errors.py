@@ -42,9 +42,23 @@ def exceeded_limits(error: Exception) -> bool:
     )
 
 
+def is_undefined_table(error: Exception) -> bool:
+    """Say whether PostgreSQL does not know the table of a statement."""
+    return sqlstate(error) == _UNDEFINED_TABLE
+
+
 def given_up_as(error: Exception) -> str | None:
     """Return `late` if a server did not answer a statement in time, `silent` if it answered nobody; else None."""
     return next((each.given_up_as for each in _causes(error) if hasattr(each, "given_up_as")), None)
+
+
+def refused_as(error: Exception) -> str | None:
+    """Return why the database refused a request, as it is counted; None if the request itself is at fault, or we are.
+
+    `late` and `silent` as `given_up_as`; `limit`: `exceeded_limits`; `unreachable`: `is_unreachable`.
+    """
+    other = "limit" if exceeded_limits(error) else "unreachable" if is_unreachable(error) else None
+    return given_up_as(error) or other
 
 
 def sqlstate(error: Exception) -> str | None:
