@@ -81,7 +81,8 @@ class Sources:
         discard_connection(self.primary)
         if not given_up_as(error):  # a connection that was closed does not say that there is no primary
             return self.connect(may_lag=True)
-        self._note_gone(error)
+        if given_up_as(error) == "silent":  # one that was late answers others
+            self._note_gone(error)
         return self._lagging(self.replica, error)
 
     def failed(self, source: Source | None, error: Exception) -> None:

@@ -59,7 +59,7 @@ def connect(service: Service) -> Source:
 
     Raises NotUpToDate, and one of ERRORS.
     """
-    unwrap(g).source = source = service.sources.connect(may_lag=request.method in READING)
+    unwrap(g).source = source = service.sources.connect(may_lag=unwrap(request).method in READING)
     if pending := service.fills.pending(source.db):
         raise NotUpToDate(pending)
     return source

@@ -126,6 +126,20 @@ def test_pages_say_that_they_may_lag(app: Flask, client: FlaskClient, key: str, 
     assert app.test_client().get("/ui/").status_code == 303
 
 
+def test_users_whom_a_proxy_knows_look_at_pages(key: str, primary: Gate, postgres_database: str) -> None:
+    user = {"PAGES_USER_HEADER": "X-User", "PAGES_USER_KEY_ID": key.split("_")[1], "TRUSTED_PROXIES": 1}
+    app = create_app({"DATABASE_URL": primary.url, "REPLICA_URL": postgres_database, "NOW": NOW, **user})
+    client = app.test_client()
+    client.environ_base["HTTP_X_USER"] = "ann"
+    primary.shut()
+    assert LAGS in text_of(page_at(client, "/ui/deliveries"))
+    primary.open()
+    sources = app.extensions["notifhist"].sources
+    wait_until(lambda: not sources.connect(may_lag=True).may_lag)
+    for each in (sources.primary, sources.replica.db):
+        each.close()
+
+
 def test_what_writes_is_refused(app: Flask, client: FlaskClient, primary: Gate) -> None:
     record(client)
     primary.shut()

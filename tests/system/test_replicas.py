@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from notifhist.schemas.instants import parse_instant
+from notifhist.store.keys import revoke_keys
 from notifhist.store.migrating import migrate
 from tests.http.helpers import CHECK, RUNS, item_at, run_of
 from tests.system.commands import item_line, run, write_lines
@@ -109,6 +110,26 @@ def test_reads_go_on_without_the_primary_and_lack_nothing_once_it_is_back(
     all_ids = [item["id"] for item in (replayed, unseen, later)]
     for client in clients:
         assert read(client) == (all_ids, False)
+
+
+@pytest.mark.long
+def test_keys_are_those_that_the_replica_knows_until_the_primary_is_back(
+    service: Service, own_postgres: Postgres, replica: Replica, database_url: str
+) -> None:
+    revoked = service.client(service.create_key())
+    assert revoked.get(CHECK).status_code == 200
+    replica.catch_up()
+    replica.pause()
+    with opened(database_url) as db:
+        assert revoke_keys(db, str(revoked.session.headers["X-Auth-Token"]).split("_")[1], 1) == 1
+    new = service.client(service.create_key())
+    own_postgres.stop("fast")
+    assert (read(revoked), new.get(CHECK).status_code) == (([], True), 401)
+    own_postgres.start()
+    wait_until(lambda: service.ask("/readyz").json() == {"status": "ready"})
+    assert revoked.post(CHECK, item_at(OLD_MS, 1)).status_code in (401, 503)  # another worker may not know yet
+    wait_until(lambda: new.get(CHECK).status_code == 200)
+    wait_until(lambda: revoked.get(CHECK).status_code == 401)
 
 
 @pytest.mark.long
