@@ -107,6 +107,11 @@ class _Families:
             ["reason"],
             registry=self.registry,
         )
+        self.lagging = Counter(
+            "notifhist_lagging_answers_total",
+            "Answers from the replica while there was no primary.",
+            registry=self.registry,
+        )
         for problem in (NOT_FORWARDED, NOT_TRUSTED):
             self.proxy_mismatches.labels(problem)
         for reason in GIVEN_UP:
@@ -201,6 +206,10 @@ class Metrics:
     def gave_up(self, reason: str) -> None:
         """Count a request that was refused because of the database, for one of the reasons GIVEN_UP."""
         self._families.given_up.labels(reason).inc()
+
+    def may_lag(self) -> None:
+        """Count an answer from a replica that may lag, since there was no primary."""
+        self._families.lagging.inc()
 
     def render(self) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""

@@ -107,6 +107,12 @@ class Database(Protocol):
     def atomic(self) -> Any:
         """Return a transaction."""
 
+    def ahead_ticks(self) -> int:
+        """Return by how much the server's clock was ahead of ours when a thread connected, or at most a minute ago.
+
+        In 100 ns; 0 if they differ by less than a second, or the engine runs in this process.
+        """
+
     def is_current(self) -> bool:
         """Say whether this thread's connection still works, and leads to the database that is there now."""
 
@@ -245,6 +251,9 @@ class Database(Protocol):
         is derived from them must not outlive them, since an item may be recorded again. Raises OperationalError if it
         cannot lock the partition of a week.
         """
+
+    def may_be_written(self) -> bool:
+        """Say whether this user may write to the files of the database; a server sees to its own."""
 
     def condition(self) -> Condition:
         """Return the condition of the database, as far as this engine can tell it."""

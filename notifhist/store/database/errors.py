@@ -9,6 +9,9 @@ import peewee
 _UNDEFINED_TABLE, _UNDEFINED_COLUMN = "42P01", "42703"
 _QUERY_CANCELED, _LIMIT_EXCEEDED = "57014", "54000"
 
+_ENDED = ("57P", "08")
+"""How codes begin by which a server refuses a connection or ends one: shutdown, crash, recovery; connection errors."""
+
 ERRORS = (peewee.PeeweeException, sqlite3.Error)
 """The errors of a database: peewee's, and SQLite's own while rows are fetched."""
 _UNREACHABLE = (
@@ -26,6 +29,14 @@ def is_unreachable(error: Exception) -> bool:
     if isinstance(error, _UNREACHABLE) or type(error) in (peewee.DatabaseError, sqlite3.DatabaseError):
         return True
     return sqlstate(error) in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN)
+
+
+def is_lost(error: Exception) -> bool:
+    """Say whether the server cannot be reached, or has ended the connection, or was given up: another may answer."""
+    if exceeded_limits(error) or not isinstance(error, peewee.OperationalError | peewee.InterfaceError):
+        return False
+    code = sqlstate(error)
+    return code is None or code.startswith(_ENDED)
 
 
 def is_too_long(error: Exception) -> bool:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Response
 
@@ -26,12 +26,12 @@ from notifhist.store.runs import RUN_RECORDER
 from notifhist.web.apis import PAGES
 from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
-from notifhist.web.deliveries import buckets_of
+from notifhist.web.deliveries import counts_by_time
 from notifhist.web.pages.charts import Volume, volume
 from notifhist.web.pages.delivery_rows import HELD_BACK, NOBODY, Row, rows_of
 from notifhist.web.pages.links import page_url
 from notifhist.web.pages.rendering import PAGE, may, page
-from notifhist.web.pages.states import WORST_FIRST, state_kind
+from notifhist.web.pages.states import rank, state_kind
 
 TILES = (FAILED, NOT_SENT, IN_PROGRESS, SENT, UNKNOWN)
 MOST_RECEIVERS = 10
@@ -94,23 +94,18 @@ def _deliveries() -> Deliveries:
     now_ms, oldest_ms = service.clock.now_ms(), service.oldest_ms()
     query = DeliveriesQuery(caller().tenant, max(now_ms - MS_PER_DAY, 0), now_ms, reverse=True)
     failed = replace(query, outcomes=(FAILED,))
-    buckets = buckets_of(query, BARS_OF)
-    by_bucket = summaries.count_deliveries(db, query, oldest_ms, summaries.COUNTED_BY["outcome"], buckets)
-    counted: list[dict[str, Any]] = [
-        {"from": bucket.begin, "to": bucket.end - 1, "counts": counts}
-        for bucket, counts in zip(buckets, by_bucket, strict=True)
-    ]
+    counted = counts_by_time(query, "outcome", BARS_OF)
     receivers = (
         [each for each in summaries.list_receivers(db, failed, oldest_ms) if each["counts"].get(FAILED)]
-        if any(FAILED in counts for counts in by_bucket)
+        if any(FAILED in each["counts"] for each in counted)
         else []
     )
     alarms, most_checks = list_alarms(
         db, query.tenant, oldest_ms, is_state_wanted=lambda state: state_kind(state) != "fine"
     )
-    alarms.sort(key=lambda each: (WORST_FIRST.index(state_kind(each.state)), -each.timestamp))
+    alarms.sort(key=lambda each: (rank(each.state), -each.timestamp))
     unknown = sum(state_kind(each.state) == "unknown" for each in alarms)
-    counts = sum(map(Counter, by_bucket), Counter())
+    counts: Counter[str] = sum((Counter(each["counts"]) for each in counted), Counter())
     return Deliveries(
         counts=counts,
         reasons=_reasons(db, query, oldest_ms, counts[NOT_SENT]),
