@@ -19,6 +19,7 @@ from notifhist.store.database import Database, open_database
 from notifhist.store.remembered_keys import RememberedKeys
 from notifhist.store.replicas import Replica
 from notifhist.store.request_counts import open_counter
+from notifhist.store.sources import Sources
 from notifhist.web import (  # noqa: F401 - most are imported so that their views declare themselves
     changelogs,
     cors,
@@ -111,7 +112,7 @@ def create_app(
         clock=clock,
         db=db,
         keys=RememberedKeys(settings.database_url),
-        replica=_open_replica(settings, db),
+        sources=Sources(db, _open_replica(settings, db)),
         rate_limiters=_rate_limiters(settings, clock),
         metrics=Metrics(api.name for api in apis if api.access is not None),
         apis=apis,

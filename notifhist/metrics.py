@@ -26,7 +26,7 @@ MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
 NOT_FORWARDED, NOT_TRUSTED = "not_forwarded", "not_trusted"
 KINDS = ("item", "run", "log", "attempt")
-GIVEN_UP = ("late", "silent")
+GIVEN_UP = ("late", "silent", "limit", "unreachable")
 MOST_TYPES = 30
 _TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """A type that is counted by itself: senders choose the text, and everybody may read the metrics."""
@@ -103,8 +103,13 @@ class _Families:
         )
         self.given_up = Counter(
             "notifhist_database_given_up_total",
-            "Requests whose database did not answer in time.",
+            "Requests that were refused because of the database.",
             ["reason"],
+            registry=self.registry,
+        )
+        self.lagging = Counter(
+            "notifhist_lagging_answers_total",
+            "Answers from the replica while there was no primary.",
             registry=self.registry,
         )
         for problem in (NOT_FORWARDED, NOT_TRUSTED):
@@ -199,8 +204,12 @@ class Metrics:
         self._families.proxy_mismatches.labels(problem).inc()
 
     def gave_up(self, reason: str) -> None:
-        """Count a request that was given up: its answer was late, or the database is silent."""
+        """Count a request that was refused because of the database, for one of the reasons GIVEN_UP."""
         self._families.given_up.labels(reason).inc()
+
+    def may_lag(self) -> None:
+        """Count an answer from a replica that may lag, since there was no primary."""
+        self._families.lagging.inc()
 
     def render(self) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""

@@ -8,7 +8,16 @@ import peewee
 
 from notifhist.config import ConfigError
 from notifhist.store.database.dialect import TRIGRAM, Condition, Database, Report, Table
-from notifhist.store.database.errors import ERRORS, BackupFailed, exceeded_limits, given_up_as, is_unreachable, sqlstate
+from notifhist.store.database.errors import (
+    ERRORS,
+    BackupFailed,
+    exceeded_limits,
+    given_up_as,
+    is_lost,
+    is_unreachable,
+    refused_as,
+    sqlstate,
+)
 from notifhist.store.database.postgresql import PostgresqlDatabase
 from notifhist.store.database.sqlite import SqliteDatabase
 
@@ -26,8 +35,10 @@ __all__ = [
     "ensure_connected",
     "exceeded_limits",
     "given_up_as",
+    "is_lost",
     "is_unreachable",
     "open_database",
+    "refused_as",
     "sqlstate",
 ]
 

@@ -246,6 +246,9 @@ class Database(Protocol):
         cannot lock the partition of a week.
         """
 
+    def may_be_written(self) -> bool:
+        """Say whether this user may write to the files of the database; a server sees to its own."""
+
     def condition(self) -> Condition:
         """Return the condition of the database, as far as this engine can tell it."""
 

@@ -242,6 +242,9 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     def purge(self, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
         return postgresql_purge.purge(self, self.partitions, oldest_ms, batch, purge_derived)
 
+    def may_be_written(self) -> bool:
+        return True
+
     def condition(self) -> Condition:
         names = ("syncs_commits", "clock_ms", "version", "connections", "max_connections", "is_replica")
         found = self.execute_sql(_CONDITION).fetchone()  # type: ignore[no-untyped-call]
