@@ -62,8 +62,8 @@ $(BIN)/.installed-deploy: $(BIN)/.installed
 test-deploy: $(BIN)/.installed-deploy ## run what is in deploy/ in real systemd (as root), Prometheus and proxies; says which of Debian's packages are missing
 	$(BIN)/python -m pytest -rs -n 2 --dist loadfile tests/deploy
 
-test-cluster: install ## under load, lose the primary of a PostgreSQL FAILOVERS times, and kill the service or PostgreSQL KILLS times; says what Patroni needs
-	$(BIN)/python -m pytest -rs -s --failovers $(FAILOVERS) --kills $(KILLS) tests/cluster
+test-cluster: install ## under load, lose the primary of a PostgreSQL FAILOVERS times, and kill the service or PostgreSQL KILLS times; two hosts, locks, clocks, a full disk; says what Patroni needs
+	@NOTIFHIST_TEST_POSTGRES_PROGRAMS='$(PROGRAMS)' $(BIN)/python -m pytest -rs -s --failovers $(FAILOVERS) --kills $(KILLS) tests/cluster
 
 test-postgres: install ## run the tests of the store on the PostgreSQL database URL, whose tables are dropped; refused if they have rows
 	@test -n "$(URL)" || { echo 'Name a database that holds nothing: make test-postgres URL=postgresql://…'; exit 1; }

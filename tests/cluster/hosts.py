@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -17,20 +16,18 @@ import pytest
 
 from tests.cluster.network import Bridge, Host
 from tests.cluster.nodes import Node, give_away
-from tests.debian import require_programs
-from tests.system.service import PATIENCE_S, SERVE, Service, environment
+from tests.system.service import PATIENCE_S, Service, environment
 from tests.system.test_outages import AT_THE_BARRIER
 
 _FIRST_PORT = 8000
 _MEMORY = "mount -t tmpfs -o size=32m none /dev/shm && echo ready && exec sleep infinity"
 
 
-@cache
-def false_clock(ahead_s: int) -> tuple[str, ...]:
-    """Return the command before a program whose clock is ahead by some seconds; its timers are not."""
-    require_programs({"faketime": "faketime"})
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    return ("env", f"LD_PRELOAD={library}", f"FAKETIME={ahead_s:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC=1")
+# libfaketime 0.9.10 cannot do it: with it, `time.sleep` of Python 3.11 fails with EINVAL.
+_SET_CLOCK = """import time; own, own_ns = time.time, time.time_ns
+time.time, time.time_ns = lambda: own() + {ahead_s}, lambda: own_ns() + {ahead_s} * 10**9
+"""
+_MAIN = "import sys; sys.argv[0] = 'notifhist'; from notifhist.cli import main; main()"
 
 
 class Machine:
@@ -42,25 +39,27 @@ class Machine:
         self._keeper = subprocess.Popen(
             [*host.prefix, "sh", "-c", _MEMORY], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
         )
-        self.clock: tuple[str, ...] = ()
-        """The command before each program, which gives it a clock."""
+        self.ahead_s = 0
+        """By how much the clock of the programs that it starts from now on is ahead."""
         assert self._keeper.stdout is not None
         assert self._keeper.stdout.readline() == b"ready\n"
 
-    @property
-    def prefix(self) -> tuple[str, ...]:
-        """The command before a program that runs on this host."""
-        return ("nsenter", f"--target={self._keeper.pid}", "--net", "--mount", "--wd=.", *self.clock)
+    def _python(self, program: str) -> tuple[str, ...]:
+        """Return the command that runs a program of Python on this host."""
+        enter = ("nsenter", f"--target={self._keeper.pid}", "--net", "--mount", "--wd=.")
+        return (*enter, sys.executable, "-c", _SET_CLOCK.format(ahead_s=self.ahead_s) + program)
 
     def service(self, settings: Mapping[str, str]) -> Service:
         """Return a service on this host, not started yet."""
         directory = Path(tempfile.mkdtemp(dir=self._folder, prefix=self._name))
-        return Service(directory, settings, command=(*self.prefix, *SERVE), bind=f"{self.address}:{next(self._ports)}")
+        return Service(
+            directory, settings, command=(*self._python(_MAIN), "serve"), bind=f"{self.address}:{next(self._ports)}"
+        )
 
     def begin(self, settings: Mapping[str, str], *arguments: str) -> "subprocess.Popen[str]":
-        """Start a command of `notifhist` on this host, which goes on once it is told to; its output goes into pipes."""
-        process = subprocess.Popen(
-            [*self.prefix, sys.executable, "-c", AT_THE_BARRIER, *arguments],
+        """Start a command of `notifhist` on this host, which waits for `output_of`."""
+        return subprocess.Popen(
+            [*self._python(AT_THE_BARRIER), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -68,9 +67,6 @@ class Machine:
             env=environment(settings),
             cwd=self._folder,
         )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "\n"
-        return process
 
     def run(self, settings: Mapping[str, str], *arguments: str) -> str:
         """Return what a command of `notifhist` on this host prints."""
@@ -85,6 +81,9 @@ class Machine:
 
 def output_of(commands: "list[subprocess.Popen[str]]") -> list[str]:
     """Let commands go on, at the same moment; return what each of them prints, once all have succeeded."""
+    for command in commands:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "\n"  # all it needs is imported
     with ThreadPoolExecutor(len(commands)) as pool:
         outcomes = list(pool.map(lambda command: command.communicate("go on\n", timeout=PATIENCE_S), commands))
     assert [command.returncode for command in commands] == [0] * len(commands), outcomes

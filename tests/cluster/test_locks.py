@@ -1,5 +1,8 @@
 """Somebody else holds a lock in PostgreSQL: writers are refused in time, and who reads does not wait for them."""
 
+import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -35,16 +38,16 @@ LOCKS: dict[str, tuple[str, str, Callable[[int], dict[str, Any]], list[str]]] = 
 """What is locked, and how; what then waits, with its n-th document and the members of a refusal."""
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize(("name", "threads"), [("a table", 2), ("a row", 1), ("the tenant", 2)])
 def test_readers_are_answered_while_all_threads_wait_for_a_lock(
-    name: str, own_cluster: Cluster, make_service: MakeService
+    name: str, threads: int, own_cluster: Cluster, make_service: MakeService
 ) -> None:
     lock, path, document, members = LOCKS[name]
     url = own_cluster.create_database()
-    service = make_service(url, STATEMENT_TIMEOUT_S=str(TIMEOUT_S)).start()
+    service = make_service(url, "--threads", str(threads), STATEMENT_TIMEOUT_S=str(TIMEOUT_S)).start()
     key = service.create_key()
     assert service.ask(CHECK, key, "POST", json=FIRST).status_code == 201
-    writers, readers = (service.clients_of_each_worker(key, each=2) for _ in range(2))
+    writers, readers = (service.clients_of_each_worker(key, each=threads) for _ in range(2))
     for n, client in enumerate(writers, start=1):
         client.session.headers["Accept"] = XML if n % 2 else "application/json"
 
@@ -69,3 +72,30 @@ def test_readers_are_answered_while_all_threads_wait_for_a_lock(
     for n, client in enumerate(writers, start=1):
         assert client.post(path, document(n)).status_code == 201
     assert len(readers[0].get_json(CHECK)["values"]) == (len(writers) + 1 if path == CHECK else 1)
+
+
+def test_readers_are_answered_while_writers_keep_coming(own_cluster: Cluster, make_service: MakeService) -> None:
+    url = own_cluster.create_database()
+    service = make_service(url, STATEMENT_TIMEOUT_S=str(TIMEOUT_S)).start()
+    key, stop = service.create_key(), threading.Event()
+    written, read = Counter[int](), Counter[tuple[str, int]]()
+    writers, readers = service.clients_of_each_worker(key, each=8), service.clients_of_each_worker(key, each=1)
+
+    def write(client: Client) -> None:
+        while not stop.is_set():
+            written[client.post(RUNS, run_of()).status_code] += 1
+
+    with psycopg.connect(url) as holder, ThreadPoolExecutor(len(writers)) as pool:
+        holder.execute(LOCKS["the tenant"][0].encode())
+        jobs = [pool.submit(write, client) for client in writers]
+        wait_until(lambda: own_cluster.primary.execute(WAITING) == [(len(writers) // 4,)])  # so many threads there are
+        until = time.monotonic() + TIMEOUT_S + 1
+        while time.monotonic() < until:
+            for client in readers:
+                for asked in (CHECK, RUNS, "/healthz", "/readyz"):
+                    read[asked, client.get(asked).status_code] += 1
+        stop.set()
+        for job in jobs:
+            job.result()
+    assert set(written) == {503}
+    assert {status for _, status in read} == {200}

@@ -107,6 +107,12 @@ class Database(Protocol):
     def atomic(self) -> Any:
         """Return a transaction."""
 
+    def ahead_ticks(self) -> int:
+        """Return by how much the server's clock was ahead of ours when a thread connected, or at most a minute ago.
+
+        In 100 ns; 0 if they differ by less than a second, or the engine runs in this process.
+        """
+
     def is_current(self) -> bool:
         """Say whether this thread's connection still works, and leads to the database that is there now."""
 

@@ -18,6 +18,7 @@ from notifhist.store.database import postgresql_purge
 from notifhist.store.database.dialect import Condition, PurgeDerived, Report, Table, or_add
 from notifhist.store.database.errors import BackupFailed
 from notifhist.store.database.partitions import Partitions
+from notifhist.store.database.server_time import ServerTime
 
 _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
 _TRUSTED_IDLE_S = 1.0
@@ -30,6 +31,7 @@ _CONFIRM = (
 _LONGEST_TEXT = 2**31 - 1  # bytes, more than PostgreSQL stores
 _COPY_FROM_ROWS = 500
 """From this many rows on, COPY into a temporary table is cheaper than JSON."""
+_NOW_TICKS = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 10000000 AS bigint)"
 _CONDITION = """SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off',
     CAST(1000 * extract(epoch FROM clock_timestamp()) AS double precision),
     CAST(current_setting('server_version_num') AS integer) / 10000,
@@ -57,6 +59,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         # peewee lets one thread at a time connect: all would wait for a server that is silent, one after the other.
         self._lock = nullcontext()
         self._used = threading.local()
+        self._time = ServerTime()
         self.remembered: dict[Any, Any] = {}
         self.partitions = Partitions(self)
 
@@ -65,16 +68,26 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         self.remembered = {}
         if self._timeout_s:
             connection.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
+        self._look_at_time(connection)
         return connection
+
+    def _look_at_time(self, connection: Any) -> None:
+        self._time.look(lambda: int(connection.execute(_NOW_TICKS).fetchone()[0]))
+
+    def ahead_ticks(self) -> int:
+        return self._time.ahead_ticks
 
     def is_current(self) -> bool:
         """Say whether this thread's connection still works; one that was used in the last second is trusted."""
         last, self._used.at = getattr(self._used, "at", 0.0), time.monotonic()
-        if self._used.at - last < _TRUSTED_IDLE_S:
+        is_trusted, is_due = self._used.at - last < _TRUSTED_IDLE_S, self._time.is_due()
+        if is_trusted and not is_due:
             return self.is_connection_usable()
         try:
             with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs, as below
                 self.connector.check(self.connection())  # type: ignore[no-untyped-call]
+                if is_due:
+                    self._look_at_time(self.connection())  # type: ignore[no-untyped-call]
         except peewee.PeeweeException:
             return False
         return True

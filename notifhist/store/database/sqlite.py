@@ -37,6 +37,9 @@ class SqliteDatabase(SqliteFile):
     has_replicas = False
     runs_in_process = True
 
+    def ahead_ticks(self) -> int:
+        return 0
+
     def named(self, text: str) -> str:
         return text
 
