@@ -153,6 +153,8 @@ def _recorded(plan: Plan, bench: Bench) -> Iterator[tuple[float, ...]]:
         load = Wrk(bench.scratch, plan.seconds, connections=clients).measure(requests, server)
         return load.answers / load.seconds
 
+    for server in (committing, served):
+        server.ask(requests[0])  # gunicorn listens before its workers are there
     for _ in range(plan.rounds):
         done = [_per_second(each, plan.seconds) for each in (append, commit)]
         yield (*done, posted(committing, 1), posted(served, 1), posted(served, _CLIENTS))
@@ -231,6 +233,7 @@ def _memory(plan: Plan, bench: Bench) -> Iterator[Row]:
         while answered < plan.requests * part:
             answered += load.measure(mixed, server).answers
         uss.append(_worker(server).memory_full_info().uss)
+    fresh.ask(short[0])
     load.measure(short, fresh)
     without, files = _worker(fresh).memory_info().rss, Path(f"/proc/{_worker(fresh).pid}")
     (files / "clear_refs").write_text("5")  # from now on the kernel keeps the highest resident size, VmHWM
