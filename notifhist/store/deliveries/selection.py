@@ -177,7 +177,13 @@ class Selection:
                 limits = [(n, each.begin * TICKS_PER_MS, each.end * TICKS_PER_MS) for n, each in its_ranges]
                 values[table] = self._db.param_value(_PARAM, limits)
                 param = self._db.param_table(_PARAM).replace(":param", f":{table}")
-                selects.append(f"""SELECT n{columns}, count(*) FROM {param} CROSS JOIN {self.source(table, lead)}
-                    AND ticks >= low AND ticks < high{there} GROUP BY n{columns}""")
+                its_rows = f"{self.source(table, lead)} AND ticks >= low AND ticks < high{there}"
+                # Without GROUP BY it takes a third of the time: SQLite would copy what it groups.
+                selects.append(
+                    f"SELECT n{columns}, count(*) FROM {param} CROSS JOIN {its_rows} GROUP BY n{columns}"
+                    if by
+                    else f"SELECT n, (SELECT count(*) FROM {its_rows}) FROM {param}"
+                )
         for n, *codes, count in rows(self._db, " UNION ALL ".join(selects), **values) if selects else ():
-            sums[n][tuple(codes)] += count
+            if count:
+                sums[n][tuple(codes)] += count

@@ -7,7 +7,7 @@ from notifhist.store.counted.table import Counted, Filter, levels_of
 from notifhist.store.database import Table
 
 OUTCOME = Filter("outcome", "outcomes", OUTCOMES)
-RECEIVER = Filter("receiver", "", paired_with=("outcome",))
+RECEIVER = Filter("receiver", "", paired_with=("outcome",), is_counted_alone=False)
 NAMED = (
     Filter("state", "states"),
     Filter("notification_type", "notification_types"),
