@@ -57,7 +57,7 @@ def _stored(table: Counted, db: Database, tenant_id: int) -> tuple[dict[_Number,
             if mask >> n & 1:
                 split.add(part)
             elif (first, second) == (0, 0) and not is_last:
-                assert count <= counts.SPLIT_ABOVE, f"{part} is full"
+                assert count <= counts.SPLIT_ABOVE * table.coarseness, f"{part} is full"
     return stored, split
 
 

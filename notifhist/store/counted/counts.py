@@ -121,7 +121,7 @@ def _split_and_full(
         for part in its_parts:
             if mask >> part % level.parts & 1:
                 split.add(part)
-            elif counts[part % level.parts] > SPLIT_ABOVE:
+            elif counts[part % level.parts] > SPLIT_ABOVE * table.coarseness:
                 full.append(part)
     return split, full
 

@@ -1,7 +1,7 @@
 """Sums of the stored counts over ranges of time, such as the total of a query or the bars of a chart."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -107,10 +107,10 @@ class Ranges:
             begin, end = max(begin, oldest[0]), min(end, newest)
         return range(begin, end + 1)
 
-    def _ways(self, edges: Sequence[int]) -> Iterator[_Bucket]:
-        """Yield the buckets, below the first level, that an edge divides."""
-        for depth, level in enumerate(self._table.levels[1:], start=1):
-            yield from {_Bucket(depth, edge // level.bucket_ms): None for edge in edges if edge % level.bucket_ms}
+    def _ways(self, edges: Sequence[int]) -> Mapping[_Bucket, None]:
+        """Return the buckets, below the first level, that an edge divides, as a set that keeps its order."""
+        levels = [(depth, level.bucket_ms) for depth, level in enumerate(self._table.levels) if depth]
+        return {_Bucket(depth, edge // ms): None for depth, ms in levels for edge in edges if edge % ms}
 
     def _divide(
         self, n: int, wanted: Range, bucket: _Bucket, whole: list[_Segment], left: list[tuple[int, Range]]

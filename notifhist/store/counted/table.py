@@ -128,6 +128,8 @@ class Counted:
     """and how many of its units are a millisecond."""
     code_bits: int = field(default=8, kw_only=True)
     """A code has so many bits at most."""
+    coarseness: int = field(default=1, kw_only=True)
+    """A part may have so many times `counts.SPLIT_ABOVE` records before it is split."""
     names: str = field(default="", kw_only=True)
     """The table with the codes of the filters without a published list, if there are such filters."""
 
