@@ -152,6 +152,13 @@ class Database(Protocol):
     def count_joined(column: str) -> str:
         """Return the aggregate that counts the texts that are joined, of texts none of which is null by itself."""
 
+    @staticmethod
+    def first_rows(selects: Sequence[str], order: str, are_sorted: bool) -> str:
+        """Return the query for the first `:limit` rows of several SELECTs together, in an order.
+
+        `are_sorted`: each finds its rows in that order, by an index, so that no more of them need be looked at.
+        """
+
     def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
         """Return the first row of a query whose texts, up to `:limit`, are `joined` to at most `max_bytes`.
 
@@ -208,6 +215,14 @@ class Database(Protocol):
         """Insert records of one tenant into a counted table, and its index of `search_text`, if they have that column.
 
         A row has the values of `columns`, of which `tenant_id` is the first. The tenant's name is locked.
+        """
+
+    def move_searchable(
+        self, source: str, table: str, columns: Sequence[str], values: Mapping[str, object], returned: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """Move the records of which some columns have these `values` from a table without an index of texts.
+
+        `columns`: the columns of both tables. Returns the values of some of the columns, record by record.
         """
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:

@@ -31,6 +31,7 @@ _CONFIRM = (
 _LONGEST_TEXT = 2**31 - 1  # bytes, more than PostgreSQL stores
 _COPY_FROM_ROWS = 500
 """From this many rows on, COPY into a temporary table is cheaper than JSON."""
+_COPY_SEARCHABLE_FROM_ROWS = 50
 _NOW_TICKS = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 10000000 AS bigint)"
 _CONDITION = """SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off',
     CAST(1000 * extract(epoch FROM clock_timestamp()) AS double precision),
@@ -148,6 +149,13 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     def count_joined(column: str) -> str:
         return f"count({column})"
 
+    @staticmethod
+    def first_rows(selects: Sequence[str], order: str, are_sorted: bool) -> str:
+        """Limit each SELECT, whose plan does then not depend on the others."""
+        first = f"ORDER BY {order} LIMIT :limit"
+        each_first = [f"SELECT * FROM ({select} {first}) AS select_{n}" for n, select in enumerate(selects)]
+        return f"{' UNION ALL '.join(each_first)} {first}"
+
     def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
         share = _LONGEST_TEXT if max_bytes is None else max_bytes // limit
         bounds = {"limit": limit, "share": share}
@@ -207,10 +215,29 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         self.execute_sql(_named(insert), {"param": self.param_value(brought, rows)})  # type: ignore[no-untyped-call]
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert records; PostgreSQL maintains the index itself."""
+        """Insert records; PostgreSQL maintains the index itself. Many are copied, in half the time of the service."""
+        if len(rows) >= _COPY_SEARCHABLE_FROM_ROWS:
+            with (
+                peewee.__exception_wrapper__,  # type: ignore[attr-defined]  # by peewee's stubs
+                self.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy,  # type: ignore[no-untyped-call]
+            ):
+                for row in rows:
+                    copy.write_row(row)
+            return
         insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             self.cursor().executemany(insert, rows)  # type: ignore[no-untyped-call]
+
+    def move_searchable(
+        self, source: str, table: str, columns: Sequence[str], values: Mapping[str, object], returned: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """Move them by one statement: their texts stay in the server."""
+        names, are = ", ".join(columns), " AND ".join(f"{name} = :{name}" for name in values)
+        move = f"""WITH taken AS (DELETE FROM {source} WHERE {are} RETURNING {names}),
+            moved AS (INSERT INTO {table} ({names}) SELECT {names} FROM taken)
+            SELECT {", ".join(returned)} FROM taken"""
+        found: list[tuple[Any, ...]] = self.execute_sql(_named(move), values).fetchall()  # type: ignore[no-untyped-call]
+        return found
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         changes = ", ".join(f"{name} = :{name}" for name in row)
