@@ -194,10 +194,11 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         self.execute_sql(_named(insert), {"param": self.param_value(brought, rows)})  # type: ignore[no-untyped-call]
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert records; PostgreSQL maintains the index itself."""
-        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
-        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
-            self.cursor().executemany(insert, rows)  # type: ignore[no-untyped-call]
+        """Insert records, all by one statement; PostgreSQL maintains the index itself."""
+        names = ", ".join(columns)
+        records = f"json_populate_recordset(NULL::{table}, :param ::json)"
+        insert = _named(f"INSERT INTO {table} ({names}) SELECT {names} FROM {records}")
+        self.execute_sql(insert, {"param": self.param_value(columns, rows)})  # type: ignore[no-untyped-call]
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         changes = ", ".join(f"{name} = :{name}" for name in row)
