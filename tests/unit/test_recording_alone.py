@@ -1,4 +1,4 @@
-"""A new item of a known series is stored by a statement of its own, beside others that record the same."""
+"""A new item of a known series is stored by itself, beside others that record the same."""
 
 import threading
 import time
@@ -29,13 +29,11 @@ def test_only_a_new_item_of_a_known_series_is_stored_alone(db: Database) -> None
     assert every_row(db) == before
     # The first record of a name gives it a code, and the second one remembers that.
     record_now(db, [item(2)])
-    # On SQLite never: who writes must have the turn.
     new = item(3)
-    assert new.recorder.store_alone(db, new) is not db.runs_in_process
-    assert count_items(db) == (2 if db.runs_in_process else 3)
+    assert new.recorder.store_alone(db, new)
+    assert count_items(db) == 3
 
 
-@on_postgresql
 def test_an_item_with_a_new_name_is_not_stored_alone_until_its_name_is_remembered(db: Database) -> None:
     record_now(db, [item(0)])
     named = [item(1 + number, state="NEW", status="a text is no name") for number in range(3)]

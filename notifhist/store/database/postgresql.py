@@ -215,7 +215,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         self.execute_sql(_named(insert), {"param": self.param_value(brought, rows)})  # type: ignore[no-untyped-call]
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert records; PostgreSQL maintains the index itself. Many are copied, in half the time of the service."""
+        """Insert records, by one statement; PostgreSQL maintains the index itself. Many are copied, in half the time."""
         if len(rows) >= _COPY_SEARCHABLE_FROM_ROWS:
             with (
                 peewee.__exception_wrapper__,  # type: ignore[attr-defined]  # by peewee's stubs
@@ -224,9 +224,10 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
                 for row in rows:
                     copy.write_row(row)
             return
-        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
-        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
-            self.cursor().executemany(insert, rows)  # type: ignore[no-untyped-call]
+        names = ", ".join(columns)
+        records = f"json_populate_recordset(NULL::{table}, :param ::json)"
+        insert = _named(f"INSERT INTO {table} ({names}) SELECT {names} FROM {records}")
+        self.execute_sql(insert, {"param": self.param_value(columns, rows)})  # type: ignore[no-untyped-call]
 
     def move_searchable(
         self, source: str, table: str, columns: Sequence[str], values: Mapping[str, object], returned: Sequence[str]
