@@ -76,6 +76,10 @@ class Database(Protocol):
     runs_in_process: bool
     """True if the engine runs in this process: no statement is a round trip, and reading threads queue at the GIL."""
 
+    @property
+    def inserts_alone(self) -> bool:
+        """Whether one statement that inserts into two tables saves round trips."""
+
     remembered: dict[Any, Any]
     """What may be remembered of rows that never change, of all tables. Whenever a thread connects, there may be another
     database, and an empty dict takes its place; what a query finds belongs into the dict of before the query."""
@@ -188,6 +192,14 @@ class Database(Protocol):
     def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
         """Return the value of `:param`: all rows as one text, which one parameter passes."""
 
+    def for_each(
+        self, text: str, columns: Mapping[str, str], keys: Sequence[Sequence[Any]], **values: object
+    ) -> list[tuple[Any, ...]]:
+        """Return what a query finds for each of some keys, in no order; on Citus they may lie on different nodes.
+
+        `{param}` in the text stands for a table `param` of these columns (and types), whose rows are the keys.
+        """
+
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert the rows whose key is new, and return their keys. Rows have the table's columns."""
 
@@ -231,6 +243,15 @@ class Database(Protocol):
 
     def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
         """Return how many of the tenant's records `found` finds, by its index alone; None if the index cannot tell."""
+
+    def place_tables(self) -> list[str]:
+        """Spread the tables over the nodes of a cluster, if this is one, with their rows; return which were not yet."""
+
+    def making_tables(self, tables: Mapping[str, str]) -> Sequence[str]:
+        """Return what a transaction executes that has made tables, each to be spread like another one, if any are."""
+
+    def unplaced_tables(self) -> list[str]:
+        """Return which tables `place_tables` has yet to spread."""
 
     def ensure_partitions(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Make the partitions for items of these times (100 ns since the epoch); not within a transaction."""

@@ -232,8 +232,8 @@ class ItemRecorder:
 
         `condition`: SQL about the row of `series`, which must hold too.
         """
-        if db.runs_in_process:
-            return False  # there are no round trips, and the threads take turns in `writing`
+        if not db.inserts_alone:
+            return False
         if (tenant_id := delivery_index.known_tenant(db, draft.owner.tenant)) is None:
             return False
         if (codes := delivery_index.codes_without_lock(db, tenant_id, draft.deliveries())) is None:
@@ -278,10 +278,7 @@ def _insert_or_find(db: Database, items: dict[RowKey, tuple[Any, ...]]) -> dict[
 
 def find_documents(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
     """Return the documents of those rows that are there, by key."""
-    if not keys:
-        return {}
-    find = _FIND.format(param=db.param_table(KEY), document=db.text_of("document"))
-    found = rows(db, find, param=db.param_value(KEY, list(keys)))
+    found = db.for_each(_FIND.replace("{document}", db.text_of("document")), KEY, list(keys))
     return {key: document for *key_values, document in found for key in [tuple(key_values)]}
 
 
