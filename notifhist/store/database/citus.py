@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import peewee
 
-from notifhist.store.database.dialect import Database, Table
+from notifhist.store.database.dialect import HAS_OLDER, Database, Table
 from notifhist.store.database.sql import LOOKUPS, Row, rows, rows_of_each
 
 _IS_THERE = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
@@ -119,6 +119,11 @@ class MaybeCitus(peewee.PostgresqlDatabase):
     def inserts_alone(self) -> bool:
         """Whether there are round trips to save; no statement of Citus inserts on two nodes."""
         return not self.is_citus
+
+    @property
+    def has_older(self) -> str:
+        """See Database. Citus joins no items with series, but looks at all nodes at once."""
+        return "SELECT 1 FROM history_item WHERE ticks < :before LIMIT 1" if self.is_citus else HAS_OLDER
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Execute a statement; on Citus, with the numbers that its lookups find."""

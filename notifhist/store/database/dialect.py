@@ -13,6 +13,10 @@ from typing import Any, Protocol
 TRIGRAM = 3
 """How many characters a searched text must have for an index to find it."""
 
+HAS_OLDER = """SELECT 1 FROM series
+WHERE EXISTS (SELECT 1 FROM history_item WHERE series_id = series.id AND ticks < :before) LIMIT 1"""
+"""The query that finds whether an item is from before a tick, by a seek of an index for each series."""
+
 PurgeDerived = Callable[[int], Iterator[int]]
 """Deletes what is derived from the items of before a time (ms since the epoch); yields 0 after each transaction."""
 
@@ -75,6 +79,10 @@ class Database(Protocol):
     """True if a replica's progress can be compared with the primary's log (`store.replicas`)."""
     runs_in_process: bool
     """True if the engine runs in this process: no statement is a round trip, and reading threads queue at the GIL."""
+
+    @property
+    def has_older(self) -> str:
+        """The query that finds something if there is an item from before the tick `:before`."""
 
     @property
     def inserts_alone(self) -> bool:

@@ -201,7 +201,7 @@ class PostgresqlDatabase(MaybeCitus):
             self.cursor().executemany(insert, rows)  # type: ignore[no-untyped-call]
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
-        changes = ", ".join(f"{name} = :{name}" for name in row)
+        changes = ", ".join(f"{name} = :{name}" for name in row if name not in ("tenant_id", "id"))
         update = f"UPDATE {table} SET {changes} WHERE tenant_id = :tenant_id AND id = :id"
         self.execute_sql(_named(update), row)
 

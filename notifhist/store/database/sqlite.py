@@ -14,7 +14,7 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_backup, sqlite_purge
-from notifhist.store.database.dialect import TRIGRAM, Condition, PurgeDerived, Report, Table, or_add
+from notifhist.store.database.dialect import HAS_OLDER, TRIGRAM, Condition, PurgeDerived, Report, Table, or_add
 from notifhist.store.database.errors import is_too_long
 from notifhist.store.database.sql import Row, rows_of_each
 from notifhist.store.database.sqlite_file import SqliteFile
@@ -37,6 +37,7 @@ class SqliteDatabase(SqliteFile):
     pieces_of = 500
     has_replicas = False
     runs_in_process = True
+    has_older = HAS_OLDER
     inserts_alone = False  # the threads take turns in `writing`
 
     def named(self, text: str) -> str:
