@@ -7,7 +7,7 @@ from typing import Any
 import peewee
 
 from notifhist.config import ConfigError
-from notifhist.store.database.dialect import TRIGRAM, Condition, Database, Report, Table
+from notifhist.store.database.dialect import TRIGRAM, Condition, Database, Node, Report, Table
 from notifhist.store.database.errors import ERRORS, BackupFailed, exceeded_limits, given_up_as, is_unreachable, sqlstate
 from notifhist.store.database.postgresql import PostgresqlDatabase
 from notifhist.store.database.sqlite import SqliteDatabase
@@ -18,6 +18,7 @@ __all__ = [
     "BackupFailed",
     "Condition",
     "Database",
+    "Node",
     "PostgresqlDatabase",
     "Report",
     "SqliteDatabase",

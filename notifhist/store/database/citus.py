@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, cast
 
 import peewee
 
-from notifhist.store.database.dialect import HAS_OLDER, Database, Table
+from notifhist.store.database.dialect import HAS_OLDER, Database, Node, Table
 from notifhist.store.database.sql import LOOKUPS, Row, rows, rows_of_each
 
 _IS_THERE = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 
+_SORTED = ("entity_id", "alarm_id", "check_id")
 _BY_TENANT, _BY_SERIES = "tenant_id", "series_id"
 EVERYWHERE = None
 PLACES: Mapping[str, str | None] = {
@@ -39,22 +40,19 @@ PLACES: Mapping[str, str | None] = {
 EVERYWHERE: each node has all rows. Other tables stay on the coordinator: they are small, and nothing is joined to them.
 """
 
+_BEFORE: Mapping[str, str] = {
+    "series": "ALTER TABLE series " + ", ".join(f'ALTER {each} TYPE text COLLATE "C"' for each in _SORTED) + "; "
+}
+"""What a table needs before it is spread. Citus drops a COLLATE from what it sends to a node: the columns have it."""
+
 _REMEMBERED = 50_000
 _NOBODY = 0
 """The number of no tenant and no series."""
 _PLACED = "SELECT logicalrelid::regclass::text FROM pg_dist_partition"
-_NODES = """SELECT count(*) FILTER (WHERE shouldhaveshards), count(*) FILTER (WHERE groupid <> 0),
-    count(*) FILTER (WHERE groupid = 0) FROM pg_dist_node WHERE noderole = 'primary' AND isactive"""
-_SHARDS = """SELECT nodename || ':' || nodeport, count(*), sum(shard_size) FROM citus_shards
-WHERE table_name::text = ANY(:names) AND citus_table_type = 'distributed' GROUP BY 1 ORDER BY 1"""
-
-
-class Node(NamedTuple):
-    """A node, how many shards it has of the tables, their partitions among them, and the size of these in bytes."""
-
-    name: str
-    shards: int
-    bytes: int
+_NODES = """SELECT node.nodename || ':' || node.nodeport AS name, count(shardid), coalesce(sum(shard_size), 0)
+FROM pg_dist_node AS node LEFT JOIN citus_shards AS shard ON shard.nodename = node.nodename
+    AND shard.nodeport = node.nodeport AND shard.citus_table_type = 'distributed'
+WHERE node.shouldhaveshards AND node.noderole = 'primary' GROUP BY name ORDER BY name"""
 
 
 def _unplaced(db: Database) -> list[str]:
@@ -72,7 +70,7 @@ def _place(db: Database) -> list[str]:
     for name in _unplaced(db):
         with db.migrating():
             if name in _unplaced(db):  # another host may have done it meanwhile
-                db.execute_sql(f"SET LOCAL client_min_messages = warning; {placing(name)}")
+                db.execute_sql(f"SET LOCAL client_min_messages = warning; {_BEFORE.get(name, '')}{placing(name)}")
                 placed.append(name)
     return placed
 
@@ -181,6 +179,11 @@ class MaybeCitus(peewee.PostgresqlDatabase):
     def unplaced_tables(self) -> list[str]:
         """See Database."""
         return _unplaced(cast("Database", self)) if self.is_citus else []
+
+    def nodes(self) -> list[Node]:
+        """See Database."""
+        found = self.execute_sql(_NODES).fetchall() if self.is_citus else []
+        return [Node(name, shards, int(size)) for name, shards, size in found]
 
     def making_tables(self, tables: Mapping[str, str]) -> list[str]:
         """Return the statements that spread tables that were made, each like another one, in their transaction.

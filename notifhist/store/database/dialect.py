@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 TRIGRAM = 3
 """How many characters a searched text must have for an index to find it."""
@@ -59,6 +59,14 @@ class Condition:
     is_replica: bool = False
 
 
+class Node(NamedTuple):
+    """A node of a cluster: how many shards of the tables it has, and how many bytes these take."""
+
+    name: str
+    shards: int
+    bytes: int
+
+
 Report = Callable[[int, int], object]
 """Takes note of so many units of work done, and of so many that are to be done beside those known already."""
 
@@ -86,7 +94,7 @@ class Database(Protocol):
 
     @property
     def inserts_alone(self) -> bool:
-        """Whether one statement that inserts into two tables saves round trips."""
+        """Whether one statement inserts into two tables, and saves round trips."""
 
     remembered: dict[Any, Any]
     """What may be remembered of rows that never change, of all tables. Whenever a thread connects, there may be another
@@ -203,10 +211,7 @@ class Database(Protocol):
     def for_each(
         self, text: str, columns: Mapping[str, str], keys: Sequence[Sequence[Any]], **values: object
     ) -> list[tuple[Any, ...]]:
-        """Return what a query finds for each of some keys, in no order; on Citus they may lie on different nodes.
-
-        `{param}` in the text stands for a table `param` of these columns (and types), whose rows are the keys.
-        """
+        """Return what a query finds for each of some keys, in no order: for `{param}` in it stands a table of these."""
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert the rows whose key is new, and return their keys. Rows have the table's columns."""
@@ -255,8 +260,11 @@ class Database(Protocol):
     def place_tables(self) -> list[str]:
         """Spread the tables over the nodes of a cluster, if this is one, with their rows; return which were not yet."""
 
+    def nodes(self) -> list[Node]:
+        """Return the nodes of a cluster that may have rows of the tables, by name; none if this is no cluster."""
+
     def making_tables(self, tables: Mapping[str, str]) -> Sequence[str]:
-        """Return what a transaction executes that has made tables, each to be spread like another one, if any are."""
+        """Return what a transaction executes that has made tables, each to be spread like another one."""
 
     def unplaced_tables(self) -> list[str]:
         """Return which tables `place_tables` has yet to spread."""

@@ -14,7 +14,7 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_backup, sqlite_purge
-from notifhist.store.database.dialect import HAS_OLDER, TRIGRAM, Condition, PurgeDerived, Report, Table, or_add
+from notifhist.store.database.dialect import HAS_OLDER, TRIGRAM, Condition, Node, PurgeDerived, Report, Table, or_add
 from notifhist.store.database.errors import is_too_long
 from notifhist.store.database.sql import Row, rows_of_each
 from notifhist.store.database.sqlite_file import SqliteFile
@@ -221,6 +221,9 @@ class SqliteDatabase(SqliteFile):
         return count
 
     def place_tables(self) -> list[str]:
+        return []
+
+    def nodes(self) -> list[Node]:
         return []
 
     def making_tables(self, tables: Mapping[str, str]) -> list[str]:
