@@ -51,6 +51,9 @@ def test_tables_that_are_joined_lie_alike_and_items_apart() -> None:
     assert statements["series"] == "SELECT create_distributed_table('series', 'tenant_id', colocate_with => 'none')"
     assert statements["delivery"].endswith("('delivery', 'tenant_id', colocate_with => 'series')")
     assert statements["history_item"].endswith("('history_item', 'series_id', colocate_with => 'none')")
+    assert placing("history_item_w1", "history_item").endswith(
+        "('history_item_w1', 'series_id', colocate_with => 'history_item')"
+    )
     assert placing("delivery_w1", "delivery").endswith("('delivery_w1', 'tenant_id', colocate_with => 'delivery')")
 
 

@@ -41,13 +41,19 @@ EVERYWHERE: each node has all rows. Other tables stay on the coordinator: they a
 """
 
 _BEFORE: Mapping[str, str] = {
-    "series": "ALTER TABLE series " + ", ".join(f'ALTER {each} TYPE text COLLATE "C"' for each in _SORTED) + "; "
+    "series": "ALTER TABLE {name} " + ", ".join(f'ALTER {each} TYPE text COLLATE "C"' for each in _SORTED) + "; ",
+    "delivery": "ALTER TABLE {name} REPLICA IDENTITY FULL; ",
 }
-"""What a table needs before it is spread. Citus drops a COLLATE from what it sends to a node: the columns have it."""
+"""What a table, and each of its partitions, needs before it is spread.
+
+Citus drops a COLLATE from what it sends to a node, so the columns have it. A table without a key could not move to
+another node in service.
+"""
 
 _REMEMBERED = 50_000
 _NOBODY = 0
 """The number of no tenant and no series."""
+_PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = (:name)::regclass"
 _PLACED = "SELECT logicalrelid::regclass::text FROM pg_dist_partition"
 _NODES = """SELECT node.nodename || ':' || node.nodeport AS name, count(shardid), coalesce(sum(shard_size), 0)
 FROM pg_dist_node AS node LEFT JOIN citus_shards AS shard ON shard.nodename = node.nodename
@@ -70,7 +76,9 @@ def _place(db: Database) -> list[str]:
     for name in _unplaced(db):
         with db.migrating():
             if name in _unplaced(db):  # another host may have done it meanwhile
-                db.execute_sql(f"SET LOCAL client_min_messages = warning; {_BEFORE.get(name, '')}{placing(name)}")
+                parts = [part for (part,) in rows(db, _PARTITIONS, name=name)]
+                before = "".join(_BEFORE.get(name, "").format(name=each) for each in (name, *parts))
+                db.execute_sql(f"SET LOCAL client_min_messages = warning; {before}{placing(name)}")
                 placed.append(name)
     return placed
 
@@ -81,8 +89,9 @@ def placing(name: str, like: str | None = None) -> str:
     if column is EVERYWHERE:
         return f"SELECT create_reference_table('{name}')"
     first = next(each for each, its_column in PLACES.items() if its_column == column)
+    before = _BEFORE.get(like or "", "").format(name=name)
     beside = like or ("none" if first == name else first)
-    return f"SELECT create_distributed_table('{name}', '{column}', colocate_with => '{beside}')"
+    return f"{before}SELECT create_distributed_table('{name}', '{column}', colocate_with => '{beside}')"
 
 
 class MaybeCitus(peewee.PostgresqlDatabase):
