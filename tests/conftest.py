@@ -54,7 +54,7 @@ _EMPTY = """DO $$DECLARE filled text; is_filled boolean; BEGIN
     FOR filled IN SELECT tablename FROM pg_tables
         WHERE schemaname = current_schema AND tablename NOT IN ('meta', 'schema_migration')
     LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %I)', filled) INTO is_filled;
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', filled) INTO is_filled;
         IF is_filled THEN EXECUTE format('TRUNCATE %I', filled); END IF;
     END LOOP;
 END$$"""
@@ -62,10 +62,10 @@ END$$"""
 _END_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"""
 _DROP = """DO $$DECLARE dropped text; BEGIN
-    FOR dropped IN SELECT oid::regclass FROM pg_class
+    FOR dropped IN SELECT relname FROM pg_class
         WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
     LOOP
-        EXECUTE 'DROP TABLE ' || dropped || ' CASCADE';
+        EXECUTE format('DROP TABLE IF EXISTS %I CASCADE', dropped);
     END LOOP;
     DROP FUNCTION IF EXISTS notifhist_trigrams(text);
 END$$"""

@@ -140,5 +140,10 @@ def migrate_command() -> None:
     records have to be worked on, it shows how far it is; if it is interrupted, run it again: it goes on from there.
     """
     with database(create=True, migrated=False) as (db, _):
+        unplaced = db.unplaced_tables()
         applied = migrate(db, progress)
+        nodes = db.nodes()
     click.echo(f"Applied: {', '.join(applied)}" if applied else "The tables are up to date.")
+    if nodes:
+        places = ", ".join(f"{node.name} has {node.shards} shards of {node.bytes} bytes" for node in nodes)
+        click.echo(f"The tables are spread by Citus{' now' if unplaced else ''}: {places}.")

@@ -97,6 +97,23 @@ def check_tables(installation: Installation) -> Iterator[Finding]:
         yield fault(f"{problem}.", remedy)
 
 
+def check_cluster(installation: Installation) -> Iterator[Finding]:
+    """Find tables, or a node, whose rows are not spread over the nodes of a cluster."""
+    db = installation.tables
+    if unplaced := db.unplaced_tables():
+        yield warning(
+            f"The database is a cluster, and these tables lie on one node alone: {', '.join(unplaced)}.",
+            "Run `notifhist migrate`; while it spreads a table, whoever writes to that waits.",
+        )
+        return
+    for node in db.nodes():
+        if not node.shards:
+            yield warning(
+                f"The node {node.name} has no rows.",
+                "Have the cluster move some there, in service: SELECT citus_rebalance_start().",
+            )
+
+
 def check_durability(installation: Installation) -> Iterator[Finding]:
     """Find a database that may lose what the service has answered 2xx, or lets readers and writers wait."""
     condition = installation.condition

@@ -27,6 +27,7 @@ CHECKS = (
     Check("rate limits", machine_checks.check_rate_limits),
     Check("database", database_checks.check_database),
     Check("tables", database_checks.check_tables),
+    Check("cluster", database_checks.check_cluster),
     Check("writable", database_checks.check_writable),
     Check("integrity", database_checks.check_integrity),
     Check("durability", database_checks.check_durability),

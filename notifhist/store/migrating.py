@@ -29,6 +29,7 @@ def migrate(db: Database, show: Show = silently) -> list[str]:
         applied: list[str] = _runner(db).up()
         if is_new:
             finish_all(db)
+    db.place_tables()
     return applied + run_fills(db, show)
 
 

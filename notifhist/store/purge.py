@@ -9,8 +9,6 @@ from notifhist.store.deliveries.purge import purge as purge_deliveries
 from notifhist.store.meta import get_meta, set_meta
 
 _LAST_PURGE = "last purge"
-_OLDER = """SELECT 1 FROM series
-WHERE EXISTS (SELECT 1 FROM history_item WHERE series_id = series.id AND ticks < :before) LIMIT 1"""
 
 
 def purge(db: Database, oldest_ms: int, batch: int) -> Iterator[int]:
@@ -34,4 +32,4 @@ def last_purge_ms(db: Database) -> int | None:
 
 def has_older_items(db: Database, before_ms: int) -> bool:
     """Say whether there is an item from before a time (ms since the epoch)."""
-    return first(db, _OLDER, before=before_ms * TICKS_PER_MS) is not None
+    return first(db, db.has_older, before=before_ms * TICKS_PER_MS) is not None

@@ -1,9 +1,11 @@
 """The numbers of the tenants: all rows of a tenant have keys that begin with its number, `tenant_id` in SQL."""
 
 from notifhist.store.database import Database
-from notifhist.store.database.sql import first
+from notifhist.store.database.sql import first, lookup
 from notifhist.store.models import TenantRow
 
+TENANT_ID = lookup("SELECT id FROM tenant WHERE name = :tenant")
+"""The number of the tenant whose name is the parameter."""
 _FIND = "SELECT id FROM tenant WHERE name = :name"
 _LIST_LOCK = "/tenants"
 """The lock of the list of tenants; no tenant has a slash in its name."""

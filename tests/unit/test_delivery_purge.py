@@ -86,13 +86,13 @@ def test_the_deliveries_of_expired_items_go(db: Database, monkeypatch: pytest.Mo
     record_now(db, THERE, items[::10])
     record_now(db, HERE, [of_outcomes(time, number=99) for time in times])
     assert len(stored_deliveries(db, "delivery_recent")) == (14 + 7) * 2
-    names = rows(db, "SELECT * FROM delivery_name ORDER BY column_name, code")
+    names = rows(db, "SELECT * FROM delivery_name ORDER BY tenant_id, column_name, code")
     for _ in purge(db, OLDEST_MS, 500):
         pass
     assert min(item["timestamp"] for _, item in all_items(db)) == OLDEST_MS
     assert total(db) == 2 * (3 * 20 + 3)
     assert_deliveries_are_those_of_the_items(db)
-    assert rows(db, "SELECT * FROM delivery_name ORDER BY column_name, code") == names
+    assert rows(db, "SELECT * FROM delivery_name ORDER BY tenant_id, column_name, code") == names
     assert sum(purge(db, OLDEST_MS, 500)) == 0
     assert_deliveries_are_those_of_the_items(db)
 

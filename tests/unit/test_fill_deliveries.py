@@ -72,7 +72,7 @@ def insert_by_plain_sql(db: Database) -> None:
 
 def insert_items(db: Database, series_id: int, items: Sequence[Document]) -> None:
     if isinstance(db, PostgresqlDatabase):
-        db.execute_sql(  # type: ignore[no-untyped-call]
+        db.execute_sql(
             f"""CREATE TABLE IF NOT EXISTS history_item_w{NOW_MS // WEEK_MS} PARTITION OF history_item
             FOR VALUES FROM ({NOW_MS // WEEK_MS * WEEK_MS * TICKS_PER_MS})
             TO ({(NOW_MS // WEEK_MS + 1) * WEEK_MS * TICKS_PER_MS})"""

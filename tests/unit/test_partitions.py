@@ -49,12 +49,12 @@ def stored(db: Database) -> list[Document]:
 
 
 def ticks_in(db: PostgresqlDatabase, table: str) -> list[int]:
-    rows = db.execute_sql(f"SELECT ticks FROM {table} ORDER BY ticks").fetchall()  # type: ignore[no-untyped-call]
+    rows = db.execute_sql(f"SELECT ticks FROM {table} ORDER BY ticks").fetchall()
     return [ticks for (ticks,) in rows]
 
 
 def execute(db: PostgresqlDatabase, sql: str) -> None:
-    db.execute_sql(sql)  # type: ignore[no-untyped-call]
+    db.execute_sql(sql)
 
 
 def test_an_item_is_kept_in_the_partition_of_its_week(db: PostgresqlDatabase) -> None:

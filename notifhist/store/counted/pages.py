@@ -13,7 +13,7 @@ from notifhist.store.counted.totals import Totals
 from notifhist.store.database import TRIGRAM, Database
 from notifhist.store.database.sql import rows
 from notifhist.store.pieces import Piece, read_pieces
-from notifhist.store.tenants import find_tenant
+from notifhist.store.tenants import TENANT_ID, find_tenant
 
 _SKIP_BY_COUNTS_ABOVE = 1000
 """Up to this many records before a page are skipped one by one; a deeper page is found by the counts."""
@@ -185,10 +185,7 @@ def _page_sql(
 def _conditions(dialect: type[Database], table: CountedTable, shape: _Shape, are_few: bool) -> str:
     lead = _lead(table, shape, are_few)
     tenant_id = dialect.unindexed("tenant_id") if lead == _SEARCH else "tenant_id"
-    conditions = [
-        f"{tenant_id} = (SELECT id FROM tenant WHERE name = :tenant)",
-        "date_created >= :begin AND date_created < :end",
-    ]
+    conditions = [f"{tenant_id} = {TENANT_ID}", "date_created >= :begin AND date_created < :end"]
     for name, count in shape.codes:
         column = name if name == lead else dialect.unindexed(name)
         values = ", ".join(f":{name}{n}" for n in range(count))

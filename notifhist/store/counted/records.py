@@ -20,11 +20,11 @@ from notifhist.store.database.sql import first, rows
 from notifhist.store.equality import equal_json
 from notifhist.store.models import TenantRow
 from notifhist.store.recording import Precondition, Stored, recorder_of
-from notifhist.store.tenants import ensure_tenant, find_tenant
+from notifhist.store.tenants import TENANT_ID, ensure_tenant, find_tenant
 
 _READ_BATCH = 500
 _KEY = {"tenant_id": "bigint", "id": "bigint"}
-_IS_IT = "tenant_id = (SELECT id FROM tenant WHERE name = :tenant) AND id = :id"
+_IS_IT = f"tenant_id = {TENANT_ID} AND id = :id"
 
 Loaded = dict[str, Any]
 """A record as its schema loads it: by the schema's names, times in ms since the epoch, UTC."""

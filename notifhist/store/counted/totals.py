@@ -10,6 +10,7 @@ from notifhist.serializers.stored import encoded
 from notifhist.store.counted.table import BINARY_LEVELS, PARTS, CountedTable, Terms
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
+from notifhist.store.tenants import TENANT_ID
 
 _LEVELS = BINARY_LEVELS
 _ROOTS = range(MIN_INSTANT // _LEVELS[0].bucket_ms, MAX_INSTANT // _LEVELS[0].bucket_ms + 1)
@@ -175,15 +176,14 @@ def _sums_sql(dialect: type[Database], table: CountedTable, buckets: int, firsts
     To fetch a row for each would be the larger part of the cost (docs/adr/0013).
     """
     wanted = ", ".join(f"({n}, :level{n}, :bucket{n})" for n in range(buckets))
-    at = "{0}.tenant_id = (SELECT id FROM of) AND {0}.level = wanted.level AND {0}.bucket = wanted.bucket"
+    at = "{0}.tenant_id = {1} AND {0}.level = wanted.level AND {0}.bucket = wanted.bucket"
     sums = [f"sum(part.{name})" for name in PARTS]
     text = " || ' ' || ".join(f"CAST({each} AS TEXT)" for each in ("n", "max(whole.split_mask)", *sums))
     first, second = _names("first", firsts), _names("second", seconds)
     counts = table.counts.name
-    return f"""WITH wanted (n, level, bucket) AS (VALUES {wanted}),
-        of AS (SELECT id FROM tenant WHERE name = :tenant)
+    return f"""WITH wanted (n, level, bucket) AS (VALUES {wanted})
     SELECT {dialect.joined("text", " ")} FROM (SELECT {text} AS text
     FROM wanted CROSS JOIN {counts} AS whole CROSS JOIN {counts} AS part
-    WHERE {at.format("whole")} AND whole.first_filter = 0 AND whole.second_filter = 0
-    AND {at.format("part")} AND part.first_filter IN ({first}) AND part.second_filter IN ({second})
+    WHERE {at.format("whole", TENANT_ID)} AND whole.first_filter = 0 AND whole.second_filter = 0
+    AND {at.format("part", TENANT_ID)} AND part.first_filter IN ({first}) AND part.second_filter IN ({second})
     GROUP BY n) AS counted"""

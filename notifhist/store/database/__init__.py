@@ -7,7 +7,7 @@ from typing import Any
 import peewee
 
 from notifhist.config import ConfigError
-from notifhist.store.database.dialect import TRIGRAM, Condition, Database, Report, Table
+from notifhist.store.database.dialect import TRIGRAM, Condition, Database, Node, Report, Table
 from notifhist.store.database.errors import (
     ERRORS,
     BackupFailed,
@@ -27,6 +27,7 @@ __all__ = [
     "BackupFailed",
     "Condition",
     "Database",
+    "Node",
     "PostgresqlDatabase",
     "Report",
     "SqliteDatabase",

@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 TRIGRAM = 3
 """How many characters a searched text must have for an index to find it."""
+
+HAS_OLDER = """SELECT 1 FROM series
+WHERE EXISTS (SELECT 1 FROM history_item WHERE series_id = series.id AND ticks < :before) LIMIT 1"""
+"""The query that finds whether an item is from before a tick, by a seek of an index for each series."""
 
 PurgeDerived = Callable[[int], Iterator[int]]
 """Deletes what is derived from the items of before a time (ms since the epoch); yields 0 after each transaction."""
@@ -55,6 +59,14 @@ class Condition:
     is_replica: bool = False
 
 
+class Node(NamedTuple):
+    """A node of a cluster: how many shards of the tables it has, and how many bytes these take."""
+
+    name: str
+    shards: int
+    bytes: int
+
+
 Report = Callable[[int, int], object]
 """Takes note of so many units of work done, and of so many that are to be done beside those known already."""
 
@@ -75,6 +87,14 @@ class Database(Protocol):
     """True if a replica's progress can be compared with the primary's log (`store.replicas`)."""
     runs_in_process: bool
     """True if the engine runs in this process: no statement is a round trip, and reading threads queue at the GIL."""
+
+    @property
+    def has_older(self) -> str:
+        """The query that finds something if there is an item from before the tick `:before`."""
+
+    @property
+    def inserts_alone(self) -> bool:
+        """Whether one statement inserts into two tables, and saves round trips."""
 
     remembered: dict[Any, Any]
     """What may be remembered of rows that never change, of all tables. Whenever a thread connects, there may be another
@@ -201,6 +221,11 @@ class Database(Protocol):
     def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
         """Return the value of `:param`: all rows as one text, which one parameter passes."""
 
+    def for_each(
+        self, text: str, columns: Mapping[str, str], keys: Sequence[Sequence[Any]], **values: object
+    ) -> list[tuple[Any, ...]]:
+        """Return what a query finds for each of some keys, in no order: for `{param}` in it stands a table of these."""
+
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert the rows whose key is new, and return their keys. Rows have the table's columns."""
 
@@ -252,6 +277,18 @@ class Database(Protocol):
 
     def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
         """Return how many of the tenant's records `found` finds, by its index alone; None if the index cannot tell."""
+
+    def place_tables(self) -> list[str]:
+        """Spread the tables over the nodes of a cluster, if this is one, with their rows; return which were not yet."""
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes of a cluster that may have rows of the tables, by name; none if this is no cluster."""
+
+    def making_tables(self, tables: Mapping[str, str]) -> Sequence[str]:
+        """Return what a transaction executes that has made tables, each to be spread like another one."""
+
+    def unplaced_tables(self) -> list[str]:
+        """Return which tables `place_tables` has yet to spread."""
 
     def ensure_partitions(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Make the partitions for items of these times (100 ns since the epoch); not within a transaction."""

@@ -151,6 +151,7 @@ class Partitions:
                         "WITH (toast_tuple_target = 4080)"
                         for each in missing
                     ),
+                    *self._db.making_tables({each.name_of(week): each.table for each in missing}),
                     _lock_timeout(_WRITERS_WAIT),
                     f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE",
                     _lock_timeout(_READERS_WAIT),
@@ -165,10 +166,8 @@ class Partitions:
 
 def _fill_and_attach(of: Weekly, week: int) -> Iterator[str]:
     name, begin, end = of.name_of(week), week * WEEK_TICKS, (week + 1) * WEEK_TICKS
-    yield (
-        f"WITH moved AS (DELETE FROM {of.default} WHERE ticks >= {begin} AND ticks < {end} RETURNING *) "
-        f"INSERT INTO {name} SELECT * FROM moved"
-    )
+    yield f"INSERT INTO {name} SELECT * FROM {of.default} WHERE ticks >= {begin} AND ticks < {end}"
+    yield f"DELETE FROM {of.default} WHERE ticks >= {begin} AND ticks < {end}"
     yield f"ALTER TABLE {of.table} ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})"
 
 

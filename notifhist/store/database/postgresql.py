@@ -15,6 +15,7 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import postgresql_purge
+from notifhist.store.database.citus import MaybeCitus
 from notifhist.store.database.dialect import Condition, PurgeDerived, Report, Table, or_add
 from notifhist.store.database.errors import BackupFailed
 from notifhist.store.database.partitions import Partitions
@@ -42,7 +43,7 @@ _CONDITION = """SELECT current_setting('fsync') = 'on' AND current_setting('sync
     pg_is_in_recovery()"""
 
 
-class PostgresqlDatabase(peewee.PostgresqlDatabase):
+class PostgresqlDatabase(MaybeCitus):
     """PostgreSQL, through psycopg 3."""
 
     pieces_of = 250  # psycopg holds each text three times
@@ -70,6 +71,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         if self._timeout_s:
             connection.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
         self._look_at_time(connection)
+        self.look_for_citus(connection)
         return connection
 
     def _look_at_time(self, connection: Any) -> None:
@@ -103,9 +105,6 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     def writing(self) -> Any:
         return self.atomic()
 
-    def reading(self) -> Any:
-        return self.atomic(isolation_level="REPEATABLE READ")
-
     def rollback(self) -> None:
         """Undo the transaction. It never fails: peewee calls it amid an error, and a second one would hide that."""
         try:
@@ -118,7 +117,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         return f"{select} FOR UPDATE"
 
     def confirm_stored(self) -> None:
-        self.execute_sql(_CONFIRM)  # type: ignore[no-untyped-call]
+        self.execute_sql(_CONFIRM)
 
     def lock_name(self, name: str) -> None:
         self._take_lock("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", _LOCK_SPACE, name)
@@ -134,7 +133,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
             yield
 
     def _take_lock(self, sql: str, *parameters: object) -> None:
-        self.execute_sql(sql, parameters)  # type: ignore[no-untyped-call]
+        self.execute_sql(sql, parameters)
 
     @staticmethod
     def joined(column: str, separator: str) -> str:
@@ -159,7 +158,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
     def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
         share = _LONGEST_TEXT if max_bytes is None else max_bytes // limit
         bounds = {"limit": limit, "share": share}
-        return self.execute_sql(_named(text), {**values, **bounds}).fetchone()  # type: ignore[no-untyped-call]
+        return self.execute_sql(_named(text), {**values, **bounds}).fetchone()
 
     @staticmethod
     def text_of(column: str) -> str:
@@ -190,12 +189,14 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert rows by one statement, which returns the keys; many rows go through a temporary table."""
+        if self.is_citus and len(rows) < _COPY_FROM_ROWS:
+            return self._insert_each(table, rows)
         key = ", ".join(table.key)
         unless_there = f"ON CONFLICT ({key}) DO NOTHING RETURNING {key}"
         if len(rows) < _COPY_FROM_ROWS:
             insert = f"{table.insert} SELECT * FROM {self.param_table(table.columns)} {unless_there}"
             values = {"param": self.param_value(table.columns, rows)}
-            return set(self.execute_sql(_named(insert), values).fetchall())  # type: ignore[no-untyped-call]
+            return set(self.execute_sql(_named(insert), values).fetchall())
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             cursor = self.cursor()  # type: ignore[no-untyped-call]
             copied = f"copied_{table.name}"
@@ -212,10 +213,10 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         brought = {name: kind for name, kind in table.columns.items() if name in (columns or table.columns)}
         selected = ", ".join(name if name in brought else "0" for name in table.columns)
         insert = f"{table.insert} SELECT {selected} FROM {self.param_table(brought)} {or_add(table, brought)}"
-        self.execute_sql(_named(insert), {"param": self.param_value(brought, rows)})  # type: ignore[no-untyped-call]
+        self.execute_sql(_named(insert), {"param": self.param_value(brought, rows)})
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert records, by one statement; PostgreSQL maintains the index itself. Many are copied, in half the time."""
+        """Insert records; PostgreSQL maintains the index itself. Many are copied, in half the time of a statement."""
         if len(rows) >= _COPY_SEARCHABLE_FROM_ROWS:
             with (
                 peewee.__exception_wrapper__,  # type: ignore[attr-defined]  # by peewee's stubs
@@ -227,7 +228,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         names = ", ".join(columns)
         records = f"json_populate_recordset(NULL::{table}, :param ::json)"
         insert = _named(f"INSERT INTO {table} ({names}) SELECT {names} FROM {records}")
-        self.execute_sql(insert, {"param": self.param_value(columns, rows)})  # type: ignore[no-untyped-call]
+        self.execute_sql(insert, {"param": self.param_value(columns, rows)})
 
     def move_searchable(
         self, source: str, table: str, columns: Sequence[str], values: Mapping[str, object], returned: Sequence[str]
@@ -237,16 +238,16 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
         move = f"""WITH taken AS (DELETE FROM {source} WHERE {are} RETURNING {names}),
             moved AS (INSERT INTO {table} ({names}) SELECT {names} FROM taken)
             SELECT {", ".join(returned)} FROM taken"""
-        found: list[tuple[Any, ...]] = self.execute_sql(_named(move), values).fetchall()  # type: ignore[no-untyped-call]
+        found: list[tuple[Any, ...]] = self.execute_sql(_named(move), values).fetchall()
         return found
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
-        changes = ", ".join(f"{name} = :{name}" for name in row)
+        changes = ", ".join(f"{name} = :{name}" for name in row if name not in ("tenant_id", "id"))
         update = f"UPDATE {table} SET {changes} WHERE tenant_id = :tenant_id AND id = :id"
-        self.execute_sql(_named(update), row)  # type: ignore[no-untyped-call]
+        self.execute_sql(_named(update), row)
 
     def delete_searchable(self, table: str, condition: str, values: Mapping[str, object]) -> None:
-        self.execute_sql(_named(f"DELETE FROM {table} WHERE {condition}"), values)  # type: ignore[no-untyped-call]
+        self.execute_sql(_named(f"DELETE FROM {table} WHERE {condition}"), values)
 
     @staticmethod
     def contains(column: str, text: str) -> str:
@@ -288,7 +289,7 @@ class PostgresqlDatabase(peewee.PostgresqlDatabase):
 
     def condition(self) -> Condition:
         names = ("syncs_commits", "clock_ms", "version", "connections", "max_connections", "is_replica")
-        found = self.execute_sql(_CONDITION).fetchone()  # type: ignore[no-untyped-call]
+        found = self.execute_sql(_CONDITION).fetchone()
         return Condition(**dict(zip(names, found, strict=True)))
 
     def damage(self) -> list[str]:

@@ -3,11 +3,24 @@
 Text is written once for each kind of database, so that the driver keeps it prepared.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from notifhist.store.database.dialect import Database
 
 Row = tuple[Any, ...]
+LOOKUPS: dict[str, str] = {}
+"""The queries of lookups, by the subqueries that they are in SQL text."""
+
+
+def lookup(select: str) -> str:
+    """Return the subquery of a number that never changes once it is there.
+
+    Citus sends a statement to one node only if it knows such a number when it plans: there it is asked for first, and
+    remembered (`store.database.citus`). Everywhere else it is a subquery as any.
+    """
+    LOOKUPS[f"({select})"] = select
+    return f"({select})"
 
 
 def rows(db: Database, text: str, **values: object) -> list[Row]:
@@ -19,6 +32,16 @@ def rows(db: Database, text: str, **values: object) -> list[Row]:
 def first(db: Database, text: str, **values: object) -> Row | None:
     """Return the first row that the query finds; None if it finds none."""
     return next(iter(rows(db, text, **values)), None)
+
+
+def rows_of_each(
+    db: Database, text: str, columns: Mapping[str, str], keys: Sequence[Sequence[Any]], values: Mapping[str, object]
+) -> list[Row]:
+    """Do what `Database.for_each` does by one statement, of which the keys are one parameter."""
+    if not keys:
+        return []
+    param = db.param_value(columns, keys)
+    return rows(db, text.format(param=db.param_table(columns)), param=param, **values)
 
 
 def changed(db: Database, text: str, **values: object) -> int:

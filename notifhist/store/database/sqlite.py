@@ -14,8 +14,9 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_backup, sqlite_purge
-from notifhist.store.database.dialect import TRIGRAM, Condition, PurgeDerived, Report, Table, or_add
+from notifhist.store.database.dialect import HAS_OLDER, TRIGRAM, Condition, Node, PurgeDerived, Report, Table, or_add
 from notifhist.store.database.errors import is_too_long
+from notifhist.store.database.sql import Row, rows_of_each
 from notifhist.store.database.sqlite_file import SqliteFile
 
 _NUMBER_BITS = 40
@@ -36,6 +37,8 @@ class SqliteDatabase(SqliteFile):
     pieces_of = 500
     has_replicas = False
     runs_in_process = True
+    has_older = HAS_OLDER
+    inserts_alone = False
 
     def ahead_ticks(self) -> int:
         return 0
@@ -128,6 +131,11 @@ class SqliteDatabase(SqliteFile):
 
     def param_value(self, columns: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
         return orjson.dumps(rows).decode()
+
+    def for_each(
+        self, text: str, columns: Mapping[str, str], keys: Sequence[Sequence[Any]], **values: object
+    ) -> list[Row]:
+        return rows_of_each(self, text, columns, keys, values)
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert row by row: for RETURNING, SQLite would write a temporary file at each statement."""
@@ -230,6 +238,18 @@ class SqliteDatabase(SqliteFile):
         counted = f"SELECT count(*) FROM {table}_search WHERE text MATCH ? AND rowid BETWEEN ? AND ?"
         count: int = self.execute_sql(counted, (phrase, low, low + (1 << _NUMBER_BITS) - 1)).fetchone()[0]
         return count
+
+    def place_tables(self) -> list[str]:
+        return []
+
+    def nodes(self) -> list[Node]:
+        return []
+
+    def making_tables(self, tables: Mapping[str, str]) -> list[str]:
+        return []
+
+    def unplaced_tables(self) -> list[str]:
+        return []
 
     def ensure_partitions(self, ticks: Iterable[int], now_ticks: int, oldest_ms: int | None) -> None:
         """Do nothing: there are no partitions."""

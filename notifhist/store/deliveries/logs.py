@@ -29,20 +29,19 @@ _NO_STATE = "UNKNOWN"
 """The previous state of an item that has none, and no item before it."""
 _SHORT_CHARACTERS = 16 * 1024
 """Longer documents are read one by one: a status, which a delivery may have twice, has up to 10 MB."""
-_STATE = next(each for each in NAMED if each.column == "state")
+_STATE_FILTER = next(each for each in NAMED if each.column == "state")
 
 _PARAM = {"n": "bigint", "series_id": "bigint", "ticks": "bigint", "clock_and_node": "bigint"}
 _ITEM_BEFORE = """FROM history_item AS item WHERE item.series_id = param.series_id
     AND item.ticks >= :low_ticks AND item.ticks <= param.ticks
     AND (item.ticks, item.clock_and_node) < (param.ticks, param.clock_and_node)
     ORDER BY item.ticks DESC, item.clock_and_node DESC LIMIT 1"""
-_STATE_BEFORE = """(SELECT state FROM {table} AS delivery WHERE delivery.tenant_id = :tenant_id
-    AND delivery.series_id = before.series_id AND delivery.ticks = before.ticks
-    AND delivery.item_clock_and_node = before.clock_and_node LIMIT 1)"""
-_STATES_BEFORE = f"""WITH before AS MATERIALIZED (
-    SELECT n, series_id, (SELECT item.ticks {_ITEM_BEFORE}) AS ticks,
-        (SELECT item.clock_and_node {_ITEM_BEFORE}) AS clock_and_node FROM {{param}})
-SELECT n, coalesce({_STATE_BEFORE.format(table=RECENT)}, {_STATE_BEFORE.format(table=MAIN)}) FROM before"""
+_ITEMS_BEFORE = f"""SELECT n, series_id, (SELECT item.ticks {_ITEM_BEFORE}), (SELECT item.clock_and_node {_ITEM_BEFORE})
+    FROM {{param}}"""
+_STATE = """(SELECT state FROM {table} AS delivery WHERE delivery.tenant_id = :tenant_id
+    AND delivery.series_id = param.series_id AND delivery.ticks = param.ticks
+    AND delivery.item_clock_and_node = param.clock_and_node LIMIT 1)"""
+_STATES = f"SELECT n, coalesce({_STATE.format(table=RECENT)}, {_STATE.format(table=MAIN)}) FROM {{param}}"
 
 
 @dataclass(frozen=True)
@@ -179,16 +178,14 @@ def _add_previous_states(
     ]
     if not missing:
         return
-    found = rows(
-        db,
-        _STATES_BEFORE.format(param=db.param_table(_PARAM)),
-        param=db.param_value(_PARAM, missing),
-        tenant_id=tenant_id,
-        low_ticks=low_ticks(oldest_ms),
+    before = db.for_each(_ITEMS_BEFORE, _PARAM, missing, low_ticks=low_ticks(oldest_ms))
+    param = db.param_value(_PARAM, [each for each in before if each[2] is not None])
+    codes: dict[int, int | None] = dict(
+        rows(db, _STATES.format(param=db.param_table(_PARAM)), param=param, tenant_id=tenant_id)
     )
-    names = names_of(db, tenant_id, _STATE, {code for _, code in found if code is not None})
-    for n, code in found:
-        documents[n]["previous_state"] = names.get(code, _NO_STATE)
+    names = names_of(db, tenant_id, _STATE_FILTER, {code for code in codes.values() if code is not None})
+    for n, *_ in missing:
+        documents[n]["previous_state"] = names.get(codes.get(n) or 0, _NO_STATE)
 
 
 def _id_of(log: _Log) -> str:

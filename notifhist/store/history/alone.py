@@ -29,7 +29,8 @@ def store_alone(
     """Insert an item durably, and its deliveries, unless its series or a name is new, or the item is there already.
 
     `values`: those of the columns of `table` after `series_id`. `condition`: SQL about the row of `series`, which must
-    hold too, on a server; in this process none is looked at, and nothing is stored then. Say whether it is stored.
+    hold too, where one statement inserts both; elsewhere none is looked at, and nothing is stored then. Say whether it
+    is stored.
     """
     if (series_id := known_series(db, check)) is None:
         return False
@@ -37,7 +38,7 @@ def store_alone(
     if (codes := delivery_index.codes_without_lock(db, derived.tenant_id, deliveries)) is None:
         return False
     row, new = (series_id, *values), list(delivery_index.rows_of(derived, codes))
-    if not db.runs_in_process:
+    if db.inserts_alone:
         named = dict(zip(table.columns, row, strict=True)) | {"tenant_id": derived.tenant_id}
         named |= {"param": db.param_value(RECENT.columns, new), **values_of_condition}
         statement = _statement(table.insert, tuple(table.columns), table.key, db.param_table(RECENT.columns), condition)

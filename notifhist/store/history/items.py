@@ -264,8 +264,5 @@ def _insert_or_find(db: Database, items: dict[RowKey, tuple[Any, ...]]) -> dict[
 
 def find_documents(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
     """Return the documents of those rows that are there, by key."""
-    if not keys:
-        return {}
-    find = _FIND.format(param=db.param_table(KEY), document=db.text_of("document"))
-    found = rows(db, find, param=db.param_value(KEY, list(keys)))
+    found = db.for_each(_FIND.replace("{document}", db.text_of("document")), KEY, list(keys))
     return {key: document for *key_values, document in found for key in [tuple(key_values)]}

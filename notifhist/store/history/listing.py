@@ -20,8 +20,8 @@ from notifhist.schemas.query import CheckPath, RegisterQuery
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 from notifhist.store.history.items import find_documents
-from notifhist.store.history.newest import NEWEST_KEY, key_from
-from notifhist.store.history.series import TENANT_ID
+from notifhist.store.history.newest import newest_keys
+from notifhist.store.tenants import TENANT_ID
 from notifhist.store.time_ranges import low_ticks
 
 MAX_SERIES_OF_PAGE = 10_000
@@ -109,19 +109,20 @@ def _series_of(
 ) -> Iterator[tuple[CheckPath, Series | None]]:
     """Yield the checks of the groups, each with its series if that has history; see `groups_of`."""
     column, reverse = level.value[0], query.reverse
-    text, values = _series_sql(type(db), level, reverse), {"low": low_ticks(oldest_ms), **vars(query.owner)}
+    text, values = _series_sql(type(db), level, reverse), vars(query.owner)
     after = _EDGES[reverse] if query.marker is None else {**_EDGES[reverse], column: query.marker}
     count, live = query.limit + 1, None
     while True:
         places = {f"after_{name}": after[name] for name in level.value}
         found = rows(db, text, **values, **places, count=count)
-        for series_id, *ids, newest in found:
+        newest = newest_keys(db, [series_id for series_id, *_ in found], low_ticks(oldest_ms))
+        for series_id, *ids in found:
             check = CheckPath(query.owner.tenant, *ids)
-            if newest is None:
-                yield check, None
-            else:
+            if series_id in newest:
                 live = getattr(check, column)
-                yield check, Series(series_id, check, key_from(newest))
+                yield check, Series(series_id, check, newest[series_id])
+            else:
+                yield check, None
         if len(found) < count:
             return
         after = {**vars(check), "id": series_id}
@@ -132,12 +133,12 @@ def _series_of(
 
 @cache
 def _series_sql(dialect: type[Database], level: Level, reverse: bool) -> str:
-    """Return the query for the series after a place in the order of a level, each with its newest item's key."""
+    """Return the query for the series after a place in the order of a level."""
     of_entity = "" if level is Level.ENTITIES else f"AND {dialect.by_code_point('entity_id')} = :entity_id"
     columns = [name if name == "id" else dialect.by_code_point(name) for name in level.value]
     after = ", ".join(f":after_{name}" for name in level.value)
     order = ", ".join(f"{column} DESC" if reverse else column for column in columns)
-    return f"""SELECT id, entity_id, alarm_id, check_id, ({NEWEST_KEY.format(series_id="series.id")}) FROM series
+    return f"""SELECT id, entity_id, alarm_id, check_id FROM series
     WHERE tenant_id = {TENANT_ID} {of_entity} AND ({", ".join(columns)}) {"<" if reverse else ">"} ({after})
     ORDER BY {order} LIMIT :count"""
 

@@ -1,6 +1,6 @@
 """The newest item of each of several checks."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import orjson
@@ -9,16 +9,15 @@ from notifhist.schemas.document import Document
 from notifhist.schemas.item_ids import ItemKey
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
-from notifhist.store.database.sql import first, rows
+from notifhist.store.database.sql import first
 from notifhist.store.history.items import find_documents
 from notifhist.store.history.series import SERIES_ID, check_values, find_series
 from notifhist.store.time_ranges import low_ticks
 
 _SERIES = {"series_id": "bigint"}
-NEWEST_KEY = """SELECT ticks || ' ' || clock_and_node FROM history_item WHERE series_id = {series_id} AND ticks >= :low
-ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
-"""The key of the newest item of a series since a tick, as a text for `key_from`: a subquery has one column."""
-_NEWEST = f"SELECT series_id, ({NEWEST_KEY.format(series_id='param.series_id')}) FROM {{param}}"
+_NEWEST = """SELECT series_id, (SELECT ticks || ' ' || clock_and_node FROM history_item
+    WHERE history_item.series_id = param.series_id AND ticks >= :low
+    ORDER BY ticks DESC, clock_and_node DESC LIMIT 1) FROM {param}"""
 _NEWEST_OF_CHECK = f"""SELECT ticks, clock_and_node, {{document}} FROM history_item WHERE series_id = {SERIES_ID}
 ORDER BY ticks DESC, clock_and_node DESC LIMIT 1"""
 
@@ -30,9 +29,10 @@ class Newest(NamedTuple):
     item: Document
 
 
-def key_from(text: str) -> ItemKey:
-    """Return the key that NEWEST_KEY has found."""
-    return ItemKey(*map(int, text.split()))
+def newest_keys(db: Database, series_ids: Iterable[int], low: int) -> dict[int, ItemKey]:
+    """Return the key of the newest item of each series that has one since a tick, by the series' id."""
+    found = db.for_each(_NEWEST, _SERIES, [(series_id,) for series_id in series_ids], low=low)
+    return {series_id: ItemKey(*map(int, key.split())) for series_id, key in found if key is not None}
 
 
 def newest_of_checks(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, Newest]:
@@ -44,9 +44,7 @@ def newest_of_checks(db: Database, checks: Collection[CheckPath]) -> dict[CheckP
     series = find_series(db, checks) if checks else {}
     if not series:
         return {}
-    param = db.param_value(_SERIES, [(series_id,) for series_id in series.values()])
-    found = rows(db, _NEWEST.format(param=db.param_table(_SERIES)), param=param, low=low_ticks(None))
-    keys = {series_id: key_from(key) for series_id, key in found if key is not None}
+    keys = newest_keys(db, series.values(), low_ticks(None))
     documents = find_documents(db, [(series_id, *key) for series_id, key in keys.items()])
     return {
         check: Newest(keys[series_id], orjson.loads(documents.get((series_id, *keys[series_id]), "{}")))

@@ -15,8 +15,9 @@ from notifhist.serializers.lines import split_lines
 from notifhist.serializers.stored import BETWEEN_LINES, StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
-from notifhist.store.history.series import SERIES_ID, TENANT_ID, alarm_digest, check_values
+from notifhist.store.history.series import SERIES_ID, alarm_digest, check_values
 from notifhist.store.pieces import Piece, read_pieces
+from notifhist.store.tenants import TENANT_ID
 from notifhist.store.time_ranges import key_range, low_ticks
 
 _SEPARATORS = {StoredForm.JSON: ",", StoredForm.XML: ""}

@@ -8,7 +8,8 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 from notifhist.store.deliveries.derive import hash_of
 from notifhist.store.deliveries.table import DELIVERIES, RECENT
-from notifhist.store.history.series import TENANT_ID, find_series
+from notifhist.store.history.series import find_series
+from notifhist.store.tenants import TENANT_ID
 
 _BEARING = " UNION ".join(
     f"""SELECT series_id FROM {table} WHERE tenant_id = {TENANT_ID} AND transaction_hash = :transaction_hash

@@ -9,17 +9,16 @@ import orjson
 
 from notifhist.schemas.query import AlarmPath, CheckPath
 from notifhist.store.database import Database
-from notifhist.store.database.sql import first, rows
-from notifhist.store.tenants import ensure_tenant
+from notifhist.store.database.sql import first, lookup, rows
+from notifhist.store.tenants import TENANT_ID, ensure_tenant
 
 NUMBER_BITS = 32
 """A series' id is its tenant's number, followed by this many bits for the series' own number."""
 
-TENANT_ID = "(SELECT id FROM tenant WHERE name = :tenant)"
 IS_SERIES = f"tenant_id = {TENANT_ID} AND alarm_digest = :alarm_digest AND check_id = :check_id"
 """The condition for the series of a check whose `check_values` are the parameters."""
 _FIND = f"SELECT id FROM series WHERE {IS_SERIES}"
-SERIES_ID = f"({_FIND})"
+SERIES_ID = lookup(_FIND)
 """The id of that series."""
 
 _PARAM_COLUMNS = {"n": "bigint", "tenant": "text", "digest": "text", "check_id": "text"}
