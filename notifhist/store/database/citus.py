@@ -1,4 +1,4 @@
-"""Citus: a PostgreSQL whose tables lie on several nodes. All that it needs otherwise; why: docs/adr/0030-citus.md.
+"""Citus: a PostgreSQL whose tables lie on several nodes. All that it needs otherwise; why: docs/adr/0032-citus.md.
 
 The service connects to the coordinator. A statement is cheap there if one node has all that it asks for, and if Citus
 knows that when it plans: by a number, not by a subquery.
