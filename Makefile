@@ -116,7 +116,7 @@ bench-scale: install ## measure cost against size, up to SIZE items
 bench-pages: install ## measure the pages for people at a million deliveries
 	$(BIN)/python -m bench pages --output bench/results/pages.json
 
-bench-writes: install ## measure recording, loading, purging, disk and memory
+bench-writes: install ## measure recording, loading, purging, disk and memory; needs wrk
 	$(BIN)/python -m bench writes --output bench/results/writes.json
 
 bench-testing: install ## measure what a contract test waits for: start and reset of the pytest plugin's server
