@@ -20,13 +20,6 @@ from tests.records import count_items
 from tests.unit.drafts import item, record_now, run
 
 
-@pytest.fixture
-def inserts_alone(db: Database) -> None:
-    """Leave a test out where items are always stored by several statements."""
-    if not db.inserts_alone:
-        pytest.skip("This database stores no item by one statement.")
-
-
 on_postgresql = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
 
@@ -43,7 +36,6 @@ def test_only_a_new_item_of_a_known_series_is_stored_alone(db: Database) -> None
     assert count_items(db) == 3
 
 
-@pytest.mark.usefixtures("inserts_alone")
 def test_an_item_with_a_new_name_is_not_stored_alone_until_its_name_is_remembered(db: Database) -> None:
     record_now(db, [item(0)])
     named = [item(1 + number, state="NEW", status="a text is no name") for number in range(3)]

@@ -7,7 +7,8 @@ from typing import Any
 import peewee
 
 from notifhist.config import ConfigError
-from notifhist.store.database.dialect import TRIGRAM, Condition, Database, Node, Report, Table
+from notifhist.store.database.condition import Condition, Node
+from notifhist.store.database.dialect import TRIGRAM, Database, Report
 from notifhist.store.database.errors import (
     ERRORS,
     BackupFailed,
@@ -20,6 +21,7 @@ from notifhist.store.database.errors import (
 )
 from notifhist.store.database.postgresql import PostgresqlDatabase
 from notifhist.store.database.sqlite import SqliteDatabase
+from notifhist.store.database.tables import Table
 
 __all__ = [
     "ERRORS",

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, cast
 
 import peewee
 
-from notifhist.store.database.dialect import HAS_OLDER, Database, Node, Table
+from notifhist.store.database.condition import Node
+from notifhist.store.database.dialect import HAS_OLDER, Database
 from notifhist.store.database.sql import LOOKUPS, Row, rows, rows_of_each
+from notifhist.store.database.tables import Table
 
 _IS_THERE = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 

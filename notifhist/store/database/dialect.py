@@ -6,9 +6,11 @@ holds all differences between the engines. The members that return SQL return te
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from notifhist.store.database.condition import Condition, Node
+from notifhist.store.database.tables import Table
 
 TRIGRAM = 3
 """How many characters a searched text must have for an index to find it."""
@@ -20,62 +22,8 @@ WHERE EXISTS (SELECT 1 FROM history_item WHERE series_id = series.id AND ticks <
 PurgeDerived = Callable[[int], Iterator[int]]
 """Deletes what is derived from the items of before a time (ms since the epoch); yields 0 after each transaction."""
 
-
-@dataclass(frozen=True)
-class Table:
-    """A table with bulk inserts: its columns with their types, and its key.
-
-    `long_texts`: the columns whose texts SQLite sets apart if they are long (docs/adr/0021).
-    """
-
-    name: str
-    columns: Mapping[str, str]
-    key: tuple[str, ...]
-    long_texts: tuple[str, ...] = ()
-
-    @property
-    def insert(self) -> str:
-        """The beginning of an INSERT of all columns."""
-        return f"INSERT INTO {self.name} ({', '.join(self.columns)})"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What an operator should know of a database; None where the engine has no such thing."""
-
-    syncs_commits: bool = True
-    """False if the server may lose what it has committed when its machine crashes."""
-    file: Path | None = None
-    is_in_wal_mode: bool | None = None
-    was_in_wal_mode: bool | None = None
-    """Whether it was so before this connection, which has tried to switch to it."""
-    clock_ms: float | None = None
-    """The server's time, ms since the epoch, UTC."""
-    version: int | None = None
-    """The major version of the server: programs of older versions refuse to copy it."""
-    connections: int | None = None
-    max_connections: int | None = None
-    """How many clients are connected to the server, and how many may be."""
-    is_replica: bool = False
-
-
-class Node(NamedTuple):
-    """A node of a cluster: how many shards of the tables it has, and how many bytes these take."""
-
-    name: str
-    shards: int
-    bytes: int
-
-
 Report = Callable[[int, int], object]
 """Takes note of so many units of work done, and of so many that are to be done beside those known already."""
-
-
-def or_add(table: Table, columns: Iterable[str]) -> str:
-    """Return the clause of an INSERT that adds to the numbers in `columns` of the row whose key is there already."""
-    added = [name for name in columns if name not in table.key]
-    sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in added)
-    return f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sums}"
 
 
 class Database(Protocol):

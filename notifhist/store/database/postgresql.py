@@ -16,10 +16,13 @@ import peewee
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import postgresql_purge
 from notifhist.store.database.citus import MaybeCitus
-from notifhist.store.database.dialect import Condition, PurgeDerived, Report, Table, or_add
+from notifhist.store.database.condition import Condition
+from notifhist.store.database.dialect import PurgeDerived, Report
 from notifhist.store.database.errors import BackupFailed
 from notifhist.store.database.partitions import Partitions
+from notifhist.store.database.postgresql_text import PostgresqlText
 from notifhist.store.database.server_time import ServerTime
+from notifhist.store.database.tables import Table, or_add
 
 _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
 _TRUSTED_IDLE_S = 1.0
@@ -43,7 +46,7 @@ _CONDITION = """SELECT current_setting('fsync') = 'on' AND current_setting('sync
     pg_is_in_recovery()"""
 
 
-class PostgresqlDatabase(MaybeCitus):
+class PostgresqlDatabase(PostgresqlText, MaybeCitus):
     """PostgreSQL, through psycopg 3."""
 
     pieces_of = 250  # psycopg holds each text three times
@@ -135,50 +138,10 @@ class PostgresqlDatabase(MaybeCitus):
     def _take_lock(self, sql: str, *parameters: object) -> None:
         self.execute_sql(sql, parameters)
 
-    @staticmethod
-    def joined(column: str, separator: str) -> str:
-        return f"string_agg({column}, '{separator}')"
-
-    @staticmethod
-    def within_share(text: str) -> str:
-        """Return `text`, if it is within its share: PostgreSQL knows how long a text is without reading it."""
-        return f"CASE WHEN octet_length({text}) <= :share THEN {text} END"
-
-    @staticmethod
-    def count_joined(column: str) -> str:
-        return f"count({column})"
-
-    @staticmethod
-    def first_rows(selects: Sequence[str], order: str, are_sorted: bool) -> str:
-        """Limit each SELECT, whose plan does then not depend on the others."""
-        first = f"ORDER BY {order} LIMIT :limit"
-        each_first = [f"SELECT * FROM ({select} {first}) AS select_{n}" for n, select in enumerate(selects)]
-        return f"{' UNION ALL '.join(each_first)} {first}"
-
     def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
         share = _LONGEST_TEXT if max_bytes is None else max_bytes // limit
         bounds = {"limit": limit, "share": share}
         return self.execute_sql(_named(text), {**values, **bounds}).fetchone()
-
-    @staticmethod
-    def text_of(column: str) -> str:
-        """Return `column`: PostgreSQL itself stores long values apart."""
-        return column
-
-    @staticmethod
-    def by_index(table: str, index: str | None) -> str:
-        """Return `table`: the planner has statistics."""
-        return table
-
-    @staticmethod
-    def by_code_point(column: str) -> str:
-        """Return `column` in the collation "C": the database's own may sort as a language does."""
-        return f'{column} COLLATE "C"'
-
-    @staticmethod
-    def unindexed(column: str) -> str:
-        """Return `column`: the planner has statistics."""
-        return column
 
     def param_table(self, columns: Mapping[str, str]) -> str:
         """Return the table of `:param`, a JSON array of objects: psycopg writes arrays more slowly than that."""
@@ -248,24 +211,6 @@ class PostgresqlDatabase(MaybeCitus):
 
     def delete_searchable(self, table: str, condition: str, values: Mapping[str, object]) -> None:
         self.execute_sql(_named(f"DELETE FROM {table} WHERE {condition}"), values)
-
-    @staticmethod
-    def contains(column: str, text: str) -> str:
-        return f"strpos({column}, {text}) > 0"
-
-    @staticmethod
-    def found(table: str, text: str, tenant_id: str) -> str:
-        """Return the condition that a record has all trigrams, by the index, and the text itself."""
-        likely = f"notifhist_trigrams(search_text) @> notifhist_trigrams({text})"
-        return f"{likely} AND {PostgresqlDatabase.contains('search_text', text)}"
-
-    @staticmethod
-    def trigrams(text: str) -> str:
-        return text
-
-    @staticmethod
-    def likely(table: str, trigrams: str, tenant_id: str) -> str:
-        return f"notifhist_trigrams(search_text) @> notifhist_trigrams({trigrams})"
 
     def count_likely(self, table: str, trigrams: str, tenant_id: int) -> int | None:
         """Return None: to count them is to find them."""
