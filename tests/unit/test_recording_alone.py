@@ -19,7 +19,6 @@ from tests.named_postgres import is_any_waiting
 from tests.records import count_items
 from tests.unit.drafts import item, record_now, run
 
-
 on_postgresql = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
 
