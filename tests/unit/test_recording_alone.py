@@ -12,6 +12,7 @@ import pytest
 from notifhist.errors import ItemConflict
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database, ensure_connected, open_database
+from notifhist.store.history import series
 from notifhist.store.migrating import migrate
 from notifhist.store.recording import Draft
 from tests.conftest import every_row
@@ -44,6 +45,24 @@ def test_an_item_with_a_new_name_is_not_stored_alone_until_its_name_is_remembere
     record_now(db, named[1:2])
     assert named[2].recorder.store_alone(db, named[2])
     assert count_items(db) == 4
+
+
+def test_few_series_are_remembered_and_by_each_connection_for_itself(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series, "_REMEMBERED", 2)
+    checks = [CheckPath("t", "e", "a", f"c{n}") for n in range(3)]
+    record_now(db, [item(0, check) for check in checks])
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ensure_connected, db).result()
+        try:
+            found = [series.known_series(db, check) for check in checks]
+            (own,) = [remembered for remembered in db.remembered.values() if isinstance(remembered, dict)]
+            assert own == {checks[2]: found[2]}
+            own[checks[2]] = -1  # as if this connection led to another database
+            assert [pool.submit(series.known_series, db, check).result() for check in checks] == found
+        finally:
+            pool.submit(db.close).result()
 
 
 def recorded_elsewhere(url: str, draft: Draft) -> int:

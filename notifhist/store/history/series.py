@@ -25,7 +25,7 @@ _PARAM_COLUMNS = {"n": "bigint", "tenant": "text", "digest": "text", "check_id":
 _INSERT = """INSERT INTO series (tenant_id, id, entity_id, alarm_id, check_id, alarm_digest)
 VALUES (:tenant_id, :id, :entity_id, :alarm_id, :check_id, :alarm_digest)"""
 _REMEMBERED = 10_000
-"""So many series are remembered: one with the longest ids takes some kB."""
+"""So many series are remembered for a connection: one with the longest ids takes some kB."""
 _LAST = "SELECT id FROM series WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1"
 
 
@@ -58,8 +58,11 @@ def find_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, 
 
 
 def known_series(db: Database, check: CheckPath) -> int | None:
-    """Return the id of a check's series, which it keeps; None if it has none. Not in a transaction that has written."""
-    remembered: dict[CheckPath, int] = db.remembered.setdefault("series", {})
+    """Return the id of a check's series, which it keeps; None if it has none. Not in a transaction that has written.
+
+    It is remembered for this connection alone: another one may have found it in the database that was there before.
+    """
+    remembered: dict[CheckPath, int] = db.remembered.setdefault(("series", db.connection()), {})
     if (series_id := remembered.get(check)) is None:
         series_id = find_series(db, {check}).get(check)
         if series_id is not None:
