@@ -46,8 +46,8 @@ def stored(db: Database, check: CheckPath) -> list[Any]:
     texts = f"{db.text_of('document')}, {db.text_of('xml')}, xml_version"
     return rows(
         db,
-        f"""SELECT ticks, clock_and_node, {texts} FROM history_item JOIN series ON series.id = series_id
-        JOIN tenant ON tenant.id = tenant_id WHERE name = :tenant ORDER BY ticks, clock_and_node""",
+        f"""SELECT ticks, clock_and_node, {texts} FROM history_item
+        JOIN tenant ON tenant.id = series_id >> 32 WHERE name = :tenant ORDER BY ticks, clock_and_node""",
         tenant=check.tenant,
     )
 

@@ -35,6 +35,8 @@ def filled(db: Database) -> Database:
             ]
             record_items(db, check, items, now_ticks=NOW_MS * 10_000)
         move_recent_deliveries(db, tenant)
+    if db.nodes():
+        pytest.skip("The nodes of a cluster make plans of their own.")
     if not isinstance(db, SqliteDatabase):
         db.execute_sql("ANALYZE")
     return db
@@ -78,7 +80,7 @@ def plans(db: Database, monkeypatch: pytest.MonkeyPatch, query: ItemLogsQuery, s
         patched.setattr(db, "execute_sql", noted)
         page = (logs.list_suppressions if suppressions else logs.list_changes)(db, query, None)
     assert page.count > 1
-    return [indexes_of(db, sql, values) for sql, values in executed if "delivery_recent" in sql]
+    return [indexes_of(db, *each) for each in executed if "delivery_recent" in each[0] or "history_item" in each[0]]
 
 
 def ask(**more: Any) -> ItemLogsQuery:
@@ -101,9 +103,9 @@ def test_a_page_is_a_range_of_the_index_of_its_logs(filled: Database, monkeypatc
 
 
 def test_previous_states_are_looked_up_by_key(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, used = plans(filled, monkeypatch, ask(), suppressions=False)
-    assert "delivery_series_id" in used
-    assert {each for each in used if "history_item" in each or each == "the key"}
+    _, before, states = plans(filled, monkeypatch, ask(), suppressions=False)
+    assert "delivery_series_id" in states
+    assert {each for each in before if "history_item" in each or each == "the key"}
 
 
 def test_a_long_log_is_looked_up_by_its_index(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
