@@ -5,6 +5,7 @@ BIND ?= 127.0.0.1:8000
 SIZE ?= 1000000
 DATABASE ?= sqlite
 FAILOVERS ?= 4
+KILLS ?= 7
 BENCH_TESTS := tests/system/test_bench.py tests/system/test_bench_writes.py
 APART := $(BENCH_TESTS:%=--ignore %) --ignore tests/pages --ignore tests/senders --ignore tests/deploy --ignore tests/cluster
 
@@ -61,8 +62,8 @@ $(BIN)/.installed-deploy: $(BIN)/.installed
 test-deploy: $(BIN)/.installed-deploy ## run what is in deploy/ in real systemd (as root), Prometheus and proxies; says which of Debian's packages are missing
 	$(BIN)/python -m pytest -rs -n 2 --dist loadfile tests/deploy
 
-test-cluster: install ## lose the primary of a PostgreSQL FAILOVERS times, which its standby replaces, under load
-	$(BIN)/python -m pytest -rs -s --failovers $(FAILOVERS) tests/cluster
+test-cluster: install ## under load, lose the primary of a PostgreSQL FAILOVERS times, and kill the service or PostgreSQL KILLS times; two hosts, locks, clocks, a full disk; says what Patroni needs
+	@NOTIFHIST_TEST_POSTGRES_PROGRAMS='$(PROGRAMS)' $(BIN)/python -m pytest -rs -s --failovers $(FAILOVERS) --kills $(KILLS) tests/cluster
 
 test-postgres: install ## run the tests of the store on the PostgreSQL database URL, whose tables are dropped; refused if they have rows
 	@test -n "$(URL)" || { echo 'Name a database that holds nothing: make test-postgres URL=postgresql://…'; exit 1; }
@@ -87,7 +88,7 @@ types: install ## check types
 imports: install ## check that imports point one way
 	$(BIN)/lint-imports
 
-check: lint types imports test test-long test-pages test-bench ## all that CI runs; needs wrk and a browser too
+check: lint types imports test test-long test-pages test-bench ## all that CI runs, without test-senders, test-deploy and test-cluster; needs wrk and a browser too
 
 migrate: install ## create or upgrade the tables
 	$(BIN)/notifhist migrate
@@ -115,7 +116,7 @@ bench-scale: install ## measure cost against size, up to SIZE items
 bench-pages: install ## measure the pages for people at a million deliveries
 	$(BIN)/python -m bench pages --output bench/results/pages.json
 
-bench-writes: install ## measure recording, loading, purging, disk and memory
+bench-writes: install ## measure recording, loading, purging, disk and memory; needs wrk
 	$(BIN)/python -m bench writes --output bench/results/writes.json
 
 bench-testing: install ## measure what a contract test waits for: start and reset of the pytest plugin's server

@@ -15,6 +15,8 @@ from notifhist.schemas.runs import MEDIUMS, NOTIFICATION_TYPES, OBJECT_TYPES
 
 TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
 WORDS: list[str] = TABLES["words"]
+STATES = ("OK", "WARNING", "CRITICAL")
+RECEIVERS = 100
 _VARIANTS = 2000
 _SHORT_ITEM_BYTES = 600
 """Items below are made of two results without attempts, others of results with up to ten."""
@@ -30,17 +32,21 @@ class Items:
 
     def at(self, ticks: int) -> Document:
         """Return an item of the time `ticks`, 100 ns since the epoch; its parts are shared with others."""
-        key = new_key(ticks)
-        about = {"id": id_of(key), "timestamp": key.timestamp}
-        return about | {"transaction_id": f"txn{next(self._numbers):012d}"} | self._rng.choice(self._bodies)
+        return identity(ticks, next(self._numbers)) | self._rng.choice(self._bodies)
+
+
+def identity(ticks: int, number: int) -> Document:
+    """Return the id, time and transaction of an item."""
+    key = new_key(ticks)
+    return {"id": id_of(key), "timestamp": key.timestamp, "transaction_id": f"txn{number:012d}"}
 
 
 def _body(rng: random.Random, item_bytes: int) -> Document:
     """Return the members that follow id, timestamp and transaction."""
-    before, state = rng.sample(("OK", "WARNING", "CRITICAL"), 2)
+    before, state = rng.sample(STATES, 2)
     if item_bytes < _SHORT_ITEM_BYTES:
-        result = {"notification_id": f"nt{rng.randrange(100)}", "success": True, "message": "Done"}
-        return {"status": "matched on line 6", "state": state, "notification_results": [result] * 2}
+        done = {"notification_id": f"nt{rng.randrange(RECEIVERS):02d}", "success": True, "message": "Done"}
+        return {"status": "matched on line 6", "state": state, "notification_results": [done] * 2}
     results: list[Document] = []
     body = {
         "notification_plan_id": f"np{rng.randrange(50)}",
@@ -51,19 +57,21 @@ def _body(rng: random.Random, item_bytes: int) -> Document:
     }
     wanted = item_bytes * rng.uniform(0.6, 1.0) - 105  # what `Items.at` puts before
     while len(orjson.dumps(body)) < wanted:
-        results.append(_result(rng, rng.randrange(1, 11)))
+        attempts = rng.randrange(1, 11)
+        results.append(result(rng, rng.randrange(RECEIVERS), attempts, success=attempts < 10))
     return body
 
 
-def _result(rng: random.Random, attempts: int) -> Document:
-    troubles, zones, success = TABLES["troubles"], TABLES["zones"], attempts < 10
-    tried = [{"message": rng.choice(troubles), "from": rng.choice(zones)} for _ in range(attempts)]
+def result(rng: random.Random, receiver: int, attempts: int, success: bool) -> Document:
+    """Return a result of the receiver of this number, below RECEIVERS; `success` is that of its last attempt."""
+    types = TABLES["notification_types"]
+    tried = [{"message": rng.choice(TABLES["troubles"]), "from": rng.choice(TABLES["zones"])} for _ in range(attempts)]
     if success:
         tried[-1]["message"] = TABLES["success"]
     return {
-        "notification_id": f"nt{rng.randrange(100)}",
-        "notification_type": rng.choice(TABLES["notification_types"]),
-        "notification_details": {"url": f"https://{rng.choice(WORDS)}.example.com/notify/?a=1&b=2"},
+        "notification_id": f"nt{receiver:02d}",
+        "notification_type": types[receiver % len(types)],
+        "notification_details": {"url": f"https://{WORDS[receiver % len(WORDS)]}.example.com/notify/?a=1&b=2"},
         "in_progress": False,
         "message": TABLES["success"] if success else f"Notification failed after {attempts} attempts",
         "success": success,

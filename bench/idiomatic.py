@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from peewee import BigIntegerField, IntegerField, Model, SqliteDatabase, TextField, chunked
+from playhouse.pydantic_utils import to_pydantic
 from pydantic import BaseModel, ConfigDict, Field, Json
 from pydantic.alias_generators import to_camel
 
@@ -24,7 +25,14 @@ app = FastAPI()
 _HISTORY = "/v1.0/{tenant}/entities/{entity_id}/alarms/{alarm_id}/notification_history/{check_id}"
 
 
-class ItemRow(Model):
+class Row(Model):
+    """What is stored in the file that is open."""
+
+    class Meta:
+        database = database
+
+
+class ItemRow(Row):
     """An item of a check."""
 
     id = TextField(primary_key=True)
@@ -40,11 +48,10 @@ class ItemRow(Model):
     notification_results = TextField()
 
     class Meta:
-        database = database
         indexes = ((("entity_id", "alarm_id", "check_id", "timestamp"), False),)
 
 
-class RunRow(Model):
+class RunRow(Row):
     """A notification run."""
 
     id = BigIntegerField(primary_key=True)
@@ -61,9 +68,6 @@ class RunRow(Model):
     seq_no = IntegerField()
     status = TextField(index=True)
     summary = TextField(null=True)
-
-    class Meta:
-        database = database
 
 
 class Attempt(BaseModel):
@@ -85,16 +89,9 @@ class Result(BaseModel):
     attempts: list[Attempt] | None = None
 
 
-class Item(BaseModel):
+class Item(to_pydantic(ItemRow, exclude={"entity_id", "alarm_id", "check_id"})):  # type: ignore[misc] # no types
     """One item."""
 
-    id: str
-    timestamp: int
-    transaction_id: str | None = None
-    notification_plan_id: str | None = None
-    status: str | None = None
-    state: str
-    previous_state: str | None = None
     notification_results: Json[list[Result]]
 
 
@@ -121,22 +118,8 @@ class Camel(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
 
-class Run(Camel):
+class Run(to_pydantic(RunRow, exclude={"notification_objects"}, base_model=Camel)):  # type: ignore[misc] # no types
     """One run, as a page shows it: without its objects."""
-
-    id: int
-    date_created: str
-    date_updated: str
-    delivered_count: int
-    error_message: str | None = None
-    failed_reason: str | None = None
-    ignored_reason: str | None = None
-    medium: str
-    notification_type: str
-    original_run_id: int | None = None
-    seq_no: int
-    status: str
-    summary: str | None = None
 
 
 class RunPage(Camel):

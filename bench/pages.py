@@ -4,7 +4,9 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
+from operator import sub
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,13 @@ import orjson
 from werkzeug.test import TestResponse
 
 from bench.data import HISTORY_DAYS, MS_PER_DAY, TENANT, fill
-from bench.documents import TABLES, WORDS
-from bench.report import FIGURES, figure, results
+from bench.documents import RECEIVERS, STATES, identity, result
+from bench.report import figure, figures, results
 from bench.servers import Bench, Service
 from notifhist.factory import create_app
-from notifhist.schemas.document import Document
 from notifhist.schemas.fields import TICKS_PER_MS
-from notifhist.schemas.item_ids import id_of, new_key
 
-RESULTS_OF_AN_ITEM, RECEIVERS, FAILING = 5, 100, 10
+RESULTS_OF_AN_ITEM, FAILING = 5, 10
 _WARM_UP = 5
 _UNLIMITED = dict.fromkeys(("HISTORY_RATE_LIMIT", "PAGES_RATE_LIMIT"), "")
 
@@ -46,25 +46,20 @@ def pages(plan: Plan, cache: Path) -> dict[str, Any]:
         client = create_app({"DATABASE_URL": service.database.url, "NOW": str(now_ms), **_UNLIMITED}).test_client()
         client.post("/ui/login", data={"key": key})
         span = f"from={now_ms - MS_PER_DAY}&to={now_ms}&reverse=true&limit=100"
-        asked = {
-            "JSON": lambda: client.get(f"/v1.0/{TENANT}/deliveries?{span}", headers={"X-Auth-Token": key}),
-            "list": lambda: client.get("/ui/deliveries?limit=100"),
-            "overview": lambda: client.get("/ui/"),
-            "alarms": lambda: client.get("/ui/alarms"),
-        }
-        measured = [{name: _cpu_ms(ask) for name, ask in asked.items()} for _ in range(_WARM_UP + plan.rounds)]
-    spent = {name: [each[name] for each in measured[_WARM_UP:]] for name in asked}
-    over = [a - b for a, b in zip(spent["list"], spent["JSON"], strict=True)]
+        as_json = partial(client.get, f"/v1.0/{TENANT}/deliveries?{span}", headers={"X-Auth-Token": key})
+        asked = [as_json, *(partial(client.get, f"/ui/{name}") for name in ("deliveries?limit=100", "", "alarms"))]
+        rounds = [[_cpu_ms(ask) for ask in asked] for _ in range(_WARM_UP + plan.rounds)]
+    json, page, overview, alarms = zip(*rounds[_WARM_UP:], strict=True)
     rows = [
-        figure("100 deliveries as JSON", spent["JSON"], "ms"),
-        figure("the page of 100 deliveries", spent["list"], "ms"),
-        figure("the page less its JSON", over, "ms", "≤ 10"),
-        figure("the overview", spent["overview"], "ms", "≤ 30"),
-        figure("the first 50 alarms", spent["alarms"], "ms"),
+        figure("100 deliveries as JSON", json, "ms"),
+        figure("the page of 100 deliveries", page, "ms"),
+        figure("the page less its JSON", map(sub, page, json), "ms", "≤ 10"),
+        figure("the overview", overview, "ms", "≤ 30"),
+        figure("the first 50 alarms", alarms, "ms"),
     ]
     head = f"{plan.database}, {plan.deliveries:,} deliveries, {plan.alarms:,} alarms"
     remark = f"CPU of the service's process, medians of {plan.rounds} requests; stored at {now_ms}."
-    return results([{"heads": [head, *FIGURES], "rows": rows}], remark)
+    return results([figures(head, rows)], remark)
 
 
 def _cpu_ms(ask: Callable[[], TestResponse]) -> float:
@@ -82,32 +77,21 @@ def _lines(plan: Plan, now_ms: int) -> Iterator[bytes]:
 
     An alarm has one check. One state in ten is not OK. Ten receivers fail often, and one always in the last three days.
     """
-    rng, number = random.Random(5), plan.deliveries // RESULTS_OF_AN_ITEM
+    rng, number, span_ms = random.Random(5), plan.deliveries // RESULTS_OF_AN_ITEM, HISTORY_DAYS * MS_PER_DAY
     for n in range(number):
-        ms = now_ms - HISTORY_DAYS * MS_PER_DAY + (n + 1) * HISTORY_DAYS * MS_PER_DAY // number
+        age_ms = span_ms - (n + 1) * span_ms // number
         alarm = rng.randrange(plan.alarms)
-        before, state = rng.choices(("OK", "WARNING", "CRITICAL"), (90, 5, 5), k=2)
-        key = new_key(ms * TICKS_PER_MS - n % TICKS_PER_MS)
-        item = {
-            **{"id": id_of(key), "timestamp": key.timestamp, "transaction_id": f"txn{n:012d}"},
+        before, state = rng.choices(STATES, (90, 5, 5), k=2)
+        receivers = rng.sample(range(RECEIVERS), RESULTS_OF_AN_ITEM)
+        item = identity((now_ms - age_ms) * TICKS_PER_MS - n % TICKS_PER_MS, n) | {
             **{"notification_plan_id": f"np{alarm % 50}", "status": f"matched on line {n % 30}"},
             **{"state": state, "previous_state": before},
-            "notification_results": [
-                _result(rng, each, now_ms - ms) for each in rng.sample(range(RECEIVERS), RESULTS_OF_AN_ITEM)
-            ],
+            "notification_results": [result(rng, each, 1, _arrives(rng, each, age_ms)) for each in receivers],
         }
         check = {"tenant": TENANT, "entity_id": f"en{alarm // 4:05d}", "alarm_id": f"al{alarm:05d}", "check_id": "ch"}
         yield orjson.dumps(check | {"item": item}) + b"\n"
 
 
-def _result(rng: random.Random, receiver: int, age_ms: int) -> Document:
-    """Return a result of a receiver, by its number."""
-    types, troubles = TABLES["notification_types"], TABLES["troubles"]
+def _arrives(rng: random.Random, receiver: int, age_ms: int) -> bool:
     is_dead = receiver == 0 and age_ms < 3 * MS_PER_DAY
-    success = not is_dead and rng.random() > (0.2 if receiver < FAILING else 0.002)
-    said = TABLES["success"] if success else rng.choice(troubles)
-    return {
-        **{"notification_id": f"nt{receiver:02d}", "notification_type": types[receiver % len(types)]},
-        "notification_details": {"url": f"https://{WORDS[receiver % len(WORDS)]}.example.com/notify/{receiver}"},
-        **{"success": success, "message": said, "attempts": [{"message": said, "from": rng.choice(TABLES["zones"])}]},
-    }
+    return not is_dead and rng.random() > (0.2 if receiver < FAILING else 0.002)

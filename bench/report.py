@@ -8,15 +8,15 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
 from typing import Any
 
 Cell = dict[str, Any]  # some rounds' values, their median and quartiles, and a unit
 Row = list[str | Cell]
 Table = dict[str, Any]
 Numbers = Mapping[str, Mapping[str, Sequence[float]]]  # by workload and server, a number of each round
-FIGURES = ("measured", "wanted", "")
+_FIGURES = ("measured", "wanted", "")
 """The heads of what `figure` returns, behind the first."""
-SERVERS = ("bare", "Flask view", "FastAPI", "service")
 NOT_MEASURED = "–"
 _LIBRARIES = ("fastapi", "flask", "gunicorn", "lxml", "marshmallow", "orjson", "peewee", "pydantic", "uvicorn")
 
@@ -44,24 +44,29 @@ def figure(name: str, rounds: Iterable[float], unit: str = "", wanted: str = "")
     return [name, value, wanted, "met" if met else "NOT met"]
 
 
-def compared(head: str, titles: Mapping[str, str], numbers: Numbers, unit: str = "") -> Table:
-    """Return a table, by workload: each server's numbers, and their ratios to the first server's."""
-    rows = []
-    for workload, (first, *others) in ((name, by_server.values()) for name, by_server in numbers.items()):
-        own = [cell(each, unit) for each in (first, *others)]
-        rows.append([titles[workload], *own, *(cell(quotients(each, first)) for each in others)])
-    name, *names = next(iter(numbers.values()))
-    return {"heads": [head, name, *names, *(f"{each}/{name}" for each in names)], "rows": rows}
+def figures(head: str, rows: Iterable[Row]) -> Table:
+    """Return a table of what `figure` returns."""
+    return {"heads": [head, *_FIGURES], "rows": list(rows)}
 
 
-def judged(head: str, titles: Mapping[str, str], numbers: Numbers, over: str, wanted: Mapping[str, str]) -> Table:
-    """Return a table, by workload: each server's numbers, the service's ratio to `over`, and what is wanted of it."""
-    rows = []
+def compared(
+    head: str,
+    titles: Mapping[str, str],
+    numbers: Numbers,
+    ratios: Iterable[tuple[str, str]],
+    unit: str = "",
+    wanted: Mapping[str, str] | None = None,
+) -> Table:
+    """Return a table, by workload: each server's numbers, ratios of two servers', and what is wanted of the last."""
+    servers = list(dict.fromkeys(chain(*numbers.values())))
+    rows: list[Row] = []
     for workload, each in numbers.items():
-        cells = [cell(each[name]) if name in each else NOT_MEASURED for name in SERVERS]
-        title, *ratio = figure(titles[workload], quotients(each["service"], each[over]), "", wanted[workload])
-        rows.append([title, *cells, *ratio])
-    return {"heads": [head, *SERVERS, f"service ÷ {over}", *FIGURES[1:]], "rows": rows}
+        cells = [cell(each[name], unit) if name in each else NOT_MEASURED for name in servers]
+        quotient = [quotients(each[over], each[under]) for over, under in ratios]
+        verdict = figure("", quotient[-1], "", wanted[workload])[2:] if wanted else []
+        rows.append([titles[workload], *cells, *map(cell, quotient), *verdict])
+    names = [f"{over} ÷ {under}" for over, under in ratios]
+    return {"heads": [head, *servers, *names, *(_FIGURES[1:] if wanted else ())], "rows": rows}
 
 
 def results(tables: Sequence[Table], remark: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ from bench.data import TENANT, store
 from bench.databases import Database
 from bench.idiomatic import Idiomatic
 from bench.load_generator import Server
-from bench.report import FIGURES, Numbers, Row, Table, cell, compared, figure, judged, quotients, results
+from bench.report import Numbers, Row, Table, cell, compared, figure, figures, quotients, results
 from bench.servers import Asked, Bench, Measured, Service, in_turns, numbers
-from bench.workloads import JSON, MOST_COSTS, RUN, Workload, gets, verify
+from bench.workloads import COSTS, JSON, RUN, Workload, gets
 from bench.wrk import Load, Wrk, own_cpus, require
 
 _FASTAPI_ROUNDS = 3
@@ -48,11 +48,9 @@ def run(plan: Plan, cache: Path) -> dict[str, Any]:
     with Bench(plan.database, cache, server_cpu) as bench:
         asked, asked_of_fastapi = _asked(plan, bench, workloads)
         measured = in_turns(asked, plan.rounds, Wrk(bench.scratch, plan.seconds, wrk_cpu).measure)
-        if asked_of_fastapi:
-            rounds = min(plan.rounds, _FASTAPI_ROUNDS)
-            load = Wrk(bench.scratch, plan.fastapi_seconds, wrk_cpu)
-            for name, of_fastapi in in_turns(asked_of_fastapi, rounds, load.measure).items():
-                measured[name] |= of_fastapi
+        long = Wrk(bench.scratch, plan.fastapi_seconds, wrk_cpu)
+        for name, of_fastapi in in_turns(asked_of_fastapi, min(plan.rounds, _FASTAPI_ROUNDS), long.measure).items():
+            measured[name] |= of_fastapi
     pinned = "Servers and wrk each had a CPU of their own." if wrk_cpu else "Servers and wrk shared all CPUs."
     shares = numbers(measured, lambda load: load.client_cpu / load.seconds)
     share = max(chain(*(each for by_server in shares.values() for each in by_server.values())))
@@ -66,16 +64,18 @@ def tables(measured: Measured[Load]) -> list[Table]:
     cpu_us = numbers(measured, lambda load: load.server_cpu / load.answers * 1e6)
     rates = numbers(measured, lambda load: load.answers / load.seconds)
     if any("beside" in each for each in measured.values()):
-        first, second = compared(_CPU, titles, cpu_us), compared(_RATE, titles, rates)
+        ratios = [("service", "beside")]
+        first, second = compared(_CPU, titles, cpu_us, ratios), compared(_RATE, titles, rates, ratios)
     else:
-        first = judged(_CPU, titles, cpu_us, "Flask view", _limits("≤", "most_cpu"))
-        second = judged(_RATE, titles, rates, "bare", _limits("≥", "least_rate"))
+        wanted_cpu, wanted_rate = ({name: getattr(RUN[name], of) for name in measured} for of in ("cpu", "rate"))
+        first = compared(_CPU, titles, cpu_us, [("service", "Flask view")], wanted=wanted_cpu)
+        second = compared(_RATE, titles, rates, [("service", "bare")], wanted=wanted_rate)
     second["heads"] += ["service, p50", "service, p99"]
     for row, windows in zip(second["rows"], measured.values(), strict=True):
         loads = windows["service"]
         row += [cell([load.p50_ms for load in loads], "ms"), cell([load.p99_ms for load in loads], "ms")]
-    rows = _costs(rates)
-    return [first, second] + ([{"heads": ["wanted", *FIGURES], "rows": rows}] if rows else [])
+    costs = _costs(rates)
+    return [first, second, figures("wanted", costs)] if costs else [first, second]
 
 
 def _asked(
@@ -83,7 +83,8 @@ def _asked(
 ) -> tuple[dict[Server, Asked], dict[Server, Asked]]:
     """Start all servers over the same data; return what to ask them, and what to ask FastAPI."""
     options = ("--workers", "1", "--threads", str(plan.threads))
-    ours, other = Service(bench.database("run")), _other(plan, bench)
+    ours, plain = Service(bench.database("run")), Idiomatic(Database(f"sqlite:///{bench.scratch}/fastapi/items.db"))
+    other = Service(bench.database("beside"), plan.beside) if plan.beside else plain
     stored = store([ours, other], bench.scratch, items=plan.items, item_bytes=plan.item_bytes, runs=plan.runs)
     service = bench.serve("service", ours, *options)
     requests = gets(workloads, stored, service, ours.create_key(TENANT))
@@ -96,33 +97,20 @@ def _asked(
         for name, function in (("bare", "answering"), ("Flask view", "viewing"))
     )
     asked = {bare: requests, view: requests, service: requests}
-    for server in asked:
-        verify(requests, server)
+    for server, request in product(asked, chain(*requests.values())):
+        server.ask(request)  # raises BadAnswer where an answer is not, byte for byte, the service's
     in_json = {name: each for name, each in workloads.items() if each.accept == JSON}
     fastapi = bench.serve("FastAPI", other)
     return asked, {fastapi: gets(in_json, stored, fastapi, "")}
 
 
-def _other(plan: Plan, bench: Bench) -> Service:
-    """Return what has a database of its own beside the service."""
-    if plan.beside:
-        return Service(bench.database("beside"), plan.beside)
-    return Idiomatic(Database(f"sqlite:///{bench.scratch}/fastapi/items.db"))
-
-
-def _limits(sign: str, name: str) -> dict[str, str]:
-    """Return what is wanted of each workload, by the name of its limit."""
-    limits = {workload: getattr(each, name) for workload, each in RUN.items()}
-    return {workload: f"{sign} {limit:g}" if limit else "" for workload, limit in limits.items()}
-
-
 def _costs(rates: Numbers) -> list[Row]:
-    """Return what some requests may cost beside others at most."""
+    """Return what some requests cost beside others."""
     rows = []
-    for name, most in MOST_COSTS.items():
+    for name, wanted in COSTS.items():
         over, under = name.split("/")
-        if over in rates and under in rates:
+        if {over, under} <= rates.keys():
             # Seconds per request are the inverse of requests per second.
             cost = quotients(rates[under]["service"], rates[over]["service"])
-            rows.append(figure(f"{name}, seconds of a request", cost, "", f"≤ {most:g}"))
+            rows.append(figure(f"{name}, seconds of a request", cost, "", wanted))
     return rows

@@ -3,23 +3,20 @@
 What counts is the median latency at a size, divided by that at the smallest size in the same round.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench.data import TENANT, store
-from bench.load_generator import How, Server
+from bench.load_generator import Request, Server, latencies
 from bench.report import compared, results
-from bench.servers import Asked, Bench, Service, in_turns, numbers
+from bench.servers import ONE_WORKER, Asked, Bench, Service, in_turns
 from bench.workloads import JSON, SCALE, get, gets, posts
 
 MOST_RUNS = 5_000_000
-TITLES = {name: workload.title for name, workload in SCALE.items()} | {"POST": "record an item"}
-_OPTIONS = ("--workers", "1", "--threads", "2")
-_HOW = How(5.0, warm_up=1e-9, most=24)
-"""A window: there are 4, 8, 12 or more different requests. One warms up: with it the server accepts the connection."""
+TITLES = {name: f"{name} {workload.title}" for name, workload in SCALE.items()} | {"POST": "POST record an item"}
 
 
 @dataclass(frozen=True)
@@ -46,13 +43,17 @@ def scale(plan: Plan, cache: Path) -> dict[str, Any]:
     with Bench(plan.database, cache) as bench:
         asked = dict(_asked(plan, size, bench) for size in plan.sizes())
         nothing = get("/", JSON, "")._replace(body=b"{}")
-        bare = bench.serve_bare("bare", f"answering({bench.save_answers([nothing])!r})", *_OPTIONS)
+        bare = bench.serve_stock("bare", f"answering({bench.save_answers([nothing])!r})", *ONE_WORKER)
         asked[bare] = {name: [nothing] for name in TITLES}
-        measured = in_turns(asked, plan.rounds, partial(bench.measure, how=_HOW))
-    titles = {name: f"{name} {title}" for name, title in TITLES.items()}
-    medians = numbers(measured, lambda window: median(window.latencies) * 1000)
-    table = compared(plan.database, titles, medians, "ms")
+        medians = in_turns(asked, plan.rounds, _median_ms)
+    smallest, *others = (server.name for server in asked)
+    table = compared(plan.database, TITLES, medians, [(each, smallest) for each in others], "ms")
     return results([table], f"Medians of {plan.rounds} rounds, quartiles in brackets.")
+
+
+def _median_ms(requests: Sequence[Request], server: Server) -> float:
+    """Return the median latency of a window: there are 4, 8, 12 or more different requests, which 24 go through."""
+    return median(latencies(requests, server, seconds=5, most=24)) * 1000
 
 
 def _asked(plan: Plan, size: int, bench: Bench) -> tuple[Server, Asked]:
@@ -61,6 +62,6 @@ def _asked(plan: Plan, size: int, bench: Bench) -> tuple[Server, Asked]:
     runs = min(size, MOST_RUNS)
     stored = store([service], bench.scratch, items=size, item_bytes=plan.item_bytes, runs=runs)
     key = service.create_key(TENANT)
-    server = bench.serve(f"{size:,} items", service, *_OPTIONS)
+    server = bench.serve(f"{size:,} items", service, *ONE_WORKER)
     checks = [uri.rpartition("/")[0] for uri in stored.places[1]]
     return server, gets(SCALE, stored, server, key) | {"POST": posts(checks, plan.item_bytes, key)}

@@ -1,6 +1,5 @@
 """The servers that are measured, and measuring them in turns."""
 
-import multiprocessing
 import os
 import pickle
 import re
@@ -9,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, product
@@ -20,7 +19,7 @@ from typing import TypeVar
 import click
 
 from bench.databases import Database, databases
-from bench.load_generator import How, Request, Server, Window, measure
+from bench.load_generator import Request, Server
 from notifhist.auth import ADMIN, RUNS_EDIT
 from notifhist.store.machine import machine_directory
 
@@ -28,6 +27,7 @@ Asked = dict[str, list[Request]]  # by workload
 T = TypeVar("T")
 Measured = dict[str, dict[str, list[T]]]  # by workload and server, what was measured in each round
 ROOT = Path(__file__).parents[1]
+ONE_WORKER = ("--workers", "1", "--threads", "2")
 _NOTIFHIST = (sys.executable, "-m", "notifhist.cli")
 _PATIENCE_S = 60
 _BIND = ("--bind", "127.0.0.1:0")
@@ -78,20 +78,6 @@ class Service:
         return self.run("keys", "create", "--tenant", tenant, "--role", ADMIN, "--role", RUNS_EDIT).strip()
 
 
-def gunicorn(app: str, *options: str) -> tuple[str, ...]:
-    """Return the command that serves a WSGI callable, "module:function('argument')", as the service is served."""
-    return (sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", *options, *_BIND, app)
-
-
-def stock_gunicorn(app: str, *options: str) -> tuple[str, ...]:
-    """Return the command that serves a WSGI callable with a worker class of gunicorn's own and its defaults.
-
-    Its heartbeat file is in memory, as gunicorn's documentation advises. Two at a time would share a control socket.
-    """
-    ours = ("-k", "gthread", "--worker-tmp-dir", "/dev/shm", "--no-control-socket")
-    return (sys.executable, "-m", "gunicorn", *ours, *options, *_BIND, app)
-
-
 def _environment(checkout: Path, **settings: str) -> dict[str, str]:
     """Return this process's environment, with these settings of the service and no others."""
     ours = ("NOTIFHIST_", "PROMETHEUS_")
@@ -101,7 +87,7 @@ def _environment(checkout: Path, **settings: str) -> dict[str, str]:
 
 
 class Bench(ExitStack):
-    """Databases of a kind below `cache`, a folder there, servers and a load generator; all end with the block.
+    """Databases of a kind below `cache`, a folder there, and servers; all end with the block.
 
     `before` stands before each server's command.
     """
@@ -112,8 +98,6 @@ class Bench(ExitStack):
         cache.mkdir(exist_ok=True)
         self.database = self.enter_context(databases(kind, cache))
         self.scratch = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=cache)))
-        spawn = multiprocessing.get_context("spawn")  # a forked copy of this process would share its locks
-        self._generator = self.enter_context(ProcessPoolExecutor(1, spawn))
 
     def serve(self, name: str, service: Service, *options: str) -> Server:
         """Run a service as an operator does, with everything on."""
@@ -122,13 +106,13 @@ class Bench(ExitStack):
         environment = _environment(service.checkout, DATABASE_URL=url, **_LIMITS)
         return self._start(name, service.serving(*options), service.checkout, environment)
 
-    def serve_bare(self, name: str, app: str, *options: str) -> Server:
-        """Run what a function of bench.bare returns, as the service is served."""
-        return self._start(name, gunicorn(f"bench.bare:{app}", *options), ROOT, _environment(ROOT))
-
     def serve_stock(self, name: str, app: str, *options: str) -> Server:
-        """Run what a function of bench.bare returns, as gunicorn serves it when it knows nothing of the service."""
-        command = stock_gunicorn(f"bench.bare:{app}", *options)
+        """Run a WSGI callable of bench.bare, "function('argument')", in a worker of gunicorn's own, with its defaults.
+
+        Its heartbeat file is in memory, as gunicorn's documentation advises. Two would share a control socket.
+        """
+        stock = ("-k", "gthread", "--worker-tmp-dir", "/dev/shm", "--no-control-socket", *options, *_BIND)
+        command = (sys.executable, "-m", "gunicorn", *stock, f"bench.bare:{app}")
         # In the checkout gunicorn would read the gunicorn.conf.py there.
         return self._start(name, command, self.scratch, _environment(ROOT))
 
@@ -153,10 +137,6 @@ class Bench(ExitStack):
             time.sleep(0.02)
         raise RuntimeError(f"{command} does not listen:\n{log.read_text()[-4000:]}")
 
-    def measure(self, requests: Sequence[Request], server: Server, how: How) -> Window:
-        """Return what the load generator's `measure` does, in a process of its own. Raises BadAnswer."""
-        return self._generator.submit(measure, requests, server, how).result()
-
 
 def in_turns(
     asked: Mapping[Server, Asked], rounds: int, measure: Callable[[Sequence[Request], Server], T]
@@ -165,12 +145,12 @@ def in_turns(
 
     A round goes through all workloads, and in each through the servers, each time from another one on.
     """
-    servers, workloads = list(asked), list(dict.fromkeys(chain(*asked.values())))
+    servers, workloads = deque(asked), list(dict.fromkeys(chain(*asked.values())))
     measured: Measured[T] = {name: {} for name in workloads}
     with click.progressbar(range(rounds), label="Measuring", file=sys.stderr) as bar:
-        for n in bar:
-            first = n % len(servers)
-            for workload, server in product(workloads, (*servers[first:], *servers[:first])):
+        for _ in bar:
+            for workload, server in product(workloads, servers):
                 if requests := asked[server].get(workload):
                     measured[workload].setdefault(server.name, []).append(measure(requests, server))
+            servers.rotate(-1)
     return measured

@@ -4,23 +4,21 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
-import psutil
-
-from bench.report import FIGURES, Row, figure, results
+from bench.load_generator import Server
+from bench.report import Row, figure, figures, results
 from notifhist.testing.answers import ask
 from notifhist.testing.process import serving
 
 _START_S, _RESET_S = "≤ 0.5", "≤ 0.03"
 _CHILD = """
-import json, sys, time
+import json, time
 import pytest
 def now(): return time.perf_counter(), time.process_time()
 def since(before): return [after - begin for after, begin in zip(now(), before)]
@@ -30,13 +28,13 @@ from notifhist.testing.plugin import imported_service
 with imported_service().local_server({}) as server:
     server.reset({}, None, Files(())).get("/entities")
     start, resets = since(before), []
-    for _ in range(int(sys.argv[1])):
+    for _ in range(9):
         before = now()
         server.reset({}, None, Files(()))
         resets.append(since(before))
-print(json.dumps([start, *resets]))
+print(json.dumps([start, resets[4]]))
 """
-"""Starts as the fixtures do, to the first answer, and resets; wall and processor seconds of each."""
+"""Starts as the fixtures do, to the first answer, and resets; wall and processor seconds of either."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +50,13 @@ def testing(plan: Plan, cache: Path) -> dict[str, Any]:
     Each round is a new process. The drivers of PostgreSQL are hidden: `notifhist[pytest]` does not install them.
     """
     cache.mkdir(exist_ok=True)
-    with _as_installed(cache):
-        _from_nothing()  # the modules are compiled once
-        started, reset, processes = [], [], []
-        for _ in range(plan.rounds):
-            start, *resets = _from_nothing()
-            started.append(start)
-            reset.append(resets[len(resets) // 2])
-            processes.append(_process())
+    with TemporaryDirectory(dir=cache) as hidden, patch.dict(os.environ, PYTHONPATH=hidden):
+        for name in ("psycopg", "psycopg2"):
+            (Path(hidden) / f"{name}.py").write_text("raise ImportError\n")
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        _plugin()  # the modules are compiled once
+        rounds = [(*_plugin(), _process()) for _ in range(plan.rounds)]
+    started, reset, processes = zip(*rounds, strict=True)
     rows: list[Row] = []
     for name, times, wanted in (
         ("plugin, from no import to the first answer", started, _START_S),
@@ -68,29 +65,12 @@ def testing(plan: Plan, cache: Path) -> dict[str, Any]:
     ):
         rows.append(figure(f"{name}: CPU", [cpu for _, cpu in times], "s", wanted))
         rows.append(figure(f"{name}: wall", [wall for wall, _ in times], "s", wanted))
-    remark = f"Medians of {plan.rounds} rounds with quartiles in brackets."
-    return results([{"heads": ["contract tests", *FIGURES], "rows": rows}], remark)
+    return results([figures("contract tests", rows)], f"Medians of {plan.rounds} rounds with quartiles in brackets.")
 
 
-@contextmanager
-def _as_installed(cache: Path) -> Iterator[None]:
-    """Hide the drivers of PostgreSQL from the processes that are started, and let them keep compiled modules."""
-    before = dict(os.environ)
-    with tempfile.TemporaryDirectory(dir=cache) as hidden:
-        for name in ("psycopg", "psycopg2"):
-            (Path(hidden) / f"{name}.py").write_text("raise ImportError\n")
-        os.environ["PYTHONPATH"] = hidden
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-
-
-def _from_nothing(resets: int = 9) -> list[list[float]]:
-    """Return wall and processor seconds of a start, and of resets. Raises RuntimeError if it fails."""
-    done = subprocess.run([sys.executable, "-c", _CHILD, str(resets)], capture_output=True, text=True, check=False)
+def _plugin() -> list[list[float]]:
+    """Return wall and processor seconds of a start, and of a reset. Raises RuntimeError if it fails."""
+    done = subprocess.run([sys.executable, "-c", _CHILD], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
     times: list[list[float]] = json.loads(done.stdout)
@@ -99,11 +79,9 @@ def _from_nothing(resets: int = 9) -> list[list[float]]:
 
 def _process() -> list[float]:
     """Return wall and processor seconds from the start of the process to its first answer."""
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
         before = time.perf_counter()
         with serving(Path(folder), None, "", {}) as process:
             ask("GET", process.url, "/entities", {"X-Auth-Token": process.key})
             wall = time.perf_counter() - before
-            master = psutil.Process(process.pid)
-            times = [each.cpu_times() for each in (master, *master.children(recursive=True))]
-            return [wall, sum(each.user + each.system for each in times)]
+            return [wall, Server("process", process.port, process.pid or 0).cpu_seconds()]

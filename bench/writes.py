@@ -18,10 +18,11 @@ from bench.bare import committer
 from bench.data import BIG_ALARM, MS_PER_DAY, TENANT, Stored, alarm_uri, fill, item_lines, store
 from bench.databases import Database
 from bench.idiomatic import Idiomatic
-from bench.load_generator import How, Server
-from bench.report import FIGURES, Row, figure, quotients, results
-from bench.servers import Bench, Service
+from bench.load_generator import Server, latencies
+from bench.report import Row, figure, figures, quotients, results
+from bench.servers import ONE_WORKER, Bench, Service
 from bench.workloads import RUN, gets, posts
+from bench.wrk import Wrk, require
 
 _ITEM_BYTES, _SHORT_ITEM_BYTES = 2000, 300
 _CLIENTS = 16
@@ -42,7 +43,7 @@ class Plan:
     purged: int = field(default=1_000_000, metadata={"help": "Expired items, of 300 bytes."})
     requests: int = field(default=100_000, metadata={"help": "To one worker, whose memory is looked at."})
     rounds: int = 5
-    seconds: float = field(default=2.0, metadata={"help": "Of a window in which items are recorded."})
+    seconds: int = field(default=2, metadata={"help": "Of a window in which items are recorded."})
     databases: str = "sqlite,postgres"
     only: str = "load,record,disk,purge,memory"
 
@@ -50,8 +51,9 @@ class Plan:
 def writes(plan: Plan, cache: Path) -> dict[str, Any]:
     """Measure recording, loading, exporting, purging, disk and memory, each beside what it is measured by.
 
-    Databases and files lie in `cache`, so on its disk. Raises RuntimeError where a command fails.
+    Databases and files lie in `cache`, so on its disk. Raises RuntimeError where a command fails, or wrk is not there.
     """
+    require()
     steps = {"load": _load, "record": _record, "disk": _disk, "purge": _purge, "memory": _memory}
     tables = []
     for kind in plan.databases.split(","):
@@ -59,7 +61,7 @@ def writes(plan: Plan, cache: Path) -> dict[str, Any]:
         for name in plan.only.split(","):
             with Bench(kind, cache) as bench:
                 rows += steps[name](plan, bench)
-        tables.append({"heads": [kind, *FIGURES], "rows": rows})
+        tables.append(figures(kind, rows))
     return results(tables, "Medians, of several rounds with quartiles in brackets.")
 
 
@@ -140,7 +142,7 @@ def _recorded(plan: Plan, bench: Bench) -> Iterator[tuple[float, ...]]:
     requests = posts(checks, _ITEM_BYTES, service.create_key(TENANT))
     served = bench.serve("service", service)
     commit = committer(bare, bench.enter_context(closing(bare.connect())))
-    committing = bench.serve_stock("bare", f"committing({bare.url!r})", "--workers", "1", "--threads", "2")
+    committing = bench.serve_stock("bare", f"committing({bare.url!r})", *ONE_WORKER)
     file = bench.enter_context((bench.scratch / "appended").open("ab", buffering=0))
 
     def append() -> None:
@@ -148,9 +150,11 @@ def _recorded(plan: Plan, bench: Bench) -> Iterator[tuple[float, ...]]:
         os.fdatasync(file.fileno())
 
     def posted(server: Server, clients: int) -> float:
-        window = bench.measure(requests, server, How(plan.seconds, plan.seconds / 5, clients))
-        return len(window.latencies) / window.seconds
+        load = Wrk(bench.scratch, plan.seconds, connections=clients).measure(requests, server)
+        return load.answers / load.seconds
 
+    for server in (committing, served):
+        server.ask(requests[0])  # gunicorn listens before its workers are there
     for _ in range(plan.rounds):
         done = [_per_second(each, plan.seconds) for each in (append, commit)]
         yield (*done, posted(committing, 1), posted(served, 1), posted(served, _CLIENTS))
@@ -190,12 +194,12 @@ def _purge(plan: Plan, bench: Bench) -> Iterator[Row]:
     current = item_lines(_CURRENT, _SHORT_ITEM_BYTES, now_ms - MS_PER_DAY, now_ms, stored)
     fill([service], chain(expired, current), bench.scratch)
     before = service.database.size()
-    server = bench.serve("service", service, "--workers", "1")
+    server = bench.serve("service", service, *ONE_WORKER)
     pages = gets({"W3": RUN["W3"]}, stored, server, service.create_key(TENANT))["W3"]
 
     def read() -> list[float]:
         """Return latencies, in ms."""
-        return [each * 1000 for each in bench.measure(pages, server, How(plan.seconds / 4)).latencies]
+        return [each * 1000 for each in latencies(pages, server, plan.seconds / 4)]
 
     read()
     quiet = [each for _ in range(12) for each in read()]
@@ -207,10 +211,9 @@ def _purge(plan: Plan, bench: Bench) -> Iterator[Row]:
         raise RuntimeError("notifhist purge has not deleted what has expired, and that alone")
     p99_quiet, p99_busy = (quantiles(each, n=100, method="inclusive")[98] for each in (quiet, busy))
     yield figure("purge, by how much it delays a page of 100 (p99)", [p99_busy - p99_quiet], "ms", "≤ 50")
-    yield figure("a page of 100 in quiet, p99", [p99_quiet], "ms")
-    yield figure("a page of 100 during the purge, p99", [p99_busy], "ms")
-    yield figure("a page of 100 in quiet, longest", [max(quiet)], "ms")
-    yield figure("a page of 100 during the purge, longest", [max(busy)], "ms")
+    for when, p99, longest in (("in quiet", p99_quiet, max(quiet)), ("during the purge", p99_busy, max(busy))):
+        yield figure(f"a page of 100 {when}, p99", [p99], "ms")
+        yield figure(f"a page of 100 {when}, longest", [longest], "ms")
     yield figure("purge", [plan.purged / took], "items/s")
     yield figure("disk after the purge, beside before", [service.database.size() / before], "times", "≤ 0.2")
 
@@ -219,21 +222,22 @@ def _memory(plan: Plan, bench: Bench) -> Iterator[Row]:
     """Measure the private memory of one worker as it answers requests of all kinds, and what long pages add to it."""
     service = Service(bench.database("writes"))
     stored = store([service], bench.scratch, items=24_000, item_bytes=2000, runs=5000)
-    server, fresh = (bench.serve(name, service, "--workers", "1") for name in ("service", "fresh"))
+    server, fresh = (bench.serve(name, service, *ONE_WORKER) for name in ("service", "fresh"))
     asked = gets(RUN, stored, server, service.create_key(TENANT))
     short = [request for name, some in asked.items() if name not in ("W5", "W5x") for request in some[:20]]
     mixed = [*short, *asked["W5"], *asked["W5x"]]
     random.Random(1).shuffle(mixed)
+    load = Wrk(bench.scratch, plan.seconds)
     answered, uss = 0, []
     for part in _PARTS:
-        more = max(8, int(plan.requests * part) - answered)
-        bench.measure(mixed, server, How(1e6, connections=8, most=more))
-        answered += more
+        while answered < plan.requests * part:
+            answered += load.measure(mixed, server).answers
         uss.append(_worker(server).memory_full_info().uss)
-    bench.measure(short, fresh, How(1.5 * plan.seconds, connections=8))
+    fresh.ask(short[0])
+    load.measure(short, fresh)
     without, files = _worker(fresh).memory_info().rss, Path(f"/proc/{_worker(fresh).pid}")
     (files / "clear_refs").write_text("5")  # from now on the kernel keeps the highest resident size, VmHWM
-    bench.measure(asked["W5x"], fresh, How(1.5 * plan.seconds))
+    latencies(asked["W5x"], fresh, plan.seconds)
     (highest,) = re.findall(r"VmHWM:\s+(\d+) kB", (files / "status").read_text())
     added = (int(highest) * 1024 - without) / len(asked["W5x"][0].body or b"")
     yield figure(f"memory of a worker (USS) after {plan.requests:,} requests", [uss[2] / 1e6], "MB", "≤ 90")

@@ -1,10 +1,12 @@
--- Sends the requests in a file in turn; at the end prints what came of it as a line of JSON, times in microseconds.
+-- Sends the requests of a file in turn, each of which stands there behind a line with its length; at the end prints what
+-- came of it as a line of JSON, times in microseconds.
 
 local requests, sent = {}, 0
 
 function init(arguments)
-  for head in io.open(arguments[1], "rb"):read("*a"):gmatch("(.-\r\n\r\n)") do
-    requests[#requests + 1] = head
+  local file = io.open(arguments[1], "rb")
+  for length in file:lines() do
+    requests[#requests + 1] = file:read(tonumber(length))
   end
 end
 

@@ -1,4 +1,4 @@
-"""The load of `bench run`: wrk asks the prepared requests in turn, on a CPU of its own where there are two."""
+"""The load of several clients at once: wrk sends the prepared requests in turn, in `run` on a CPU of its own."""
 
 import json
 import os
@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from bench.load_generator import BadAnswer, Request, Server
 
-CONNECTIONS = 8
 _SCRIPT = Path(__file__).with_suffix(".lua")
 _IDLE_S = 0.1
 """A server that uses no processor for so long has nothing to do; its time is counted in steps of 10 ms."""
@@ -49,13 +48,14 @@ def own_cpus() -> tuple[Sequence[str], Sequence[str]]:
 
 @dataclass(frozen=True)
 class Wrk:
-    """wrk with one thread and eight connections, for windows of whole seconds."""
+    """wrk with one thread, for windows of whole seconds."""
 
     folder: Path
     """Where the file of the requests goes."""
     seconds: int
     before: Sequence[str] = ()
     """What stands before its command, see `own_cpus`."""
+    connections: int = 8
 
     def measure(self, requests: Sequence[Request], server: Server) -> Load:
         """Return what it takes to answer the requests, which are sent in turn. Raises BadAnswer.
@@ -63,9 +63,8 @@ class Wrk:
         wrk does not wait for what is under way when the time is over; this does, lest it takes another server's time.
         """
         file = self.folder / "requests"
-        file.write_bytes(b"".join(request.data for request in requests))
-        connections, window = f"-c{CONNECTIONS}", f"-d{self.seconds}s"
-        options = ("-t1", connections, window, "--timeout", "60s", "-s", str(_SCRIPT))
+        file.write_bytes(b"".join(b"%d\n%b" % (len(each.data), each.data) for each in requests))
+        options = ("-t1", f"-c{self.connections}", f"-d{self.seconds}s", "--timeout", "60s", "-s", str(_SCRIPT))
         command = (*self.before, "wrk", *options, f"http://127.0.0.1:{server.port}", "--", str(file))
         before, client_before = server.cpu_seconds(), _cpu_of_ended_children()
         ended = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -151,7 +151,7 @@ SETTINGS = (
         "REPLICA_URL",
         "",
         _replica_url,
-        "a streaming replica of the PostgreSQL: a tenant reads from it once it has all that the tenant recorded",
+        "a streaming replica of the PostgreSQL: read once it has all that the tenant recorded, or without a primary",
     ),
     Setting(
         "STATEMENT_TIMEOUT_S",

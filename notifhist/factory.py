@@ -19,6 +19,7 @@ from notifhist.store.database import Database, open_database
 from notifhist.store.remembered_keys import RememberedKeys
 from notifhist.store.replicas import Replica
 from notifhist.store.request_counts import open_counter
+from notifhist.store.sources import Sources
 from notifhist.web import (  # noqa: F401 - most are imported so that their views declare themselves
     changelogs,
     cors,
@@ -101,18 +102,17 @@ def create_app(
     settings = load_settings(os.environ, overrides)
     _check_user_header(settings)
     apis = served(apis, pages=settings.pages)
-    clock = clock or Clock(settings.now)
     db = open_database(settings.database_url, statement_timeout_s=settings.statement_timeout_s)
     app = App("notifhist", static_folder=None)
     app.config.update(PROVIDE_AUTOMATIC_OPTIONS=False, MAX_CONTENT_LENGTH=MAX_BODY_BYTES)  # of views without a body
     app.url_map.merge_slashes = False  # it would redirect
     service = app.extensions["notifhist"] = Service(
         settings=settings,
-        clock=clock,
+        clock=clock or Clock(settings.now, db.ahead_ticks),
         db=db,
         keys=RememberedKeys(settings.database_url),
-        replica=_open_replica(settings, db),
-        rate_limiters=_rate_limiters(settings, clock),
+        sources=Sources(db, _open_replica(settings, db)),
+        rate_limiters=_rate_limiters(settings, clock or Clock(settings.now)),
         metrics=Metrics(api.name for api in apis if api.access is not None),
         apis=apis,
         given_keys=given_keys or {},

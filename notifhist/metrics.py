@@ -26,12 +26,27 @@ MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
 NOT_FORWARDED, NOT_TRUSTED = "not_forwarded", "not_trusted"
 KINDS = ("item", "run", "log", "attempt")
-GIVEN_UP = ("late", "silent")
+GIVEN_UP = ("late", "silent", "limit", "unreachable")
 MOST_TYPES = 30
 _TYPE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """A type that is counted by itself: senders choose the text, and everybody may read the metrics."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram, in seconds."""
+
+_COUNTERS = {
+    "notifhist_requests_total": "Requests answered.",
+    "notifhist_recorded_total": "Notifications, runs, logs and attempts recorded.",
+    "notifhist_deliveries_total": "Deliveries of items that were recorded, not loaded, for the first time.",
+    "notifhist_rate_limited_total": "Requests refused with 429.",
+    "notifhist_refused_keys_total": "Keys refused: malformed, unknown, expired or revoked.",
+    "notifhist_keyed_requests_total": "Requests with a valid key that may do what they ask.",
+    "notifhist_proxy_mismatches_total": "Those of them that did not come through as many proxies as are trusted.",
+    "notifhist_feed_records_total": "Items that feeds have created or added attempts to.",
+    "notifhist_feed_ignored_total": "Parts of payloads of feeds that were not recorded.",
+    "notifhist_database_given_up_total": "Requests that were refused because of the database.",
+    "notifhist_lagging_answers_total": "Answers from the replica while there was no primary.",
+}
+"""What each counter counts, by its name."""
 
 _NO_COUNTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, struct.error)
 """What prometheus_client raises, beside ValueError, where a file has something else than counts."""
@@ -45,9 +60,8 @@ class _Families:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "notifhist_requests_total", "Requests answered.", ["method", "route", "status"], registry=self.registry
-        )
+        counter = self._counter
+        self.requests = counter("notifhist_requests_total", "method", "route", "status")
         self.seconds = Histogram(
             "notifhist_request_seconds",
             "Seconds from the request's arrival in the app to its answer.",
@@ -55,64 +69,31 @@ class _Families:
             registry=self.registry,
             buckets=BUCKETS,
         )
-        self.recorded = Counter(
-            "notifhist_recorded_total",
-            "Notifications, runs, logs and attempts recorded.",
-            ["kind"],
-            registry=self.registry,
-        )
-        self.deliveries = Counter(
-            "notifhist_deliveries_total",
-            "Deliveries of items that were recorded, not loaded, for the first time.",
-            ["outcome", "type"],
-            registry=self.registry,
-        )
+        self.recorded = counter("notifhist_recorded_total", "kind")
+        self.deliveries = counter("notifhist_deliveries_total", "outcome", "type")
         self.types: dict[str, str] = {}
         """The types that this process counts by themselves."""
-        self.rate_limited = Counter(
-            "notifhist_rate_limited_total", "Requests refused with 429.", ["api"], registry=self.registry
-        )
-        self.refused_keys = Counter(
-            "notifhist_refused_keys_total",
-            "Keys refused: malformed, unknown, expired or revoked.",
-            ["api"],
-            registry=self.registry,
-        )
-        self.keyed = Counter(
-            "notifhist_keyed_requests_total",
-            "Requests with a valid key that may do what they ask.",
-            registry=self.registry,
-        )
-        self.proxy_mismatches = Counter(
-            "notifhist_proxy_mismatches_total",
-            "Those of them that did not come through as many proxies as are trusted.",
-            ["problem"],
-            registry=self.registry,
-        )
-        self.fed = Counter(
-            "notifhist_feed_records_total",
-            "Items that feeds have created or added attempts to.",
-            ["feed"],
-            registry=self.registry,
-        )
-        self.feed_ignored = Counter(
-            "notifhist_feed_ignored_total",
-            "Parts of payloads of feeds that were not recorded.",
-            ["feed", "reason"],
-            registry=self.registry,
-        )
-        self.given_up = Counter(
-            "notifhist_database_given_up_total",
-            "Requests whose database did not answer in time.",
-            ["reason"],
-            registry=self.registry,
-        )
+        self.rate_limited = counter("notifhist_rate_limited_total", "api")
+        self.refused_keys = counter("notifhist_refused_keys_total", "api")
+        self.keyed = counter("notifhist_keyed_requests_total")
+        self.proxy_mismatches = counter("notifhist_proxy_mismatches_total", "problem")
+        self.fed = counter("notifhist_feed_records_total", "feed")
+        self.feed_ignored = counter("notifhist_feed_ignored_total", "feed", "reason")
+        self.given_up = counter("notifhist_database_given_up_total", "reason")
+        self.lagging = counter("notifhist_lagging_answers_total")
+        self._begin_at_0()
+
+    def _counter(self, name: str, *labels: str) -> Counter:
+        return Counter(name, _COUNTERS[name], labels, registry=self.registry)
+
+    def _begin_at_0(self) -> None:
+        """Make the series whose labels are known: they are there from the start, at 0."""
         for problem in (NOT_FORWARDED, NOT_TRUSTED):
             self.proxy_mismatches.labels(problem)
         for reason in GIVEN_UP:
             self.given_up.labels(reason)
         for kind in KINDS:
-            self.recorded.labels(kind)  # there from the start, at 0
+            self.recorded.labels(kind)
 
 
 class _FilesOfProcesses(MultiProcessCollector):
@@ -199,8 +180,12 @@ class Metrics:
         self._families.proxy_mismatches.labels(problem).inc()
 
     def gave_up(self, reason: str) -> None:
-        """Count a request that was given up: its answer was late, or the database is silent."""
+        """Count a request that was refused because of the database, for one of the reasons GIVEN_UP."""
         self._families.given_up.labels(reason).inc()
+
+    def may_lag(self) -> None:
+        """Count an answer from a replica that may lag, since there was no primary."""
+        self._families.lagging.inc()
 
     def render(self) -> tuple[bytes, str]:
         """Return the Prometheus text and its content type."""

@@ -8,7 +8,7 @@ from marshmallow import fields
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import JsonInteger, Text, TimeUuid, in_xml
 from notifhist.schemas.history import PageMetadataSchema
-from notifhist.schemas.validation import Documents
+from notifhist.schemas.validation import Documents, documents
 
 
 class AlarmChangelogSchema(DocumentSchema):
@@ -51,9 +51,7 @@ class ChangelogsPageSchema(DocumentSchema):
     root = "container"
     description = "A page of changelogs."
 
-    values = Documents(
-        fields.Nested(AlarmChangelogSchema), required=True, metadata=in_xml(item=AlarmChangelogSchema.root)
-    )
+    values = documents(AlarmChangelogSchema)
     metadata = fields.Nested(PageMetadataSchema, required=True)
 
 
@@ -63,9 +61,7 @@ class SuppressionLogsPageSchema(DocumentSchema):
     root = "container"
     description = "A page of suppression logs."
 
-    values = Documents(
-        fields.Nested(SuppressionLogSchema), required=True, metadata=in_xml(item=SuppressionLogSchema.root)
-    )
+    values = documents(SuppressionLogSchema)
     metadata = fields.Nested(PageMetadataSchema, required=True)
 
 

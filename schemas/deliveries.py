@@ -5,7 +5,7 @@ from marshmallow import fields, validate
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import INT32, INT64, FreeMap, JsonInteger, Text, Timestamp, TimeUuid, in_xml
 from notifhist.schemas.history import PageMetadataSchema
-from notifhist.schemas.validation import Documents
+from notifhist.schemas.validation import documents
 
 NOT_SENT, IN_PROGRESS, SENT, FAILED, UNKNOWN = OUTCOMES = ("not_sent", "in_progress", "sent", "failed", "unknown")
 
@@ -62,7 +62,7 @@ class DeliveriesPageSchema(DocumentSchema):
     root = "container"
     description = "A page of deliveries."
 
-    values = Documents(fields.Nested(DeliverySchema), required=True, metadata=in_xml(item=DeliverySchema.root))
+    values = documents(DeliverySchema)
     metadata = fields.Nested(DeliveriesMetadataSchema, required=True)
 
 
@@ -84,7 +84,7 @@ class CountsSchema(DocumentSchema):
     root = "container"
     description = "Counts of deliveries by time, oldest first."
 
-    values = Documents(fields.Nested(BucketSchema), required=True, metadata=in_xml(item=BucketSchema.root))
+    values = documents(BucketSchema)
 
 
 class ReceiverSchema(DocumentSchema):
@@ -107,7 +107,7 @@ class ReceiversSchema(DocumentSchema):
     root = "container"
     description = "Receivers, those with most failures first."
 
-    values = Documents(fields.Nested(ReceiverSchema), required=True, metadata=in_xml(item=ReceiverSchema.root))
+    values = documents(ReceiverSchema)
 
 
 DELIVERY = DeliverySchema()

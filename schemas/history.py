@@ -8,7 +8,7 @@ from marshmallow import EXCLUDE, ValidationError, fields, validates_schema
 from notifhist.schemas.document import DocumentSchema, OpenDocumentSchema
 from notifhist.schemas.fields import FreeMap, JsonBoolean, Text, Timestamp, TimeUuid, in_xml
 from notifhist.schemas.item_ids import key_of
-from notifhist.schemas.validation import Documents
+from notifhist.schemas.validation import Documents, documents
 
 
 def time_problems(item: Mapping[str, Any]) -> dict[str, str]:
@@ -68,9 +68,7 @@ class HistoryItemSchema(OpenDocumentSchema):
     status = Text()
     state = Text(required=True)
     previous_state = Text()
-    notification_results = Documents(
-        fields.Nested(NotificationResultSchema), required=True, metadata=in_xml(item=NotificationResultSchema.root)
-    )
+    notification_results = documents(NotificationResultSchema)
     suppressions = Documents(Text())
 
     def problems(self, loaded: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, str]:
@@ -103,7 +101,7 @@ class HistoryPageSchema(DocumentSchema):
     root = "container"
     description = "A page of items."
 
-    values = Documents(fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root))
+    values = documents(HistoryItemSchema)
     metadata = fields.Nested(PageMetadataSchema, required=True)
 
 
@@ -116,7 +114,7 @@ class HistoryContainerSchema(DocumentSchema):
     class Meta:
         unknown = EXCLUDE
 
-    values = Documents(fields.Nested(HistoryItemSchema), required=True, metadata=in_xml(item=HistoryItemSchema.root))
+    values = documents(HistoryItemSchema)
     metadata = FreeMap()
 
 

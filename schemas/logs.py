@@ -5,7 +5,7 @@ from marshmallow import EXCLUDE, fields, validate
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import Instant, JsonInteger, Text, in_xml
 from notifhist.schemas.runs import MEDIUMS, NOTIFICATION_TYPES, ClosedDocumentSchema
-from notifhist.schemas.validation import Documents
+from notifhist.schemas.validation import documents
 
 STATUSES = ("READY", "IGNORED", "FAILED", "DELIVERED")
 RECIPIENT_TYPES = ("USER", "TEAM", "ENTITY")
@@ -49,11 +49,7 @@ class LogsPageSchema(DocumentSchema):
     root = "container"
     description = "A page of logs."
 
-    logs = Documents(
-        fields.Nested(NotificationLogSchema),
-        required=True,
-        metadata=in_xml(name="values", item=NotificationLogSchema.root),
-    )
+    logs = documents(NotificationLogSchema, in_xml_as="values")
     page = fields.Integer(required=True, metadata=in_xml(inside="metadata"))
     total = fields.Integer(required=True, metadata=in_xml(inside="metadata"))
     total_pages = fields.Integer(required=True, data_key="totalPages", metadata=in_xml(inside="metadata"))
@@ -68,11 +64,7 @@ class LogsContainerSchema(DocumentSchema):
     class Meta:
         unknown = EXCLUDE
 
-    logs = Documents(
-        fields.Nested(NotificationLogSchema),
-        required=True,
-        metadata=in_xml(name="values", item=NotificationLogSchema.root),
-    )
+    logs = documents(NotificationLogSchema, in_xml_as="values")
 
 
 LOG = NotificationLogSchema()

@@ -10,7 +10,7 @@ from marshmallow import fields
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import in_xml
 from notifhist.schemas.history import PageMetadataSchema
-from notifhist.schemas.validation import Documents
+from notifhist.schemas.validation import documents
 
 
 def _unknown() -> fields.Field[Any]:
@@ -68,7 +68,7 @@ class EntityPageSchema(DocumentSchema):
     root = "container"
     description = "A page of entities, sorted by id."
 
-    values = Documents(fields.Nested(EntitySchema), required=True, metadata=in_xml(item=EntitySchema.root))
+    values = documents(EntitySchema)
     metadata = fields.Nested(PageMetadataSchema, required=True)
 
 
@@ -78,7 +78,7 @@ class AlarmPageSchema(DocumentSchema):
     root = "container"
     description = "A page of an entity's alarms, sorted by id."
 
-    values = Documents(fields.Nested(AlarmSchema), required=True, metadata=in_xml(item=AlarmSchema.root))
+    values = documents(AlarmSchema)
     metadata = fields.Nested(PageMetadataSchema, required=True)
 
 
@@ -88,7 +88,7 @@ class CheckPageSchema(DocumentSchema):
     root = "container"
     description = "A page of an entity's checks, sorted by id."
 
-    values = Documents(fields.Nested(CheckSchema), required=True, metadata=in_xml(item=CheckSchema.root))
+    values = documents(CheckSchema)
     metadata = fields.Nested(PageMetadataSchema, required=True)
 
 

@@ -6,7 +6,7 @@ from marshmallow import EXCLUDE, RAISE, fields, post_dump, validate
 
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import INT32, Instant, JsonInteger, Text, in_xml
-from notifhist.schemas.validation import Documents
+from notifhist.schemas.validation import Documents, documents
 
 NOTIFICATION_TYPES = (
     "INITIATIVE_CREATION", "INITIATIVE_CUSTOM_SCHEDULE", "INITIATIVE_N_DAYS_LEFT", "SERVICE_REEVALUATED",
@@ -80,11 +80,7 @@ class RunsPageSchema(DocumentSchema):
     description = "A page of runs."
 
     page = fields.Integer(required=True, metadata=in_xml(inside="metadata"))
-    runs = Documents(
-        fields.Nested(NotificationRunSchema),
-        required=True,
-        metadata=in_xml(name="values", item=NotificationRunSchema.root),
-    )
+    runs = documents(NotificationRunSchema, in_xml_as="values")
     total = fields.Integer(required=True, metadata=in_xml(inside="metadata"))
     total_pages = fields.Integer(required=True, data_key="totalPages", metadata=in_xml(inside="metadata"))
 
@@ -98,11 +94,7 @@ class RunsContainerSchema(DocumentSchema):
     class Meta:
         unknown = EXCLUDE
 
-    runs = Documents(
-        fields.Nested(NotificationRunSchema),
-        required=True,
-        metadata=in_xml(name="values", item=NotificationRunSchema.root),
-    )
+    runs = documents(NotificationRunSchema, in_xml_as="values")
 
 
 RUN = NotificationRunSchema()

@@ -5,10 +5,10 @@ from typing import Any
 from marshmallow import fields
 
 from notifhist.schemas.document import Document, DocumentSchema
-from notifhist.schemas.fields import MAX_TIMESTAMP, JsonInteger, TimeUuid, in_xml
+from notifhist.schemas.fields import MAX_TIMESTAMP, JsonInteger, TimeUuid
 from notifhist.schemas.history import PageMetadataSchema
 from notifhist.schemas.query import CheckPath
-from notifhist.schemas.validation import Documents
+from notifhist.schemas.validation import Documents, documents
 
 
 def _text(**options: Any) -> fields.Field[Any]:
@@ -53,7 +53,7 @@ class StatesPageSchema(DocumentSchema):
     root = "container"
     description = "A page of entities with the latest states of their checks, sorted by the entity's id."
 
-    values = Documents(fields.Nested(EntityStatesSchema), required=True, metadata=in_xml(item=EntityStatesSchema.root))
+    values = documents(EntityStatesSchema)
     metadata = fields.Nested(PageMetadataSchema, required=True)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from marshmallow import EXCLUDE, ValidationError, fields, missing
 
 from notifhist.schemas.document import Document, DocumentSchema, OpenDocumentSchema, member_fields
-from notifhist.schemas.fields import MAX_PROBLEMS_NAMED
+from notifhist.schemas.fields import MAX_PROBLEMS_NAMED, in_xml
 
 _Validate = Callable[[Any], Any]
 _Members = Mapping[str, tuple[str, _Validate]]
@@ -152,6 +152,15 @@ class Documents(fields.List[Any]):
         if problems:
             raise ValidationError(problems)
         return loaded
+
+
+def documents(schema: type[DocumentSchema], *, in_xml_as: str | None = None) -> Documents:
+    """Return the field of a required list of documents, each of which is in XML an element of its schema's root.
+
+    `in_xml_as` is the name of the element that holds them, where it is not that of the list.
+    """
+    metadata = in_xml(name=in_xml_as, item=schema.root)
+    return Documents(fields.Nested(schema), required=True, metadata=metadata)
 
 
 def _count(messages: Any) -> int:

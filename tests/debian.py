@@ -12,8 +12,14 @@ def require_programs(packages: Mapping[str, str]) -> None:
 
     `packages`: from each program to the packages that have it. Raises pytest.UsageError.
     """
+    if missing := missing_programs(packages):
+        raise pytest.UsageError(missing)
+
+
+def missing_programs(packages: Mapping[str, str]) -> str:
+    """Return what to install, as a sentence; the empty string if no program is missing."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where users do not look for daemons
-    missing = [each for program, each in packages.items() if shutil.which(program) is None]
-    if missing:
-        command = f"apt-get install --no-install-recommends {' '.join(missing)}"
-        raise pytest.UsageError(f"Programs are missing. On Debian or Ubuntu: {command}")
+    missing = dict.fromkeys(each for program, each in packages.items() if shutil.which(program) is None)
+    if not missing:
+        return ""
+    return f"Programs are missing. On Debian or Ubuntu: apt-get install --no-install-recommends {' '.join(missing)}"

@@ -57,7 +57,7 @@ def _stored(table: Counted, db: Database, tenant_id: int) -> tuple[dict[_Number,
             if mask >> n & 1:
                 split.add(part)
             elif (first, second) == (0, 0) and not is_last:
-                assert count <= counts.SPLIT_ABOVE, f"{part} is full"
+                assert count <= counts.SPLIT_ABOVE * table.coarseness, f"{part} is full"
     return stored, split
 
 
@@ -69,7 +69,7 @@ def _counted_as(table: Counted, codes: Sequence[int | None]) -> Iterator[tuple[i
         if code is not None
     }
     yield 0, 0
-    yield from ((term, 0) for term in terms.values())
+    yield from ((term, 0) for each, term in terms.items() if each.is_counted_alone)
     for (one, first), (other, second) in combinations(terms.items(), 2):
         if all(a.paired_with is None or b.column in a.paired_with for a, b in ((one, other), (other, one))):
             yield first, second

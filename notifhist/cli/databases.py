@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import click
 
+from notifhist.clock import Clock
 from notifhist.config import Settings, load_settings
 from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.migrating import migrate, pending_migrations
@@ -34,6 +35,11 @@ def database(*, create: bool = False, migrated: bool = True) -> Iterator[tuple[D
         yield db, settings
     finally:
         db.close()
+
+
+def clock_of(db: Database, settings: Settings) -> Clock:
+    """Return the clock by which the services on a database go."""
+    return Clock(settings.now, db.ahead_ticks)
 
 
 def require_tables(db: Database) -> None:

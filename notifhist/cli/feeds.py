@@ -1,6 +1,5 @@
 """The commands about payloads of other tools: load files of them, and follow a file of them."""
 
-import os
 import signal
 import sys
 import threading
@@ -10,9 +9,8 @@ from pathlib import Path
 import click
 
 from notifhist.cli.databases import database
+from notifhist.cli.senders import sender_of, sending_settings
 from notifhist.feeds.table import FEEDS, feed_of
-from notifhist.run.sending import CannotSend, Sender
-from notifhist.run.settings import BadSettings, load_settings
 from notifhist.schemas.query import Tenant
 from notifhist.transfer.feeding import FeedLoader
 from notifhist.transfer.files import owner_problems
@@ -75,9 +73,11 @@ def follow(
     """
     feed, end = feed_of(name), threading.Event()
     path = f"/feeds/{feed.name}{feed.push_path}" + (f"?{query}" if query else "")
-    sender = _sender(url, key_file)
+    sender = sender_of(sending_settings(url=url, key_file=key_file))
     follower = Follower(
-        *(feed, file, position or file.with_name(f".{file.name}.position")),
+        feed,
+        file,
+        position or file.with_name(f".{file.name}.position"),
         put=lambda body: sender.put(path, body),
         pause=lambda seconds: not end.wait(seconds),
         tell=lambda message: click.echo(message, err=True),
@@ -89,15 +89,3 @@ def follow(
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Sent {follower.sent}.", err=True)
-
-
-def _sender(url: str | None, key_file: str | None) -> Sender:
-    """Return what sends to the service that the options, the environment or the file name."""
-    given = {name: value for name, value in (("url", url), ("key_file", key_file)) if value}
-    try:
-        settings = load_settings(given, os.environ)
-        if not settings.can_send:
-            raise click.ClickException("Give --url and --key-file, or set NOTIFHIST_URL and NOTIFHIST_KEY_FILE.")
-        return Sender(settings.url, settings.key_file)
-    except (BadSettings, CannotSend) as error:
-        raise click.ClickException(str(error)) from error

@@ -1,22 +1,17 @@
 """The commands for API keys."""
 
-import re
 import sys
 
 import click
 
 from notifhist.auth import GRANTS, ApiKey, new_key
-from notifhist.cli.databases import database
-from notifhist.clock import Clock
-from notifhist.config import MS_PER_DAY
+from notifhist.cli.databases import clock_of, database
+from notifhist.cli.spans import span_s
 from notifhist.schemas.fields import PATH_ID, is_path_id
 from notifhist.schemas.instants import format_instant, parse_instant
 from notifhist.store import keys as stored_keys
 from notifhist.store.database import Database
 from notifhist.store.remembered_keys import note_revocation
-
-_SPAN = re.compile(r"(\d{1,6})([smhd])")
-_SPAN_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": MS_PER_DAY}
 
 
 @click.group("keys")
@@ -39,7 +34,7 @@ def create_key(tenant: str, roles: tuple[str, ...], name: str, expires: str) -> 
     if not is_path_id(tenant):
         raise click.BadParameter(PATH_ID, param_hint="--tenant")
     with database(create=True) as (db, settings):
-        now_ms = Clock(settings.now).now_ms()
+        now_ms = clock_of(db, settings).now_ms()
         if name and (others := _named(db, name)):
             _warn_of_namesakes(name, others)
         secret, key_id, secret_hash = new_key()
@@ -80,7 +75,7 @@ def revoke_key(name_or_id: str, every: bool) -> None:
                 f"{len(found)} keys have the name {name_or_id!r}: {_ids(found)}. "
                 "Give the id of one, or --all; `notifhist keys list` tells them apart."
             )
-        revoked = stored_keys.revoke_keys(db, name_or_id, Clock(settings.now).now_ms())
+        revoked = stored_keys.revoke_keys(db, name_or_id, clock_of(db, settings).now_ms())
         all_know = note_revocation(settings.database_url)
     if not revoked:
         raise click.ClickException(f"No key {name_or_id!r} that could be revoked; `notifhist keys list` shows them.")
@@ -106,8 +101,8 @@ def _warn_of_namesakes(name: str, others: list[ApiKey]) -> None:
 
 def _expiry(text: str, now_ms: int) -> int:
     """Return when a key expires, ms since the epoch. Raises BadParameter."""
-    if matched := _SPAN.fullmatch(text):
-        expiry = now_ms + int(matched[1]) * _SPAN_MS[matched[2]]
+    if (span := span_s(text)) is not None:
+        expiry = now_ms + span * 1000
     else:
         try:
             expiry = parse_instant(text)

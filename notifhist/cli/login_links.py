@@ -2,8 +2,7 @@
 
 import click
 
-from notifhist.cli.databases import database
-from notifhist.clock import Clock
+from notifhist.cli.databases import clock_of, database
 from notifhist.config import PREFIX, Settings
 from notifhist.store.database import Database
 from notifhist.store.keys import find_key
@@ -31,12 +30,12 @@ def login_link_command(key_id: str, address: str) -> None:
         if not settings.pages:
             raise click.ClickException(f"There are no pages: {PREFIX}PAGES is off.")
         key = find_key(db, key_id)
-        if key is None or not key.is_valid(Clock(settings.now).now_ms()):
+        if key is None or not key.is_valid(clock_of(db, settings).now_ms()):
             raise click.ClickException(f"No valid key {key_id!r}; `notifhist keys list` shows the keys.")
         click.echo(login_link(db, settings, key_id, address))
 
 
 def login_link(db: Database, settings: Settings, key_id: str, address: str) -> str:
     """Return a new link that signs in with a key, at NOTIFHIST_PUBLIC_URL or else at `address` (host:port)."""
-    token = new_login_link(db, key_id, Clock(settings.now).now_ms())
+    token = new_login_link(db, key_id, clock_of(db, settings).now_ms())
     return f"{settings.public_url or f'http://{address}'}/ui/login?once={token}"

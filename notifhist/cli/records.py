@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import click
 
-from notifhist.cli.databases import database, require_tables
+from notifhist.cli.databases import clock_of, database, require_tables
 from notifhist.cli.feeds import FEED_NAMES, load_payloads
 from notifhist.clock import Clock
 from notifhist.schemas.instants import format_instant
@@ -88,7 +88,7 @@ def _load(sources: list[Source], *, skip_bad: bool) -> Loader:
     """Load files, and print the bad records and the number of stored ones."""
     files = [source.path for source in sources]
     with workers_for(files, cpu_count()) as workers, database(create=True) as (db, settings):
-        loader = Loader(db, Clock(settings.now), workers=workers)
+        loader = Loader(db, clock_of(db, settings), workers=workers)
         try:
             with progress("Loading") as loader.report:
                 for source in sources:
@@ -130,7 +130,8 @@ def purge(batch: int) -> None:
             click.echo("Nothing ever expires: NOTIFHIST_RETENTION_DAYS is 0.")
             return
         require_tables(db)
-        now_ms = Clock(settings.now).now_ms()
+        # By the slower of two clocks: one that is wrong must not delete what has not expired.
+        now_ms = min(Clock(settings.now).now_ms(), clock_of(db, settings).now_ms())
         oldest_ms = now_ms - settings.retention_ms
         deleted = 0
         with progress("Purging", total=db.count_expired(oldest_ms)) as report:

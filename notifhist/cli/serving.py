@@ -12,12 +12,13 @@ from notifhist.cli.databases import database
 from notifhist.cli.listening import address_of, check_port, handed_on, listen
 from notifhist.cli.login_links import login_link
 from notifhist.clock import Clock
-from notifhist.config import PREFIX
+from notifhist.config import PREFIX, Settings, hide_password
 from notifhist.factory import create_app
 from notifhist.logs import configure_logging
 from notifhist.operations.installation import Installation
 from notifhist.operations.settings_checks import check_names
 from notifhist.server import settings as server
+from notifhist.store.database import ERRORS, Database, is_lost
 from notifhist.store.migrating import migrate
 from notifhist.transfer import demo
 from notifhist.transfer.progress import progress
@@ -95,19 +96,33 @@ def _serve(bind: str, workers: int | None, threads: int, with_demo: bool) -> Non
             os.environ.setdefault(PREFIX + name, value)
     listener = listen(bind) if with_demo and bind.endswith(":0") else None
     address = bind if listener is None else address_of(listener)
-    create_app()  # so that a bad setting is reported once, here, and not by each worker
-    with database(create=True) as (db, settings):
-        if with_demo:
-            clock = Clock(settings.now)
-            with progress("Loading examples") as report:
-                key = demo.set_up(db, clock, report)
-            if settings.pages and (parts := split_key(key)):
-                click.echo(f"\nThe pages, signed in:\n\n  {login_link(db, settings, parts[0], address)}")
-            click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
-            for command in demo.commands(key, address, clock.now_ms()):
-                click.echo(f"  {command}\n")
+    app = create_app()  # so that a bad setting is reported once, here, and not by each worker
+    try:
+        with database(create=True) as (db, settings):
+            if with_demo:
+                _set_up_demo(db, settings, address)
+    except ERRORS as error:
+        if app.extensions["notifhist"].sources.replica is None or not is_lost(error):
+            raise
+        configure_logging()
+        _log.warning(
+            "There is no primary, so the tables were not looked at, and only reads are answered: %s",
+            hide_password(str(error)),
+        )
     _warn_of_misspelt_settings()
     server.serve(create_app, bind if listener is None else handed_on(listener), workers or server.cpu_count(), threads)
+
+
+def _set_up_demo(db: Database, settings: Settings, address: str) -> None:
+    """Load the examples, and print how to look at them."""
+    clock = Clock(settings.now)
+    with progress("Loading examples") as report:
+        key = demo.set_up(db, clock, report)
+    if settings.pages and (parts := split_key(key)):
+        click.echo(f"\nThe pages, signed in:\n\n  {login_link(db, settings, parts[0], address)}")
+    click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
+    for command in demo.commands(key, address, clock.now_ms()):
+        click.echo(f"  {command}\n")
 
 
 def _warn_of_misspelt_settings() -> None:

@@ -1,33 +1,30 @@
 """The commands about notification commands: run one, and send what the spool has of them."""
 
 import os
-import re
 import sys
 import time
 from typing import Any
 
 import click
 
+from notifhist.cli.senders import sender_of, sending_settings
+from notifhist.cli.spans import span_s
 from notifhist.run import wrapper
-from notifhist.run.sending import CannotSend, Sender
-from notifhist.run.settings import BadSettings, Settings, load_settings
 from notifhist.run.texts import printable
 from notifhist.run.users import flush_folder, folders, look_into, squatted
 
 _TRY_AGAIN = 75
 """EX_TEMPFAIL of sysexits.h: what waits is kept."""
-_SPAN = re.compile(r"(\d{1,6})([smhd])")
-_SPAN_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class _Span(click.ParamType[float]):
+class _Span(click.ParamType[int]):
     """A span of time such as 12h, in seconds."""
 
     name = "span"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if matched := _SPAN.fullmatch(value):
-            return float(matched[1]) * _SPAN_S[matched[2]]
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if (span := span_s(value)) is not None:
+            return span
         self.fail("Give a span such as 30m, 12h or 7d.", param, ctx)
 
 
@@ -60,7 +57,7 @@ _SPOOL = click.option("--spool", "spool_folder", help="The spool; /var/spool/not
 @click.option("--older-than", type=_Span(), metavar="SPAN", help="Send nothing older: move it to rejected/.")
 @click.option("--limit-bytes", type=click.IntRange(0), help="Drop the oldest records beyond so many bytes of a user.")
 def flush(
-    spool_folder: str | None, url: str | None, key_file: str | None, older_than: float | None, limit_bytes: int | None
+    spool_folder: str | None, url: str | None, key_file: str | None, older_than: int | None, limit_bytes: int | None
 ) -> None:
     """Send all records that wait, oldest first.
 
@@ -69,13 +66,8 @@ def flush(
 
     Example: notifhist spool flush --older-than 7d
     """
-    settings = _settings({"spool": spool_folder, "url": url, "key_file": key_file})
-    if not settings.can_send:
-        raise click.ClickException("Give --url and --key-file, or set NOTIFHIST_URL and NOTIFHIST_KEY_FILE.")
-    try:
-        sender = Sender(settings.url, settings.key_file)
-    except CannotSend as error:
-        raise click.ClickException(str(error)) from error
+    settings = sending_settings(spool=spool_folder, url=url, key_file=key_file)
+    sender = sender_of(settings)
     is_kept = False
     _tell_squatted(settings.spool)
     for folder in folders(settings.spool):
@@ -99,7 +91,7 @@ def flush(
 @_SPOOL
 def status(spool_folder: str | None) -> None:
     """Show what waits in the spool, for each user."""
-    base = _settings({"spool": spool_folder}).spool
+    base = sending_settings(spool=spool_folder).spool
     _tell_squatted(base)
     for folder in folders(base):
         try:
@@ -118,10 +110,3 @@ def _tell_squatted(base: str) -> None:
     if os.geteuid() == 0:  # who may not write others' folders cannot mend them
         for problem in squatted(base):
             click.echo(problem, err=True)
-
-
-def _settings(options: dict[str, str | None]) -> Settings:
-    try:
-        return load_settings({name: value for name, value in options.items() if value}, os.environ)
-    except BadSettings as error:
-        raise click.ClickException(str(error)) from error

@@ -8,7 +8,6 @@ from typing import Any
 
 from notifhist.feeds.payloads import read_json
 from notifhist.schemas.document import Document
-from notifhist.schemas.fields import TICKS_PER_MS
 
 MAX_ITEMS = 1000
 """After so many items the rest of a body is ignored and counted as `too_many`; a body of 16 MiB may make a million.
@@ -47,11 +46,6 @@ class Origin:
     entity_labels: tuple[str, ...] = ()
     alarm_labels: tuple[str, ...] = ()
     per_group: bool = False
-
-    @property
-    def received_ms(self) -> int:
-        """The time of receipt, ms since the epoch."""
-        return self.received_ticks // TICKS_PER_MS
 
 
 @dataclass(frozen=True)

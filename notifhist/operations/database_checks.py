@@ -161,8 +161,8 @@ def check_skew(installation: Installation) -> Iterator[Finding]:
     if skew_s >= SKEW_WARNING_S:
         ahead = "ahead of" if before > clock_ms else "behind"
         yield (fault if skew_s >= SKEW_FAULT_S else warning)(
-            f"This machine's clock is {skew_s:.0f} s {ahead} that of the database server, so records of several hosts "
-            "get times in the wrong order.",
+            f"This machine's clock is {skew_s:.0f} s {ahead} that of the database server, by which the service "
+            "goes; the log and notifications that are sent with a time of their own do not.",
             "Let NTP set the clocks of all machines, and look why it does not.",
         )
 

@@ -120,7 +120,7 @@ def element(document: Document, schema: Schema, name: str) -> str:
         else:
             content.append(write(value))
     content += [_tagged(holder, "".join(inner)) for holder, inner in held.items()]
-    if name == "container" and not {"metadata"} & (document.keys() | held.keys()):
+    if name == "container" and "metadata" not in document and "metadata" not in held:
         content.append("<metadata/>")  # the XML schema requires it; runs recorded together have none
     return _tagged(name, "".join(content), attributes)
 

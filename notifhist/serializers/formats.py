@@ -80,21 +80,31 @@ class Formats:
 CHARSET = "; charset=utf-8"
 """Parameter of a media type of text. Clients guess Latin-1 for XML that does not name its charset."""
 JSON = Format(
-    *("JSON", ("application/json",), as_json.parts, from_json.parse), shape="members", as_utf8=charsets.json_as_utf8
+    "JSON", ("application/json",), as_json.parts, parse=from_json.parse, shape="members", as_utf8=charsets.json_as_utf8
 )
 XML = Format(
-    *("XML", ("application/xml", "text/xml"), as_xml.parts, from_xml.parse, StoredForm.XML, CHARSET, "elements"),
+    "XML",
+    ("application/xml", "text/xml"),
+    as_xml.parts,
+    parse=from_xml.parse,
+    stored_form=StoredForm.XML,
+    parameters=CHARSET,
+    shape="elements",
     as_utf8=charsets.xml_as_utf8,
 )
 CSV = Format(
-    *("CSV", ("text/csv",), as_csv.parts),
+    "CSV",
+    ("text/csv",),
+    as_csv.parts,
     parameters=f"{CHARSET}; header=present",
     stream=as_csv.stream,
     extension="csv",
     description="A line with the names of the members, then a line for each document. Times are ISO 8601, UTC.",
 )
 NDJSON = Format(
-    *("NDJSON", ("application/x-ndjson",), as_ndjson.parts),
+    "NDJSON",
+    ("application/x-ndjson",),
+    as_ndjson.parts,
     stream=as_ndjson.stream,
     extension="ndjson",
     description="A line for each document, which is JSON.",

@@ -12,7 +12,8 @@ _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 # A quoted string that is not closed ends with the header; to begin anew behind its first quote takes quadratic time.
 _PART = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.?)*+"?)++', re.DOTALL)
 _RANGE = re.compile(rf"({_WORD})(?:/({_WORD}))?")
-_PARAMETER = re.compile(rf"[ \t]*(?:;[ \t]*)++(?:({_WORD})=({_WORD}|{_QUOTED}))?")
+# A parameter without a value counts as absent (WHATWG's MIME Sniffing, 4.4): `text/xml; charset=` means XML.
+_PARAMETER = re.compile(rf"[ \t]*(?:;[ \t]*)++(?:({_WORD})(?:=({_WORD}|{_QUOTED})?)?)?")
 # The RFC has no qvalue `.2`, but Java's URLConnection sends it by default.
 _QUALITY = re.compile(r"(?=[\d.]*\d)[01]?(\.\d*)?")
 _MAX_CACHED_CHARS = 1000  # clients send the same few headers, all shorter; others must not fill the cache
@@ -98,10 +99,10 @@ def _parse_range(part: str) -> _MediaRange | None:
             return None
         position = parameter.end()
         if parameter[1] and parameter[1].lower() == "q":
-            if not _QUALITY.fullmatch(parameter[2]) or float(parameter[2]) > 1:
+            if not _QUALITY.fullmatch(parameter[2] or "") or float(parameter[2]) > 1:
                 return None
             quality = float(parameter[2])
-        elif parameter[1]:
+        elif parameter[2]:
             has_parameters = True
     # A range with parameters means another variant than ours; it counts only where the plain one is not named.
     return _MediaRange(main, sub, (main != "*") + (sub != "*"), not has_parameters, quality)

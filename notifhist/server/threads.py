@@ -5,6 +5,8 @@ written does not keep readers waiting. Answers that are streamed take turns for 
 together have half of the time, and one thread less than there are. Liveness and readiness have a thread each.
 """
 
+import os
+import re
 import threading
 import time
 from collections import deque
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 from notifhist.server.connection import Connection
+from notifhist.web.apis import FEEDS
 
 HEALTH_PATHS = ("/healthz", "/readyz")
 HEALTH_REQUESTS = 100
@@ -20,9 +23,11 @@ BURST_S = 1.0
 """For so long a queue may be busy without a break before anybody is refused."""
 REFUSE_NEW_FROM = 0.6
 """A new request is refused at once if the first in its queue has waited for so much of the longest time."""
-FEEDS, FEED_WAIT_S = "/feeds/", 10.0
-"""What is in the path of a feed, and how long its requests may wait: most senders lose what is refused, or give up
-after ten seconds (docs/feeds.md)."""
+FEED_WAIT_S = 10.0
+"""How long a feed's request may wait: most senders lose what is refused, or give up after 10 s (docs/feeds.md)."""
+_FEEDS = "/feeds/"
+_FEED_PATH = re.compile(f"({'|'.join(re.sub('<[^>]*>', '[^/]+', re.escape(each)) for each in FEEDS.prefixes)}){_FEEDS}")
+"""How the path of a feed begins, whose API has some prefixes."""
 
 
 class _Queue:
@@ -222,4 +227,5 @@ class Threads:
 
 
 def _is_of_feed(connection: Connection) -> bool:
-    return FEEDS in connection.path
+    path = connection.path
+    return _FEEDS in path and _FEED_PATH.match(path.removeprefix(os.environ.get("SCRIPT_NAME", ""))) is not None

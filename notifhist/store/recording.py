@@ -96,7 +96,8 @@ class Recorder(Protocol):
         """Return how many records are stored."""
 
     def store_alone(self, db: Database, draft: Any) -> bool:
-        """Store a draft durably by one statement, a transaction of its own, and return True; else change nothing.
+        """Store a draft durably by a transaction of its own, which may be one statement, and return True; else change
+        nothing.
 
         Only a new draft that needs no other change is stored, and only where that costs less than `store`, which is
         called next if not. Call it after `prepare`.
@@ -150,7 +151,7 @@ def record(
         groups.setdefault(drafts[n].recorder, []).append(n)
     for recorder, group in groups.items():
         recorder.prepare(db, [drafts[n] for n in group], now_ticks, oldest_ms)
-    # Most requests record one new item: that need not take the round trips of a transaction.
+    # Most requests record one new item: that need not look for what is known, nor take several round trips.
     if len(drafts) == 1 and drafts[0].recorder.store_alone(db, drafts[0]):
         return Recorded([drafts[0].document], [0], [])
     stored: dict[int, Stored] = {}

@@ -6,6 +6,7 @@ replayed that log. So a tenant always reads its own writes. Why: docs/adr/0012-r
 
 import logging
 import threading
+from contextlib import suppress
 from time import monotonic
 
 import peewee
@@ -16,10 +17,15 @@ from notifhist.store.database.sql import changed, first, rows
 
 _RETRY_S = 5.0
 """How long a replica that fails is left alone."""
-_NEVER_WROTE, _UNKNOWN = 0, -1
+_UNKNOWN = -1
+_EVERYBODY = "/"
+"""The row of all tenants; no name of a tenant has a slash."""
 # Positions in the log, as numbers of bytes; null on a server that replays none.
 _REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0')::bigint END"
-_LAST_WRITE = "SELECT (lsn - '0/0')::bigint FROM last_write WHERE tenant = :tenant"
+# The time at which the primary committed what was replayed last; null until something was replayed.
+_NEWEST = "SELECT floor(1000 * extract(epoch FROM pg_last_xact_replay_timestamp()))::bigint"
+_LAST_WRITE = """SELECT (lsn - '0/0')::bigint FROM last_write WHERE tenant IN (:tenant, :everybody)
+ORDER BY lsn DESC LIMIT 1"""
 _NOTE = """INSERT INTO last_write VALUES (:tenant, pg_current_wal_insert_lsn())
 ON CONFLICT (tenant) DO UPDATE SET lsn = greatest(last_write.lsn, excluded.lsn)"""
 
@@ -38,15 +44,20 @@ class Replica:
     def has_all_of(self, primary: Database, tenant: str) -> bool:
         """Say whether it can be read from, and has all that the tenant wrote; connects this thread to it.
 
-        It costs a query on the primary, and one on the replica if its position as last seen is not enough.
+        It costs a query on the primary, and one on the replica if its position as last seen is not enough. Where the
+        primary has lost the positions, the position of now counts for everybody.
         """
         retry_at = self._retry_at
         if monotonic() < retry_at:
             return False
         if retry_at:  # one thread finds out whether it is back, and may wait for that; the others go on
             retry_at = self._retry_at = monotonic() + _RETRY_S
-        found = first(primary, _LAST_WRITE, tenant=tenant)
-        written = found[0] if found else _NEVER_WROTE
+        found = first(primary, _LAST_WRITE, tenant=tenant, everybody=_EVERYBODY)
+        if found is None:  # an unlogged table is empty after a crash or a promotion
+            with suppress(peewee.InternalError):  # the primary may only be read; then it is
+                note_write(primary, _EVERYBODY)
+            return False
+        written = int(found[0])
         try:
             ensure_connected(self.db)
             has_all = self._replayed() >= written or self._replayed(anew=True) >= written
@@ -57,13 +68,23 @@ class Replica:
             self.failed(error)
             return False
 
+    def newest_ms(self) -> int | None:
+        """Return the time of the newest change that it has, ms since the epoch, UTC; None if it does not know.
+
+        Connects this thread to it, however lately it failed: without a primary there is nothing else. Raises one of
+        ERRORS.
+        """
+        ensure_connected(self.db)
+        ((newest_ms,),) = rows(self.db, _NEWEST)
+        return None if newest_ms is None else int(newest_ms)
+
     def failed(self, error: Exception) -> None:
-        """Do not read from it for `_RETRY_S`, unless a query only exceeded a limit."""
+        """Do not look whether it has all of a tenant for `_RETRY_S`, unless a query only exceeded a limit."""
         discard_connection(self.db)
         if not exceeded_limits(error):
             self._retry_at = monotonic() + _RETRY_S
             reason = hide_password(str(error))
-            log.warning("the replica fails, reads come from the primary for %s s: %s", _RETRY_S, reason)
+            log.warning("the replica fails, it is left alone for %s s while there is a primary: %s", _RETRY_S, reason)
 
     def _replayed(self, anew: bool = False) -> int:
         connection = self.db.connection()

@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from notifhist.testing.notifhist import Notifhist
     from notifhist.testing.process import Process
 
-__all__ = ["Notifhist", "Process"]
+__all__ = ["Notifhist", "Process", "UnmetFaultWarning"]
 _HOMES = {"Notifhist": "notifhist.testing.notifhist", "Process": "notifhist.testing.process"}
+
+
+class UnmetFaultWarning(UserWarning):
+    """A test passed, and no request has met a fault that it asked for by `fail()`."""
 
 
 def __getattr__(name: str) -> Any:

@@ -19,9 +19,10 @@ from notifhist.testing.answers import ask
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When
 from notifhist.testing.keys import Key
-from notifhist.testing.local import sources_of
-from notifhist.testing.notifhist import ITEM, LOG, RUN, Document, Notifhist
+from notifhist.testing.members import filled
+from notifhist.testing.notifhist import Document, Notifhist
 from notifhist.testing.requests import Request
+from notifhist.testing.sources import sources_of
 from notifhist.transfer.files import BadRecord, Record, read_records
 
 _TOGETHER = 100
@@ -80,17 +81,18 @@ class DeployedNotifhist(Notifhist):
     def item(self, entity: str = "en", alarm: str = "al", check: str = "ch", **members: Any) -> Document:
         """See Notifhist."""
         __tracebackhide__ = True
-        return self._send(ITEM_RESOURCE, CheckPath(self.tenant, entity, alarm, check), {**ITEM, **members})
+        document = filled(ITEM_RESOURCE, members, {"entity": entity, "alarm": alarm, "check": check})
+        return self._send(ITEM_RESOURCE, CheckPath(self.tenant, entity, alarm, check), document)
 
     def run(self, **members: Any) -> Document:
         """See Notifhist."""
         __tracebackhide__ = True
-        return self._send(RUN_RESOURCE, Tenant(self.tenant), {**RUN, **members})
+        return self._send(RUN_RESOURCE, Tenant(self.tenant), filled(RUN_RESOURCE, members))
 
     def log(self, **members: Any) -> Document:
         """See Notifhist."""
         __tracebackhide__ = True
-        return self._send(LOG_RESOURCE, Tenant(self.tenant), {**LOG, **members})
+        return self._send(LOG_RESOURCE, Tenant(self.tenant), filled(LOG_RESOURCE, members))
 
     def _send(self, resource: Resource, owner: Tenant, document: Document) -> Document:
         """Record a document, or a container of them, and return the answer; the test fails if it is refused."""

@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import sleep  # tests that replace `time.sleep` mean that of their client
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,6 +33,10 @@ class Fault:
     retry_after: float | str | None
     delay: float
     cut_after: int | None
+    file: str
+    line: int
+    """Where a test asked for it."""
+    was_met: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Raise ValueError for what can be no answer."""
@@ -47,6 +51,9 @@ class Fault:
         self.retry_after = str(self.retry_after)
         if not (self.retry_after.isascii() and self.retry_after.isprintable()):
             raise ValueError(f"retry_after: {self.retry_after!r} can be in no header.")
+
+    def __str__(self) -> str:
+        return f"no request has met this fail(), with status {self.status}"
 
     def answer(self, app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request with this fault; `app` gives true answers."""

@@ -5,9 +5,9 @@ import difflib
 import itertools
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from notifhist.auth import GRANTS
 from notifhist.errors import ApiError, BadRequest
 from notifhist.factory import App, create_app
 from notifhist.schemas.query import CheckPath, Tenant
-from notifhist.schemas.resources import RUN_RESOURCE
+from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE, Resource
 from notifhist.serializers.bodies import ExpectedBody, parse_body
 from notifhist.store.database import Database, discard_connection, ensure_connected
 from notifhist.store.machine import machine_directory
@@ -28,21 +28,19 @@ from notifhist.testing.faults import Fault
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When, ms_of
 from notifhist.testing.keys import Key
-from notifhist.testing.notifhist import ITEM, LOG, RUN, Document, Notifhist
+from notifhist.testing.members import filled
+from notifhist.testing.notifhist import Document, Notifhist
 from notifhist.testing.requests import Request
 from notifhist.testing.server import ThreadedServer
 from notifhist.testing.shim import OWN, Scene, Shim
-from notifhist.transfer.files import NDJSON, Destination, is_discovery, owner_problems
-from notifhist.transfer.load import Loader, Source, find_sources
+from notifhist.testing.sources import of_tenant, sources_of
+from notifhist.transfer.files import owner_problems
+from notifhist.transfer.load import Loader
 from notifhist.transfer.scratch import SETTINGS, TENANT, add_new_key, opened, scratch_folder, url_of
 from notifhist.web.context import Service
 
 _DEFAULTS = {each.name: each.default for each in config.SETTINGS} | SETTINGS
 """All settings, so that those in the environment of whoever runs the tests change nothing."""
-_NO_PLACE = (
-    "its path is none of records, such as TENANT/entities/EN/alarms/AL/notification_history/CH.json; "
-    "keep other files out of a folder that is loaded"
-)
 
 
 class LocalServer:
@@ -162,7 +160,7 @@ class LocalNotifhist(Notifhist):
         with self._connected() as db:
             loader = Loader(db, self._clock)
             for source in sources:
-                loader.load(source if tenant is None else _of_tenant(source, tenant))
+                loader.load(source if tenant is None else of_tenant(source, tenant))
         if loader.bad:
             pytest.fail("\n".join(loader.bad), pytrace=False)
         return loader.stored + loader.present
@@ -170,33 +168,32 @@ class LocalNotifhist(Notifhist):
     def item(self, entity: str = "en", alarm: str = "al", check: str = "ch", **members: Any) -> Document:
         """See Notifhist."""
         __tracebackhide__ = True
-        return self._record("item", CheckPath(self.tenant, entity, alarm, check), {**ITEM, **members})
+        document = filled(ITEM_RESOURCE, members, {"entity": entity, "alarm": alarm, "check": check})
+        return self._record(ITEM_RESOURCE, CheckPath(self.tenant, entity, alarm, check), document)
 
     def run(self, **members: Any) -> Document:
         """See Notifhist."""
         __tracebackhide__ = True
-        return self._record("run", Tenant(self.tenant), {**RUN, **members})
+        return self._record(RUN_RESOURCE, Tenant(self.tenant), filled(RUN_RESOURCE, members))
 
     def log(self, **members: Any) -> Document:
         """See Notifhist."""
         __tracebackhide__ = True
-        return self._record("log", Tenant(self.tenant), {**LOG, **members})
+        return self._record(LOG_RESOURCE, Tenant(self.tenant), filled(LOG_RESOURCE, members))
 
-    def _record(self, name: str, owner: Tenant, document: Document) -> Document:
+    def _record(self, resource: Resource, owner: Tenant, document: Document) -> Document:
         """Record a document as a POST does, past the rate limits and faults of the client under test."""
         __tracebackhide__ = True
-        recorder, now_ticks = recorder_of(name), self._clock.now_ticks()
+        recorder, now_ticks = recorder_of(resource.name), self._clock.now_ticks()
         try:
             if problems := owner_problems(owner):
                 raise BadRequest("No such place.", problems)
-            body = parse_body(
-                json.dumps(document).encode(), "application/json", ExpectedBody(recorder.resource.document)
-            )
+            body = parse_body(json.dumps(document).encode(), "application/json", ExpectedBody(resource.document))
             draft = recorder.draft(owner, body.document, now_ticks, next(self._ordinals))
             with self._connected() as db:
                 recorded = record(db, [draft], now_ticks, self._service.oldest_ms())
         except ApiError as error:
-            raise pytest.fail.Exception(f"The {name} cannot be recorded. {error}", pytrace=False) from None
+            raise pytest.fail.Exception(f"The {resource.name} cannot be recorded. {error}", pytrace=False) from None
         stored: Document = json.loads(recorded.documents[0])
         return stored
 
@@ -234,8 +231,9 @@ class LocalNotifhist(Notifhist):
         """See Notifhist."""
         __tracebackhide__ = True
         given = {"retry_after": None, "delay": 0.0, "cut_after": None, **fault}
+        caller = sys._getframe(1)
         try:
-            made = Fault(status, after, times, **given)
+            made = Fault(status, after, times, **given, file=caller.f_code.co_filename, line=caller.f_lineno)
         except (TypeError, ValueError) as error:  # where in the code it is noticed tells nobody anything
             raise type(error)(*error.args) from None
         self._scene.faults.append(made)
@@ -247,33 +245,13 @@ class LocalNotifhist(Notifhist):
             super().assert_both(path)
 
     @property
+    def _unmet_faults(self) -> list[Fault]:
+        return [fault for fault in self._scene.faults if not fault.was_met]
+
+    @property
     def requests(self) -> list[Request]:
         """See Notifhist."""
         return self._scene.requests
-
-
-def sources_of(paths: tuple[str | Path, ...], files: Files) -> list[Source]:
-    """Return the files to load; the test fails for a document whose path is none of records.
-
-    Raises FileNotFoundError: a test without its records would tell little.
-    """
-    __tracebackhide__ = True
-    found = []
-    for path in paths:
-        place = files.find(path)
-        some = list(find_sources([place], None))
-        taken = {each.path for each in some}
-        if place.is_dir() and (passed := [each for each in sorted(place.rglob("*")) if _is_misplaced(each, taken)]):
-            pytest.fail("\n".join(f"{each}: {_NO_PLACE}" for each in passed), pytrace=False)
-        if not some:
-            raise FileNotFoundError(f"There is no file of records in {place}")
-        found += some
-    return found
-
-
-def _is_misplaced(path: Path, taken: set[Path]) -> bool:
-    """Say whether a document in a folder would be passed over. Lists of checks are known to follow from their items."""
-    return path.suffix in (".json", ".xml") and path not in taken and path.is_file() and not is_discovery(path)
 
 
 def _ms_of(when: When, name: str) -> int:
@@ -282,13 +260,3 @@ def _ms_of(when: When, name: str) -> int:
         return ms_of(when)
     except ValueError as error:
         raise ValueError(f"{name}={when!r}: {error}") from None
-
-
-def _of_tenant(source: Source, tenant: str) -> Source:
-    """Return a file whose records are of a tenant."""
-    if source.path.suffix in NDJSON:
-        return source
-    if source.destination is None:
-        return Source(source.path, Destination(RUN_RESOURCE, Tenant(tenant)))
-    destination = source.destination
-    return Source(source.path, replace(destination, owner=replace(destination.owner, tenant=tenant)))

@@ -7,7 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from notifhist.testing.answers import Answer, ask
 from notifhist.testing.expectations import JSON, XML, Form, check
@@ -15,17 +15,10 @@ from notifhist.testing.files import Files
 from notifhist.testing.instants import When
 from notifhist.testing.requests import Request
 
+if TYPE_CHECKING:
+    from notifhist.testing.faults import Fault
+
 Document = dict[str, Any]
-ITEM: Mapping[str, Any] = {"state": "OK", "notification_results": []}
-RUN: Mapping[str, Any] = {"notificationType": "WEEKLY_REPORT", "medium": "EMAIL", "status": "COMPLETED"}
-LOG: Mapping[str, Any] = {
-    "runId": 1,
-    "type": "WEEKLY_REPORT",
-    "medium": "EMAIL",
-    "recipientType": "USER",
-    "status": "DELIVERED",
-}
-"""What is filled into a record: the members that the contract requires."""
 
 
 class Notifhist(ABC):
@@ -62,7 +55,10 @@ class Notifhist(ABC):
 
     @abstractmethod
     def item(self, entity: str = "en", alarm: str = "al", check: str = "ch", **members: Any) -> Document:
-        """Record an item and return it; what the contract requires is filled in. It is of now unless it says when."""
+        """Record an item and return it; what the contract requires is filled in. It is of now unless it says when.
+
+        A member that is none, but nearly one that is not given, fails the test: beside `state`, `stage` is stored.
+        """
 
     @abstractmethod
     def run(self, **members: Any) -> Document:
@@ -95,9 +91,14 @@ class Notifhist(ABC):
 
         Below 400 `status` means the true answer, delayed or cut. `retry_after` and `delay` are in s; a text, such as a
         date, is in the header Retry-After alone. After `cut_after` bytes of the body the connection is closed. Further
-        faults follow this one. Raises ValueError for what can be no answer. Not for a deployed service: the test is
-        skipped.
+        faults follow this one. One that no request has met is an UnmetFaultWarning when the test has passed. Raises
+        ValueError for what can be no answer. Not for a deployed service: the test is skipped.
         """
+
+    @property
+    def _unmet_faults(self) -> list[Fault]:
+        """The faults that no request has met."""
+        return []
 
     @property
     @abstractmethod

@@ -6,6 +6,7 @@ takes a third of a second, until a fixture is used.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from notifhist.testing import UnmetFaultWarning
 from notifhist.testing.files import Files
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ _KEY: pytest.StashKey[Key] = pytest.StashKey()
 """The key of the deployed service."""
 _FOUND: pytest.StashKey[Notifhist] = pytest.StashKey()
 """What a test got as `notifhist`."""
+_PASSED: pytest.StashKey[bool] = pytest.StashKey()
+"""Whether a test passed, known before its fixtures are torn down."""
 _SHOWN = 20
 """So many requests are shown where a test fails."""
 _MARKER = "notifhist(now=None, load=(), settings={}): the time, the records and the settings that a test begins with"
@@ -94,11 +98,25 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show beside a failure what the client under test asked; of a deployed service, blot the key out of the report."""
     report = yield
     found, key = item.stash.get(_FOUND, None), item.config.stash.get(_KEY, None)
+    if report.when == "call":
+        item.stash[_PASSED] = report.passed
     if key:
         _blot(report, key)
-    elif report.failed and found is not None and found.requests:
-        report.sections.append(("notifhist was asked", "\n".join(map(str, found.requests[-_SHOWN:]))))
+    elif report.failed and found is not None:
+        unmet = [f"{Path(fault.file).name}:{fault.line}: {fault}" for fault in found._unmet_faults]
+        if lines := [*map(str, found.requests[-_SHOWN:]), *unmet]:
+            report.sections.append(("notifhist was asked", "\n".join(lines)))
     return report
+
+
+def _warn_of_unmet(item: pytest.Item, found: Notifhist) -> None:
+    """Warn where a test asked for a fault that its client has not met: it passes whatever the client does then.
+
+    A failed test says so in its report instead: it may have ended before.
+    """
+    if item.stash.get(_PASSED, False):
+        for fault in found._unmet_faults:
+            warnings.warn_explicit(str(fault), UnmetFaultWarning, fault.file, fault.line)
 
 
 def _blot(report: pytest.TestReport, key: str) -> None:
@@ -188,7 +206,7 @@ def notifhist_server(
 
 
 @pytest.fixture
-def notifhist(request: pytest.FixtureRequest, notifhist_server: Any) -> Notifhist:
+def notifhist(request: pytest.FixtureRequest, notifhist_server: Any) -> Iterator[Notifhist]:
     """The server, emptied for this test, and what prepares it and looks at it."""
     wanted, config = _wanted(request.node), request.config
     if url := config.getoption("notifhist_url"):
@@ -206,7 +224,8 @@ def notifhist(request: pytest.FixtureRequest, notifhist_server: Any) -> Notifhis
             found.load(*wanted.load)
         except OSError as error:
             raise _mistake(error) from None
-    return found
+    yield found
+    _warn_of_unmet(request.node, found)
 
 
 def _reset(request: pytest.FixtureRequest, server: LocalServer, wanted: _Wanted) -> Notifhist:

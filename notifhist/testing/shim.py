@@ -89,6 +89,7 @@ def _next_fault(faults: list[Fault]) -> Fault | None:
         first.after -= 1
         return None
     first.times -= 1
+    first.was_met = True
     return first
 
 

@@ -40,7 +40,7 @@ class FeedLoader:
 
     def __init__(self, db: Database, settings: Settings, feed: Feed, tenant: str) -> None:
         self._db, self._feed, self._tenant = db, feed, tenant
-        self._clock, self._received_ticks = Clock(settings.now), 0
+        self._clock, self._received_ticks = Clock(settings.now, db.ahead_ticks), 0
         self.fed = Fed()
 
     def load(self, path: Path, *, skip_bad: bool, report: Callable[[int], None] = lambda n: None) -> None:

@@ -7,11 +7,11 @@ last payloads again; those that have an id of their own are recorded once all th
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from notifhist.errors import BadRequest
 from notifhist.feeds.feed import Feed
 from notifhist.feeds.payloads import read_json
+from notifhist.run.sending import Answer
 from notifhist.transfer.positions import read_position, write_position
 from notifhist.transfer.tail import Place, Tail
 
@@ -23,18 +23,6 @@ _MAX_LIST_BYTES = 128 * 1024
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 _NEVER_TAKEN = (400, 413)
 """What the service answers to a payload that it will never take. Any other refusal may end: of a key, for example."""
-
-
-class Answer(Protocol):
-    """What the service said; `status` 0: nothing."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def text(self) -> str:
-        """The answer, for people."""
 
 
 @dataclass

@@ -11,19 +11,22 @@ from flask import Request, current_app, g, request
 from notifhist.auth import ApiKey, split_key
 from notifhist.clock import Clock
 from notifhist.config import HOST, Settings
-from notifhist.errors import BadRequest
+from notifhist.errors import BadRequest, NotUpToDate
 from notifhist.metrics import Metrics
 from notifhist.run.sending import HOST_REFUSED
 from notifhist.serializers.bodies import Body, ExpectedBody, parse_body
 from notifhist.serializers.codings import unpack
 from notifhist.store.database import Database
 from notifhist.store.fills import FillsSeen
+from notifhist.store.keys import find_key
 from notifhist.store.remembered_keys import RememberedKeys
-from notifhist.store.replicas import Replica
+from notifhist.store.sources import Source, Sources
 from notifhist.web.declarations import Api, View
 from notifhist.web.rate_limits import RateLimiter
 from notifhist.web.shortcuts import unwrap
 
+READING = ("GET", "HEAD")
+"""The methods of requests that change nothing."""
 _HOST = re.compile(HOST)
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
@@ -36,7 +39,7 @@ class Service:
     clock: Clock
     db: Database
     keys: RememberedKeys
-    replica: Replica | None
+    sources: Sources
     rate_limiters: Mapping[str, RateLimiter]
     metrics: Metrics
     apis: tuple[Api, ...]
@@ -50,9 +53,16 @@ class Service:
         retention_ms = self.settings.retention_ms
         return None if retention_ms is None else self.clock.now_ms() - retention_ms
 
-    def replica_for(self, tenant: str) -> Replica | None:
-        """Return the replica, if there is one and it has all that the tenant recorded; connects this thread to it."""
-        return self.replica if self.replica is not None and self.replica.has_all_of(self.db, tenant) else None
+
+def connect(service: Service) -> Source:
+    """Return where this request is answered from, connected in this thread, and set `g.source` to it.
+
+    Raises NotUpToDate, and one of ERRORS.
+    """
+    unwrap(g).source = source = service.sources.connect(may_lag=unwrap(request).method in READING)
+    if pending := service.fills.pending(source.db):
+        raise NotUpToDate(pending)
+    return source
 
 
 def valid_key(service: Service, token: str) -> ApiKey | None:
@@ -65,8 +75,12 @@ def valid_key(service: Service, token: str) -> ApiKey | None:
 
 
 def key_of_id(service: Service, key_id: str) -> ApiKey | None:
-    """Return the key of an id; None if it is unknown, expired or revoked."""
-    key = service.keys.find(service.db, key_id)
+    """Return the key of an id, as `g.source` has it; None if it is unknown, expired or revoked.
+
+    What a replica says that may lag is not remembered: it may not know of a revocation.
+    """
+    source: Source = unwrap(g).source
+    key = find_key(source.db, key_id) if source.may_lag else service.keys.find(source.db, key_id)
     return key if key is not None and key.is_valid(service.clock.now_ms()) else None
 
 
@@ -81,12 +95,15 @@ def caller() -> ApiKey:
 
 
 def readable_db() -> Database:
-    """Return the database to read from: the replica, if there is one and it has all that the tenant recorded."""
-    service = current_service()
-    if (replica := service.replica_for(caller().tenant)) is None:
-        return service.db
-    g.read_from = replica  # a database error is then the replica's
-    return replica.db
+    """Return the database to read from, and set `g.source` to it: the replica, if it has all that the tenant recorded.
+
+    Without a primary it is the replica, whatever it has.
+    """
+    context = unwrap(g)
+    if not context.source.may_lag:
+        context.source = current_service().sources.of_tenant(caller().tenant)
+    db: Database = context.source.db
+    return db
 
 
 def read_body() -> Body:

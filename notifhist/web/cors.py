@@ -9,7 +9,7 @@ import flask
 from flask import Flask, Request, Response
 from werkzeug.exceptions import MethodNotAllowed
 
-from notifhist.web.declarations import Api
+from notifhist.web.declarations import AS_OF, Api
 from notifhist.web.responses import no_content
 from notifhist.web.shortcuts import unwrap
 
@@ -18,7 +18,7 @@ _ALLOWED_HEADERS = (
     *("If-Match", "If-None-Match", "X-Auth-Token"),
 )
 _EXPOSED_HEADERS = (
-    *("ETag", "Location", "Retry-After", "X-Response-Id"),
+    *("ETag", "Location", "Retry-After", AS_OF, "X-Response-Id"),
     *("X-RateLimit-Limit", "X-RateLimit-Type", "X-RateLimit-Used", "X-RateLimit-Window"),
 )
 _MAX_AGE_S = 600

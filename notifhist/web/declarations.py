@@ -15,6 +15,8 @@ from notifhist.serializers.formats import JSON_AND_XML, Formats
 
 Json = dict[str, Any]
 Function = TypeVar("Function", bound=Callable[..., Response])
+AS_OF = "X-Notifhist-As-Of"
+"""The header of an answer that may lag: the time of the newest change that it could have."""
 LIST = {200: ()}
 READ = {200: ("ETag",), 304: ("ETag",)}
 RECORDED = {200: ("Location",), 201: ("Location",)}

@@ -1,6 +1,7 @@
 """Deliveries: what was sent to whom, across all alarms. Contract: docs/contract.md, "Deliveries"."""
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from notifhist.schemas.delivery_queries import (
     INTERVALS_MS,
     DeliveriesQuery,
 )
+from notifhist.schemas.document import Document
 from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.instants import format_instant
 from notifhist.serializers.formats import TO_TAKE_AWAY
@@ -46,9 +48,7 @@ def list_deliveries() -> Response:
     service = current_service()
     query, others = _query(DELIVERIES_QUERY)
     if can_stream():
-        by_attempts = others.get("rows") == "attempts"
-        read, schema = (read_attempts, DELIVERY_ATTEMPT) if by_attempts else (reading.read_batches, DELIVERY)
-        return name_file(respond_stream(partial(read, query, service.oldest_ms()), schema), file_name(query))
+        return deliveries_file(query, others)
     limit = query.limit or service.settings.default_limit
     page = reading.list_deliveries(readable_db(), query, service.oldest_ms(), limit)
     metadata = page_metadata(page.count, limit, request.args.get("marker"), page.next_marker)
@@ -63,14 +63,7 @@ def list_deliveries() -> Response:
 def count_deliveries() -> Response:
     """Answer how many deliveries there are of each name, in each bucket of time."""
     query, others = _query(COUNTS_QUERY)
-    by = summaries.COUNTED_BY[others.get("by", "outcome")]
-    buckets = buckets_of(query, others.get("interval"))
-    counts = summaries.count_deliveries(readable_db(), query, current_service().oldest_ms(), by, buckets)
-    values = [
-        {"from": bucket.begin, "to": bucket.end - 1, "counts": each}
-        for bucket, each in zip(buckets, counts, strict=True)
-    ]
-    return respond({"values": values}, COUNTS)
+    return respond({"values": counts_by_time(query, others.get("by", "outcome"), others.get("interval"))}, COUNTS)
 
 
 @View(
@@ -90,13 +83,31 @@ def _query(schema: Schema) -> tuple[DeliveriesQuery, dict[str, Any]]:
     return deliveries_query(schema, caller().tenant, request.args, service.settings, service.clock)
 
 
-def file_name(query: DeliveriesQuery) -> str:
+def deliveries_file(query: DeliveriesQuery, others: Mapping[str, Any]) -> Response:
+    """Return all deliveries of a query as a file, streamed; `others` may say that its rows are attempts."""
+    by_attempts = others.get("rows") == "attempts"
+    read, schema = (read_attempts, DELIVERY_ATTEMPT) if by_attempts else (reading.read_batches, DELIVERY)
+    batches = partial(read, query, current_service().oldest_ms())
+    return name_file(respond_stream(batches, schema), _file_name(query))
+
+
+def _file_name(query: DeliveriesQuery) -> str:
     """Return a name that says which time a file is about, such as `deliveries-20111103T010000Z-20111110T010000Z`."""
     times = (format_instant(min(max(ms, 0), MAX_TIMESTAMP)) for ms in (query.from_ms, query.to_ms))
     return "-".join(["deliveries", *(re.sub(r"[-:]|\.\d+", "", time) for time in times)])
 
 
-def buckets_of(query: DeliveriesQuery, interval: str | None) -> list[Range]:
+def counts_by_time(query: DeliveriesQuery, by: str, interval: str | None) -> list[Document]:
+    """Return how many deliveries there are in each bucket of time: `from` and `to` (ms, inclusive), and `counts`."""
+    buckets, by_name = _buckets_of(query, interval), summaries.COUNTED_BY[by]
+    counts = summaries.count_deliveries(readable_db(), query, current_service().oldest_ms(), by_name, buckets)
+    return [
+        {"from": bucket.begin, "to": bucket.end - 1, "counts": each}
+        for bucket, each in zip(buckets, counts, strict=True)
+    ]
+
+
+def _buckets_of(query: DeliveriesQuery, interval: str | None) -> list[Range]:
     """Return the spans of time to be counted, oldest first. Raises BadRequest if they are too many."""
     first, last = query.from_ms, query.to_ms
     lengths = [INTERVALS_MS[interval]] if interval else list(INTERVALS_MS.values())

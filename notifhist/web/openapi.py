@@ -17,7 +17,7 @@ from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import JsonInteger, PathId, TimeUuid
 from notifhist.serializers.codings import ACCEPT_ENCODING
 from notifhist.serializers.formats import Format, Formats
-from notifhist.web.declarations import Api, Json, View
+from notifhist.web.declarations import AS_OF, Api, Json, View
 from notifhist.web.openapi_fields import Description
 
 _ABOUT = (
@@ -43,6 +43,10 @@ _HEADERS: dict[str, tuple[str, Json]] = {
     "Location": ("The absolute URL of what was recorded.", {"type": "string", "format": "uri"}),
     "ETag": ("A tag of the bytes of this answer.", {"type": "string"}),
     "X-Notifhist-Note": ("`expired`: some of it is older than the retention, and never shown.", {"type": "string"}),
+    AS_OF: (
+        "There is no primary database: the time of the newest change in the replica that answers, or `unknown`.",
+        {"type": "string"},
+    ),
     "Content-Disposition": ("`attachment`, and a name for the file.", {"type": "string"}),
     "Accept-Encoding": ("The content codings that are read here, after another one.", {"type": "string"}),
     "Allow": ("The methods that this URL knows.", {"type": "string"}),
@@ -159,7 +163,8 @@ def _answer(description: Description, api: Api, prefix: str, view: View, status:
     # One item or run has an ETag, a container of them none.
     sometimes = ("ETag",) if len(view.documents) > 1 else ()
     always = (*_ALWAYS, *view.answers[status])
-    response = _response(HTTPStatus(status).phrase, content, always, (*sometimes, *view.may_bear, *_limits(api)))
+    sometimes = (*sometimes, *view.may_bear, *(_lag(api) if view.method == "GET" else ()), *_limits(api))
+    response = _response(HTTPStatus(status).phrase, content, always, sometimes)
     if view.links:
         response["links"] = {name: _link(api, prefix, view, name) for name in view.links}
     return response
@@ -188,13 +193,17 @@ def _error(description: Description, api: Api, kind: type[ApiError]) -> str:
         more = _WITH.get(kind, ())
         # A refused caller is not counted.
         limits = () if kind in (errors.Unauthorized, errors.Forbidden) else _limits(api)
-        sometimes = (*_SOMETIMES.get(kind, ()), *limits)
+        sometimes = (*_SOMETIMES.get(kind, ()), *_lag(api), *limits)
         # An API may refuse a caller without a valid key as it refuses one whose key lacks the role.
         is_refusal = api.access is not None and kind is api.access.refusal
         told: list[type[ApiError]] = [errors.Unauthorized, kind] if is_refusal else [kind]
         about = " ".join(each.description or each.message for each in dict.fromkeys(told))
         description.spec.components.response(name, _response(about, content, (*_ALWAYS, *more), sometimes))
     return name
+
+
+def _lag(api: Api) -> tuple[str, ...]:
+    return (AS_OF,) if api.access else ()
 
 
 def _limits(api: Api) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ class Description:
             holder = envelope
             if place.inside:
                 holder = envelope["properties"].setdefault(place.inside, _object())
-                envelope["required"] = [*{*envelope["required"], place.inside}]
+                envelope["required"] = list(dict.fromkeys((*envelope["required"], place.inside)))
             holder["properties"][place.name or name] = self.field(field)
             if field.required:
                 holder["required"].append(place.name or name)

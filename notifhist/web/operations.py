@@ -4,17 +4,17 @@ from functools import lru_cache
 from importlib.resources import files
 
 import orjson
+from flask import g
 
 from notifhist.config import ConfigError
 from notifhist.errors import NotUpToDate, Unavailable
 from notifhist.serializers.formats import CHARSET, XML
-from notifhist.store.database import ensure_connected
 from notifhist.store.migrating import pending_migrations
 from notifhist.web.apis import OPERATIONS
 from notifhist.web.context import current_service
-from notifhist.web.declarations import Api, View
+from notifhist.web.declarations import AS_OF, Api, View
 from notifhist.web.openapi import describe
-from notifhist.web.shortcuts import Response
+from notifhist.web.shortcuts import Response, unwrap
 
 _JSON = "application/json"
 _ANY_JSON = {_JSON: {"type": "object"}}
@@ -28,18 +28,27 @@ def healthz() -> Response:
     return Response(b'{"status":"ok"}', content_type=_JSON)
 
 
-@View(OPERATIONS, "GET", "/readyz", "Tell whether requests can be served", content=_ANY_JSON, errors=(Unavailable,))
+@View(
+    *(OPERATIONS, "GET", "/readyz", "Tell whether requests can be served"),
+    content=_ANY_JSON,
+    may_bear=(AS_OF,),
+    errors=(Unavailable,),
+)
 def readyz() -> Response:
-    """Answer that the database can be reached and its tables are up to date. Raises Unavailable."""
-    db = current_service().db
-    ensure_connected(db)
+    """Answer that the database can be reached and its tables are up to date, or that a replica can be read.
+
+    Raises Unavailable; also for a SQLite file that may only be read, which `notifhist doctor` names.
+    """
+    unwrap(g).source = source = current_service().sources.connect(may_lag=True)
+    if not source.db.may_be_written():
+        raise Unavailable("Nothing can be recorded: the file of the database, or its folder, may only be read.")
     try:
-        pending = pending_migrations(db)
+        pending = pending_migrations(source.db)
     except ConfigError as error:
         raise Unavailable("The tables are of another version.", str(error)) from None
     if pending:
         raise NotUpToDate(pending)
-    return Response(b'{"status":"ready"}', content_type=_JSON)
+    return Response(b'{"status":"read-only"}' if source.may_lag else b'{"status":"ready"}', content_type=_JSON)
 
 
 @View(OPERATIONS, "GET", "/metrics", "Read the metrics of all workers, as Prometheus text", content=_TEXT)

@@ -82,7 +82,7 @@ def _loaded(schema: Schema, args: Args) -> dict[str, Any]:
         return validated(schema, args)
     except ValidationError as error:
         kind = InvalidLimit if "limit" in error.messages_dict else BadRequest
-        raise kind(details=_details(error)) from None
+        raise kind(details=name_problems(_in_words(error.messages_dict))) from None
 
 
 def validated(schema: Schema, args: Args) -> dict[str, Any]:
@@ -95,8 +95,7 @@ def validated(schema: Schema, args: Args) -> dict[str, Any]:
 
 def problems_of(schema: Schema, args: Args) -> dict[str, str]:
     """Return what is wrong with the parameters that `schema` names, by their names; none if they all fit."""
-    found = schema.validate(_named(args, schema))
-    return {name: " ".join(messages) for name, messages in found.items()}
+    return _in_words(schema.validate(_named(args, schema)))
 
 
 @lru_cache(maxsize=1024)
@@ -133,5 +132,6 @@ def _named(args: Args, schema: Schema) -> dict[str, Any]:
     return named
 
 
-def _details(error: ValidationError) -> str:
-    return name_problems({name: " ".join(messages) for name, messages in error.messages_dict.items()})
+def _in_words(problems: dict[str, list[str]]) -> dict[str, str]:
+    """Return marshmallow's messages as one text for each parameter."""
+    return {name: " ".join(messages) for name, messages in problems.items()}

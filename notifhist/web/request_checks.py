@@ -17,10 +17,10 @@ from notifhist import errors
 from notifhist.auth import ApiKey
 from notifhist.metrics import NOT_FORWARDED, NOT_TRUSTED
 from notifhist.schemas.fields import PATH_ID, is_path_id
-from notifhist.store.database import ERRORS, ensure_connected
+from notifhist.store.database import ERRORS
 from notifhist.web import cors
 from notifhist.web.apis import api_of
-from notifhist.web.context import Service, current_service, host, valid_key
+from notifhist.web.context import READING, Service, connect, current_service, host, valid_key
 from notifhist.web.declarations import Access, Api, View
 from notifhist.web.pages.links import way_to_pages
 from notifhist.web.shortcuts import unwrap
@@ -29,9 +29,9 @@ from notifhist.web.shortcuts import unwrap
 def check_request() -> Response | None:
     """Let the request through to its view, or raise the ApiError that refuses it; return the answer to a preflight.
 
-    Sets in Flask's `g`: `started`, `request_id` and `api`, and for a request that is let through `view`, `key` and
-    `usage` (if its API has keys), `format` and `media_type` (if its view negotiates), `named_type` (if it was named in
-    the query string).
+    Sets in Flask's `g`: `started`, `request_id` and `api`, and for a request that is let through `view`, `source` (of
+    the answer), `key` and `usage` (if its API has keys), `format` and `media_type` (if its view negotiates),
+    `named_type` (if it was named in the query string).
     """
     request, context, service = unwrap(flask.request), unwrap(flask.g), current_service()
     context.started = time.perf_counter()
@@ -100,10 +100,7 @@ def _check_access(request: Request, context: Any, view: View | None, ids: dict[s
     """Raise the ApiError that refuses the caller; remove the tenant from `ids`, since views take it from the key."""
     service, access = current_service(), context.api.access
     try:
-        ensure_connected(service.db)
-        if pending := service.fills.pending(service.db):
-            raise errors.NotUpToDate(pending)
-        context.key = key = _authenticate(request, service, context.api, access)
+        context.key = key = _find_caller(request, context, service, access)
         if view is not None:  # if the URL does not have the method, no role is needed
             _authorize(key, None if request.url_rule is None else view.role, ids)
             _look_at_proxies(request, service)
@@ -112,6 +109,16 @@ def _check_access(request: Request, context: Any, view: View | None, ids: dict[s
             raise errors.NotFound from None
         raise
     _count(context, service, access)
+
+
+def _find_caller(request: Request, context: Any, service: Service, access: Access) -> ApiKey:
+    """Return the caller's key, from where the request is answered from: `g.source`. Raises the refusal of the API."""
+    connect(service)
+    try:
+        return _authenticate(request, service, context.api, access)
+    except ERRORS as error:
+        context.source = service.sources.instead(error, may_lag=request.method in READING)
+        return _authenticate(request, service, context.api, access)
 
 
 def _authenticate(request: Request, service: Service, api: Api, access: Access) -> ApiKey:

@@ -12,9 +12,12 @@ from notifhist import errors
 from notifhist.auth import ApiKey
 from notifhist.config import hide_password
 from notifhist.logs import log_request
-from notifhist.store.database import ERRORS, discard_connection, exceeded_limits, given_up_as, is_unreachable
-from notifhist.store.replicas import Replica, note_write
-from notifhist.web.context import current_service
+from notifhist.schemas.instants import format_instant
+from notifhist.store.database import ERRORS, exceeded_limits, is_unreachable, refused_as
+from notifhist.store.replicas import note_write
+from notifhist.store.sources import Source
+from notifhist.web.context import READING, current_service
+from notifhist.web.declarations import AS_OF
 from notifhist.web.rate_limits import Usage
 from notifhist.web.responses import HEADERS_OF_ALL, error_response
 from notifhist.web.shortcuts import unwrap
@@ -33,14 +36,14 @@ def register(app: Flask) -> None:
         app.register_error_handler(kind, _answer_database_error)
     app.register_error_handler(Exception, _answer_unexpected)
     app.after_request(finish_response)
-    if app.extensions["notifhist"].replica is not None:
+    if app.extensions["notifhist"].sources.replica is not None:
         app.after_request(_note_write)  # Flask runs it before `finish_response`
 
 
 def _note_write(response: Response) -> Response:
     """Note that the tenant has recorded something, so that its next reads see it from any database."""
     key: ApiKey | None = flask.g.get("key")
-    if key is None or flask.request.method in ("GET", "HEAD") or not response.status_code < 300:
+    if key is None or flask.request.method in READING or not response.status_code < 300:
         return response
     try:
         note_write(current_service().db, key.tenant)
@@ -75,6 +78,7 @@ def finish_response(response: Response) -> Response:
         add("X-RateLimit-Used", str(usage.used))
         add("X-RateLimit-Window", usage.window)
         add("X-RateLimit-Type", "global")
+    _tell_lag(response, context.get("source"))
     seconds = time.perf_counter() - context.started
     route = request.url_rule.rule if request.url_rule is not None else ""
     current_service().metrics.observe(request.method, route, response.status_code, seconds)
@@ -90,6 +94,14 @@ def finish_response(response: Response) -> Response:
     return response
 
 
+def _tell_lag(response: Response, source: Source | None) -> None:
+    """Say that an answer may lag, and count it, if it does."""
+    if source is None or not source.may_lag:
+        return
+    response.headers[AS_OF] = "unknown" if source.newest_ms is None else format_instant(source.newest_ms)
+    current_service().metrics.may_lag()
+
+
 def _answer_http_exception(error: HTTPException) -> Response:
     """Answer a refusal by Flask itself in the form of the API."""
     if isinstance(error, MethodNotAllowed):
@@ -103,16 +115,13 @@ def _answer_http_exception(error: HTTPException) -> Response:
 
 def _answer_database_error(error: Exception) -> Response:
     """Answer 503 if the database is unreachable or a statement exceeded its limits, else 500."""
-    replica: Replica | None = flask.g.get("read_from")
-    if replica is not None:
-        replica.failed(error)
-    else:
-        discard_connection(current_service().db)
-    if reason := given_up_as(error):
-        current_service().metrics.gave_up(reason)
+    service = current_service()
+    service.sources.failed(flask.g.get("source"), error)
+    if reason := refused_as(error):
+        service.metrics.gave_up(reason)
     if exceeded_limits(error):
         logger.warning("the database was asked for too much: %s", error, extra={"request_id": flask.g.request_id})
-        return error_response(errors.QueryTooExpensive(is_read=flask.request.method in ("GET", "HEAD")))
+        return error_response(errors.QueryTooExpensive(is_read=flask.request.method in READING))
     if not is_unreachable(error):
         return _answer_unexpected(error)
     logger.error("the database failed: %s", hide_password(str(error)), extra={"request_id": flask.g.request_id})

@@ -12,7 +12,6 @@ from notifhist.schemas.document import Document, DocumentSchema, dump
 from notifhist.schemas.error import ErrorReport
 from notifhist.serializers.formats import JSON_AND_XML
 from notifhist.serializers.stored import StoredDocument, StoredForm
-from notifhist.store.database import ERRORS
 from notifhist.web.apis import api_of, served
 from notifhist.web.conditions import has_already, tag_of
 from notifhist.web.context import caller, current_service, url_here
@@ -69,12 +68,11 @@ def respond_stream(batches: Batches, schema: DocumentSchema) -> Response:
     context = unwrap(g)
     if context.format.stream is None:
         raise TypeError(f"{context.format.name} is not streamed")
-    reads = Reads(current_service(), caller().tenant)
+    reads = Reads(current_service().sources, caller().tenant)
     try:
         body = StreamedBody(reads, batches, partial(context.format.stream, schema=schema))
-    except ERRORS:
-        g.read_from = reads.replica
-        raise
+    finally:
+        context.source = reads.source
     return Response(body, content_type=context.media_type + context.format.parameters)
 
 

@@ -8,16 +8,8 @@ from typing import Any
 
 from notifhist.config import hide_password
 from notifhist.serializers.lines import Lines
-from notifhist.store.database import (
-    ERRORS,
-    Database,
-    discard_connection,
-    ensure_connected,
-    exceeded_limits,
-    is_unreachable,
-)
-from notifhist.store.replicas import Replica
-from notifhist.web.context import Service
+from notifhist.store.database import ERRORS, Database, exceeded_limits, is_unreachable
+from notifhist.store.sources import Source, Sources
 
 Connected = Callable[[], Database]
 """Returns the database to read a batch from, connected in the thread that calls it."""
@@ -30,25 +22,32 @@ class BrokenStream(Exception):
 
 
 class Reads:
-    """The database to read from: as for a request, but chosen anew each time, since another thread may ask."""
+    """The database to read from: as for a request, but chosen anew each time, since another thread may ask.
 
-    def __init__(self, service: Service, tenant: str) -> None:
-        self._service, self._tenant = service, tenant
-        self.replica: Replica | None = None
-        """The replica that was read from last; None if it was the primary."""
+    A stream that has not said from the start that it may lag does not go on from where it may.
+    """
+
+    def __init__(self, sources: Sources, tenant: str) -> None:
+        self._sources, self._tenant = sources, tenant
+        self._may_lag: bool | None = None
+        self.source: Source | None = None
+        """What was read from last."""
 
     def __call__(self) -> Database:
         """Return the database, connected in this thread. Raises one of ERRORS."""
-        ensure_connected(self._service.db)
-        self.replica = self._service.replica_for(self._tenant)
-        return self._service.db if self.replica is None else self.replica.db
+        may_lag = self._may_lag is not False
+        self.source = None  # what fails now is the primary
+        source = self._sources.connect(may_lag=may_lag)
+        if not source.may_lag:
+            source = self._sources.of_tenant(self._tenant, may_lag=may_lag)
+        if self._may_lag is None:
+            self._may_lag = source.may_lag
+        self.source = source
+        return source.db
 
     def failed(self, error: Exception) -> None:
         """Do not use the connection again that was used last."""
-        if self.replica is not None:
-            self.replica.failed(error)
-        else:
-            discard_connection(self._service.db)
+        self._sources.failed(self.source, error)
 
 
 class StreamedBody:

@@ -13,6 +13,7 @@ __all__ = ["make_service"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--failovers", type=int, default=4, help="how many failovers, in turns of each kind")
+    parser.addoption("--kills", type=int, default=7, help="how many kills, in turns of PostgreSQL and of the service")
 
 
 @pytest.fixture(scope="session")

@@ -24,16 +24,16 @@ class Host:
 
 
 class Bridge:
-    """Two hosts on a bridge of this machine."""
+    """Hosts on a bridge of this machine; `letter` and `net` tell it from another one of this process."""
 
-    def __init__(self) -> None:
-        self.name, self._net = f"nh{os.getpid()}", f"10.213.{os.getpid() % 250}"
+    def __init__(self, number: int = 2, letter: str = "", net: int = 213) -> None:
+        self.name, self._net = f"nh{os.getpid()}{letter}", f"10.{net}.{os.getpid() % 250}"
         self._spaces: list[str] = []
         try:
             ip("link", "add", self.name, "type", "bridge")
             ip("address", "add", f"{self._net}.1/24", "dev", self.name)
             ip("link", "set", self.name, "up")
-            self.hosts = [self._add(n) for n in range(2)]
+            self.hosts = [self._add(n) for n in range(number)]
         except BaseException:  # a machine may allow the bridge, but no namespaces
             self.clean_up()
             raise

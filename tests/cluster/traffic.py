@@ -3,18 +3,28 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+
+import requests
 
 from tests.http.helpers import CHECK, RUNS
 from tests.system.service import PATIENCE_S, Client, Service, wait_until
-from tests.system.test_kill import Ledger, post_attempt, post_container, post_item, post_runs
+from tests.system.test_kill import Ledger, Writer, post_attempt, post_container, post_item, post_runs
 
-WRITERS = (post_item, post_item, post_item, post_container, post_container, post_attempt, post_runs, post_runs)
+WRITERS: tuple[Writer, ...] = (
+    post_item,
+    post_item,
+    post_item,
+    post_container,
+    post_container,
+    post_attempt,
+    post_runs,
+    post_runs,
+)
 """One for the attempts: of two, nobody could say in which order theirs were recorded."""
 READ = (f"{CHECK}?limit=10", f"{RUNS}?pageSize=10", "/healthz", "/readyz")
 
@@ -32,9 +42,11 @@ class Traffic(Ledger):
     def __post_init__(self) -> None:
         self.outage.set()  # a writer may be refused at any time
 
-    def post(self, client: Client, path: str, document: object) -> Any:
+    def send(
+        self, client: Client, method: str, path: str, document: object, statuses: tuple[int, ...]
+    ) -> requests.Response | None:
         begun = time.monotonic()
-        if (answer := super().post(client, path, document)) is not None:
+        if (answer := super().send(client, method, path, document, statuses)) is not None:
             self.answered[threading.current_thread().name] = begun
         return answer
 
@@ -55,7 +67,7 @@ class Traffic(Ledger):
 
 
 @contextmanager
-def flowing(service: Service, key: str, traffic: Traffic) -> Iterator[None]:
+def flowing(service: Service, key: str, traffic: Traffic, writers: Sequence[Writer] = WRITERS) -> Iterator[None]:
     """Have writers and readers write and read during the block."""
     stop = threading.Event()
 
@@ -68,9 +80,9 @@ def flowing(service: Service, key: str, traffic: Traffic) -> Iterator[None]:
                 do(client)
                 time.sleep(pause_s)
 
-    with ThreadPoolExecutor(len(WRITERS) + len(READ)) as pool:
+    with ThreadPoolExecutor(len(writers) + len(READ)) as pool:
         jobs = [
-            *(pool.submit(go_on, f"writer {n}", partial(write, traffic), 0.02) for n, write in enumerate(WRITERS)),
+            *(pool.submit(go_on, f"writer {n}", partial(write, traffic), 0.02) for n, write in enumerate(writers)),
             *(pool.submit(go_on, path, partial(traffic.read, path), 0.05) for path in READ),
         ]
         try:

@@ -25,7 +25,8 @@ RULES = ROOT / "deploy/prometheus/notifhist.rules.yml"
 DASHBOARD = json.loads((ROOT / "deploy/grafana/notifhist.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 WEBHOOK = json.loads((ROOT / "tests/payloads/alertmanager-0.25-webhook-1-firing.json").read_text())
-EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
+TARGETS = [target for panel in PANELS for target in panel["targets"]]
+EXPRESSIONS = [target["expr"] for target in TARGETS]
 CONFIG = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: [{rules}]
@@ -175,8 +176,10 @@ def test_prometheus_has_an_answer_for_each_panel(service: Service, prometheus: C
             time.sleep(0.5)
         return found
 
-    for expression in EXPRESSIONS:
-        wait_until(partial(answer, expression))
+    for target in TARGETS:
+        found = wait_until(partial(answer, target["expr"]))
+        named = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+        assert all(named <= each["metric"].keys() for each in found), target
     for variable in DASHBOARD["templating"]["list"][1:]:
         selector = re.fullmatch(r"label_values\((.+), (job|instance)\)", variable["query"]["query"])
         assert selector is not None

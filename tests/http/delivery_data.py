@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from notifhist.schemas.document import Document
 from notifhist.schemas.instants import format_instant
 from tests.conftest import NOW_MS
-from tests.http.helpers import IN_XML, JSON, get_json, item_at, post
+from tests.http.helpers import IN_XML, JSON, item_at, pages_from, post
 
 DELIVERIES = "/v1.0/123456/deliveries"
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -84,13 +84,9 @@ def listed(client: FlaskClient, query: str = "", limit: int = 1000) -> list[Deli
     """Return the deliveries on the pages from the first to the last; every page says how many there are."""
     found: list[Delivery] = []
     totals = set()
-    url = f"{DELIVERIES}?limit={limit}&{query}"
-    while url:
-        page = get_json(client, url)
-        assert page["metadata"]["count"] == len(page["values"])
+    for page in pages_from(client, f"{DELIVERIES}?limit={limit}&{query}"):
         totals.add(page["metadata"]["total"])
         found += page["values"]
-        url = page["metadata"]["next_href"]
     assert totals == {len(found)}
     return found
 

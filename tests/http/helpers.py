@@ -1,6 +1,7 @@
 """What the HTTP tests have in common: places, small documents, and answers read as strictly as clients may."""
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -67,6 +68,25 @@ def get_json(client: FlaskClient, url: str, status: int = 200) -> Any:
     assert response.status_code == status, response.text
     assert response.content_type == JSON
     return json.loads(response.data)
+
+
+def pages_from(client: FlaskClient, url: str) -> Iterator[Any]:
+    """Yield the pages of a list from `url` on, following next_href; each says how many values it has."""
+    while url:
+        page = get_json(client, url)
+        assert page["metadata"]["count"] == len(page["values"])
+        yield page
+        url = page["metadata"]["next_href"]
+
+
+def ids(page: Any) -> list[str]:
+    """Return the ids of the values on a page."""
+    return [each["id"] for each in page["values"]]
+
+
+def walk(client: FlaskClient, url: str) -> list[list[str]]:
+    """Return the ids of each page from `url` on."""
+    return [ids(page) for page in pages_from(client, url)]
 
 
 def get_xml(client: FlaskClient, url: str, status: int = 200) -> etree._Element:

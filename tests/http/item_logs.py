@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from notifhist.schemas.item_ids import id_of, key_in_tenant
 from notifhist.schemas.query import CheckPath
 from tests.conftest import TENANT
-from tests.http.helpers import get_json
+from tests.http.helpers import get_json, pages_from
 
 CHANGELOGS = f"/v1.0/{TENANT}/changelogs/alarms"
 Settle = Callable[[], None]
@@ -26,12 +26,7 @@ def log_id(entity_id: str, alarm_id: str, item_id: str) -> str:
 
 def walk(client: FlaskClient, url: str) -> list[str]:
     """Return the ids on all pages from `url` on, following next_href."""
-    ids: list[str] = []
-    while url:
-        page = get_json(client, url)
-        ids += [each["id"] for each in page["values"]]
-        url = page["metadata"]["next_href"]
-    return ids
+    return [each["id"] for page in pages_from(client, url) for each in page["values"]]
 
 
 def changes(client: FlaskClient, query: str = "", url: str = CHANGELOGS) -> list[dict[str, Any]]:

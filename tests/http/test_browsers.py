@@ -13,7 +13,7 @@ ORIGINS = f"{ORIGIN}, http://localhost:3000"
 ITEM = f"{CHECK}/{id_at(NOW_MS)}"
 ASKS = {"Origin": ORIGIN, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "x-auth-token"}
 EXPOSED = {
-    *("ETag", "Location", "Retry-After", "X-Response-Id"),
+    *("ETag", "Location", "Retry-After", "X-Notifhist-As-Of", "X-Response-Id"),
     *("X-RateLimit-Limit", "X-RateLimit-Used", "X-RateLimit-Window", "X-RateLimit-Type"),
 }
 METHODS = {

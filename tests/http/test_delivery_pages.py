@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import NOW_MS, MakeApp, authorized
 from tests.http.delivery_data import DAY, DELIVERIES, HOUR, MINUTE, Delivery, check_of, ids, listed, results_of, seed
-from tests.http.helpers import assert_fault, get_json, get_xml, id_at, item_at, post, send
+from tests.http.helpers import assert_fault, get_json, get_xml, id_at, item_at, pages_from, post, send
 
 
 def place(delivery: Delivery) -> tuple[int, str]:
@@ -19,12 +19,9 @@ def place(delivery: Delivery) -> tuple[int, str]:
 def walk(client: FlaskClient, query: str, between: Any = None) -> list[str]:
     """Return the ids on all pages; `between` is called with the metadata of each page that has a next one."""
     found: list[str] = []
-    url = f"{DELIVERIES}?{query}"
-    while url:
-        page = get_json(client, url)
+    for page in pages_from(client, f"{DELIVERIES}?{query}"):
         found += ids(page["values"])
-        url = page["metadata"]["next_href"]
-        if url and between:
+        if page["metadata"]["next_href"] and between:
             between(page["metadata"])
     return found
 

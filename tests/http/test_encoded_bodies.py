@@ -56,6 +56,8 @@ def assert_stored(client: FlaskClient, response: TestResponse) -> None:
         ("text/xml", UTF_8_MARK + declared("ISO-8859-1").encode()),
         ("text/xml", declared("ISO-8859-1").encode("latin-1")),
         ("text/xml", declared("utf-8").encode()),
+        ("text/xml; charset=", declared("ISO-8859-1").encode("latin-1")),
+        ('text/xml; charset=""', declared("utf-8").encode()),
     ],
 )
 def test_of_xml_the_mark_counts_then_the_content_type_then_the_declaration(

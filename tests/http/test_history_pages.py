@@ -1,11 +1,10 @@
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from tests.conftest import NOW_MS, MakeApp, authorized
-from tests.http.helpers import CHECK, assert_fault, get_json, get_xml, id_at, item_at, post
+from tests.http.helpers import CHECK, assert_fault, get_json, get_xml, id_at, ids, item_at, post, walk
 
 HOUR = 3_600_000
 OLDEST = NOW_MS - 9 * HOUR
@@ -17,21 +16,6 @@ def ten(client: FlaskClient) -> list[str]:
     numbers = [3, 7, 0, 9, 1, 8, 5, 2, 6, 4]
     post(client, CHECK, {"values": [item_at(OLDEST + number * HOUR) for number in numbers]})
     return [id_at(OLDEST + number * HOUR) for number in range(10)]
-
-
-def ids(page: Any) -> list[str]:
-    return [item["id"] for item in page["values"]]
-
-
-def walk(client: FlaskClient, url: str) -> list[list[str]]:
-    """Return the ids of each page from `url` on, following next_href."""
-    pages = []
-    while url:
-        page = get_json(client, url)
-        assert page["metadata"]["count"] == len(page["values"])
-        pages.append(ids(page))
-        url = page["metadata"]["next_href"]
-    return pages
 
 
 def flat(pages: list[list[str]]) -> list[str]:

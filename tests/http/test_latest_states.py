@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from notifhist.store.history import listing, states
 from tests.conftest import NOW_MS, MakeApp, authorized
 from tests.contract.test_examples import example
-from tests.http.helpers import CHECK, XML, assert_fault, get_json, get_xml, id_at, item_at, post, read_xml
+from tests.http.helpers import CHECK, XML, assert_fault, get_json, get_xml, id_at, item_at, pages_from, post, read_xml
 
 DAY = 86_400_000
 STATES = "/v1.0/123456/views/latest_alarm_states"
@@ -44,12 +44,7 @@ def only_state(client: FlaskClient) -> dict[str, Any]:
 
 def walk(client: FlaskClient, url: str) -> list[list[str]]:
     """Return the ids of the entities on each page from `url` on, following next_href."""
-    pages = []
-    while url:
-        page = get_json(client, url)
-        pages.append([each["entity_id"] for each in page["values"]])
-        url = page["metadata"]["next_href"]
-    return pages
+    return [[each["entity_id"] for each in page["values"]] for page in pages_from(client, url)]
 
 
 @pytest.fixture

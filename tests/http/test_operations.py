@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -30,6 +32,7 @@ from tests.http.helpers import (
     read_xml,
     run_of,
 )
+from tests.system.service import ROOT
 
 OPERATIONS = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/schemas/notification_history.xsd"]
 
@@ -111,6 +114,34 @@ def test_it_is_ready_as_soon_as_the_database_is_there(homeless: FlaskClient, tmp
     assert homeless.get("/readyz").status_code == 200
     assert homeless.get(CHECK).status_code == 401
     homeless.application.extensions["notifhist"].db.close()
+
+
+AS_ANOTHER = """
+import os, sys
+from notifhist.factory import create_app
+client = create_app({"DATABASE_URL": sys.argv[1]}).test_client()
+client.get("/healthz")  # imports what it needs: the other user may not read Python's own folder
+os.seteuid(os.geteuid() or 65534)  # root may write to each file
+answer = client.get("/readyz")
+print(answer.status_code, answer.json.get("message"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("file_mode", "folder_mode", "told"),
+    [(0o666, 0o777, "200 None"), (0o444, 0o777, "503 Nothing can be recorded"), (0o666, 0o555, "503 ")],
+)
+def test_it_is_ready_if_something_can_be_recorded(
+    file_mode: int, folder_mode: int, told: str, sqlite_database: str
+) -> None:
+    file = Path(sqlite_database.removeprefix("sqlite:///"))
+    file.chmod(file_mode)
+    file.parent.chmod(folder_mode)
+    # In a process of its own: the threads of this one would all be the other user.
+    asked = [sys.executable, "-c", AS_ANOTHER, sqlite_database]
+    done = subprocess.run(asked, capture_output=True, text=True, cwd=ROOT)
+    file.parent.chmod(0o700)
+    assert done.stdout.startswith(told), done.stderr
 
 
 def test_creating_an_application_touches_no_file(tmp_path: Path) -> None:

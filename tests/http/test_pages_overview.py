@@ -1,11 +1,13 @@
 """The overview, and that every link of every page leads somewhere."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from notifhist.web.pages import overview
 from tests.conftest import NOW_MS, MakeApp, MakeKey
 from tests.http.delivery_data import DAY, DELIVERIES, HOUR, check_of, ids, seed
 from tests.http.helpers import RUNS, get_json, item_at, log_of, post, run_of
@@ -33,6 +35,46 @@ def test_the_tiles_count_what_the_lists_behind_them_show(browser: FlaskClient, c
         assert int(count) > 0
     counted = get_json(client, f"{DELIVERIES}?from={NOW_MS - DAY}&outcome=failed")["metadata"]["total"]
     assert page.findtext(".//title") == f"{counted} failed · Overview · notifhist"
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_tile_of_what_was_not_sent_says_why(
+    together: bool, app: Flask, key: str, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named, nameless = {"notification_id": "nt", "success": True}, {"message": '"position":'}
+    held_back: dict[str, Any] = {"suppressions": ["spNight"]}
+    items = [
+        item_at(NOW_MS - n * HOUR, n, status='{"position":0', **members)
+        for n, members in enumerate(
+            [
+                {**held_back, "notification_results": [named, nameless]},
+                {**held_back, "notification_results": [nameless] * 3},
+                held_back,
+                *[{}] * 2,
+                {"notification_results": [nameless]},
+                *[{}] * 20,  # the last ones are of the day before
+            ]
+        )
+    ]
+    if together:
+        post(client, check_of(), {"values": items})
+    else:
+        for item in items:
+            post(client, check_of(), item)
+
+    def tile() -> str:
+        (found,) = page_at(signed_in(app, key), OVERVIEW).xpath("//a[contains(@class, 'o-not_sent')]")
+        return text_of(found)
+
+    assert tile() == "27 not sent 6 held back 21 nobody to tell"
+    monkeypatch.setattr(overview, "MOST_UNSENT", 26)
+    assert tile() == "27 not sent"
+
+
+def test_a_tile_names_only_reasons_that_there_are(app: Flask, key: str, client: FlaskClient) -> None:
+    post(client, check_of(), item_at(NOW_MS, suppressions=["spNight"]))
+    (tile,) = page_at(signed_in(app, key), OVERVIEW).xpath("//a[contains(@class, 'o-not_sent')]")
+    assert text_of(tile) == "1 not sent 1 held back"
 
 
 def test_the_bars_lead_to_what_they_count(browser: FlaskClient) -> None:

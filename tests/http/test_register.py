@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from notifhist.store.history import listing, register
 from tests.conftest import NOW_MS, MakeApp, authorized
-from tests.http.helpers import JSON, XML, assert_fault, get_json, get_xml, id_at, item_at, post, read_xml
+from tests.http.helpers import JSON, XML, assert_fault, get_json, get_xml, id_at, ids, item_at, post, read_xml, walk
 
 MINUTE = 60_000
 RETENTION = 30 * 24 * 60 * MINUTE
@@ -26,21 +26,6 @@ def series(entity: str, alarm: str = "al", check: str = "ch") -> str:
     """Return the URL of a check's history."""
     ids = (quote(each, safe="") for each in (entity, alarm, check))
     return "{}/{}/alarms/{}/notification_history/{}".format(ENTITIES, *ids)
-
-
-def ids(page: Any) -> list[str]:
-    return [each["id"] for each in page["values"]]
-
-
-def walk(client: FlaskClient, url: str) -> list[list[str]]:
-    """Return the ids of each page from `url` on, following next_href."""
-    pages = []
-    while url:
-        page = get_json(client, url)
-        assert page["metadata"]["count"] == len(page["values"])
-        pages.append(ids(page))
-        url = page["metadata"]["next_href"]
-    return pages
 
 
 @pytest.fixture

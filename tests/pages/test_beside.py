@@ -38,6 +38,24 @@ def test_an_item_opens_beside_its_list_under_its_own_url(browser: Browser) -> No
     assert wait_until(browser.rows, 10) == rows
 
 
+def test_a_run_opens_beside_its_list_too(browser: Browser) -> None:
+    browser.open("/ui/runs")
+    rows = browser.rows()
+    for width in (1100, 1280):
+        browser.show(width)
+        browser.press("j", Keys.ENTER)
+        browser.one("aside .banner")
+        assert browser.path == f"/ui/runs/{rows[0]}"
+        assert browser.ask("document.querySelector('aside').getAttribute('aria-label')") == browser.driver.title
+        assert browser.rows() == rows
+        assert browser.overflow() == 0
+        assert browser.barriers() == []
+        browser.press(Keys.ESCAPE)
+        wait_until(lambda: not browser.all("aside"), 10)
+        assert browser.path == "/ui/runs"
+        browser.open("/ui/runs")
+
+
 def test_another_row_takes_its_place_and_escape_leads_back_to_the_row(browser: Browser) -> None:
     opened(browser)
     links = browser.all("#rows a[data-open]")

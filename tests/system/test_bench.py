@@ -40,7 +40,7 @@ def test_a_run_measures_the_workloads_on_every_server(cache: Path) -> None:
     assert json.loads(json.dumps(results)) == results
     cpu, rates, wanted = results["tables"]
     for table in (cpu, rates):
-        assert table["heads"][1:5] == ["bare", "Flask view", "FastAPI", "service"]
+        assert table["heads"][1:5] == ["bare", "Flask view", "service", "FastAPI"]
         assert names(table) == ["W4 100 items, XML", "W3 100 items, JSON"]
         for row in table["rows"]:
             cells = [row[n] for n in (1, 2, 3, 4, 5) if row[n] != "–"]
@@ -78,7 +78,7 @@ def test_the_service_is_compared_with_that_of_another_checkout_run_by_its_own_co
     cpu, rates = run.run(plan, cache)["tables"]
     assert trace.exists()
     for table in (cpu, rates):
-        assert table["heads"][1:4] == ["beside", "service", "service/beside"]
+        assert table["heads"][1:4] == ["beside", "service", "service ÷ beside"]
         assert [len(row[3]["rounds"]) for row in table["rows"]] == [2]
 
 
@@ -119,7 +119,7 @@ def test_pages_are_full_and_deep_and_searches_find_some(asked: tuple[Asked, Aske
 def test_sizes_are_compared_on_both_databases(kind: str, cache: Path) -> None:
     plan = scale.Plan(largest=400, smallest=200, rounds=2, database=kind)
     (table,) = json.loads(json.dumps(scale.scale(plan, cache)))["tables"]
-    assert table["heads"] == [kind, "200 items", "400 items", "bare", "400 items/200 items", "bare/200 items"]
+    assert table["heads"] == [kind, "200 items", "400 items", "bare", "400 items ÷ 200 items", "bare ÷ 200 items"]
     assert [row[0].split()[0] for row in table["rows"]] == list(scale.TITLES)
     for _, *cells in table["rows"]:
         assert all(len(each["rounds"]) == 2 and min(each["rounds"]) > 0 for each in cells)

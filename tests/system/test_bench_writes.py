@@ -12,7 +12,7 @@ from bench.writes import Plan, writes
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_all_that_storing_costs_is_measured(kind: str) -> None:
-    plan = Plan(items=400, disk_items=400, purged=3000, requests=1000, rounds=1, seconds=0.2, databases=kind)
+    plan = Plan(items=400, disk_items=400, purged=3000, requests=1000, rounds=1, seconds=1, databases=kind)
     # Not below pytest's folder: PostgreSQL runs as another user than root, and may not enter there.
     with tempfile.TemporaryDirectory(prefix="notifhist-bench-") as cache:
         results = json.loads(json.dumps(writes(plan, Path(cache))))

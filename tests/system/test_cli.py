@@ -7,9 +7,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import click
 import pytest
 
 from notifhist.auth import GRANTS
+from notifhist.cli import main
 from notifhist.config import SETTINGS
 from tests.conftest import MIGRATIONS, TENANT, every_row
 from tests.former_layout import FORMER_MIGRATIONS, make_former_layout
@@ -156,6 +158,18 @@ def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
     options = re.split(r"\n  (?=-)", explained.partition("Options:")[2].partition("\n\n")[0])[1:]
     for option in options:
         assert re.search(r"(?s) {2,}[A-Z].*\w", option), f"no explanation: {option}"
+
+
+def test_lists_of_commands_say_the_beginning_of_what_each_says_of_itself() -> None:
+    context = click.Context(main, info_name="notifhist")
+    listed = {item.value: (item.help or "").rstrip(".") for item in main.shell_complete(context, "")}
+    assert list(listed) == main.list_commands(context) == sorted(listed)
+    for name, said in listed.items():
+        command = main.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert (command.help or "").startswith(said)
+        assert not command.hidden
 
 
 def test_the_help_lists_every_setting_with_its_default() -> None:

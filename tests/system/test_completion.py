@@ -37,6 +37,8 @@ complete --do-complete {line}
 }
 """How each shell is asked what it would complete, without a keyboard."""
 
+HEAVY = {"flask", "lxml", "marshmallow", "peewee"}
+
 
 def prepare(folder: Path, shell: str) -> dict[str, str]:
     """Write what completes into the file `script` of a folder; return the environment in which it works."""
@@ -71,6 +73,23 @@ def test_a_shell_completes(shell: str, line: str, offered: list[str], tmp_path: 
     )
     assert found.stderr == ""
     assert [each.partition("\t")[0].partition(":")[0] for each in found.stdout.split("\n") if each] == offered
+
+
+def test_commands_are_completed_and_listed_without_what_they_import() -> None:
+    code = f"""import sys
+from notifhist.cli import main
+try:
+    main(sys.argv[1:], prog_name="notifhist")
+finally:
+    print(*sorted({HEAVY!r} & sys.modules.keys()), file=sys.stderr)"""
+    asked = {"_NOTIFHIST_COMPLETE": "bash_complete", "COMP_LINE": "notifhist b", "COMP_WORDBREAKS": " :="}
+    for variables, arguments, said in ((asked, (), "plain,backup\n"), ({}, ("--help",), "  backup      Back up the")):
+        command = (sys.executable, "-c", code, *arguments)
+        found = subprocess.run(
+            command, env=environment({}) | variables, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        assert said in found.stdout
+        assert found.stderr == "\n"
 
 
 def test_whoever_types_in_bash_gets_the_role_past_its_colon(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.long
 ROUNDS = 10
 WRITES_OF_A_ROUND = 40
 NOW_MS = time.time_ns() // 1_000_000
+RESULT = {"notification_id": "ntOne", "attempts": [{"message": "sent"}]}
 UNLIMITED = {"HISTORY_RATE_LIMIT": "", "RUNS_RATE_LIMIT": ""}
 
 Document = dict[str, Any]
@@ -55,8 +56,15 @@ class Ledger:
 
     def post(self, client: Client, path: str, document: object) -> Any:
         """Return the answer to what is recorded, None if it is refused. Raises what the connection raises."""
+        response = self.send(client, "POST", path, document, (201,))
+        return None if response is None else response.json()
+
+    def send(
+        self, client: Client, method: str, path: str, document: object, statuses: tuple[int, ...]
+    ) -> requests.Response | None:
+        """Return the answer to a write, which has one of these statuses; None if it is refused."""
         try:
-            response = client.post(path, document)
+            response = client.request(method, path, json=document)
         except requests.RequestException:
             assert self.outage.is_set()
             raise
@@ -65,9 +73,9 @@ class Ledger:
             self.refused += 1
             time.sleep(0.05)
             return None
-        assert response.status_code == 201, response.text
+        assert response.status_code in statuses, response.text
         self.writes += 1
-        return response.json()
+        return response
 
     def new_item(self, **members: Any) -> Document:
         """Return an item to send."""
@@ -77,14 +85,16 @@ class Ledger:
 
 
 def post_item(ledger: Ledger, client: Client) -> None:
-    item = ledger.new_item(status="x" * random.randrange(2000))
+    item = ledger.new_item(status="x" * random.randrange(2000), notification_results=[RESULT])
     if (answer := ledger.post(client, CHECK, item)) is not None:
         assert answer == item
         ledger.answered_items.add(item["id"])
 
 
 def post_container(ledger: Ledger, client: Client) -> None:
-    items = [ledger.new_item(status="of a container") for _ in range(random.randrange(2, 30))]
+    items = [
+        ledger.new_item(status="of a container", notification_results=[RESULT]) for _ in range(random.randrange(2, 30))
+    ]
     ids = tuple(item["id"] for item in items)
     ledger.containers.append(ids)
     if (answer := ledger.post(client, CHECK, {"values": items, "metadata": {}})) is not None:
@@ -117,15 +127,17 @@ def post_runs(ledger: Ledger, client: Client) -> None:
             ledger.answered_runs[run["summary"]] = text(run)
 
 
-WRITERS = (post_item, post_container, post_attempt, post_runs)
+Writer = Callable[[Any, Client], None]
+"""Writes once, and notes it in its ledger, which may be of a kind of its own."""
+WRITERS: tuple[Writer, ...] = (post_item, post_container, post_attempt, post_runs)
 
 
 @contextmanager
-def writing(service: Service, key: str, ledger: Ledger) -> Iterator[None]:
-    """Have four writers write, each until the connection is gone, from before the block to after it."""
+def writing(service: Service, key: str, ledger: Ledger, writers: Sequence[Writer] = WRITERS) -> Iterator[None]:
+    """Have writers write, each until the connection is gone, from before the block to after it."""
     stop = threading.Event()
 
-    def write(writer: Callable[[Ledger, Client], None]) -> None:
+    def write(writer: Writer) -> None:
         client = Client(service.url, key)
         with client.session:
             while not stop.is_set():
@@ -134,8 +146,8 @@ def writing(service: Service, key: str, ledger: Ledger) -> Iterator[None]:
                 except requests.RequestException:
                     return
 
-    with ThreadPoolExecutor(len(WRITERS)) as pool:
-        jobs = [pool.submit(write, writer) for writer in WRITERS]
+    with ThreadPoolExecutor(len(writers)) as pool:
+        jobs = [pool.submit(write, writer) for writer in writers]
         try:
             goal = ledger.writes + WRITES_OF_A_ROUND
             wait_until(lambda: ledger.writes >= goal or any(job.done() for job in jobs))
@@ -176,10 +188,10 @@ def verify(service: Service, key: str, ledger: Ledger) -> None:
     assert by_summary.keys() <= {summary for summaries in ledger.bundles for summary in summaries}
 
 
-def pages(client: Client) -> Iterator[Document]:
+def pages(client: Client, check: str = CHECK) -> Iterator[Document]:
     marker = ""
     while marker is not None:
-        page = client.get_json(f"{CHECK}?limit=1000{marker and f'&marker={marker}'}")
+        page = client.get_json(f"{check}?limit=1000{marker and f'&marker={marker}'}")
         yield from page["values"]
         marker = page["metadata"]["next_marker"]
 

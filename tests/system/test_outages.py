@@ -17,7 +17,7 @@ from tests.system.service import GUNICORN, NOTIFHIST, ROOT, Client, Service, env
 NOW_MS = time.time_ns() // 1_000_000
 ITEM, SECOND = item_at(NOW_MS, 1), item_at(NOW_MS, 2)
 ANY_KEY = f"nh_0123456789ab_{'x' * 43}"
-AT_THE_BARRIER = "import sys; from notifhist.cli import main; print(flush=True); sys.stdin.readline(); main()"
+AT_THE_BARRIER = "from notifhist.cli import main, serving; print(flush=True); input(); main()"
 
 
 def refuse(client: Client) -> None:

@@ -1,16 +1,20 @@
 """A real replica of a real PostgreSQL, made to lag: reads come from it, and nobody misses what he wrote."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from notifhist.schemas.instants import parse_instant
+from notifhist.store.keys import revoke_keys
 from notifhist.store.migrating import migrate
 from tests.http.helpers import CHECK, RUNS, item_at, run_of
 from tests.system.commands import item_line, run, write_lines
 from tests.system.conftest import MakeService
 from tests.system.postgres import Postgres, Replica
-from tests.system.service import ROOT, Client, Service, opened, wait_until
+from tests.system.service import PATIENCE_S, ROOT, Client, Service, opened, wait_until
+from tests.system.test_outages import assert_unavailable
 from tests.system.test_streams import APP, MILLION, ask
 
 OLD_MS = 1_320_885_000_000
@@ -77,6 +81,79 @@ def test_a_tenant_reads_what_it_recorded_however_far_the_replica_is(
         assert ids_of(mine, CHECK) == seen  # the replica has all that it wrote by this service
     replica.resume()
     wait_until(lambda: ids_of(mine, CHECK) == [*seen, unseen])
+
+
+def test_reads_go_on_without_the_primary_and_lack_nothing_once_it_is_back(
+    service: Service, own_postgres: Postgres, replica: Replica, database_url: str, make_service: MakeService
+) -> None:
+    key = service.create_key()
+    clients = service.clients_of_each_worker(key, each=2)
+    replayed, unseen, later = (item_at(OLD_MS, n) for n in (1, 2, 3))
+    assert clients[0].post(CHECK, replayed).status_code == 201
+    replica.catch_up()
+    replica.pause()
+    assert clients[0].post(CHECK, unseen).status_code == 201
+    own_postgres.stop("immediate")  # a crash: what the primary knows of positions is lost
+    for client in clients:
+        assert read(client) == ([replayed["id"]], True)
+        assert_unavailable(client.post(CHECK, later))
+        assert client.get_json("/readyz") == {"status": "read-only"}
+        assert client.get_json("/healthz") == {"status": "ok"}
+    other = make_service(database_url, REPLICA_URL=replica.url_of(database_url), NOW=NOW, workers=1).start()
+    assert read(other.client(key)) == ([replayed["id"]], True)
+    own_postgres.start()
+    for client in clients:
+        while (answer := read(client))[1]:
+            assert answer[0] == [replayed["id"]]
+        assert answer[0] == [replayed["id"], unseen["id"]]
+    assert clients[0].post(CHECK, later).status_code == 201
+    all_ids = [item["id"] for item in (replayed, unseen, later)]
+    for client in clients:
+        assert read(client) == (all_ids, False)
+
+
+@pytest.mark.long
+def test_keys_are_those_that_the_replica_knows_until_the_primary_is_back(
+    service: Service, own_postgres: Postgres, replica: Replica, database_url: str
+) -> None:
+    revoked = service.client(service.create_key())
+    assert revoked.get(CHECK).status_code == 200
+    replica.catch_up()
+    replica.pause()
+    with opened(database_url) as db:
+        assert revoke_keys(db, str(revoked.session.headers["X-Auth-Token"]).split("_")[1], 1) == 1
+    new = service.client(service.create_key())
+    own_postgres.stop("fast")
+    assert (read(revoked), new.get(CHECK).status_code) == (([], True), 401)
+    own_postgres.start()
+    wait_until(lambda: service.ask("/readyz").json() == {"status": "ready"})
+    assert revoked.post(CHECK, item_at(OLD_MS, 1)).status_code in (401, 503)  # another worker may not know yet
+    wait_until(lambda: new.get(CHECK).status_code == 200)
+    wait_until(lambda: revoked.get(CHECK).status_code == 401)
+
+
+@pytest.mark.long
+def test_all_is_refused_while_there_is_neither(service: Service, own_postgres: Postgres, replica: Replica) -> None:
+    client, item = service.client(service.create_key()), item_at(OLD_MS, 1)
+    assert client.post(CHECK, item).status_code == 201
+    replica.catch_up()
+    own_postgres.stop("fast")
+    replica.stop()
+    assert_unavailable(client.get(CHECK))
+    assert client.get("/readyz").status_code == 503
+    replica.start()
+    wait_until(lambda: read(client) == ([item["id"]], True))
+    own_postgres.start()
+    wait_until(lambda: read(client) == ([item["id"]], False))
+
+
+def read(client: Client) -> tuple[list[str], bool]:
+    """Return the ids that are answered, and whether the answer says that it may lag, and as of when."""
+    answer = client.get(f"{CHECK}?from=0")
+    assert answer.status_code in (200, 503), answer.text
+    as_of = answer.headers.get("X-Notifhist-As-Of")
+    assert as_of is None or abs(parse_instant(as_of) / 1000 - time.time()) < PATIENCE_S
+    return [item["id"] for item in answer.json().get("values", [])], as_of is not None
 
 
 @pytest.mark.long

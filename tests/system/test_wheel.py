@@ -288,7 +288,7 @@ def test_an_editable_install_holds_every_module_once(tree: Path, tmp_path: Path)
     (wheel,) = tmp_path.glob("*.whl")
     programs = install(wheel, tmp_path / "environment")
     said = (
-        "import json, sys, notifhist.cli, notifhist.wsgi\n"
+        "import json, sys, notifhist.cli.operations, notifhist.cli.records, notifhist.wsgi\n"
         "files = {name: getattr(module, '__file__', None) for name, module in list(sys.modules.items())}\n"
         "print(json.dumps({name: file for name, file in files.items() if file}))"
     )

@@ -11,14 +11,14 @@ from itertools import cycle
 
 import pytest
 
-from bench.load_generator import BadAnswer, How, Request, Server, Window, measure
+from bench.load_generator import BadAnswer, Request, Server, latencies
 
 ASK = b"GET / HTTP/1.1\r\n\r\n"
 LARGE = bytes(range(256)) * 1000
 
 
-def measured(port: int, how: How, *requests: Request) -> Window:
-    return measure(requests, Server("server", port, os.getpid()), how)
+def measured(port: int, seconds: float, most: int, *requests: Request) -> list[float]:
+    return latencies(requests, Server("server", port, os.getpid()), seconds, most)
 
 
 def answer(body: bytes, head: bytes = b"HTTP/1.1 200 OK", length: int | None = None) -> bytes:
@@ -65,29 +65,21 @@ def answering(*answers: bytes, piece: int = 65_536) -> Iterator[int]:
 def test_answers_are_counted_and_compared_however_they_arrive(piece: int) -> None:
     body = LARGE if piece > 1 else b"short"
     with answering(answer(body), answer(b""), piece=piece) as port:
-        window = measured(port, How(60, most=10), Request(ASK, body=body), Request(ASK, body=b""))
-    assert len(window.latencies) == 10
-    assert max(window.latencies) <= window.seconds < 60
+        found = measured(port, 60, 10, Request(ASK, body=body), Request(ASK, body=b""))
+    assert len(found) == 10
+    assert all(0 < each < 60 for each in found)
 
 
-@pytest.mark.parametrize("connections", [1, 3, 8])
-def test_no_more_is_sent_than_asked_for_and_all_of_it_is_counted(connections: int) -> None:
-    with answering(answer(b"1")) as port:
-        window = measured(port, How(60, connections=connections, most=20), Request(ASK))
-    assert len(window.latencies) == 20
-
-
-def test_what_is_under_way_when_the_time_is_over_is_counted() -> None:
-    with answering(answer(b"1")) as port:
-        window = measured(port, How(0, connections=8), Request(ASK))
-    assert len(window.latencies) == 8
-
-
-def test_the_warm_up_is_not_counted_and_goes_on_with_the_requests() -> None:
+def test_the_first_answer_does_not_count_and_the_next_request_follows_it() -> None:
     # A body that came at another time than its request would be a bad answer.
     asked = [Request(ASK, body=b"warm"), Request(ASK, body=b"1"), Request(ASK, body=b"2")]
     with answering(answer(b"warm"), answer(b"1"), answer(b"2")) as port:
-        assert len(measured(port, How(60, warm_up=1e-9, most=2), *asked).latencies) == 2
+        assert len(measured(port, 60, 2, *asked)) == 2
+
+
+def test_nothing_is_sent_when_the_time_is_over() -> None:
+    with answering(answer(b"1")) as port:
+        assert measured(port, 0, 10, Request(ASK)) == []
 
 
 @pytest.mark.parametrize(
@@ -99,18 +91,18 @@ def test_the_warm_up_is_not_counted_and_goes_on_with_the_requests() -> None:
         (answer(b"[]"), "body"),
         (answer(b"{} "), "body"),
         (answer(b""), "body"),
-        (answer(b"{}and more", length=2), "more than"),
+        (answer(b"{}and more", length=2), "status"),  # that of the next answer
         (b"", "closed"),
     ],
 )
 def test_an_answer_that_is_not_the_expected_one_ends_it(given: bytes, complaint: str) -> None:
     with answering(given) as port, pytest.raises(BadAnswer, match=complaint):
-        measured(port, How(60, most=5), Request(ASK, body=b"{}"))
+        measured(port, 60, 5, Request(ASK, body=b"{}"))
 
 
 def test_another_status_may_be_expected() -> None:
     with answering(answer(b"{}", head=b"HTTP/1.1 201 Created")) as port:
-        assert len(measured(port, How(60, most=5), Request(ASK, status=201)).latencies) == 5
+        assert len(measured(port, 60, 5, Request(ASK, status=201))) == 5
 
 
 def test_one_request_is_answered_by_its_body() -> None:
@@ -131,7 +123,7 @@ def test_an_answer_that_is_cut_off_ends_it() -> None:
         thread = threading.Thread(target=cut_off)
         thread.start()
         with pytest.raises(BadAnswer, match="closed"):
-            measured(listener.getsockname()[1], How(60, most=5), Request(ASK))
+            measured(listener.getsockname()[1], 60, 5, Request(ASK))
         thread.join()
 
 

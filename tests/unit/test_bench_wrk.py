@@ -32,7 +32,7 @@ def test_a_window_is_what_wrk_says_in_seconds_and_milliseconds(path: Path) -> No
     asked = (path / "asked").read_text()
     assert asked.startswith("-t1 -c8 -d2s ")
     assert asked.endswith(f"http://127.0.0.1:8000 -- {path}/requests\n")
-    assert (path / "requests").read_bytes() == b"GET /1GET /2"
+    assert (path / "requests").read_bytes() == b"6\nGET /16\nGET /2"
 
 
 @pytest.mark.parametrize("found", [{"status": 1}, {"socket": 1}, {"answers": 0}])

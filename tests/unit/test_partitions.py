@@ -219,3 +219,18 @@ def test_items_that_are_recorded_without_a_retention_are_kept_in_their_weeks(db:
     assert record(db, drafts, NOW_TICKS, skip_conflicts=True).created == 2
     assert db.partitions.weeks() == [THIS_WEEK - 10, THIS_WEEK]
     assert ticks_in(db, ITEMS.default) == []
+
+
+def test_two_purges_at_once_delete_all_and_count_nothing_twice(db: PostgresqlDatabase, empty_postgres_url: str) -> None:
+    old = [item_at(NOW_MS - n * WEEK_MS) for n in range(6, 12)]
+    few = [item_at(THIS_WEEK * WEEK_MS, n) for n in range(3)]
+    record_items(db, CHECK, [*old, *few], NOW_TICKS, None)
+    other = open_database(empty_postgres_url)
+    ensure_connected(other)
+    before_ms = THIS_WEEK * WEEK_MS + 1
+    first = purge(db, before_ms, 10)
+    deleted = [next(first), *purge(other, before_ms, 10), *first]
+    other.close()
+    assert sum(deleted) == len(old) + len(few)
+    assert stored(db) == []
+    assert db.partitions.weeks() == [THIS_WEEK]

@@ -1,4 +1,4 @@
-"""A new item of a known series is stored by a statement of its own, beside others that record the same."""
+"""A new item of a known series is stored by itself, beside others that record the same."""
 
 import threading
 import time
@@ -12,20 +12,13 @@ import pytest
 from notifhist.errors import ItemConflict
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database, ensure_connected, open_database
+from notifhist.store.history import series
 from notifhist.store.migrating import migrate
 from notifhist.store.recording import Draft
 from tests.conftest import every_row
 from tests.named_postgres import is_any_waiting
 from tests.records import count_items
 from tests.unit.drafts import item, record_now, run
-
-
-@pytest.fixture
-def inserts_alone(db: Database) -> None:
-    """Leave a test out where items are always stored by several statements."""
-    if not db.inserts_alone:
-        pytest.skip("This database stores no item by one statement.")
-
 
 on_postgresql = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
@@ -38,14 +31,11 @@ def test_only_a_new_item_of_a_known_series_is_stored_alone(db: Database) -> None
     assert every_row(db) == before
     # The first record of a name gives it a code, and the second one remembers that.
     record_now(db, [item(2)])
-    # On SQLite never: who writes must have the turn.
     new = item(3)
-    assert new.recorder.store_alone(db, new) is db.inserts_alone
-    assert count_items(db) == (3 if db.inserts_alone else 2)
+    assert new.recorder.store_alone(db, new)
+    assert count_items(db) == 3
 
 
-@on_postgresql
-@pytest.mark.usefixtures("inserts_alone")
 def test_an_item_with_a_new_name_is_not_stored_alone_until_its_name_is_remembered(db: Database) -> None:
     record_now(db, [item(0)])
     named = [item(1 + number, state="NEW", status="a text is no name") for number in range(3)]
@@ -55,6 +45,24 @@ def test_an_item_with_a_new_name_is_not_stored_alone_until_its_name_is_remembere
     record_now(db, named[1:2])
     assert named[2].recorder.store_alone(db, named[2])
     assert count_items(db) == 4
+
+
+def test_few_series_are_remembered_and_by_each_connection_for_itself(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series, "_REMEMBERED", 2)
+    checks = [CheckPath("t", "e", "a", f"c{n}") for n in range(3)]
+    record_now(db, [item(0, check) for check in checks])
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ensure_connected, db).result()
+        try:
+            found = [series.known_series(db, check) for check in checks]
+            (own,) = [remembered for remembered in db.remembered.values() if isinstance(remembered, dict)]
+            assert own == {checks[2]: found[2]}
+            own[checks[2]] = -1  # as if this connection led to another database
+            assert [pool.submit(series.known_series, db, check).result() for check in checks] == found
+        finally:
+            pool.submit(db.close).result()
 
 
 def recorded_elsewhere(url: str, draft: Draft) -> int:

@@ -5,7 +5,7 @@ from threading import Thread
 import peewee
 
 from notifhist.store.database import ensure_connected, open_database
-from notifhist.store.replicas import Replica
+from notifhist.store.replicas import Replica, note_write
 from tests.conftest import TENANT
 
 
@@ -26,6 +26,7 @@ class FailsAnother(Replica):
 def test_a_success_that_comes_late_does_not_undo_the_failure_of_another_thread(postgres_database: str) -> None:
     primary = open_database(postgres_database)
     ensure_connected(primary)
+    note_write(primary, TENANT)
     replica = FailsAnother(open_database(postgres_database))
     try:
         replica.has_all_of(primary, TENANT)

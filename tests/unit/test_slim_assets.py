@@ -7,11 +7,10 @@ import pytest
 from pygments.lexers import CssLexer, JavascriptLexer
 from pygments.token import Comment, String
 
-from notifhist.web.pages.assets import _slim_script, _slim_stylesheet
+from notifhist.web.pages.assets import slim
 
 STATIC = files("notifhist.web.pages").joinpath("static")
 LEXERS = {"js": JavascriptLexer, "css": CssLexer}
-SLIM = {"js": _slim_script, "css": _slim_stylesheet}
 SOURCES = [each.name for each in STATIC.iterdir() if each.name.rpartition(".")[2] in LEXERS]
 ENDS = (";", "{", "}", "(", ",", "[", ":", "?", "|", "&", "=", ">")
 """What a line of a script may end with: behind another end, JavaScript might see the end of a statement."""
@@ -27,7 +26,7 @@ def words(text: bytes, kind: str) -> Iterator[str]:
 
 def is_kept(text: bytes, kind: str) -> bool:
     """Say whether a source means the same once it is short, as far as its words tell."""
-    return [*words(text, kind)] == [*words(SLIM[kind](text), kind)]
+    return [*words(text, kind)] == [*words(slim(kind, text), kind)]
 
 
 def unended(text: str) -> list[str]:
@@ -48,8 +47,8 @@ def _without_comments(text: str) -> str:
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_means_the_same_once_it_is_short(name: str) -> None:
     text, kind = STATIC.joinpath(name).read_bytes(), name.rpartition(".")[2]
-    assert [*words(SLIM[kind](text), kind)] == [*words(text, kind)]
-    assert len(SLIM[kind](text)) < len(text)
+    assert [*words(slim(kind, text), kind)] == [*words(text, kind)]
+    assert len(slim(kind, text)) < len(text)
     if kind == "js":
         assert unended(text.decode()) == []
 
@@ -65,7 +64,7 @@ def test_a_source_means_the_same_once_it_is_short(name: str) -> None:
     ],
 )
 def test_strings_are_kept(kind: str, text: bytes, short: bytes) -> None:
-    assert SLIM[kind](text) == short
+    assert slim(kind, text) == short
     assert is_kept(text, kind)
 
 

@@ -136,6 +136,25 @@ def test_a_feed_is_not_refused_where_others_are_but_once_its_sender_has_given_up
         assert next(server.threads.take_late()) is late_feed
 
 
+@pytest.mark.parametrize(
+    ("path", "is_feed"),
+    [
+        ("/feeds/grafana", True),
+        ("/v1.0/t/feeds/alertmanager", True),
+        ("/v1.0/feeds/feeds/grafana/loki/api/v1/push", True),
+        ("/v1.0/t/entities/feeds/alarms/al/notification_history/ch", False),
+        ("/entities/en/alarms/feeds/notification_history/ch", False),
+        ("/v1.0/feeds/entities", False),
+        ("/v1.0/feeds/", False),
+        ("/feeds", False),
+    ],
+)
+def test_only_the_path_of_a_feed_is_one(path: str, is_feed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert threads._is_of_feed(request("POST", path)) is is_feed
+    monkeypatch.setenv("SCRIPT_NAME", "/history")
+    assert threads._is_of_feed(request("POST", f"/history{path}")) is is_feed
+
+
 def test_what_a_thread_answers_may_become_the_next_request_meanwhile() -> None:
     def answer(connection: Any) -> None:
         connection.is_read = not connection.is_read

@@ -1,14 +1,14 @@
 """The stored counts of records, by which a total and the way to a deep page cost the same at any size.
 
 Time is divided into buckets, and each bucket into 16 parts, which are buckets in turn. A count row has, for one pair of
-filter values (`table.sums_of`), the number of records in each part of a bucket. So a total with up to two filters is
+filter values (`Counted.pairs_of`), the number of records in each part of a bucket. So a total with up to two filters is
 a sum of few rows. A part with many records is split: it has rows of its own; few records have few rows. Counts change
 in the transaction that changes the records; a tenant has one such transaction at a time (`Database.lock_name`).
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
-from itertools import groupby
+from itertools import chain, groupby
 
 from notifhist.store.counted.table import PARTS, Codes, Counted, Level
 from notifhist.store.database import Database
@@ -19,36 +19,54 @@ SPLIT_ABOVE = 1000
 
 Change = tuple[int, Codes]
 """A record as it is counted: its time (ms since the epoch, UTC) and its codes."""
-_Summed = list[tuple[tuple[int, int], int]]
-"""Pairs of terms, each with a number of records."""
+_Summed = Mapping[int, int]
+"""Pairs (`Counted.pairs_of`), each with a number of records."""
 
 
-class _Pairs:
+class PairsOfRecords:
     """The pairs that records count as, by their codes: they are the same on all levels."""
 
     def __init__(self, table: Counted) -> None:
-        self._table = table
+        self._of_codes = _PairsOfCodes(table)
         self._summed: dict[frozenset[tuple[Codes, int]], _Summed] = {}
 
     def summed(self, numbers: Mapping[Codes, int]) -> _Summed:
-        """Return each pair with the number of the records that count as it, in the order of the pairs.
+        """Return each pair with the number of the records that count as it.
 
-        Records of one time are the same part of each level: for a thousand of them at once, to add them up once saves
-        a third of the time of all counts.
+        `numbers`: how many records there are of each codes. Records of one time are the same part of each level: for a
+        thousand of them at once, to add them up once saves a third of the time of all counts.
         """
         key = frozenset(numbers.items())
         if (summed := self._summed.get(key)) is None:
-            summed = self._summed[key] = sorted(self._table.sums_of(numbers).items())
+            sums: Counter[int] = Counter()
+            by_number: dict[int, list[Codes]] = defaultdict(list)
+            for codes, number in key:
+                by_number[number].append(codes)
+            for number, some in by_number.items():
+                times = Counter(chain.from_iterable(map(self._of_codes.__getitem__, some)))
+                sums.update(times if number == 1 else {pair: number * count for pair, count in times.items()})
+            summed = self._summed[key] = sums
         return summed
+
+
+class _PairsOfCodes(dict[Codes, list[int]]):
+    """The pairs of codes, made when they are asked for first."""
+
+    def __init__(self, table: Counted) -> None:
+        self._table = table
+
+    def __missing__(self, codes: Codes) -> list[int]:
+        pairs = self[codes] = self._table.pairs_of(codes)
+        return pairs
 
 
 def change(db: Database, table: Counted, tenant_id: int, changes: Mapping[Change, int]) -> None:
     """Add `changes` to the counts; the records themselves have been changed before, in this transaction."""
-    _change(db, table, tenant_id, changes, 0, _Pairs(table))
+    _change(db, table, tenant_id, changes, 0, PairsOfRecords(table))
 
 
 def _change(
-    db: Database, table: Counted, tenant_id: int, changes: Mapping[Change, int], depth: int, pairs: _Pairs
+    db: Database, table: Counted, tenant_id: int, changes: Mapping[Change, int], depth: int, pairs: PairsOfRecords
 ) -> None:
     if not changes:
         return
@@ -72,18 +90,24 @@ def _change(
 
 def _add(db: Database, table: Counted, tenant_id: int, level: Level, summed: Mapping[int, _Summed]) -> None:
     """Add the pairs of each part to the counts of a level, in the order of their keys."""
-    if len(summed) == 1:
-        ((part, pairs),) = summed.items()
-        bucket, index = divmod(part, level.parts)
-        rows_of_part = ((tenant_id, level.number, bucket, *pair, count) for pair, count in pairs)
-        db.insert_or_add(table.counts, rows_of_part, (*table.counts.key, PARTS[index]))
-        return
-    counts: dict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0] * len(PARTS))
-    for part, pairs in summed.items():
-        bucket, index = divmod(part, level.parts)
-        for (first, second), count in pairs:
-            counts[bucket, first, second][index] += count
-    db.insert_or_add(table.counts, [(tenant_id, level.number, *key, *counts[key]) for key in sorted(counts)])
+    split, nothing = table.split, [0] * len(PARTS)
+    rows_of_buckets: list[tuple[int, ...]] = []
+    for bucket, parts in groupby(sorted(summed), key=lambda part: part // level.parts):
+        its_parts = list(parts)
+        if len(summed) == 1:
+            pairs, names = summed[its_parts[0]].items(), (*table.counts.key, PARTS[its_parts[0] % level.parts])
+            added = [(tenant_id, level.number, bucket, *split(pair), count) for pair, count in pairs]
+            db.insert_or_add(table.counts, added, names)
+            return
+        counts: dict[int, list[int]] = {}
+        for part in its_parts:
+            index = part % level.parts
+            for pair, count in summed[part].items():
+                if (row := counts.get(pair)) is None:
+                    row = counts[pair] = nothing.copy()
+                row[index] = count
+        rows_of_buckets += [(tenant_id, level.number, bucket, *split(pair), *counts[pair]) for pair in sorted(counts)]
+    db.insert_or_add(table.counts, rows_of_buckets)
 
 
 def _split_and_full(
@@ -97,7 +121,7 @@ def _split_and_full(
         for part in its_parts:
             if mask >> part % level.parts & 1:
                 split.add(part)
-            elif counts[part % level.parts] > SPLIT_ABOVE:
+            elif counts[part % level.parts] > SPLIT_ABOVE * table.coarseness:
                 full.append(part)
     return split, full
 

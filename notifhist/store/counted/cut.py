@@ -1,5 +1,6 @@
 """How the counts follow when the oldest records of a tenant are deleted."""
 
+from notifhist.store.counted.counts import PairsOfRecords
 from notifhist.store.counted.table import PARTS, Counted, Level
 from notifhist.store.database import Database
 from notifhist.store.database.sql import changed, first, rows
@@ -84,11 +85,11 @@ def _recount(db: Database, table: Counted, tenant_id: int, level: Level, part: i
     WHERE tenant_id = :tenant_id AND {table.time} >= :begin AND {table.time} < :end GROUP BY {codes}"""
     begin = part * part_units
     found = rows(db, select, tenant_id=tenant_id, begin=begin, end=begin + part_units)
-    counted = table.sums_of({tuple(record): count for *record, count in found})
+    counted = PairsOfRecords(table).summed({tuple(record): count for *record, count in found})
     bucket, index = divmod(part, level.parts)
     zeros = [0] * len(PARTS)
     new = [
-        (tenant_id, level.number, bucket, *pair, *zeros[:index], count, *zeros[index + 1 :])
+        (tenant_id, level.number, bucket, *table.split(pair), *zeros[:index], count, *zeros[index + 1 :])
         for pair, count in sorted(counted.items())
     ]
     if found:

@@ -3,12 +3,10 @@
 from collections.abc import Collection, Iterable
 
 from notifhist.store.counted.ranges import Range
-from notifhist.store.counted.table import PARTS, Counted
+from notifhist.store.counted.table import PARTS, Counted, Pair
 from notifhist.store.database import Database
 from notifhist.store.database.sql import rows
 
-Pair = tuple[int, int]
-"""The terms of two filters, in the order of the table's filters (`Counted.sums_of`)."""
 _PARAM = {"first": "bigint", "second": "bigint", "number": "bigint"}
 _OF = "tenant_id = :tenant_id AND level = :level AND bucket = param.number"
 MOST_BUCKETS = 64

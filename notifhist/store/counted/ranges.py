@@ -1,7 +1,7 @@
 """Sums of the stored counts over ranges of time, such as the total of a query or the bars of a chart."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,13 +10,17 @@ from notifhist.store.database import Database
 from notifhist.store.database.sql import first, rows
 
 _MANY_BUCKETS = 64
+_FEW = 1000
+"""So many records are counted one by one, where they are to be grouped."""
 _BUCKETS = {"level": "bigint", "bucket": "bigint"}
-_SEGMENTS = {"n": "integer", "level": "integer", "bucket": "bigint", "low": "integer", "high": "integer"}
+_NUMBERED = {"n": "integer", "level": "integer", "bucket": "bigint"}
 _OF = "{0}.tenant_id = :tenant_id AND {0}.level = param.level AND {0}.bucket = param.bucket"
 
 Codes = tuple[int, ...]
 """The codes of the filters by which is grouped, in the order of the table's filters."""
 Sums = Counter[Codes]
+_Slices = tuple[tuple[int, int], ...]
+"""Parts of a bucket, each slice from a first one to before another one."""
 
 
 class Range(NamedTuple):
@@ -60,12 +64,16 @@ class Ranges:
 
     def __init__(self, db: Database, table: Counted, tenant_id: int, pairs: Pairs) -> None:
         self._db, self._table, self._tenant_id, self._pairs = db, table, tenant_id, pairs
+        sides = {"first": pairs.first, "second": pairs.second}
+        self._by = [name for name, side in sides.items() if isinstance(side, Filter)]
+        """The sides by whose codes is grouped."""
         self._known: dict[_Bucket, _Counts] = {}
 
     def sums(self, ranges: Sequence[Range]) -> tuple[list[Sums], list[tuple[int, Range]]]:
         """Return the sums of each range, by codes; and the pieces of ranges that are no whole parts.
 
-        The records of these pieces, each with the number of its range, have to be counted one by one.
+        The records of these pieces, each with the number of its range, have to be counted one by one. If groups are
+        wanted of few records in all, the pieces are all ranges: there may be more count rows than records.
         """
         edges = sorted({edge for each in ranges for edge in each})
         sums = [Sums() for _ in ranges]
@@ -78,6 +86,8 @@ class Ranges:
         for n, each in enumerate(ranges):
             for root in roots:
                 self._divide(n, each, root, whole, left)
+        if self._by and sum(sum(self._known[each.bucket].parts[each.low : each.high]) for each in whole) <= _FEW:
+            return sums, [(n, each) for n, each in enumerate(ranges) if each.begin < each.end]
         for n, codes, count in self._added_up(whole):
             sums[n][codes] += count
         return sums, left
@@ -97,10 +107,10 @@ class Ranges:
             begin, end = max(begin, oldest[0]), min(end, newest)
         return range(begin, end + 1)
 
-    def _ways(self, edges: Sequence[int]) -> Iterator[_Bucket]:
-        """Yield the buckets, below the first level, that an edge divides."""
-        for depth, level in enumerate(self._table.levels[1:], start=1):
-            yield from {_Bucket(depth, edge // level.bucket_ms): None for edge in edges if edge % level.bucket_ms}
+    def _ways(self, edges: Sequence[int]) -> Mapping[_Bucket, None]:
+        """Return the buckets, below the first level, that an edge divides, as a set that keeps its order."""
+        levels = [(depth, level.bucket_ms) for depth, level in enumerate(self._table.levels) if depth]
+        return {_Bucket(depth, edge // ms): None for depth, ms in levels for edge in edges if edge % ms}
 
     def _divide(
         self, n: int, wanted: Range, bucket: _Bucket, whole: list[_Segment], left: list[tuple[int, Range]]
@@ -138,36 +148,46 @@ class Ranges:
             self._known[_Bucket(depths[number], bucket)] = _Counts(split_mask, counts)
 
     def _added_up(self, segments: Sequence[_Segment]) -> Iterator[tuple[int, Codes, int]]:
-        """Yield the number of a range, codes, and how many records of these codes there are in its segments."""
-        if not segments:
-            return
+        """Yield numbers of ranges, codes, and how many records of these codes there are in some of its segments."""
         if self._pairs == Pairs((0,), (0,)):
             for n, bucket, low, high in segments:
                 yield n, (), sum(self._known[bucket].parts[low:high])
             return
-        conditions, codes = [], []
-        values: dict[str, object] = {"tenant_id": self._tenant_id}
-        for name, side in (("first", self._pairs.first), ("second", self._pairs.second)):
-            if isinstance(side, Filter):
-                codes.append(f"{name}_filter & {(1 << self._table.code_bits) - 1}")
-            condition, its_values = self._condition(name, side)
-            conditions.append(f"{name}_filter {condition}")
-            values |= its_values
-        inside = " + ".join(
-            f"CASE WHEN low <= {n} AND high > {n} THEN {part} ELSE 0 END" for n, part in enumerate(PARTS)
+        of_buckets: dict[_Bucket, list[_Segment]] = defaultdict(list)
+        for segment in segments:
+            of_buckets[segment.bucket].append(segment)
+        # Of groups there are many rows: the database adds up what it returns. Of few rows, one statement returns all.
+        of_slices: dict[_Slices, list[_Bucket]] = defaultdict(list)
+        for bucket, its_segments in of_buckets.items():
+            of_slices[tuple((each.low, each.high) for each in its_segments) if self._by else ()].append(bucket)
+        for slices, buckets in of_slices.items():
+            for bucket, codes, sums in self._sums_of(slices, buckets):
+                for place, segment in enumerate(of_buckets[bucket]):
+                    if count := sums[place] if slices else sum(sums[segment.low : segment.high]):
+                        yield segment.n, codes, count
+
+    def _sums_of(self, slices: _Slices, buckets: Sequence[_Bucket]) -> Iterator[tuple[_Bucket, Codes, Sequence[int]]]:
+        """Yield for each count row of buckets its codes, and the sums of slices of its parts; no slices: its parts."""
+        (first, its_values), (second, more) = (
+            self._condition(*each) for each in (("first", self._pairs.first), ("second", self._pairs.second))
         )
-        group = ", ".join(["n", *codes])
-        select = f"""SELECT {group}, CAST(sum(count) AS BIGINT) FROM (
-            SELECT {", ".join(["n", "first_filter", "second_filter"])}, {inside} AS count
-            FROM {self._db.param_table(_SEGMENTS)} CROSS JOIN {self._table.counts.name} AS part
-            WHERE {_OF.format("part")} AND {" AND ".join(conditions)}) AS counted
-        WHERE count > 0 GROUP BY {group}"""
-        numbered = [
-            (n, self._table.levels[bucket.depth].number, bucket.number, low, high) for n, bucket, low, high in segments
-        ]
-        values["param"] = self._db.param_value(_SEGMENTS, numbered)
-        for n, *its_codes, count in rows(self._db, select, **values):
-            yield n, tuple(its_codes), count
+        codes = [f"{name}_filter & {(1 << self._table.code_bits) - 1}" for name in self._by]
+        sums = [" + ".join(PARTS[low:high]) for low, high in slices] or list(PARTS)
+        there = f" AND {sums[0]} > 0" if len(slices) == 1 else ""
+        select = f"""SELECT {", ".join(["n", *codes, *sums])}
+        FROM {self._db.param_table(_NUMBERED)} CROSS JOIN {self._table.counts.name} AS part
+        WHERE {_OF.format("part")} AND first_filter {first} AND second_filter {second}{there}"""
+        levels = self._table.levels
+        numbered = [(n, levels[each.depth].number, each.number) for n, each in enumerate(buckets)]
+        values = {
+            "tenant_id": self._tenant_id,
+            "param": self._db.param_value(_NUMBERED, numbered),
+            **its_values,
+            **more,
+        }
+        first_sum = 1 + len(codes)
+        for row in rows(self._db, select, **values):
+            yield buckets[row[0]], row[1:first_sum], row[first_sum:]
 
     def _condition(self, name: str, side: tuple[int, ...] | Filter) -> tuple[str, dict[str, int]]:
         """Return the condition for one side of the pairs, and its values.

@@ -1,11 +1,11 @@
 """The description of a counted table: its name, its filters, and which counts are kept of it."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, combinations, pairwise, repeat
+from itertools import combinations, pairwise
+from operator import itemgetter, or_
 from typing import Any, NamedTuple
 
 from notifhist.schemas.query import PageQuery
@@ -15,10 +15,12 @@ PARTS = tuple(f"part_{n}" for n in range(16))
 """The columns of a count row: how many records there are in each part of its bucket."""
 
 _NO_VALUE = -1
-"""Stands for the term of a filter of which a record has no value."""
+"""Stands for the term of a filter of which a record has no value: a pair with it is negative."""
 
 Codes = tuple[int | None, ...]
 """A record's values of the filters, in the order of the table's filters, as codes."""
+Pair = tuple[int, int]
+"""The terms of two filters, in the order of the table's filters (`Counted.pairs_of`)."""
 Terms = tuple[tuple[int, ...], tuple[int, ...]]
 """The terms that a count row's first filter may have, and its second; 0 stands for no filter."""
 
@@ -55,7 +57,8 @@ class Filter:
 
     Of a published list of `values`, the code is the place in the list, counted from 1; later versions add values at the
     end. A filter without such a list has numbers that the store gives to its values (`store.deliveries.names`).
-    `paired_with`: the columns of the filters with which it is counted together; None: with every other.
+    `paired_with`: the columns of the filters with which it is counted together; None: with every other. A filter that
+    nobody asks for without another one need not be `is_counted_alone`.
     """
 
     column: str
@@ -64,6 +67,7 @@ class Filter:
     """The attribute of the query object that holds the values asked for."""
     values: tuple[str, ...] = ()
     paired_with: tuple[str, ...] | None = None
+    is_counted_alone: bool = True
 
     def code(self, value: str | None) -> int | None:
         """Return the code of a value of the published list; None for none."""
@@ -124,6 +128,8 @@ class Counted:
     """and how many of its units are a millisecond."""
     code_bits: int = field(default=8, kw_only=True)
     """A code has so many bits at most."""
+    coarseness: int = field(default=1, kw_only=True)
+    """A part may have so many times `counts.SPLIT_ABOVE` records before it is split."""
     names: str = field(default="", kw_only=True)
     """The table with the codes of the filters without a published list, if there are such filters."""
 
@@ -160,37 +166,38 @@ class Counted:
         first = self.term(each, 0)
         return first, first + (1 << self.code_bits) - 1
 
-    def sums_of(self, numbers: Mapping[Codes, int]) -> dict[tuple[int, int], int]:
-        """Return the pairs that records count as, each with a number of records; `numbers` is that of each codes.
+    def pairs_of(self, codes: Codes) -> list[int]:
+        """Return the pairs that a record of these codes counts as, each as one number (`split`).
 
-        A record counts as (0, 0) for the total, and as a pair for each value and for each two values. A value of a
-        filter is a term; a pair has them in the order of the filters, and 0 for no filter.
+        It counts as (0, 0) for the total, and as a pair for each value and for each two values. A value of a filter is
+        a term; a pair has them in the order of the filters, and 0 for no filter. Numbers are sorted as pairs are, and
+        cost the half of them: there are millions.
         """
-        sums = Counter({(0, 0): sum(numbers.values())})
-        by_number: dict[int, list[Codes]] = {}
-        for codes, number in numbers.items():
-            by_number.setdefault(number, []).append(codes)
-        # Column by column, in C: to make each record's pairs takes thrice as long.
-        for number, some in by_number.items():
-            columns = [self._terms_of_column(n, column) for n, column in enumerate(zip(*some, strict=True))]
-            pairs = chain(
-                (zip(each, repeat(0)) for each in columns),
-                (zip(columns[a], columns[b], strict=True) for a, b in self._pairs),
-            )
-            for pair, times in Counter(chain.from_iterable(pairs)).items():
-                if _NO_VALUE not in pair:
-                    sums[pair] += times * number
-        return sums
+        terms = [0, *(_NO_VALUE if code is None else bits | code for bits, code in zip(self._bits, codes, strict=True))]
+        firsts, seconds = self._places
+        pairs = map(or_, firsts([term << self._term_bits for term in terms]), seconds(terms))
+        return list(pairs) if None not in codes else [pair for pair in pairs if pair >= 0]
 
-    def _terms_of_column(self, n: int, codes: Iterable[int | None]) -> list[int]:
-        filter_bits = n + 1 << self.code_bits
-        return [_NO_VALUE if code is None else filter_bits | code for code in codes]
+    def split(self, pair: int) -> Pair:
+        """Return the terms of a pair."""
+        return pair >> self._term_bits, pair & (1 << self._term_bits) - 1
 
     @cached_property
-    def _pairs(self) -> tuple[tuple[int, int], ...]:
-        """The places of the filters that are counted together, two by two."""
-        numbered: Iterable[tuple[int, Filter]] = enumerate(self.filters)
-        return tuple((a, b) for (a, one), (b, other) in combinations(numbered, 2) if one.is_paired_with(other))
+    def _term_bits(self) -> int:
+        return self.term(self.filters[-1], 0).bit_length()
+
+    @cached_property
+    def _bits(self) -> tuple[int, ...]:
+        """What a code of each filter becomes a term with."""
+        return tuple(self.term(each, 0) for each in self.filters)
+
+    @cached_property
+    def _places(self) -> tuple[Callable[[Sequence[int]], tuple[int, ...]], ...]:
+        """What takes the first of each pair, and the second, from the terms of all filters, before which 0 stands."""
+        numbered: list[tuple[int, Filter]] = list(enumerate(self.filters, start=1))
+        pairs = [(0, 0), *((n, 0) for n, each in numbered if each.is_counted_alone)]
+        pairs += [(a, b) for (a, one), (b, other) in combinations(numbered, 2) if one.is_paired_with(other)]
+        return tuple(itemgetter(*places) for places in zip(*pairs, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,21 @@ from typing import Any
 import peewee
 
 from notifhist.config import ConfigError
-from notifhist.store.database.dialect import TRIGRAM, Condition, Database, Node, Report, Table
-from notifhist.store.database.errors import ERRORS, BackupFailed, exceeded_limits, given_up_as, is_unreachable, sqlstate
+from notifhist.store.database.condition import Condition, Node
+from notifhist.store.database.dialect import TRIGRAM, Database, Report
+from notifhist.store.database.errors import (
+    ERRORS,
+    BackupFailed,
+    exceeded_limits,
+    given_up_as,
+    is_lost,
+    is_unreachable,
+    refused_as,
+    sqlstate,
+)
 from notifhist.store.database.postgresql import PostgresqlDatabase
 from notifhist.store.database.sqlite import SqliteDatabase
+from notifhist.store.database.tables import Table
 
 __all__ = [
     "ERRORS",
@@ -27,8 +38,10 @@ __all__ = [
     "ensure_connected",
     "exceeded_limits",
     "given_up_as",
+    "is_lost",
     "is_unreachable",
     "open_database",
+    "refused_as",
     "sqlstate",
 ]
 

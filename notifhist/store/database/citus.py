@@ -1,4 +1,4 @@
-"""Citus: a PostgreSQL whose tables lie on several nodes. All that it needs otherwise; why: docs/adr/0030-citus.md.
+"""Citus: a PostgreSQL whose tables lie on several nodes. All that it needs otherwise; why: docs/adr/0032-citus.md.
 
 The service connects to the coordinator. A statement is cheap there if one node has all that it asks for, and if Citus
 knows that when it plans: by a number, not by a subquery.
@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, cast
 
 import peewee
 
-from notifhist.store.database.dialect import HAS_OLDER, Database, Node, Table
+from notifhist.store.database.condition import Node
+from notifhist.store.database.dialect import HAS_OLDER, Database
 from notifhist.store.database.sql import LOOKUPS, Row, rows, rows_of_each
+from notifhist.store.database.tables import Table
 
 _IS_THERE = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 

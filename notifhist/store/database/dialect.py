@@ -6,9 +6,11 @@ holds all differences between the engines. The members that return SQL return te
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from notifhist.store.database.condition import Condition, Node
+from notifhist.store.database.tables import Table
 
 TRIGRAM = 3
 """How many characters a searched text must have for an index to find it."""
@@ -20,62 +22,8 @@ WHERE EXISTS (SELECT 1 FROM history_item WHERE series_id = series.id AND ticks <
 PurgeDerived = Callable[[int], Iterator[int]]
 """Deletes what is derived from the items of before a time (ms since the epoch); yields 0 after each transaction."""
 
-
-@dataclass(frozen=True)
-class Table:
-    """A table with bulk inserts: its columns with their types, and its key.
-
-    `long_texts`: the columns whose texts SQLite sets apart if they are long (docs/adr/0021).
-    """
-
-    name: str
-    columns: Mapping[str, str]
-    key: tuple[str, ...]
-    long_texts: tuple[str, ...] = ()
-
-    @property
-    def insert(self) -> str:
-        """The beginning of an INSERT of all columns."""
-        return f"INSERT INTO {self.name} ({', '.join(self.columns)})"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What an operator should know of a database; None where the engine has no such thing."""
-
-    syncs_commits: bool = True
-    """False if the server may lose what it has committed when its machine crashes."""
-    file: Path | None = None
-    is_in_wal_mode: bool | None = None
-    was_in_wal_mode: bool | None = None
-    """Whether it was so before this connection, which has tried to switch to it."""
-    clock_ms: float | None = None
-    """The server's time, ms since the epoch, UTC."""
-    version: int | None = None
-    """The major version of the server: programs of older versions refuse to copy it."""
-    connections: int | None = None
-    max_connections: int | None = None
-    """How many clients are connected to the server, and how many may be."""
-    is_replica: bool = False
-
-
-class Node(NamedTuple):
-    """A node of a cluster: how many shards of the tables it has, and how many bytes these take."""
-
-    name: str
-    shards: int
-    bytes: int
-
-
 Report = Callable[[int, int], object]
 """Takes note of so many units of work done, and of so many that are to be done beside those known already."""
-
-
-def or_add(table: Table, columns: Iterable[str]) -> str:
-    """Return the clause of an INSERT that adds to the numbers in `columns` of the row whose key is there already."""
-    added = [name for name in columns if name not in table.key]
-    sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in added)
-    return f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sums}"
 
 
 class Database(Protocol):
@@ -127,6 +75,12 @@ class Database(Protocol):
     def atomic(self) -> Any:
         """Return a transaction."""
 
+    def ahead_ticks(self) -> int:
+        """Return by how much the server's clock was ahead of ours when a thread connected, or at most a minute ago.
+
+        In 100 ns; 0 if they differ by less than a second, or the engine runs in this process.
+        """
+
     def is_current(self) -> bool:
         """Say whether this thread's connection still works, and leads to the database that is there now."""
 
@@ -165,6 +119,13 @@ class Database(Protocol):
     @staticmethod
     def count_joined(column: str) -> str:
         """Return the aggregate that counts the texts that are joined, of texts none of which is null by itself."""
+
+    @staticmethod
+    def first_rows(selects: Sequence[str], order: str, are_sorted: bool) -> str:
+        """Return the query for the first `:limit` rows of several SELECTs together, in an order.
+
+        `are_sorted`: each finds its rows in that order, by an index, so that no more of them need be looked at.
+        """
 
     def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
         """Return the first row of a query whose texts, up to `:limit`, are `joined` to at most `max_bytes`.
@@ -229,6 +190,14 @@ class Database(Protocol):
         A row has the values of `columns`, of which `tenant_id` is the first. The tenant's name is locked.
         """
 
+    def move_searchable(
+        self, source: str, table: str, columns: Sequence[str], values: Mapping[str, object], returned: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """Move the records of which some columns have these `values` from a table without an index of texts.
+
+        `columns`: the columns of both tables. Returns the values of some of the columns, record by record.
+        """
+
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         """Replace the record of the same `tenant_id` and `id`, in the index of `search_text` too."""
 
@@ -282,6 +251,9 @@ class Database(Protocol):
         is derived from them must not outlive them, since an item may be recorded again. Raises OperationalError if it
         cannot lock the partition of a week.
         """
+
+    def may_be_written(self) -> bool:
+        """Say whether this user may write to the files of the database; a server sees to its own."""
 
     def condition(self) -> Condition:
         """Return the condition of the database, as far as this engine can tell it."""

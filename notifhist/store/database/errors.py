@@ -9,6 +9,9 @@ import peewee
 _UNDEFINED_TABLE, _UNDEFINED_COLUMN = "42P01", "42703"
 _QUERY_CANCELED, _LIMIT_EXCEEDED = "57014", "54000"
 
+_ENDED = ("57P", "08")
+"""How codes begin by which a server refuses a connection or ends one: shutdown, crash, recovery; connection errors."""
+
 ERRORS = (peewee.PeeweeException, sqlite3.Error)
 """The errors of a database: peewee's, and SQLite's own while rows are fetched."""
 _UNREACHABLE = (
@@ -28,6 +31,14 @@ def is_unreachable(error: Exception) -> bool:
     return sqlstate(error) in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN)
 
 
+def is_lost(error: Exception) -> bool:
+    """Say whether the server cannot be reached, or has ended the connection, or was given up: another may answer."""
+    if exceeded_limits(error) or not isinstance(error, peewee.OperationalError | peewee.InterfaceError):
+        return False
+    code = sqlstate(error)
+    return code is None or code.startswith(_ENDED)
+
+
 def is_too_long(error: Exception) -> bool:
     """Say whether SQLite would have had to make a longer value than the connection may."""
     return any(getattr(each, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG for each in _causes(error))
@@ -42,9 +53,23 @@ def exceeded_limits(error: Exception) -> bool:
     )
 
 
+def is_undefined_table(error: Exception) -> bool:
+    """Say whether PostgreSQL does not know the table of a statement."""
+    return sqlstate(error) == _UNDEFINED_TABLE
+
+
 def given_up_as(error: Exception) -> str | None:
     """Return `late` if a server did not answer a statement in time, `silent` if it answered nobody; else None."""
     return next((each.given_up_as for each in _causes(error) if hasattr(each, "given_up_as")), None)
+
+
+def refused_as(error: Exception) -> str | None:
+    """Return why the database refused a request, as it is counted; None if the request itself is at fault, or we are.
+
+    `late` and `silent` as `given_up_as`; `limit`: `exceeded_limits`; `unreachable`: `is_unreachable`.
+    """
+    other = "limit" if exceeded_limits(error) else "unreachable" if is_unreachable(error) else None
+    return given_up_as(error) or other
 
 
 def sqlstate(error: Exception) -> str | None:

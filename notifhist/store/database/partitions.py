@@ -15,7 +15,7 @@ import peewee
 from notifhist.config import MS_PER_DAY, hide_password
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database.dialect import Database
-from notifhist.store.database.errors import sqlstate
+from notifhist.store.database.errors import is_undefined_table, sqlstate
 from notifhist.store.database.sql import rows
 
 WEEK_TICKS = 7 * MS_PER_DAY * TICKS_PER_MS
@@ -95,8 +95,8 @@ class Partitions:
         )
         return sorted(int(name.removeprefix(prefix)) for (name,) in found)
 
-    def drop(self, week: int) -> None:
-        """Drop the partitions of a week with all its items and their deliveries.
+    def drop(self, week: int) -> bool:
+        """Drop the partitions of a week with all its items and their deliveries; return False if they are gone.
 
         That needs exclusive locks for a moment, and all later queries queue behind a waiting lock request. So it
         waits 50 ms for each, 61 times at most. Raises OperationalError if it does not get the locks in half a minute.
@@ -104,10 +104,17 @@ class Partitions:
 
         def drop_now() -> None:
             with self._db.atomic():
-                drops = (f"DROP TABLE IF EXISTS {each.name_of(week)}" for each in WEEKLY)
+                items, deliveries = (each.name_of(week) for each in WEEKLY)
+                drops = (f"DROP TABLE {items}", f"DROP TABLE IF EXISTS {deliveries}")
                 self._execute(_lock_timeout(_READERS_WAIT), *drops)
 
-        _try_often(drop_now, _PAUSES_TO_DROP_S)
+        try:
+            _try_often(drop_now, _PAUSES_TO_DROP_S)
+        except peewee.ProgrammingError as error:
+            if not is_undefined_table(error):
+                raise
+            return False  # another purge has dropped them
+        return True
 
     def _find_or_make(self, week: int) -> float:
         """Find or make the partitions of a week; return its time for `_known_until`."""

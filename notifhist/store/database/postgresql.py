@@ -16,9 +16,13 @@ import peewee
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import postgresql_purge
 from notifhist.store.database.citus import MaybeCitus
-from notifhist.store.database.dialect import Condition, PurgeDerived, Report, Table, or_add
+from notifhist.store.database.condition import Condition
+from notifhist.store.database.dialect import PurgeDerived, Report
 from notifhist.store.database.errors import BackupFailed
 from notifhist.store.database.partitions import Partitions
+from notifhist.store.database.postgresql_text import PostgresqlText
+from notifhist.store.database.server_time import ServerTime
+from notifhist.store.database.tables import Table, or_add
 
 _LOCK_SPACE = 0x6E6F7469  # any number, as long as all hosts take the same
 _TRUSTED_IDLE_S = 1.0
@@ -31,6 +35,8 @@ _CONFIRM = (
 _LONGEST_TEXT = 2**31 - 1  # bytes, more than PostgreSQL stores
 _COPY_FROM_ROWS = 500
 """From this many rows on, COPY into a temporary table is cheaper than JSON."""
+_COPY_SEARCHABLE_FROM_ROWS = 50
+_NOW_TICKS = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 10000000 AS bigint)"
 _CONDITION = """SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off',
     CAST(1000 * extract(epoch FROM clock_timestamp()) AS double precision),
     CAST(current_setting('server_version_num') AS integer) / 10000,
@@ -40,7 +46,7 @@ _CONDITION = """SELECT current_setting('fsync') = 'on' AND current_setting('sync
     pg_is_in_recovery()"""
 
 
-class PostgresqlDatabase(MaybeCitus):
+class PostgresqlDatabase(PostgresqlText, MaybeCitus):
     """PostgreSQL, through psycopg 3."""
 
     pieces_of = 250  # psycopg holds each text three times
@@ -58,6 +64,7 @@ class PostgresqlDatabase(MaybeCitus):
         # peewee lets one thread at a time connect: all would wait for a server that is silent, one after the other.
         self._lock = nullcontext()
         self._used = threading.local()
+        self._time = ServerTime()
         self.remembered: dict[Any, Any] = {}
         self.partitions = Partitions(self)
 
@@ -66,17 +73,27 @@ class PostgresqlDatabase(MaybeCitus):
         self.remembered = {}
         if self._timeout_s:
             connection.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
+        self._look_at_time(connection)
         self.look_for_citus(connection)
         return connection
+
+    def _look_at_time(self, connection: Any) -> None:
+        self._time.look(lambda: int(connection.execute(_NOW_TICKS).fetchone()[0]))
+
+    def ahead_ticks(self) -> int:
+        return self._time.ahead_ticks
 
     def is_current(self) -> bool:
         """Say whether this thread's connection still works; one that was used in the last second is trusted."""
         last, self._used.at = getattr(self._used, "at", 0.0), time.monotonic()
-        if self._used.at - last < _TRUSTED_IDLE_S:
+        is_trusted, is_due = self._used.at - last < _TRUSTED_IDLE_S, self._time.is_due()
+        if is_trusted and not is_due:
             return self.is_connection_usable()
         try:
             with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs, as below
                 self.connector.check(self.connection())  # type: ignore[no-untyped-call]
+                if is_due:
+                    self._look_at_time(self.connection())  # type: ignore[no-untyped-call]
         except peewee.PeeweeException:
             return False
         return True
@@ -121,43 +138,10 @@ class PostgresqlDatabase(MaybeCitus):
     def _take_lock(self, sql: str, *parameters: object) -> None:
         self.execute_sql(sql, parameters)
 
-    @staticmethod
-    def joined(column: str, separator: str) -> str:
-        return f"string_agg({column}, '{separator}')"
-
-    @staticmethod
-    def within_share(text: str) -> str:
-        """Return `text`, if it is within its share: PostgreSQL knows how long a text is without reading it."""
-        return f"CASE WHEN octet_length({text}) <= :share THEN {text} END"
-
-    @staticmethod
-    def count_joined(column: str) -> str:
-        return f"count({column})"
-
     def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
         share = _LONGEST_TEXT if max_bytes is None else max_bytes // limit
         bounds = {"limit": limit, "share": share}
         return self.execute_sql(_named(text), {**values, **bounds}).fetchone()
-
-    @staticmethod
-    def text_of(column: str) -> str:
-        """Return `column`: PostgreSQL itself stores long values apart."""
-        return column
-
-    @staticmethod
-    def by_index(table: str, index: str | None) -> str:
-        """Return `table`: the planner has statistics."""
-        return table
-
-    @staticmethod
-    def by_code_point(column: str) -> str:
-        """Return `column` in the collation "C": the database's own may sort as a language does."""
-        return f'{column} COLLATE "C"'
-
-    @staticmethod
-    def unindexed(column: str) -> str:
-        """Return `column`: the planner has statistics."""
-        return column
 
     def param_table(self, columns: Mapping[str, str]) -> str:
         """Return the table of `:param`, a JSON array of objects: psycopg writes arrays more slowly than that."""
@@ -195,10 +179,30 @@ class PostgresqlDatabase(MaybeCitus):
         self.execute_sql(_named(insert), {"param": self.param_value(brought, rows)})
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert records; PostgreSQL maintains the index itself."""
-        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
-        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
-            self.cursor().executemany(insert, rows)  # type: ignore[no-untyped-call]
+        """Insert records; PostgreSQL maintains the index itself. Many are copied, in half the time of a statement."""
+        if len(rows) >= _COPY_SEARCHABLE_FROM_ROWS:
+            with (
+                peewee.__exception_wrapper__,  # type: ignore[attr-defined]  # by peewee's stubs
+                self.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy,  # type: ignore[no-untyped-call]
+            ):
+                for row in rows:
+                    copy.write_row(row)
+            return
+        names = ", ".join(columns)
+        records = f"json_populate_recordset(NULL::{table}, :param ::json)"
+        insert = _named(f"INSERT INTO {table} ({names}) SELECT {names} FROM {records}")
+        self.execute_sql(insert, {"param": self.param_value(columns, rows)})
+
+    def move_searchable(
+        self, source: str, table: str, columns: Sequence[str], values: Mapping[str, object], returned: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """Move them by one statement: their texts stay in the server."""
+        names, are = ", ".join(columns), " AND ".join(f"{name} = :{name}" for name in values)
+        move = f"""WITH taken AS (DELETE FROM {source} WHERE {are} RETURNING {names}),
+            moved AS (INSERT INTO {table} ({names}) SELECT {names} FROM taken)
+            SELECT {", ".join(returned)} FROM taken"""
+        found: list[tuple[Any, ...]] = self.execute_sql(_named(move), values).fetchall()
+        return found
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         changes = ", ".join(f"{name} = :{name}" for name in row if name not in ("tenant_id", "id"))
@@ -207,24 +211,6 @@ class PostgresqlDatabase(MaybeCitus):
 
     def delete_searchable(self, table: str, condition: str, values: Mapping[str, object]) -> None:
         self.execute_sql(_named(f"DELETE FROM {table} WHERE {condition}"), values)
-
-    @staticmethod
-    def contains(column: str, text: str) -> str:
-        return f"strpos({column}, {text}) > 0"
-
-    @staticmethod
-    def found(table: str, text: str, tenant_id: str) -> str:
-        """Return the condition that a record has all trigrams, by the index, and the text itself."""
-        likely = f"notifhist_trigrams(search_text) @> notifhist_trigrams({text})"
-        return f"{likely} AND {PostgresqlDatabase.contains('search_text', text)}"
-
-    @staticmethod
-    def trigrams(text: str) -> str:
-        return text
-
-    @staticmethod
-    def likely(table: str, trigrams: str, tenant_id: str) -> str:
-        return f"notifhist_trigrams(search_text) @> notifhist_trigrams({trigrams})"
 
     def count_likely(self, table: str, trigrams: str, tenant_id: int) -> int | None:
         """Return None: to count them is to find them."""
@@ -242,6 +228,9 @@ class PostgresqlDatabase(MaybeCitus):
 
     def purge(self, oldest_ms: int, batch: int, purge_derived: PurgeDerived) -> Iterator[int]:
         return postgresql_purge.purge(self, self.partitions, oldest_ms, batch, purge_derived)
+
+    def may_be_written(self) -> bool:
+        return True
 
     def condition(self) -> Condition:
         names = ("syncs_commits", "clock_ms", "version", "connections", "max_connections", "is_replica")

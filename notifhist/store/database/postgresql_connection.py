@@ -20,6 +20,8 @@ import psycopg
 from psycopg import capabilities
 from psycopg.conninfo import conninfo_to_dict
 
+from notifhist.store.database.addresses import Addresses
+
 LOOK_AFTER_S = 2.0
 """After so long without an answer the server is asked whether it answers anybody; then again and again."""
 ANSWERS_WITHIN_S = 3.0
@@ -155,6 +157,7 @@ class Connector:
         self._first = 0
         self._lock = Lock()
         self._timelines: dict[int, int] = {}
+        self._addresses = Addresses()
 
     def connect(self) -> Connection:
         """Return a new connection, in autocommit mode. Raises psycopg.OperationalError."""
@@ -183,7 +186,8 @@ class Connector:
             raise psycopg.OperationalError(f"a former primary: its timeline is {timeline}, the newest {newest}")
 
     def _connect_to(self, n: int) -> Connection:
-        connection = Connection.connect(**self._hosts[n].parameters, autocommit=True)
+        parameters = self._addresses.resolved(self._hosts[n].parameters)
+        connection = Connection.connect(**parameters, autocommit=True)
         connection.host, connection.since, connection.longest_wait_s = self._hosts[n], monotonic(), self._longest_wait_s
         connection.avoid = partial(self._begin_with, n + 1)
         if len(self._hosts) > 1:

@@ -4,7 +4,6 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from time import sleep  # tests of other projects, in whose process we may be, replace `time.sleep`
 from typing import Any
@@ -14,16 +13,14 @@ import peewee
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.database import sqlite_backup, sqlite_purge
-from notifhist.store.database.dialect import HAS_OLDER, TRIGRAM, Condition, Node, PurgeDerived, Report, Table, or_add
+from notifhist.store.database.condition import Condition, Node
+from notifhist.store.database.dialect import HAS_OLDER, PurgeDerived, Report
 from notifhist.store.database.errors import is_too_long
 from notifhist.store.database.sql import Row, rows_of_each
 from notifhist.store.database.sqlite_file import SqliteFile
+from notifhist.store.database.sqlite_text import NUMBER_BITS, SqliteText, numbers_of
+from notifhist.store.database.tables import Table, or_add
 
-_NUMBER_BITS = 40
-"""A record's rowid is its tenant's number, followed by this many bits for the record's own number."""
-
-_TRIGRAMS = 60
-"""As many trigrams of a text are looked for: they find few records."""
 _SEARCHED = "search_text"
 """The column with the text that is searched; a table that nobody searches lacks it, and the index."""
 
@@ -31,14 +28,17 @@ LONG_CHARACTERS = 64 * 1024
 """A text of an item that is longer than this stands in `long_text` (docs/adr/0021)."""
 
 
-class SqliteDatabase(SqliteFile):
+class SqliteDatabase(SqliteText, SqliteFile):
     """SQLite; see Database."""
 
     pieces_of = 500
     has_replicas = False
     runs_in_process = True
     has_older = HAS_OLDER
-    inserts_alone = False  # the threads take turns in `writing`
+    inserts_alone = False
+
+    def ahead_ticks(self) -> int:
+        return 0
 
     def named(self, text: str) -> str:
         return text
@@ -63,20 +63,6 @@ class SqliteDatabase(SqliteFile):
         yield
         sleep((time.monotonic() - started) / 2)
 
-    @staticmethod
-    def joined(column: str, separator: str) -> str:
-        """Return the aggregate of a column's texts; as a blob, since bytes need not be decoded."""
-        return f"CAST(group_concat({column}, '{separator}') AS BLOB)"
-
-    @staticmethod
-    def within_share(text: str) -> str:
-        return text
-
-    @staticmethod
-    def count_joined(column: str) -> str:
-        """Return the count of all: none is left out, and to look whether one is null SQLite would copy it."""
-        return "count(*)"
-
     def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
         """Return the row, if no value is longer than the connection may make it meanwhile."""
         values = {**values, "limit": limit}
@@ -92,27 +78,6 @@ class SqliteDatabase(SqliteFile):
             return None
         finally:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
-
-    @staticmethod
-    def text_of(column: str) -> str:
-        """Return the column, or the long text it refers to; `typeof` does not read the column (docs/adr/0021)."""
-        long_text = f"(SELECT text FROM long_text WHERE id = CAST({column} AS INTEGER))"
-        return f"CASE typeof({column}) WHEN 'blob' THEN {long_text} ELSE {column} END"
-
-    @staticmethod
-    def by_index(table: str, index: str | None) -> str:
-        """Return the table and its index: SQLite has no statistics to choose well by."""
-        return f"{table} NOT INDEXED" if index is None else f"{table} INDEXED BY {index}"
-
-    @staticmethod
-    def by_code_point(column: str) -> str:
-        """Return `column`: SQLite compares UTF-8 byte by byte, which is the same."""
-        return column
-
-    @staticmethod
-    def unindexed(column: str) -> str:
-        """Return `column` such that no index is chosen for it: SQLite has no statistics to choose well by."""
-        return f"+{column}"
 
     def param_table(self, columns: Mapping[str, str]) -> str:
         """Return the table of `:param`, a JSON array of rows."""
@@ -167,11 +132,20 @@ class SqliteDatabase(SqliteFile):
         if _SEARCHED in names:
             self.execute_many(f"INSERT INTO {table}_search (rowid, text) VALUES (?, ?)", texts)
 
+    def move_searchable(
+        self, source: str, table: str, columns: Sequence[str], values: Mapping[str, object], returned: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        taken = f"DELETE FROM {source} WHERE {_are(values)} RETURNING {', '.join(columns)}"
+        moved = self.execute_sql(taken, values).fetchall()
+        self.insert_searchable(table, columns, moved)
+        places = [columns.index(name) for name in returned]
+        return [tuple([row[n] for n in places]) for row in moved]
+
     def _next_number(self, table: str, tenant_id: int) -> int:
         """Return the number for a tenant's next record."""
-        low = tenant_id << _NUMBER_BITS
+        low = tenant_id << NUMBER_BITS
         last = f"SELECT number FROM {table} WHERE number BETWEEN ? AND ? ORDER BY number DESC LIMIT 1"
-        found = self.execute_sql(last, (low, low + (1 << _NUMBER_BITS) - 1)).fetchone()
+        found = self.execute_sql(last, (low, low + (1 << NUMBER_BITS) - 1)).fetchone()
         return 1 + (found[0] if found else low)
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
@@ -187,37 +161,16 @@ class SqliteDatabase(SqliteFile):
         self.execute_sql(f"{_forget(table)} WHERE {condition}", values)
         self.execute_sql(f"DELETE FROM {table} WHERE {condition}", values)
 
-    @staticmethod
-    def contains(column: str, text: str) -> str:
-        return f"instr({column}, {text}) > 0"
-
-    @staticmethod
-    def found(table: str, text: str, tenant_id: str) -> str:
-        """Return the condition that the index has the record's number, among the tenant's numbers."""
-        phrase = f"""'"' || replace({text}, '"', '""') || '"'"""
-        return f"number IN (SELECT rowid FROM {table}_search WHERE text MATCH {phrase} AND {_numbers_of(tenant_id)})"
-
-    @staticmethod
-    def trigrams(text: str) -> str:
-        """Return an expression of FTS5; some trigrams of a long text are enough to find few records."""
-        trigrams = dict.fromkeys(text[n : n + TRIGRAM] for n in range(len(text) - TRIGRAM + 1))
-        return " ".join('"' + each.replace('"', '""') + '"' for each in islice(trigrams, _TRIGRAMS))
-
-    @staticmethod
-    def likely(table: str, trigrams: str, tenant_id: str) -> str:
-        found = f"SELECT rowid FROM {table}_search WHERE {table}_search MATCH {trigrams}"
-        return f"number IN ({found} AND {_numbers_of(tenant_id)})"
-
     def count_likely(self, table: str, trigrams: str, tenant_id: int) -> int | None:
-        counted = f"SELECT count(*) FROM {table}_search WHERE {table}_search MATCH ? AND {_numbers_of(str(tenant_id))}"
+        counted = f"SELECT count(*) FROM {table}_search WHERE {table}_search MATCH ? AND {numbers_of(str(tenant_id))}"
         count: int = self.execute_sql(counted, (trigrams,)).fetchone()[0]
         return count
 
     def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
         """Return how many records `found` finds: the index counts them exactly."""
-        phrase, low = '"' + text.replace('"', '""') + '"', tenant_id << _NUMBER_BITS
+        phrase, low = '"' + text.replace('"', '""') + '"', tenant_id << NUMBER_BITS
         counted = f"SELECT count(*) FROM {table}_search WHERE text MATCH ? AND rowid BETWEEN ? AND ?"
-        count: int = self.execute_sql(counted, (phrase, low, low + (1 << _NUMBER_BITS) - 1)).fetchone()[0]
+        count: int = self.execute_sql(counted, (phrase, low, low + (1 << NUMBER_BITS) - 1)).fetchone()[0]
         return count
 
     def place_tables(self) -> list[str]:
@@ -256,9 +209,9 @@ class SqliteDatabase(SqliteFile):
         sqlite_backup.back_up(self.connection(), path, report)  # type: ignore[no-untyped-call]  # by peewee's stubs
 
 
-def _numbers_of(tenant_id: str) -> str:
-    """Return the condition for the rowids of a tenant's records."""
-    return f"rowid BETWEEN {tenant_id} << {_NUMBER_BITS} AND (({tenant_id} + 1) << {_NUMBER_BITS}) - 1"
+def _are(values: Iterable[str]) -> str:
+    """Return the condition that columns have the values of their names."""
+    return " AND ".join(f"{name} = :{name}" for name in values)
 
 
 def _forget(table: str) -> str:

@@ -1,6 +1,7 @@
 """SQLite's connections and transactions: one file, one writer at a time, a time limit for each statement."""
 
 import math
+import os
 import sqlite3
 import threading
 import time
@@ -120,6 +121,11 @@ class SqliteFile(peewee.SqliteDatabase):
         """Say whether this thread's connection leads to the file that is at the path now."""
         return file_id(self.path) == getattr(self._opened, "file", None)
 
+    def may_be_written(self) -> bool:
+        """Say whether this user may write to the file and to its log, or make that, by six calls of the system."""
+        beside = (self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))
+        return all(_may_write(each) for each in (self.path, *beside))
+
     def writing(self) -> Any:
         """Return a transaction that writes. It takes the write lock at once: a later upgrade could fail."""
         return self.atomic("IMMEDIATE")
@@ -215,6 +221,12 @@ class SqliteFile(peewee.SqliteDatabase):
         self.start_deadline()
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             self.cursor().executemany(text, rows)  # type: ignore[no-untyped-call]
+
+
+def _may_write(path: Path) -> bool:
+    """Say whether this user may write to a file, or make it, if it is not there."""
+    place = path if path.exists() else path.parent
+    return os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _is_busy(error: BaseException | None) -> bool:

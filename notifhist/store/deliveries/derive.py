@@ -50,8 +50,9 @@ def deliveries_of(check: CheckPath, item: Document) -> list[Delivery]:
         raise BadRequest("The item does not fit.", f"It may have {MAX_RESULTS} results.")
     deliveries: list[Delivery] = []
     characters = 0
+    shared = _shared(check, item)
     for position, result in enumerate(results) if results else [(None, Document())]:
-        deliveries.append(_delivery(check, item, position, result))
+        deliveries.append(_delivery(check, item, shared, position, result))
         characters += characters_of(deliveries[-1])
         if characters > MAX_CHARACTERS:
             raise BadRequest(
@@ -120,48 +121,72 @@ def hash_of(text: str) -> int:
 def receiver_name(notification_id: str | None, notification_type: str | None, target: str | None) -> str | None:
     """Return the name that stands for a receiver; None if nothing is known of it."""
     receiver = (notification_id, notification_type, target)
-    return orjson.dumps(receiver).decode() if any(each is not None for each in receiver) else None
+    return None if receiver == (None, None, None) else orjson.dumps(receiver).decode()
 
 
-def _delivery(check: CheckPath, item: Document, position: int | None, result: Document) -> Delivery:
-    item_id = item["id"]
-    key = key_in_tenant(check, item_id, "-" if position is None else str(position))
-    outcome, target = outcome_of(item, result), target_of(result.get("notification_details"))
-    notification_id, notification_type = result.get("notification_id"), result.get("notification_type")
-    plan_id, transaction_id = item.get("notification_plan_id"), item.get("transaction_id")
-    attempts, message = result.get("attempts") or (), _message_of(item, result, outcome)
-    members = {
-        "id": id_at(item_id, key.clock_and_node),
-        "timestamp": key.timestamp,
-        "entity_id": check.entity_id,
-        "alarm_id": check.alarm_id,
-        "check_id": check.check_id,
-        "item_id": item_id,
-        "position": position,
+class _Shared(NamedTuple):
+    """What the deliveries of an item have in common: members before `position` and behind it, and a hash."""
+
+    before: Document
+    after: Document
+    transaction_hash: int | None
+
+
+def _shared(check: CheckPath, item: Document) -> _Shared:
+    item_id, transaction_id = item["id"], item.get("transaction_id")
+    after = {
         "state": item["state"],
         "previous_state": item.get("previous_state"),
         "status": item.get("status"),
-        "notification_plan_id": plan_id,
+        "notification_plan_id": item.get("notification_plan_id"),
         "transaction_id": transaction_id,
-        "notification_id": notification_id,
-        "notification_type": notification_type,
-        "target": target,
-        "outcome": outcome,
-        "attempts": len(attempts),
-        "message": message,
     }
+    return _Shared(
+        {"entity_id": check.entity_id, "alarm_id": check.alarm_id, "check_id": check.check_id, "item_id": item_id},
+        {name: value for name, value in after.items() if value is not None},
+        None if transaction_id is None else hash_of(transaction_id),
+    )
+
+
+def _delivery(check: CheckPath, item: Document, shared: _Shared, position: int | None, result: Document) -> Delivery:
+    key = key_in_tenant(check, item["id"], "-" if position is None else str(position))
+    outcome, target = outcome_of(item, result), target_of(result.get("notification_details"))
+    notification_id, notification_type = result.get("notification_id"), result.get("notification_type")
+    attempts, message = result.get("attempts") or (), _message_of(item, result, outcome)
+    members = {"id": id_at(item["id"], key.clock_and_node), "timestamp": key.timestamp, **shared.before}
+    if position is not None:
+        members["position"] = position
+    members |= shared.after
+    for name, value in (
+        ("notification_id", notification_id),
+        ("notification_type", notification_type),
+        ("target", target),
+        ("outcome", outcome),
+        ("attempts", len(attempts)),
+        ("message", message),
+    ):
+        if value is not None:
+            members[name] = value
     receiver = receiver_name(notification_id, notification_type, target)
     texts = [item.get("status"), message, result.get("message"), target, notification_id]
+    texts += [each.get("message") for each in attempts]
     return Delivery(
         clock_and_node=key.clock_and_node,
         log_clock_and_node=None,
         is_change=False,
         is_suppressed=False,
         outcome=OUTCOMES.index(outcome) + 1,
-        names=(item["state"], notification_type, notification_id, plan_id, check.entity_id, receiver),
-        transaction_hash=None if transaction_id is None else hash_of(transaction_id),
-        search_text=_folded([*texts, *(each.get("message") for each in attempts)]),
-        document=orjson.dumps({name: value for name, value in members.items() if value is not None}).decode(),
+        names=(
+            item["state"],
+            notification_type,
+            notification_id,
+            item.get("notification_plan_id"),
+            check.entity_id,
+            receiver,
+        ),
+        transaction_hash=shared.transaction_hash,
+        search_text=_folded(texts),
+        document=orjson.dumps(members).decode(),
     )
 
 
@@ -175,5 +200,5 @@ def _message_of(item: Document, result: Document, outcome: str) -> str | None:
 
 def _folded(texts: Sequence[str | None]) -> str:
     """Return texts as they are searched in, each once; PostgreSQL stores no U+0000, and nobody can ask for one."""
-    there = dict.fromkeys(text for text in texts if text)
-    return _BETWEEN_TEXTS.join(text.casefold().replace("\0", _BETWEEN_TEXTS) for text in there)
+    there = "\0".join(dict.fromkeys(filter(None, texts)))
+    return there.casefold().replace("\0", _BETWEEN_TEXTS)  # of all at once: a fifth of the time

@@ -130,14 +130,14 @@ def _read(
 def _page_sql(db: Database, selection: Selection, reverse: bool) -> str:
     """Return the query for the texts of deliveries, joined, how many these are, and how many should be."""
     order = "ticks DESC, clock_and_node DESC" if reverse else "ticks, clock_and_node"
-    both = " UNION ALL ".join(
-        f"""SELECT * FROM (SELECT ticks, clock_and_node, document FROM {selection.source(table)}
+    selects = [
+        f"""SELECT ticks, clock_and_node, document FROM {selection.source(table)}
             AND ticks >= :low_ticks AND ticks <= :high_ticks
             AND (ticks, clock_and_node) >= (:low_ticks, :low_clock)
-            AND (ticks, clock_and_node) <= (:high_ticks, :high_clock)
-            ORDER BY {order} LIMIT :limit) AS {table}"""
+            AND (ticks, clock_and_node) <= (:high_ticks, :high_clock)"""
         for table in (MAIN, RECENT)
-    )
-    text = f"SELECT {db.within_share('document')} AS text FROM ({both}) AS both_tables ORDER BY {order} LIMIT :limit"
+    ]
+    both = db.first_rows(selects, order, selection.is_sorted)
+    text = f"SELECT {db.within_share('document')} AS text FROM ({both}) AS both_tables"
     joined = db.joined("page.text", BETWEEN_LINES.decode())
     return f"SELECT {joined}, {db.count_joined('page.text')}, count(*) FROM ({text}) AS page"

@@ -28,8 +28,8 @@ _MOVE_FROM = 128
 _DIRECT_FROM = 100
 """So many that are recorded at once are not recent first."""
 _NAMED_COLUMNS = tuple(each.column for each in NAMED)
-_TAKE = f"DELETE FROM delivery_recent WHERE tenant_id = :tenant_id RETURNING {', '.join(COLUMNS)}"
 _FIRST_CODE = COLUMNS.index("outcome")
+_COUNTED = COLUMNS[: _FIRST_CODE + len(DELIVERIES.codes)]
 _CODES = slice(_FIRST_CODE, _FIRST_CODE + len(DELIVERIES.codes))
 
 Row = tuple[Any, ...]
@@ -185,9 +185,9 @@ def _remove(db: Database, series_id: int, condition: str, values: dict[str, int]
 def move_recent(db: Database, tenant_id: int, tenant: str) -> int:
     """Move a tenant's recent deliveries to the others; return how many. In a transaction that writes."""
     db.lock_name(tenant)
-    recent = rows(db, _TAKE, tenant_id=tenant_id)
-    _insert_counted(db, tenant_id, recent)
-    return len(recent)
+    moved = db.move_searchable(RECENT.name, DELIVERIES.name, COLUMNS, {"tenant_id": tenant_id}, _COUNTED)
+    _count(db, tenant_id, moved)
+    return len(moved)
 
 
 def _new_rows(db: Database, derived: Sequence[Derived]) -> Iterator[tuple[int, list[Row]]]:
@@ -200,6 +200,11 @@ def _new_rows(db: Database, derived: Sequence[Derived]) -> Iterator[tuple[int, l
 
 def _insert_counted(db: Database, tenant_id: int, new: Sequence[Row]) -> None:
     db.insert_searchable(DELIVERIES.name, COLUMNS, new)
+    _count(db, tenant_id, new)
+
+
+def _count(db: Database, tenant_id: int, new: Sequence[Row]) -> None:
+    """Have newest items and counts follow deliveries that have been inserted: at least the columns _COUNTED."""
     note_newest(db, new)
     counts.change(db, DELIVERIES, tenant_id, Counter((row[1] // TICKS_PER_MS, row[_CODES]) for row in new))
 

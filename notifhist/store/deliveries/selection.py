@@ -24,6 +24,8 @@ _MOST_SELECTIVE_FIRST = (
     *("transaction_hash", "series_id", "notification_id", "entity_id", "notification_plan_id"),
     *("notification_type", "outcome", "state"),
 )
+_MOST_SELECTS = 4
+"""Up to so many ranges have a SELECT each."""
 _PARAM = {"n": "integer", "low": "bigint", "high": "bigint"}
 _SERIES = """SELECT id FROM series WHERE tenant_id = :tenant_id AND {column} IN ({values})"""
 
@@ -73,6 +75,11 @@ class Selection:
         tenant_id = self._db.unindexed("tenant_id") if lead == _SEARCH else "tenant_id"
         index = None if lead == _SEARCH else f"{MAIN}_{lead or _TIME}"
         return f"{self._db.by_index(MAIN, index)} WHERE {' AND '.join([f'{tenant_id} = :tenant_id', *conditions])}"
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the index by which `source` finds deliveries has them in the order of their keys."""
+        return (lead := self._lead) is None or self._conditions.get(lead, "")[:1] == "="
 
     def counted(self, ranges: Sequence[Range], by: Sequence[Filter] = ()) -> list[Sums]:
         """Return how many there are in each range of time, exactly, by the codes of some filters.
@@ -169,15 +176,23 @@ class Selection:
         lead: str | None,
     ) -> None:
         """Add to `sums` the deliveries of ranges of each table, one by one; a range has the number of its sum."""
-        columns = "".join(f", {each.column}" for each in by)
-        there = "".join(f" AND {each.column} IS NOT NULL" for each in by)
         values, selects = dict(self.values), []
         for table, its_ranges in ranges.items():
-            if its_ranges:
-                limits = [(n, each.begin * TICKS_PER_MS, each.end * TICKS_PER_MS) for n, each in its_ranges]
+            source = self.source(table, lead)
+            limits = [(n, each.begin * TICKS_PER_MS, each.end * TICKS_PER_MS) for n, each in its_ranges]
+            if by or len(limits) > _MOST_SELECTS:
+                columns = "".join(f", {each.column}" for each in by)
+                there = "".join(f" AND {each.column} IS NOT NULL" for each in by)
                 values[table] = self._db.param_value(_PARAM, limits)
                 param = self._db.param_table(_PARAM).replace(":param", f":{table}")
-                selects.append(f"""SELECT n{columns}, count(*) FROM {param} CROSS JOIN {self.source(table, lead)}
+                selects.append(f"""SELECT n{columns}, count(*) FROM {param} CROSS JOIN {source}
                     AND ticks >= low AND ticks < high{there} GROUP BY n{columns}""")
+                continue
+            # The usual total: without GROUP BY it takes a third of the time, as SQLite would copy what it groups.
+            for n, low, high in limits:
+                of = f"{table}_{len(selects)}"
+                values |= {f"{of}_low": low, f"{of}_high": high}
+                selects.append(f"SELECT {n}, count(*) FROM {source} AND ticks >= :{of}_low AND ticks < :{of}_high")
         for n, *codes, count in rows(self._db, " UNION ALL ".join(selects), **values) if selects else ():
-            sums[n][tuple(codes)] += count
+            if count:
+                sums[n][tuple(codes)] += count

@@ -64,21 +64,28 @@ def list_receivers(db: Database, query: DeliveriesQuery, oldest_ms: int | None) 
     with db.reading():
         # Counts by receiver and outcome are kept; those of some outcomes are among them.
         selection = Selection(db, replace(query, outcomes=()))
-        counts: dict[int, Counter[str]] = defaultdict(Counter)
-        for (outcome, receiver), count in selection.counted([within], [OUTCOME, RECEIVER])[0].items():
+        counts: dict[int, dict[str, int]] = defaultdict(dict)
+        # By outcome, in their order: there may be thousands of receivers.
+        for (outcome, receiver), count in sorted(selection.counted([within], [OUTCOME, RECEIVER])[0].items()):
             name = OUTCOMES[outcome - 1]
             if name in query.outcomes or not query.outcomes:
-                counts[receiver][name] += count
-        most = _most_failing(db, selection, within, {receiver: each[FAILED] for receiver, each in counts.items()})
-        failures = _last_failures(db, selection, within, [each for each in most if counts[each][FAILED]])
+                counts[receiver][name] = count
+        failed = {receiver: each.get(FAILED, 0) for receiver, each in counts.items()}
+        most = _most_failing(db, selection, within, failed)
+        failures = _last_failures(db, selection, within, [each for each in most if failed[each]])
         names = names_of(db, selection.tenant_id, RECEIVER, most)
     return sorted([_receiver(names[each], counts[each], failures.get(each)) for each in most], key=_place)
 
 
 def _place(receiver: Document) -> tuple[Any, ...]:
     """Return what receivers are ordered by; their codes are in the order of recording, which a copy need not have."""
-    names = ((name in receiver, receiver.get(name)) for name in ("notification_id", "notification_type", "target"))
-    return -receiver["counts"].get(FAILED, 0), -receiver.get("last_failure", 0), *names
+    known = receiver.get
+    return (
+        *(-receiver["counts"].get(FAILED, 0), -known("last_failure", 0)),
+        *("notification_id" in receiver, known("notification_id")),
+        *("notification_type" in receiver, known("notification_type")),
+        *("target" in receiver, known("target")),
+    )
 
 
 def _most_failing(db: Database, selection: Selection, within: Range, failed: Mapping[int, int]) -> list[int]:
@@ -97,17 +104,18 @@ def _most_failing(db: Database, selection: Selection, within: Range, failed: Map
     return [*more, *equal][:MAX_RECEIVERS]
 
 
-def _receiver(name: str, counts: Counter[str], failure: Document | None) -> Document:
-    notification_id, notification_type, target = orjson.loads(name)
-    receiver: dict[str, Any] = {
-        "notification_id": notification_id,
-        "notification_type": notification_type,
-        "target": target,
-        "counts": {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]},
+def _receiver(name: str, counts: dict[str, int], failure: Document | None) -> Document:
+    receiver = {
+        member: value
+        for member, value in zip(("notification_id", "notification_type", "target"), orjson.loads(name), strict=True)
+        if value is not None
     }
+    receiver["counts"] = counts
     if failure is not None:
-        receiver |= {"last_failure": failure["timestamp"], "last_message": failure.get("message")}
-    return {member: value for member, value in receiver.items() if value is not None}
+        receiver["last_failure"] = failure["timestamp"]
+        if (message := failure.get("message")) is not None:
+            receiver["last_message"] = message
+    return receiver
 
 
 def _last_failures(db: Database, selection: Selection, within: Range, receivers: Sequence[int]) -> dict[int, Document]:

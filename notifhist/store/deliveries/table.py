@@ -7,7 +7,7 @@ from notifhist.store.counted.table import Counted, Filter, levels_of
 from notifhist.store.database import Table
 
 OUTCOME = Filter("outcome", "outcomes", OUTCOMES)
-RECEIVER = Filter("receiver", "", paired_with=("outcome",))
+RECEIVER = Filter("receiver", "", paired_with=("outcome",), is_counted_alone=False)
 NAMED = (
     Filter("state", "states"),
     Filter("notification_type", "notification_types"),
@@ -27,6 +27,8 @@ DELIVERIES = Counted(
     time="ticks",
     units_per_ms=TICKS_PER_MS,
     code_bits=40,
+    # With up to 2000 a day, half of the count rows; an index counts 2000 in some 0.2 ms.
+    coarseness=2,
     names="delivery_name",
 )
 

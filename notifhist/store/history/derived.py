@@ -94,7 +94,7 @@ def _store(db: Database, places: Sequence[_Place], result: RecordedItems) -> Non
 
 
 def _store_alone(db: Database, places: Sequence[_Place]) -> bool:
-    """Store an item that is the only one by one statement, where that saves round trips; say whether it is stored."""
+    """Store an item that is the only one by itself, where that is cheaper; say whether it is stored."""
     return len(places) == 1 and ITEM_RECORDER.store_alone(db, places[0].draft)
 
 

@@ -3,7 +3,6 @@
 import marshal
 import re
 from collections.abc import Collection, Iterator, Sequence
-from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
@@ -16,14 +15,14 @@ from notifhist.schemas.resources import ITEM_RESOURCE
 from notifhist.serializers import as_json, as_xml
 from notifhist.serializers.stored import StoredDocument, StoredForm, encoded
 from notifhist.store.database import Database, Table
-from notifhist.store.database.sql import changed, rows
+from notifhist.store.database.sql import rows
 from notifhist.store.deliveries import recording as delivery_index
 from notifhist.store.deliveries.derive import Delivery, deliveries_of
 from notifhist.store.deliveries.recording import Derived
-from notifhist.store.deliveries.table import RECENT
 from notifhist.store.equality import equal_texts
+from notifhist.store.history.alone import store_alone
 from notifhist.store.history.room import Room
-from notifhist.store.history.series import IS_SERIES, NUMBER_BITS, check_values, ensure_series, find_series
+from notifhist.store.history.series import ensure_series, find_series
 from notifhist.store.recording import Stored
 
 KEY = {"series_id": "bigint", "ticks": "bigint", "clock_and_node": "bigint"}
@@ -228,22 +227,9 @@ class ItemRecorder:
         return int(rows(db, "SELECT count(*) FROM history_item")[0][0])
 
     def store_alone(self, db: Database, draft: ItemDraft, condition: str = "", **values_of_condition: object) -> bool:
-        """Insert the item into its series, unless that is missing or has the item: one round trip instead of six.
-
-        `condition`: SQL about the row of `series`, which must hold too.
-        """
-        if not db.inserts_alone:
-            return False
-        if (tenant_id := delivery_index.known_tenant(db, draft.owner.tenant)) is None:
-            return False
-        if (codes := delivery_index.codes_without_lock(db, tenant_id, draft.deliveries())) is None:
-            return False
-        derived = Derived(tenant_id << NUMBER_BITS, draft.key, draft.deliveries())
-        values = {**check_values(draft.owner), **draft.key._asdict(), **draft.texts()._asdict(), **values_of_condition}
-        values["param"] = db.param_value(RECENT.columns, list(delivery_index.rows_of(derived, codes)))
-        inserted = changed(db, _insert_alone(type(db), db.param_table(RECENT.columns), condition), **values)
-        delivery_index.note_recent(db, tenant_id, inserted * len(draft.deliveries()))
-        return inserted > 0
+        """See Recorder, and `alone.store_alone` for `condition`, which must hold too."""
+        values = (*draft.key, *draft.texts())
+        return store_alone(db, TABLE, draft.owner, values, draft.deliveries(), condition, **values_of_condition)
 
     def store(self, db: Database, drafts: Sequence[ItemDraft]) -> list[Stored]:
         """Insert the new ones; return the stored document of each."""
@@ -280,18 +266,3 @@ def find_documents(db: Database, keys: Collection[RowKey]) -> dict[RowKey, str]:
     """Return the documents of those rows that are there, by key."""
     found = db.for_each(_FIND.replace("{document}", db.text_of("document")), KEY, list(keys))
     return {key: document for *key_values, document in found for key in [tuple(key_values)]}
-
-
-@cache
-def _insert_alone(dialect: type[Database], param: str, condition: str) -> str:
-    """Return the statement that inserts an item into its series, and its deliveries; it returns a row if it did.
-
-    Deliveries may be there: `purge` deletes expired deliveries before their items.
-    """
-    columns = ", ".join(f"{'item' if name == 'series_id' else 'param'}.{name}" for name in RECENT.columns)
-    return f"""WITH item AS (
-        {TABLE.insert} SELECT id, {", ".join(f":{name}" for name in (*ItemKey._fields, *TEXTS))}
-        FROM series WHERE {IS_SERIES} {condition}
-        ON CONFLICT ({", ".join(KEY)}) DO NOTHING RETURNING series_id), delivery AS (
-        {RECENT.insert} SELECT {columns} FROM item CROSS JOIN {param} ON CONFLICT DO NOTHING)
-    SELECT 1 FROM item"""

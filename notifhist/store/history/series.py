@@ -24,6 +24,8 @@ SERIES_ID = lookup(_FIND)
 _PARAM_COLUMNS = {"n": "bigint", "tenant": "text", "digest": "text", "check_id": "text"}
 _INSERT = """INSERT INTO series (tenant_id, id, entity_id, alarm_id, check_id, alarm_digest)
 VALUES (:tenant_id, :id, :entity_id, :alarm_id, :check_id, :alarm_digest)"""
+_REMEMBERED = 10_000
+"""So many series are remembered for a connection: one with the longest ids takes some kB."""
 _LAST = "SELECT id FROM series WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1"
 
 
@@ -53,6 +55,21 @@ def find_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, 
         param=db.param_value(_PARAM_COLUMNS, values),
     )
     return {numbered[n]: series_id for n, series_id in found_rows}
+
+
+def known_series(db: Database, check: CheckPath) -> int | None:
+    """Return the id of a check's series, which it keeps; None if it has none. Not in a transaction that has written.
+
+    It is remembered for this connection alone: another one may have found it in the database that was there before.
+    """
+    remembered: dict[CheckPath, int] = db.remembered.setdefault(("series", db.connection()), {})
+    if (series_id := remembered.get(check)) is None:
+        series_id = find_series(db, {check}).get(check)
+        if series_id is not None:
+            if len(remembered) >= _REMEMBERED:
+                remembered.clear()
+            remembered[check] = series_id
+    return series_id
 
 
 def ensure_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, int]:

@@ -34,7 +34,7 @@ from notifhist.web.pages.links import here, page_url
 from notifhist.web.pages.queries import SPANS, Asked, asked
 from notifhist.web.pages.recorded import Recorded, recorded
 from notifhist.web.pages.rendering import PAGE, page
-from notifhist.web.pages.states import WORST_FIRST, state_kind
+from notifhist.web.pages.states import rank, state_kind
 
 PAGE_OF_ALARMS = 50
 FAILURES_DAYS = 7
@@ -175,7 +175,7 @@ def _why_no_alarm(db: Database, is_filtered: bool, oldest_ms: int | None) -> Emp
 
 def _worst_checks(alarm: alarms.Alarm) -> dict[str, str]:
     """Return the states of the MOST_LANES checks in the worst states, by the checks' ids."""
-    ranked = sorted(alarm.states.items(), key=lambda each: (WORST_FIRST.index(state_kind(each[1])), each[0]))
+    ranked = sorted(alarm.states.items(), key=lambda each: (rank(each[1]), each[0]))
     return dict(ranked[:MOST_LANES])
 
 
@@ -185,7 +185,7 @@ def _has_part(folded: str, alarm: AlarmPath) -> bool:
 
 def _place(alarm: alarms.Alarm) -> tuple[int, int, int]:
     """Return what alarms are ordered by: the kind of their state, their time, and a number of their own."""
-    return WORST_FIRST.index(state_kind(alarm.state)), -alarm.timestamp, min(each.series_id for each in alarm.checks)
+    return rank(alarm.state), -alarm.timestamp, min(each.series_id for each in alarm.checks)
 
 
 def _marker(text: str | None) -> tuple[tuple[int, ...] | None, dict[str, str]]:

@@ -17,13 +17,9 @@ _YEAR_S = 365 * 24 * 3600
 def choose_theme() -> Response:
     """Keep one of THEMES in a cookie, or drop the cookie for any other word, and go back to the page."""
     request.max_content_length = MOST_FORM_BYTES
-    theme = request.form.get("theme")
+    theme = request.form.get("theme", "")
+    value, age_s = (theme, _YEAR_S) if theme in THEMES else ("", 0)
     response = see_other(safe_next(request.form.get("next", "").removeprefix(base_path())))
-    is_one = theme in THEMES
-    response.set_cookie(
-        *(THEME_COOKIE, theme if theme in THEMES else "", _YEAR_S if is_one else 0),
-        path=base_path() + ROOT,
-        secure=request.is_secure,
-        samesite="Lax",
-    )
+    path, is_secure = base_path() + ROOT, request.is_secure
+    response.set_cookie(THEME_COOKIE, value, age_s, path=path, secure=is_secure, samesite="Lax")
     return response

@@ -9,22 +9,20 @@ from flask import Response, request
 
 from notifhist.auth import OBSERVER
 from notifhist.errors import BadRequest, name_problems
-from notifhist.schemas.deliveries import DELIVERY, DELIVERY_ATTEMPT, OUTCOMES
+from notifhist.schemas.deliveries import OUTCOMES
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.serializers.formats import CSV, NDJSON, Formats
 from notifhist.serializers.stored import documents_of
-from notifhist.store.deliveries.attempts import read_attempts
-from notifhist.store.deliveries.reading import list_deliveries, read_batches
+from notifhist.store.deliveries.reading import list_deliveries
 from notifhist.web.apis import PAGES
 from notifhist.web.context import current_service, readable_db
 from notifhist.web.declarations import View
-from notifhist.web.deliveries import file_name
+from notifhist.web.deliveries import deliveries_file
 from notifhist.web.pages.delivery_rows import rows_of
 from notifhist.web.pages.empty_lists import why_empty
 from notifhist.web.pages.links import absolute, page_url, see_other
 from notifhist.web.pages.queries import PER_PAGE, SPANS, Asked, asked, is_tidy
 from notifhist.web.pages.rendering import PAGE, page
-from notifhist.web.responses import name_file, respond_stream
 
 _PATH = "deliveries"
 _MAY_BEAR = ("Content-Disposition",)
@@ -88,10 +86,7 @@ def _file() -> Response:
     wanted = asked(request.args)
     if wanted.query is None:
         raise BadRequest(details=name_problems(wanted.problems))
-    by_attempts = wanted.others.get("rows") == "attempts"
-    read, schema = (read_attempts, DELIVERY_ATTEMPT) if by_attempts else (read_batches, DELIVERY)
-    batches = partial(read, wanted.query, current_service().oldest_ms())
-    return name_file(respond_stream(batches, schema), file_name(wanted.query))
+    return deliveries_file(wanted.query, wanted.others)
 
 
 def _url(wanted: Asked, path: str = _PATH, **changed: object) -> str:

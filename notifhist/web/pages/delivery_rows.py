@@ -73,13 +73,23 @@ def why_not_sent(deliveries: Sequence[Delivery]) -> dict[str, str]:
 def _row_of(delivery: Delivery, reason: str | None) -> Row:
     get, notification_id = delivery.get, delivery.get("notification_id")
     return Row(
-        *(delivery["id"], delivery["timestamp"], delivery["outcome"]),
-        *(delivery["entity_id"], delivery["alarm_id"], delivery["check_id"], delivery["item_id"]),
-        *(_cut(delivery["state"]), _cut(get("previous_state"))),
-        *(_cut(get("notification_type")), _cut(notification_id)),
-        notification_id if notification_id and may_be_linked(notification_id) else None,
-        *(_cut(get("target")), delivery["attempts"], _cut(get("message") or get("status"))),
-        *(get("position"), reason),
+        id=delivery["id"],
+        timestamp=delivery["timestamp"],
+        outcome=delivery["outcome"],
+        entity_id=delivery["entity_id"],
+        alarm_id=delivery["alarm_id"],
+        check_id=delivery["check_id"],
+        item_id=delivery["item_id"],
+        state=_cut(delivery["state"]),
+        previous_state=_cut(get("previous_state")),
+        notification_type=_cut(get("notification_type")),
+        notification_id=_cut(notification_id),
+        receiver=notification_id if notification_id and may_be_linked(notification_id) else None,
+        target=_cut(get("target")),
+        attempts=delivery["attempts"],
+        message=_cut(get("message") or get("status")),
+        position=get("position"),
+        why_not_sent=reason,
     )
 
 

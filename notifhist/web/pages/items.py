@@ -67,14 +67,13 @@ def show_item(uuid: str, **ids: str) -> Response:
     item = Recorded(orjson.loads(stored.text))
     results = [
         Result(
-            *(n, outcome_of(item, each), target_of(each["notification_details"]), each),
-            list(recorded(each["attempts"])),
+            n, outcome_of(item, each), target_of(each["notification_details"]), each, list(recorded(each["attempts"]))
         )
         for n, each in enumerate(recorded(item["notification_results"]))
     ]
     outcomes = [each.outcome for each in results] or [outcome_of(item, {})]
     worst = min(outcomes, key=FROM_THE_GROUND.index)
-    url = absolute(base_path() + path_of("v1.0", *_place(check), uuid))
+    url = absolute(base_path() + _path(check, uuid))
     return page(
         "item.html",
         check=check,
@@ -95,10 +94,10 @@ def show_item(uuid: str, **ids: str) -> Response:
     )
 
 
-def _place(check: CheckPath) -> tuple[str, ...]:
-    return (
-        *(check.tenant, "entities", check.entity_id, "alarms", check.alarm_id, "notification_history", check.check_id),
-    )
+def _path(check: CheckPath, uuid: str) -> str:
+    """Return the path of an item in the API."""
+    alarm = ("entities", check.entity_id, "alarms", check.alarm_id)
+    return path_of("v1.0", check.tenant, *alarm, "notification_history", check.check_id, uuid)
 
 
 def _neighbour(check: CheckPath, uuid: str, *, reverse: bool) -> Json | None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Response
 
@@ -21,22 +21,25 @@ from notifhist.store.deliveries import summaries
 from notifhist.store.deliveries.alarms import Alarm, list_alarms
 from notifhist.store.deliveries.failing import Failing, Receiver, failing_since
 from notifhist.store.deliveries.reading import list_deliveries
+from notifhist.store.deliveries.suppressed import count_nobody
 from notifhist.store.runs import RUN_RECORDER
 from notifhist.web.apis import PAGES
 from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
-from notifhist.web.deliveries import buckets_of
+from notifhist.web.deliveries import counts_by_time
 from notifhist.web.pages.charts import Volume, volume
-from notifhist.web.pages.delivery_rows import Row, rows_of
+from notifhist.web.pages.delivery_rows import HELD_BACK, NOBODY, Row, rows_of
 from notifhist.web.pages.links import page_url
 from notifhist.web.pages.rendering import PAGE, may, page
-from notifhist.web.pages.states import WORST_FIRST, state_kind
+from notifhist.web.pages.states import rank, state_kind
 
 TILES = (FAILED, NOT_SENT, IN_PROGRESS, SENT, UNKNOWN)
 MOST_RECEIVERS = 10
 MOST_FAILURES = 10
 MOST_ALARMS = 10
 MOST_RUNS = 3
+MOST_UNSENT = 1000
+"""If more were not sent, the overview does not say why: deliveries are looked at one by one for it."""
 BARS_OF = "1h"
 """The time of a bar: half of that is 50 bars more to send, with their table 8 kB."""
 
@@ -57,6 +60,8 @@ class Deliveries:
     """The deliveries of the last 24 hours, as the overview shows them."""
 
     counts: Counter[str]
+    reasons: list[tuple[int, str]]
+    """How many were not sent for each reason, as far as there are any; empty if they are more than are looked at."""
     chart: Volume
     receivers: list[FailingReceiver]
     failing_receivers: int
@@ -89,24 +94,21 @@ def _deliveries() -> Deliveries:
     now_ms, oldest_ms = service.clock.now_ms(), service.oldest_ms()
     query = DeliveriesQuery(caller().tenant, max(now_ms - MS_PER_DAY, 0), now_ms, reverse=True)
     failed = replace(query, outcomes=(FAILED,))
-    buckets = buckets_of(query, BARS_OF)
-    by_bucket = summaries.count_deliveries(db, query, oldest_ms, summaries.COUNTED_BY["outcome"], buckets)
-    counted: list[dict[str, Any]] = [
-        {"from": bucket.begin, "to": bucket.end - 1, "counts": counts}
-        for bucket, counts in zip(buckets, by_bucket, strict=True)
-    ]
+    counted = counts_by_time(query, "outcome", BARS_OF)
     receivers = (
         [each for each in summaries.list_receivers(db, failed, oldest_ms) if each["counts"].get(FAILED)]
-        if any(FAILED in counts for counts in by_bucket)
+        if any(FAILED in each["counts"] for each in counted)
         else []
     )
     alarms, most_checks = list_alarms(
         db, query.tenant, oldest_ms, is_state_wanted=lambda state: state_kind(state) != "fine"
     )
-    alarms.sort(key=lambda each: (WORST_FIRST.index(state_kind(each.state)), -each.timestamp))
+    alarms.sort(key=lambda each: (rank(each.state), -each.timestamp))
     unknown = sum(state_kind(each.state) == "unknown" for each in alarms)
+    counts: Counter[str] = sum((Counter(each["counts"]) for each in counted), Counter())
     return Deliveries(
-        counts=sum(map(Counter, by_bucket), Counter()),
+        counts=counts,
+        reasons=_reasons(db, query, oldest_ms, counts[NOT_SENT]),
         chart=volume(counted),
         receivers=_failing(db, query.tenant, receivers[:MOST_RECEIVERS], now_ms, oldest_ms),
         failing_receivers=len(receivers),
@@ -116,6 +118,13 @@ def _deliveries() -> Deliveries:
         unknown_alarms=unknown,
         most_checks=most_checks,
     )
+
+
+def _reasons(db: Database, query: DeliveriesQuery, oldest_ms: int | None, unsent: int) -> list[tuple[int, str]]:
+    if not 0 < unsent <= MOST_UNSENT:
+        return []
+    nobody = min(count_nobody(db, query, oldest_ms), unsent)  # one may have been recorded since the others were counted
+    return [(count, reason) for count, reason in ((unsent - nobody, HELD_BACK), (nobody, NOBODY)) if count]
 
 
 def _failing(

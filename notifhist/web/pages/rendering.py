@@ -85,7 +85,7 @@ def _frame() -> dict[str, Any]:
     """Return what every template may use: `theme`, `key`, `user`, `navigation`, `now_ms`, `oldest_ms`, …."""
     if not has_request_context():  # the server itself refuses a request
         return {
-            **dict.fromkeys(("theme", "key", "user", "request_id", "tz")),
+            **dict.fromkeys(("theme", "key", "user", "request_id", "tz", "lagging")),
             "navigation": (),
             "now_ms": 0,
             "oldest_ms": None,
@@ -101,6 +101,7 @@ def _frame() -> dict[str, Any]:
         "now_ms": current_service().clock.now_ms(),
         "oldest_ms": current_service().oldest_ms(),
         "request_id": context.request_id,
+        "lagging": source if (source := context.get("source")) and source.may_lag else None,
     }
 
 

@@ -16,6 +16,7 @@ from notifhist.auth import ApiKey, hash_secret, hide_secrets
 from notifhist.errors import ApiError
 from notifhist.store import sessions as stored
 from notifhist.store.database import ERRORS
+from notifhist.store.sources import Source
 from notifhist.web.context import Service, current_service, host, key_of_id
 from notifhist.web.pages.links import ROOT, absolute, base_path, page_url
 from notifhist.web.shortcuts import unwrap
@@ -130,12 +131,13 @@ def _session_of(asked: Request, service: Service) -> tuple[ApiKey, Visit] | None
     if not token:
         return None
     now_ms = service.clock.now_ms()
-    session = stored.find_session(service.db, hash_secret(token), now_ms)
+    source: Source = unwrap(g).source
+    session = stored.find_session(source.db, hash_secret(token), now_ms)
     key = key_of_id(service, session.key_id) if session else None
     if session is None or key is None:
         return None
     expires = min(now_ms + IDLE_MS, session.created + LONGEST_MS)
-    if expires >= session.expires + _EXTEND_AFTER_MS:
+    if expires >= session.expires + _EXTEND_AFTER_MS and not source.may_lag:
         with suppress(*ERRORS):  # a page is shown though nothing can be written; the next request tries again
             stored.extend_session(service.db, session.id, expires)
     return key, Visit(session.id, None, session.id)

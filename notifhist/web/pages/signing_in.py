@@ -7,10 +7,9 @@ from flask import Response, request
 
 from notifhist import errors
 from notifhist.auth import ApiKey, hash_secret
-from notifhist.store.database import ensure_connected
 from notifhist.store.sessions import use_login_link
 from notifhist.web.apis import OPEN_PAGES, PAGES
-from notifhist.web.context import Service, current_service, key_of_id, valid_key
+from notifhist.web.context import Service, connect, current_service, key_of_id, valid_key
 from notifhist.web.declarations import View
 from notifhist.web.pages.links import page_url, see_other
 from notifhist.web.pages.rendering import PAGE, page
@@ -67,9 +66,7 @@ def sign_out() -> Response:
 def _ready_service() -> Service:
     """Return the service, connected to its database. Raises Unavailable while that is not up to date."""
     service = current_service()
-    ensure_connected(service.db)
-    if pending := service.fills.pending(service.db):
-        raise errors.NotUpToDate(pending)
+    connect(service)
     return service
 
 

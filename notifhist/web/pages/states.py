@@ -8,6 +8,7 @@ FINE = frozenset({"ok", "up", "resolved", "success", "info"})
 WARNING = frozenset({"warning", "warn", "minor", "degraded"})
 UNKNOWN = frozenset({"unknown", ""})
 WORST_FIRST: tuple[Kind, ...] = ("bad", "warning", "unknown", "fine")
+"""The kinds in the order in which people look at them."""
 
 
 def state_kind(state: str) -> Kind:
@@ -18,3 +19,8 @@ def state_kind(state: str) -> Kind:
     if word in UNKNOWN:
         return "unknown"
     return "warning" if word in WARNING else "bad"
+
+
+def rank(state: str) -> int:
+    """Return the place of a state's kind in WORST_FIRST: 0 for the worst."""
+    return WORST_FIRST.index(state_kind(state))

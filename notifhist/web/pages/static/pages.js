@@ -90,7 +90,7 @@
     document.getElementById(focused)?.focus({ preventScroll: true });
   }
 
-  // An item opens beside its list, where there is place. The URL becomes the item's own.
+  // An item or a run opens beside its list, where there is place. The URL becomes its own.
   const at = location.href, title = document.title, wide = matchMedia("(min-width: 1100px)");
   let pane = null, opener = null, turn = 0; // an answer that is no longer waited for shows nothing
   const closePane = () => {
@@ -112,7 +112,7 @@
       closePane();
       pane = document.createElement("aside");
       pane.tabIndex = -1;
-      pane.setAttribute("aria-label", "The item");
+      pane.setAttribute("aria-label", fresh.title);
       pane.append(...one("main", fresh).childNodes);
       document.body.append(pane);
       root.classList.add("beside");

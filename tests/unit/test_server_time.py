@@ -1,0 +1,61 @@
+import logging
+import time
+
+import pytest
+
+from notifhist.clock import Clock
+from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.store.database import Database, server_time
+from notifhist.store.database.server_time import ServerTime
+
+
+def ticks(ahead_ms: int = 0) -> int:
+    return time.time_ns() // 100 + ahead_ms * TICKS_PER_MS
+
+
+@pytest.mark.parametrize("ahead_ms", [60_000, -60_000, 2_000, -2_000])
+def test_a_clock_that_is_off_is_set_by_the_servers(ahead_ms: int, caplog: pytest.LogCaptureFixture) -> None:
+    shared = ServerTime()
+    before = ticks(ahead_ms)
+    shared.look(lambda: ticks(ahead_ms))
+    now = Clock(None, lambda: shared.ahead_ticks).now_ticks()
+    assert before - 100 * TICKS_PER_MS < now < ticks(ahead_ms) + 100 * TICKS_PER_MS
+    assert f"{ahead_ms // 1000:+d}.0 s off" in caplog.text
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 900, -900])
+def test_clocks_that_nearly_agree_are_taken_as_they_are(ahead_ms: int, caplog: pytest.LogCaptureFixture) -> None:
+    shared = ServerTime()
+    with caplog.at_level(logging.WARNING):
+        shared.look(lambda: ticks(ahead_ms))
+    assert shared.ahead_ticks == 0
+    assert caplog.text == ""
+
+
+def test_a_frozen_clock_is_off_by_nothing() -> None:
+    assert Clock(5, lambda: 10**9).now_ms() == 5
+
+
+def test_the_server_is_asked_again_when_our_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = ServerTime()
+    assert shared.is_due()
+    shared.look(lambda: ticks(60_000))
+    assert not shared.is_due()
+    set_by_s = server_time._set_by_s()
+    monkeypatch.setattr(server_time, "_set_by_s", lambda: set_by_s + 60)
+    assert shared.is_due()
+    shared.look(ticks)
+    assert shared.ahead_ticks == 0
+    assert not shared.is_due()
+
+
+def test_the_server_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_time, "LOOK_EVERY_S", 0.0)
+    shared = ServerTime()
+    shared.look(ticks)
+    assert shared.is_due()
+
+
+def test_a_machine_agrees_with_its_own_server(db: Database) -> None:
+    assert db.ahead_ticks() == 0
+    assert db.is_current()
