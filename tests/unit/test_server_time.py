@@ -1,13 +1,15 @@
 import logging
 import time
+from contextlib import closing
 from itertools import cycle
 from types import SimpleNamespace
 
 import pytest
 
 from notifhist.clock import Clock
+from notifhist.factory import create_app
 from notifhist.schemas.fields import TICKS_PER_MS
-from notifhist.store.database import Database, server_time
+from notifhist.store.database import Database, ensure_connected, postgresql, server_time
 from notifhist.store.database.server_time import ServerTime
 
 
@@ -112,6 +114,19 @@ def test_the_server_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch
     shared = ServerTime()
     shared.look(ticks)
     assert shared.is_due()
+
+
+def test_the_primary_is_asked_and_its_replica_is_not(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(postgresql, "_NOW_TICKS", f"{postgresql._NOW_TICKS} + {60 * 10**7}")
+    service = create_app({"DATABASE_URL": postgres_database, "REPLICA_URL": postgres_database}).extensions["notifhist"]
+    with closing(service.sources.replica.db) as replica, closing(service.db) as primary:
+        for replica_or_primary, told in ((replica, ""), (primary, "+60.0 s off")):
+            ensure_connected(replica_or_primary)
+            assert replica_or_primary.is_current()
+            assert told in caplog.text
+            assert bool(caplog.text) is bool(replica_or_primary.ahead_ticks()) is bool(told)
 
 
 def test_a_machine_agrees_with_its_own_server(db: Database) -> None:
