@@ -145,7 +145,7 @@ def _open_replica(settings: Settings, primary: Database) -> Replica | None:
     """Return the replica that is configured, not connected to. Raises ConfigError beside an SQLite file."""
     if not settings.replica_url:
         return None
-    db = open_database(settings.replica_url, statement_timeout_s=settings.statement_timeout_s)
+    db = open_database(settings.replica_url, statement_timeout_s=settings.statement_timeout_s, tells_time=False)
     if not (primary.has_replicas and db.has_replicas):
         raise ConfigError(f"{PREFIX}REPLICA_URL: only a PostgreSQL has replicas")
     return Replica(db)

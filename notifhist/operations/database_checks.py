@@ -189,7 +189,7 @@ def check_replica(installation: Installation) -> Iterator[Finding]:
         return
     problem = None
     try:
-        with closing(open_database(url, statement_timeout_s=PATIENCE_S)) as db:
+        with closing(open_database(url, statement_timeout_s=PATIENCE_S, tells_time=False)) as db:
             ensure_connected(db)
             if not db.condition().is_replica:
                 problem = "it is no replica"

@@ -46,14 +46,18 @@ __all__ = [
 ]
 
 
-def open_database(url: str, *, create: bool = False, statement_timeout_s: float = 0) -> Database:
+def open_database(
+    url: str, *, create: bool = False, statement_timeout_s: float = 0, tells_time: bool = True
+) -> Database:
     """Return the database at `url` (see `NOTIFHIST_DATABASE_URL`), without connecting.
 
     `create` makes a missing SQLite file; without it, connecting to a missing file fails. `statement_timeout_s` ends
-    a statement (`exceeded_limits`); 0: never. Raises ConfigError if the driver is missing.
+    a statement (`exceeded_limits`); 0: never. `tells_time`: whether its clock counts (`ahead_ticks`). Raises
+    ConfigError if the driver is missing.
     """
     scheme = url.partition(":")[0]
-    return _DIALECTS[scheme](url, create=create, statement_timeout_s=statement_timeout_s)
+    open_it = _DIALECTS[scheme]
+    return open_it(url, create=create, statement_timeout_s=statement_timeout_s, tells_time=tells_time)
 
 
 def _open_postgresql(url: str, **options: Any) -> Database:

@@ -78,7 +78,7 @@ class Database(Protocol):
     def ahead_ticks(self) -> int:
         """Return by how much the server's clock was ahead of ours when a thread connected, or at most a minute ago.
 
-        In 100 ns; 0 if they differ by less than a second, or the engine runs in this process.
+        In 100 ns; 0 if they differ by less than a second, the engine runs in this process, or its clock does not count.
         """
 
     def is_current(self) -> bool:

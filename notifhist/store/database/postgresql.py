@@ -53,7 +53,9 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
     has_replicas = True
     runs_in_process = False
 
-    def __init__(self, url: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
+    def __init__(
+        self, url: str, *, create: bool = False, statement_timeout_s: float = 0, tells_time: bool = True
+    ) -> None:
         """`create` has no effect: the database exists on the server."""
         from notifhist.store.database.postgresql_connection import Connector
 
@@ -64,7 +66,7 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         # peewee lets one thread at a time connect: all would wait for a server that is silent, one after the other.
         self._lock = nullcontext()
         self._used = threading.local()
-        self._time = ServerTime()
+        self._time = ServerTime() if tells_time else None
         self.remembered: dict[Any, Any] = {}
         self.partitions = Partitions(self)
 
@@ -73,27 +75,27 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         self.remembered = {}
         if self._timeout_s:
             connection.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
-        self._look_at_time(connection)
+        if self._time is not None:
+            self._time.look(lambda: _now_ticks(connection))
         self.look_for_citus(connection)
         return connection
 
-    def _look_at_time(self, connection: Any) -> None:
-        self._time.look(lambda: int(connection.execute(_NOW_TICKS).fetchone()[0]))
-
     def ahead_ticks(self) -> int:
-        return self._time.ahead_ticks
+        return 0 if self._time is None else self._time.ahead_ticks
 
     def is_current(self) -> bool:
         """Say whether this thread's connection still works; one that was used in the last second is trusted."""
         last, self._used.at = getattr(self._used, "at", 0.0), time.monotonic()
-        is_trusted, is_due = self._used.at - last < _TRUSTED_IDLE_S, self._time.is_due()
-        if is_trusted and not is_due:
+        is_trusted = self._used.at - last < _TRUSTED_IDLE_S
+        due = self._time if self._time is not None and self._time.is_due() else None
+        if is_trusted and due is None:
             return self.is_connection_usable()
         try:
             with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs, as below
-                self.connector.check(self.connection())  # type: ignore[no-untyped-call]
-                if is_due:
-                    self._look_at_time(self.connection())  # type: ignore[no-untyped-call]
+                connection = self.connection()  # type: ignore[no-untyped-call]
+                self.connector.check(connection)
+                if due is not None:
+                    due.look(lambda: _now_ticks(connection))
         except peewee.PeeweeException:
             return False
         return True
@@ -250,6 +252,10 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
 
     def back_up(self, path: Path, report: Report) -> None:
         raise BackupFailed("PostgreSQL's own program makes backups")
+
+
+def _now_ticks(connection: Any) -> int:
+    return int(connection.execute(_NOW_TICKS).fetchone()[0])
 
 
 def _typed(columns: Mapping[str, str]) -> str:

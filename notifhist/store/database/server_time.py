@@ -11,6 +11,8 @@ from notifhist.schemas.fields import TICKS_PER_MS
 
 TOLERATED_MS = 1000
 """Clocks that differ by less are taken as they are: NTP keeps them closer, and a busy server answers late."""
+AGREED_MS = 500
+"""Clocks that have differed are taken as they are again once they differ by less: near one bound they would flip."""
 LOOK_EVERY_S = 60.0
 _ANSWERS = 5
 """The quickest of so many answers tells how far a clock is off, up to half of the time that it took."""
@@ -34,17 +36,28 @@ class ServerTime:
     def look(self, ask: Callable[[], int]) -> None:
         """Compare our clock with the server's, which `ask` returns in 100 ns since the epoch. Raises what it raises."""
         self._look_at, self._set_by_s = time.monotonic() + LOOK_EVERY_S, _set_by_s()
-        tolerated, was_ahead = TOLERATED_MS * TICKS_PER_MS, self.ahead_ticks
-        taken, least, most = _asked(ask)
-        if least < tolerated and most > -tolerated:
-            self.ahead_ticks = 0
-        else:
-            more = [_asked(ask) for _ in range(_ANSWERS - 1)]
-            _, least, most = min((taken, least, most), *more)  # by how long the answer took
-            self.ahead_ticks = (least + most) // 2
-        if abs(self.ahead_ticks - was_ahead) >= tolerated:
-            ahead_s = self.ahead_ticks / TICKS_PER_MS / 1000
+        before = self.ahead_ticks
+        self.ahead_ticks = _judged(before, ask)
+        ahead_s = self.ahead_ticks / TICKS_PER_MS / 1000
+        if before and not self.ahead_ticks:
+            log.warning("the database server's clock agrees with this machine's again, which counts")
+        elif abs(self.ahead_ticks - before) >= TOLERATED_MS * TICKS_PER_MS:
             log.warning("the database server's clock is %+.1f s off this machine's, and counts; see doctor", ahead_s)
+
+
+def _judged(before: int, ask: Callable[[], int]) -> int:
+    """Return by how much the server is ahead, in 100 ns, or 0 if that is tolerated; `before` is what was known."""
+    tolerated = TOLERATED_MS * TICKS_PER_MS
+    answer = _, least, most = _asked(ask)
+    if not before and -tolerated < least and most < tolerated:
+        return 0
+    _, least, most = min(answer, *(_asked(ask) for _ in range(_ANSWERS - 1)))  # by how long the answer took
+    if not before:
+        return (least + most) // 2 if least >= tolerated or most <= -tolerated else 0
+    if least <= before <= most:  # it may be as it was: a slow answer does not tell more
+        return before
+    middle = (least + most) // 2
+    return middle if abs(middle) >= AGREED_MS * TICKS_PER_MS else 0
 
 
 def _asked(ask: Callable[[], int]) -> tuple[int, int, int]:

@@ -47,7 +47,10 @@ class _Deadline:
 class SqliteFile(peewee.SqliteDatabase):
     """A SQLite file: WAL, so that readers and writers do not wait for each other; synced at every commit."""
 
-    def __init__(self, url: str, *, create: bool = False, statement_timeout_s: float = 0) -> None:
+    def __init__(
+        self, url: str, *, create: bool = False, statement_timeout_s: float = 0, tells_time: bool = True
+    ) -> None:
+        """`tells_time` has no effect: there is no clock but this machine's."""
         self._timeout_s = statement_timeout_s
         self._write_wait_s = min(statement_timeout_s or _BUSY_TIMEOUT_S, _BUSY_TIMEOUT_S)
         # Readers wait only where somebody has the whole file for himself, and then all threads do.
