@@ -34,8 +34,7 @@ _CONFIRM = (
 )
 _LONGEST_TEXT = 2**31 - 1  # bytes, more than PostgreSQL stores
 _COPY_FROM_ROWS = 500
-"""From this many rows on, COPY into a temporary table is cheaper than JSON."""
-_COPY_SEARCHABLE_FROM_ROWS = 50
+"""From this many rows on, COPY is cheaper than one JSON text of them all, or as cheap and no such long text."""
 _NOW_TICKS = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 10000000 AS bigint)"
 _CONDITION = """SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off',
     CAST(1000 * extract(epoch FROM clock_timestamp()) AS double precision),
@@ -181,8 +180,8 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         self.execute_sql(_named(insert), {"param": self.param_value(brought, rows)})
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert records; PostgreSQL maintains the index itself. Many are copied, in half the time of a statement."""
-        if len(rows) >= _COPY_SEARCHABLE_FROM_ROWS:
+        """Insert records; PostgreSQL maintains the index itself."""
+        if len(rows) >= _COPY_FROM_ROWS:
             with (
                 peewee.__exception_wrapper__,  # type: ignore[attr-defined]  # by peewee's stubs
                 self.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy,  # type: ignore[no-untyped-call]
