@@ -35,7 +35,7 @@ def test_it_tells_what_is_wrong_and_what_to_do(sqlite_database: str) -> None:
         "warning: keys: There is no valid key, so nobody can ask or record anything. Create one: notifhist keys create "
         "--tenant TENANT --role monitoring:creator.",
         "not checked, because no service on this database runs here, and only its requests tell: proxies.",
-        f"18 checks of {sqlite_database}: 2 found.",
+        f"19 checks of {sqlite_database}: 2 found.",
     ]
     create_key(sqlite_database)
     assert run(sqlite_database, "doctor", NOW="").stdout.splitlines()[-1].endswith(": nothing found.")
