@@ -51,8 +51,8 @@ class Installation:
 
     @property
     def clock(self) -> Clock:
-        """The clock of the service, which may be frozen."""
-        return Clock(self.settings.now)
+        """The clock of the service, which may be frozen, or go by that of the database server."""
+        return Clock(self.settings.now, self.db.ahead_ticks)
 
     @cached_property
     def db_or_error(self) -> Database | Exception:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 
+from notifhist.clock import Clock
 from notifhist.config import PREFIX
 from notifhist.metrics import NOT_FORWARDED, NOT_TRUSTED, keyed_requests_of
 from notifhist.operations.findings import Finding, NotMade, fault, warning
@@ -40,7 +41,7 @@ def check_memory(installation: Installation) -> Iterator[Finding]:
 def check_rate_limits(installation: Installation) -> Iterator[Finding]:
     """Find a Redis that does not count requests."""
     settings = installation.settings
-    counter = open_counter(settings.rate_limit_storage, settings.database_url, installation.clock)
+    counter = open_counter(settings.rate_limit_storage, settings.database_url, Clock(settings.now))
     if not counter.is_available():
         yield warning(
             "The Redis that counts requests cannot be reached, so no request is refused for its rate limit.",

@@ -1,6 +1,5 @@
 """The records that a test makes: what the contract requires is filled in, and a misspelt member fails the test."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -25,10 +24,10 @@ FILLED: Mapping[str, Mapping[str, Any]] = {
 """What the contract requires of a record, by the name of its resource."""
 _PLACE = {"entity": "en", "alarm": "al", "check": "ch"}
 """What `item` takes beside members, and what these are unless a test says otherwise."""
-_LETTERS = 2
-"""So many letters are too many or too few in a misspelt name; one wrong letter is both, as are two that are swapped."""
 _SHORT = 4
-"""A name of fewer letters (`id`) is like any other short one."""
+"""A word of fewer letters (`id`) is like any other short one."""
+_WORDS = frozenset({"alarms", "checks", "messages", "states", "stats"})
+"""Members of one's own that are a letter away from one of ours: who writes them means them."""
 
 
 def filled(
@@ -63,14 +62,28 @@ def _misspelt(schema: Schema, members: Any, more: set[str], path: str = "") -> I
 
 
 def _meant(name: str, absent: set[str]) -> str | None:
-    """Return the absent member that a name is nearly: but for capitals and underscores, or for a letter or two."""
-    distances = {each: _distance(name, each) for each in sorted(absent)}
-    near = {each: distance for each, distance in distances.items() if distance <= (len(each) >= _SHORT) * _LETTERS}
-    return min(near, key=lambda each: near[each], default=None)
+    """Return the absent member that a name is nearly; of several, the one that is but spelt in another way."""
+    near = [each for each in sorted(absent) if name not in _WORDS and _is_nearly(name, each)]
+    return min(near, key=lambda each: _joined(each) != _joined(name), default=None)
 
 
-def _distance(one: str, other: str) -> int:
-    """Return how many letters only one of two names has."""
-    plain, other_plain = (each.replace("_", "").replace("-", "").casefold() for each in (one, other))
-    blocks = difflib.SequenceMatcher(None, plain, other_plain).get_matching_blocks()
-    return len(plain) + len(other_plain) - 2 * sum(block.size for block in blocks)
+def _is_nearly(name: str, member: str) -> bool:
+    """Say whether a name is a member but for capitals and underscores, or for one letter in each word."""
+    if member in _PLACE and _joined(name) == f"{member}id":
+        return True
+    pairs = list(zip(name.casefold().split("_"), member.casefold().split("_"), strict=False))
+    if name.count("_") != member.count("_"):
+        pairs = [(_joined(name), _joined(member))]
+    return all(word == meant or (len(meant) >= _SHORT and _is_a_letter_off(word, meant)) for word, meant in pairs)
+
+
+def _joined(name: str) -> str:
+    return name.replace("_", "").replace("-", "").casefold()
+
+
+def _is_a_letter_off(word: str, meant: str) -> bool:
+    """Say whether one letter is too many, too few or wrong, or two are swapped."""
+    while word and word[:1] == meant[:1]:
+        word, meant = word[1:], meant[1:]
+    swapped = word[1::-1] + word[2:]
+    return meant in (word[1:], swapped) or meant[1:] in (word, word[1:])

@@ -19,7 +19,7 @@ from notifhist.operations.upkeep_checks import EXPIRY_DAYS, PURGE_DAYS
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import CheckPath
 from notifhist.server.running import Running
-from notifhist.store.database import Database, ensure_connected, open_database
+from notifhist.store.database import Database, ensure_connected, open_database, postgresql
 from notifhist.store.keys import list_keys
 from notifhist.store.migrating import migrate
 from notifhist.store.purge import note_purge
@@ -260,6 +260,16 @@ def test_keys_that_expire_soon_are_found(sound_url: str, make_key: MakeKey, doct
     for expires in (soon, later, REAL_CLOCK.now_ms() - MS_PER_DAY):
         make_key(expires=expires)
     assert f"expires in {EXPIRY_DAYS - 2} days" in doctor(sound_url).only("keys", Level.WARNING).problem
+
+
+def test_keys_expire_by_the_clock_of_the_database_server(
+    sound_postgres: str, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "_NOW_TICKS", f"{postgresql._NOW_TICKS} + {2 * MS_PER_DAY * TICKS_PER_MS}")
+    with closing(open_database(sound_postgres)) as db:
+        ensure_connected(db)
+        store_key(db, expires=REAL_CLOCK.now_ms() + (EXPIRY_DAYS + 1) * MS_PER_DAY)
+    assert f"expires in {EXPIRY_DAYS - 2} days" in doctor(sound_postgres).only("keys", Level.WARNING).problem
 
 
 @pytest.mark.parametrize(
