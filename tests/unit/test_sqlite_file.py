@@ -1,6 +1,8 @@
 """Files of SQLite: made where that is asked for, set up, replaced, removed, full, or no database at all."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +16,14 @@ from notifhist.store.migrating import migrate
 from notifhist.store.models import TenantRow
 from tests.full_disk import FullDisk
 from tests.unit.tenant_rows import count, insert
+
+AS_ANOTHER = """
+import os, sys
+from notifhist.store.database import open_database
+database = open_database(sys.argv[1])
+os.seteuid(os.geteuid() or 65534)  # root may write to each file
+print(database.may_be_written())
+"""
 
 
 def test_a_missing_sqlite_file_is_not_created(tmp_path: Path) -> None:
@@ -135,6 +145,22 @@ def test_without_a_connection_nothing_is_written(sqlite_database: str) -> None:
     database = open_database(sqlite_database)
     with pytest.raises(peewee.InterfaceError), database.writing():
         pass
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_who_may_write_beside_the_file_may_write_through_a_link(sqlite_database: str, may: bool) -> None:
+    file = Path(sqlite_database.removeprefix("sqlite:///"))
+    (links := file.parent / "links").mkdir()
+    (link := links / "linked.db").symlink_to(file)
+    file.chmod(0o666)
+    for folder, is_open in ((file.parent, may), (links, not may)):
+        folder.chmod(0o777 if is_open else 0o555)
+    try:
+        command = [sys.executable, "-c", AS_ANOTHER, f"sqlite:///{link}"]
+        assert subprocess.check_output(command, text=True) == f"{may}\n"
+    finally:
+        for folder in (file.parent, links):
+            folder.chmod(0o777)
 
 
 def test_a_file_that_is_no_database_is_unreachable(tmp_path: Path) -> None:

@@ -34,8 +34,14 @@ def copied(path: Path, how: str) -> Path:
 
 @pytest.mark.parametrize("how", ["vacuum", "backup"])
 @pytest.mark.parametrize("restarted", [True, False])
-def test_a_log_that_was_written_for_another_file_is_refused(how: str, restarted: bool, sqlite_database: str) -> None:
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_log_that_was_written_for_another_file_is_refused(
+    how: str, restarted: bool, linked: bool, sqlite_database: str, tmp_path: Path
+) -> None:
     path = Path(sqlite_database.removeprefix("sqlite:///"))
+    if linked:
+        (link := tmp_path / "linked.db").symlink_to(path)
+        sqlite_database = f"sqlite:///{link}"
     database = open_database(sqlite_database)
     ensure_connected(database)
     copy = copied(path, how)

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gunicorn.config import Config
 
 from notifhist.server import threads
+from notifhist.server.incoming import Incoming
 from notifhist.server.threads import Threads
 
 MAX_WAIT_S = 0.1
@@ -153,6 +155,11 @@ def test_only_the_path_of_a_feed_is_one(path: str, is_feed: bool, monkeypatch: p
     assert threads._is_of_feed(request("POST", path)) is is_feed
     monkeypatch.setenv("SCRIPT_NAME", "/history")
     assert threads._is_of_feed(request("POST", f"/history{path}")) is is_feed
+
+
+def test_an_absolute_target_leads_to_a_feed_too() -> None:
+    head = b"POST http://history.example.com/v1.0/t/feeds/grafana HTTP/1.1\r\nHost: other\r\n\r\n"
+    assert threads._is_of_feed(request("POST", Incoming(Config(), head, ("127.0.0.1", 1)).path))
 
 
 def test_what_a_thread_answers_may_become_the_next_request_meanwhile() -> None:

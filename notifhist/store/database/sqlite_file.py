@@ -13,7 +13,14 @@ from urllib.parse import quote
 
 import peewee
 
-from notifhist.store.database.sqlite_wal import count_connection, file_id, forget_connection, is_in_wal_mode, log_of
+from notifhist.store.database.sqlite_wal import (
+    count_connection,
+    file_id,
+    forget_connection,
+    index_of,
+    is_in_wal_mode,
+    log_of,
+)
 from notifhist.store.database.writers import OTHERS_WAIT_S, WriteTurn
 
 _BUSY_TIMEOUT_S = 20
@@ -85,7 +92,7 @@ class SqliteFile(peewee.SqliteDatabase):
         if is_foreign:
             raise peewee.OperationalError(
                 f"{log_of(self.path)} was written for another file than {self.path}: was a copy put in its place? "
-                f"Stop the service, remove {self.path.name}-wal and {self.path.name}-shm, start it again"
+                f"Stop the service, remove {log_of(self.path).name} and {index_of(self.path).name}, start it again"
             )
         until = time.monotonic() + self._busy_timeout_s
         while True:
@@ -125,9 +132,8 @@ class SqliteFile(peewee.SqliteDatabase):
         return file_id(self.path) == getattr(self._opened, "file", None)
 
     def may_be_written(self) -> bool:
-        """Say whether this user may write to the file and to its log, or make that, by six calls of the system."""
-        beside = (self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))
-        return all(_may_write(each) for each in (self.path, *beside))
+        """Say whether this user may write to the file and to its log, or make that."""
+        return all(_may_write(each) for each in (self.path, log_of(self.path), index_of(self.path)))
 
     def writing(self) -> Any:
         """Return a transaction that writes. It takes the write lock at once: a later upgrade could fail."""

@@ -69,8 +69,13 @@ def is_in_wal_mode(path: Path) -> bool:
 
 
 def log_of(path: Path) -> Path:
-    """Return where SQLite keeps the log of the file at `path`."""
-    return path.with_name(f"{path.name}-wal")
+    """Return where SQLite keeps the log of the file at `path`: beside the file, not beside a link to it."""
+    return Path(f"{os.path.realpath(path)}-wal")
+
+
+def index_of(path: Path) -> Path:
+    """Return where SQLite keeps the index of that log, which processes share."""
+    return Path(f"{os.path.realpath(path)}-shm")
 
 
 def has_foreign_log(path: Path) -> bool:
