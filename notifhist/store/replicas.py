@@ -22,8 +22,12 @@ _EVERYBODY = "/"
 """The row of all tenants; no name of a tenant has a slash."""
 # Positions in the log, as numbers of bytes; null on a server that replays none.
 _REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0')::bigint END"
-# The time at which the primary committed what was replayed last; null until something was replayed.
-_NEWEST = "SELECT floor(1000 * extract(epoch FROM pg_last_xact_replay_timestamp()))::bigint"
+# Whether it follows a primary, and the time at which that committed what was replayed last; null until something was.
+_NEWEST = "SELECT pg_is_in_recovery(), floor(1000 * extract(epoch FROM pg_last_xact_replay_timestamp()))::bigint"
+# Which cluster it is, and how many promotions it is from the first, or was when it last wrote down where it is.
+_STANDING = """SELECT pg_is_in_recovery(), system_identifier, CASE WHEN pg_is_in_recovery() THEN timeline_id ELSE
+('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END
+FROM pg_control_system(), pg_control_checkpoint()"""
 _LAST_WRITE = """SELECT (lsn - '0/0')::bigint FROM last_write WHERE tenant IN (:tenant, :everybody)
 ORDER BY lsn DESC LIMIT 1"""
 _NOTE = """INSERT INTO last_write VALUES (:tenant, pg_current_wal_insert_lsn())
@@ -40,6 +44,8 @@ class Replica:
         self._retry_at = 0.0
         self._known = threading.local()
         """The position of the server behind this thread's connection: one name may stand for several servers."""
+        self._followed: dict[int, int] = {}
+        """The clusters that it was seen to follow, and the newest timeline that it was on then."""
 
     def has_all_of(self, primary: Database, tenant: str) -> bool:
         """Say whether it can be read from, and has all that the tenant wrote; connects this thread to it.
@@ -72,10 +78,15 @@ class Replica:
         """Return the time of the newest change that it has, ms since the epoch, UTC; None if it does not know.
 
         Connects this thread to it, however lately it failed: without a primary there is nothing else. Raises one of
-        ERRORS.
+        ERRORS; also for a server that follows nobody, unless it did before, and was promoted since: a copy of its own,
+        or a former primary, may know nothing that was recorded, or revoked, for months.
         """
         ensure_connected(self.db)
-        ((newest_ms,),) = rows(self.db, _NEWEST)
+        ((follows, newest_ms),) = rows(self.db, _NEWEST)
+        if follows:
+            self._replayed()
+        elif not self._was_promoted():
+            raise peewee.OperationalError("it follows no primary, and was never seen to")
         return None if newest_ms is None else int(newest_ms)
 
     def failed(self, error: Exception) -> None:
@@ -89,10 +100,22 @@ class Replica:
     def _replayed(self, anew: bool = False) -> int:
         connection = self.db.connection()
         if anew or getattr(self._known, "connection", None) is not connection:
+            if not anew:
+                self._was_promoted()
             ((replayed,),) = rows(self.db, _REPLAYED)
             self._known.connection = connection
             self._known.replayed = _UNKNOWN if replayed is None else replayed
         return int(self._known.replayed)
+
+    def _was_promoted(self) -> bool:
+        """Say whether it followed a primary when this process saw it, and does no more; remember whom it follows."""
+        try:
+            ((follows, cluster, timeline),) = rows(self.db, _STANDING)
+        except peewee.ProgrammingError:  # not every server lets us call these functions
+            return False
+        if follows:
+            self._followed[cluster] = max(timeline, self._followed.get(cluster, 0))
+        return not follows and timeline > self._followed.get(cluster, timeline)
 
 
 def note_write(primary: Database, tenant: str) -> None:
