@@ -17,6 +17,8 @@ from notifhist.store.database.sql import changed, first, rows
 
 _RETRY_S = 5.0
 """How long a replica that fails is left alone."""
+_TRY_AGAIN_S = 0.5
+"""How long nobody connects to a replica that failed, while there is no primary either."""
 _UNKNOWN = -1
 _EVERYBODY = "/"
 """The row of all tenants; no name of a tenant has a slash."""
@@ -41,7 +43,7 @@ class Replica:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self._retry_at = 0.0
+        self._retry_at = self._try_at = 0.0
         self._known = threading.local()
         """The position of the server behind this thread's connection: one name may stand for several servers."""
         self._followed: dict[int, int] = {}
@@ -77,17 +79,34 @@ class Replica:
     def newest_ms(self) -> int | None:
         """Return the time of the newest change that it has, ms since the epoch, UTC; None if it does not know.
 
-        Connects this thread to it, however lately it failed: without a primary there is nothing else. Raises one of
-        ERRORS; also for a server that follows nobody, unless it did before, and was promoted since: a copy of its own,
-        or a former primary, may know nothing that was recorded, or revoked, for months.
+        Connects this thread to it, however lately `has_all_of` failed: without a primary there is nothing else. Raises
+        one of ERRORS; at once if this failed a moment ago, or one thread finds out whether it still does. So it does
+        for a server that follows nobody, unless it did before, and was promoted since: a copy of its own, or a former
+        primary, may lack what was recorded, or revoked, for months.
         """
-        ensure_connected(self.db)
-        ((follows, newest_ms),) = rows(self.db, _NEWEST)
-        if follows:
-            self._replayed()
-        elif not self._was_promoted():
-            raise peewee.OperationalError("it follows no primary, and was never seen to")
+        if self.db.is_closed() or not self.db.is_current():
+            self._begin_try()
+        try:
+            ensure_connected(self.db)
+            ((follows, newest_ms),) = rows(self.db, _NEWEST)
+            if follows:
+                self._replayed()
+            elif not self._was_promoted():
+                raise peewee.OperationalError("it follows no primary, and was never seen to")
+        except peewee.PeeweeException as error:
+            self._try_at = monotonic() + _TRY_AGAIN_S
+            self.failed(error)
+            raise
+        self._try_at = 0.0
         return None if newest_ms is None else int(newest_ms)
+
+    def _begin_try(self) -> None:
+        discard_connection(self.db)
+        try_at = self._try_at
+        if monotonic() < try_at:
+            raise peewee.OperationalError("the replica failed, too, a moment ago")
+        if try_at:  # one thread finds out whether it is back, and may wait for that
+            self._try_at = monotonic() + _RETRY_S
 
     def failed(self, error: Exception) -> None:
         """Do not look whether it has all of a tenant for `_RETRY_S`, unless a query only exceeded a limit."""

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from notifhist.factory import create_app
 from notifhist.store.database import ERRORS, Database, ensure_connected, open_database
 from notifhist.store.keys import revoke_keys
+from notifhist.store.replicas import Replica
 from notifhist.web.streams import Reads
 from tests.conftest import NOW, NOW_MS, TENANT, authorized, store_key
 from tests.gate import Gate, gate
@@ -20,6 +21,7 @@ from tests.http.helpers import CHECK, LOGS, RUNS, XML, id_at, item_at, run_of
 from tests.http.pages import page_at, signed_in, text_of
 from tests.http.test_operations import samples
 from tests.system.service import wait_until
+from tests.unit.test_addresses import refuse_thread
 
 AS_OF = "X-Notifhist-As-Of"
 ITEM = item_at(NOW_MS, notification_results=[{"notification_id": "ntOne"}])
@@ -214,6 +216,37 @@ def test_a_primary_that_is_known_to_be_gone_is_waited_for_by_nobody(
     assert tries.count(asking) == 1
     wait_until(lambda: len(tries) > 3)  # one of our own looks for it again and again
     assert len(set(tries)) == 2
+
+
+def test_where_no_thread_can_be_started_each_request_looks_for_the_primary(
+    client: FlaskClient, primary: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    primary.shut()
+    with monkeypatch.context() as patched:
+        patched.setattr("threading._start_new_thread", refuse_thread)
+        assert client.get(CHECK).headers[AS_OF]
+    primary.open()
+    assert AS_OF not in client.get(CHECK).headers
+
+
+def test_a_replica_that_fails_too_is_waited_for_by_one_at_a_time(
+    primary: Gate, replica_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = Replica(open_database(f"{primary.url}?{FOLLOWS}"))
+    primary.shut()
+    monkeypatch.setattr("notifhist.store.replicas._TRY_AGAIN_S", 60.0)
+    with pytest.raises(ERRORS, match="refused"):
+        replica.newest_ms()
+    with pytest.raises(ERRORS, match="a moment ago"):
+        replica.newest_ms()
+    replica = Replica(replica.db)
+    monkeypatch.setattr("notifhist.store.replicas._TRY_AGAIN_S", 0.0)
+    for _ in range(2):
+        with pytest.raises(ERRORS, match="refused"):
+            replica.newest_ms()
+    primary.open()
+    assert replica.newest_ms() is None
+    replica.db.close()
 
 
 def test_a_connection_that_was_ended_is_no_outage(client: FlaskClient, primary: Gate) -> None:
