@@ -17,13 +17,19 @@ from notifhist.store.database.sql import changed, first, rows
 
 _RETRY_S = 5.0
 """How long a replica that fails is left alone."""
+_TRY_AGAIN_S = 0.5
+"""How long nobody connects to a replica that failed, while there is no primary either."""
 _UNKNOWN = -1
 _EVERYBODY = "/"
 """The row of all tenants; no name of a tenant has a slash."""
 # Positions in the log, as numbers of bytes; null on a server that replays none.
 _REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0')::bigint END"
-# The time at which the primary committed what was replayed last; null until something was replayed.
-_NEWEST = "SELECT floor(1000 * extract(epoch FROM pg_last_xact_replay_timestamp()))::bigint"
+# Whether it follows a primary, and the time at which that committed what was replayed last; null until something was.
+_NEWEST = "SELECT pg_is_in_recovery(), floor(1000 * extract(epoch FROM pg_last_xact_replay_timestamp()))::bigint"
+# Which cluster it is, and how many promotions it is from the first, or was when it last wrote down where it is.
+_STANDING = """SELECT pg_is_in_recovery(), system_identifier, CASE WHEN pg_is_in_recovery() THEN timeline_id ELSE
+('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END
+FROM pg_control_system(), pg_control_checkpoint()"""
 _LAST_WRITE = """SELECT (lsn - '0/0')::bigint FROM last_write WHERE tenant IN (:tenant, :everybody)
 ORDER BY lsn DESC LIMIT 1"""
 _NOTE = """INSERT INTO last_write VALUES (:tenant, pg_current_wal_insert_lsn())
@@ -37,9 +43,11 @@ class Replica:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self._retry_at = 0.0
+        self._retry_at = self._try_at = 0.0
         self._known = threading.local()
         """The position of the server behind this thread's connection: one name may stand for several servers."""
+        self._followed: dict[int, int] = {}
+        """The clusters that it was seen to follow, and the newest timeline that it was on then."""
 
     def has_all_of(self, primary: Database, tenant: str) -> bool:
         """Say whether it can be read from, and has all that the tenant wrote; connects this thread to it.
@@ -71,12 +79,34 @@ class Replica:
     def newest_ms(self) -> int | None:
         """Return the time of the newest change that it has, ms since the epoch, UTC; None if it does not know.
 
-        Connects this thread to it, however lately it failed: without a primary there is nothing else. Raises one of
-        ERRORS.
+        Connects this thread to it, however lately `has_all_of` failed: without a primary there is nothing else. Raises
+        one of ERRORS; at once if this failed a moment ago, or one thread finds out whether it still does. So it does
+        for a server that follows nobody, unless it did before, and was promoted since: a copy of its own, or a former
+        primary, may lack what was recorded, or revoked, for months.
         """
-        ensure_connected(self.db)
-        ((newest_ms,),) = rows(self.db, _NEWEST)
+        if self.db.is_closed() or not self.db.is_current():
+            self._begin_try()
+        try:
+            ensure_connected(self.db)
+            ((follows, newest_ms),) = rows(self.db, _NEWEST)
+            if follows:
+                self._replayed()
+            elif not self._was_promoted():
+                raise peewee.OperationalError("it follows no primary, and was never seen to")
+        except peewee.PeeweeException as error:
+            self._try_at = monotonic() + _TRY_AGAIN_S
+            self.failed(error)
+            raise
+        self._try_at = 0.0
         return None if newest_ms is None else int(newest_ms)
+
+    def _begin_try(self) -> None:
+        discard_connection(self.db)
+        try_at = self._try_at
+        if monotonic() < try_at:
+            raise peewee.OperationalError("the replica failed, too, a moment ago")
+        if try_at:  # one thread finds out whether it is back, and may wait for that
+            self._try_at = monotonic() + _RETRY_S
 
     def failed(self, error: Exception) -> None:
         """Do not look whether it has all of a tenant for `_RETRY_S`, unless a query only exceeded a limit."""
@@ -89,10 +119,22 @@ class Replica:
     def _replayed(self, anew: bool = False) -> int:
         connection = self.db.connection()
         if anew or getattr(self._known, "connection", None) is not connection:
+            if not anew:
+                self._was_promoted()
             ((replayed,),) = rows(self.db, _REPLAYED)
             self._known.connection = connection
             self._known.replayed = _UNKNOWN if replayed is None else replayed
         return int(self._known.replayed)
+
+    def _was_promoted(self) -> bool:
+        """Say whether it followed a primary when this process saw it, and does no more; remember whom it follows."""
+        try:
+            ((follows, cluster, timeline),) = rows(self.db, _STANDING)
+        except peewee.ProgrammingError:  # not every server lets us call these functions
+            return False
+        if follows:
+            self._followed[cluster] = max(timeline, self._followed.get(cluster, 0))
+        return not follows and timeline > self._followed.get(cluster, timeline)
 
 
 def note_write(primary: Database, tenant: str) -> None:

@@ -102,8 +102,7 @@ class Sources:
         """Return the replica, after the primary failed with `error`. Raises that if the replica fails too."""
         try:
             newest_ms = replica.newest_ms()
-        except ERRORS as its_own:
-            replica.failed(its_own)
+        except ERRORS:
             raise error from None
         return Source(replica.db, replica, may_lag=True, newest_ms=newest_ms)
 
@@ -113,7 +112,10 @@ class Sources:
                 return
             self._is_gone = True
         log.warning("the primary is gone, reads come from the replica and may lag: %s", hide_password(str(error)))
-        Thread(target=self._look_for_primary, name="looks for the primary", daemon=True).start()
+        try:
+            Thread(target=self._look_for_primary, name="looks for the primary", daemon=True).start()
+        except RuntimeError:  # the system has no thread left: the next request looks itself
+            self._is_gone = False
 
     def _look_for_primary(self) -> None:
         try:

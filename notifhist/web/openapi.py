@@ -77,7 +77,7 @@ def describe(apis: Iterable[Api]) -> dict[str, object]:
         for header in api.access.headers if api.access else ():
             if header.name not in description.spec.components.security_schemes:
                 description.spec.components.security_scheme(header.name, header.security_scheme)
-        _error(description, api, errors.MethodNotAllowed)  # no described method answers it
+        _error(description, api, errors.MethodNotAllowed, method="")  # no described method answers it
     for api in apis:
         for prefix in api.prefixes:
             for view in sorted(api.views, key=lambda view: view.path):
@@ -120,7 +120,7 @@ def _operation(description: Description, api: Api, prefix: str, view: View) -> J
         operation["requestBody"] = {"description": _BODY, "required": True, "content": content}
         kinds = (*kinds, errors.RequestTooLarge, errors.UnsupportedMediaType)
     answers: Json = {str(status): _answer(description, api, prefix, view, status) for status in view.answers}
-    answers |= {str(kind.status): _error(description, api, kind) for kind in kinds}
+    answers |= {str(kind.status): _error(description, api, kind, view.method) for kind in kinds}
     operation["responses"] = dict(sorted(answers.items()))
     return {name: value for name, value in operation.items() if value}
 
@@ -163,7 +163,7 @@ def _answer(description: Description, api: Api, prefix: str, view: View, status:
     # One item or run has an ETag, a container of them none.
     sometimes = ("ETag",) if len(view.documents) > 1 else ()
     always = (*_ALWAYS, *view.answers[status])
-    sometimes = (*sometimes, *view.may_bear, *(_lag(api) if view.method == "GET" else ()), *_limits(api))
+    sometimes = (*sometimes, *view.may_bear, *_lag(api, view.method), *_limits(api))
     response = _response(HTTPStatus(status).phrase, content, always, sometimes)
     if view.links:
         response["links"] = {name: _link(api, prefix, view, name) for name in view.links}
@@ -181,9 +181,10 @@ def _link(api: Api, prefix: str, view: View, name: str) -> Json:
     return {"operationId": name + api.prefixes[prefix], "parameters": parameters}
 
 
-def _error(description: Description, api: Api, kind: type[ApiError]) -> str:
-    """Return the name of the response by which `api` answers errors of a kind."""
-    name = f"{api.error_form.schema.root}{kind.status}"
+def _error(description: Description, api: Api, kind: type[ApiError], method: str) -> str:
+    """Return the name of the response by which `api` answers errors of a kind; those of reads may lag."""
+    lag = _lag(api, method)
+    name = f"{api.error_form.schema.root}{kind.status}{'ToRead' if lag else ''}"
     responses = description.spec.components.responses
     if name not in responses:
         form = api.form_of(kind)
@@ -193,7 +194,7 @@ def _error(description: Description, api: Api, kind: type[ApiError]) -> str:
         more = _WITH.get(kind, ())
         # A refused caller is not counted.
         limits = () if kind in (errors.Unauthorized, errors.Forbidden) else _limits(api)
-        sometimes = (*_SOMETIMES.get(kind, ()), *_lag(api), *limits)
+        sometimes = (*_SOMETIMES.get(kind, ()), *lag, *limits)
         # An API may refuse a caller without a valid key as it refuses one whose key lacks the role.
         is_refusal = api.access is not None and kind is api.access.refusal
         told: list[type[ApiError]] = [errors.Unauthorized, kind] if is_refusal else [kind]
@@ -202,8 +203,8 @@ def _error(description: Description, api: Api, kind: type[ApiError]) -> str:
     return name
 
 
-def _lag(api: Api) -> tuple[str, ...]:
-    return (AS_OF,) if api.access else ()
+def _lag(api: Api, method: str) -> tuple[str, ...]:
+    return (AS_OF,) if api.access and method == "GET" else ()
 
 
 def _limits(api: Api) -> tuple[str, ...]:

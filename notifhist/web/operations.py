@@ -35,20 +35,20 @@ def healthz() -> Response:
     errors=(Unavailable,),
 )
 def readyz() -> Response:
-    """Answer that the database can be reached and its tables are up to date, or that a replica can be read.
+    """Answer that the database can be reached and its tables are up to date, or that it can only be read.
 
-    Raises Unavailable; also for a SQLite file that may only be read, which `notifhist doctor` names.
+    `read-only` is a replica without its primary, or a SQLite file that may only be read, which `notifhist doctor`
+    names. Raises Unavailable.
     """
     unwrap(g).source = source = current_service().sources.connect(may_lag=True)
-    if not source.db.may_be_written():
-        raise Unavailable("Nothing can be recorded: the file of the database, or its folder, may only be read.")
     try:
         pending = pending_migrations(source.db)
     except ConfigError as error:
         raise Unavailable("The tables are of another version.", str(error)) from None
     if pending:
         raise NotUpToDate(pending)
-    return Response(b'{"status":"read-only"}' if source.may_lag else b'{"status":"ready"}', content_type=_JSON)
+    is_whole = source.db.may_be_written() and not source.may_lag
+    return Response(b'{"status":"ready"}' if is_whole else b'{"status":"read-only"}', content_type=_JSON)
 
 
 @View(OPERATIONS, "GET", "/metrics", "Read the metrics of all workers, as Prometheus text", content=_TEXT)

@@ -55,6 +55,14 @@ def test_clients_can_be_named_after_it(description: Description) -> None:
         assert operation["tags"]
 
 
+def test_answers_to_reads_alone_may_say_that_they_lag(description: Description) -> None:
+    for _, method, operation in description.operations():
+        if "security" in operation:
+            for status in operation["responses"]:
+                headers = description.response(operation["operationId"], int(status))["headers"]
+                assert ("X-Notifhist-As-Of" in headers) is (method == "get"), (operation["operationId"], status)
+
+
 def test_links_lead_on_and_say_every_parameter_of_the_way(description: Description) -> None:
     paths = {operation["operationId"]: path for path, _, operation in description.operations()}
     links = [

@@ -223,8 +223,12 @@ def test_a_fault_of_the_service_is_told_as_described(
         broken += [("get_item", ask("GET", ITEM)), ("get_run", ask("GET", f"{RUNS}/1"))]
     for operation_id, sent in broken:
         assert_described(client, accept, description, (operation_id, 500, sent))
-    for operation_id, _, _, operation in keyed(description):
-        like = "add_attempt" if "401" in operation["responses"] else "record_runs"
+    for operation_id, method, _, operation in keyed(description):
+        is_history = "401" in operation["responses"]
+        if method == "get":
+            like = "get_item" if is_history else "get_run"
+        else:
+            like = "add_attempt" if is_history else "record_runs"
         assert description.response(operation_id, 500) == description.response(like, 500)
 
 

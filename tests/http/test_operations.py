@@ -123,15 +123,15 @@ client = create_app({"DATABASE_URL": sys.argv[1]}).test_client()
 client.get("/healthz")  # imports what it needs: the other user may not read Python's own folder
 os.seteuid(os.geteuid() or 65534)  # root may write to each file
 answer = client.get("/readyz")
-print(answer.status_code, answer.json.get("message"))
+print(answer.status_code, answer.json.get("status"))
 """
 
 
 @pytest.mark.parametrize(
     ("file_mode", "folder_mode", "told"),
-    [(0o666, 0o777, "200 None"), (0o444, 0o777, "503 Nothing can be recorded"), (0o666, 0o555, "503 ")],
+    [(0o666, 0o777, "200 ready"), (0o444, 0o777, "200 read-only"), (0o666, 0o555, "503 None")],
 )
-def test_it_is_ready_if_something_can_be_recorded(
+def test_it_tells_whether_something_can_be_recorded(
     file_mode: int, folder_mode: int, told: str, sqlite_database: str
 ) -> None:
     file = Path(sqlite_database.removeprefix("sqlite:///"))

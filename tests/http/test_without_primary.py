@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from notifhist.factory import create_app
 from notifhist.store.database import ERRORS, Database, ensure_connected, open_database
 from notifhist.store.keys import revoke_keys
+from notifhist.store.replicas import Replica
 from notifhist.web.streams import Reads
 from tests.conftest import NOW, NOW_MS, TENANT, authorized, store_key
 from tests.gate import Gate, gate
@@ -20,6 +21,7 @@ from tests.http.helpers import CHECK, LOGS, RUNS, XML, id_at, item_at, run_of
 from tests.http.pages import page_at, signed_in, text_of
 from tests.http.test_operations import samples
 from tests.system.service import wait_until
+from tests.unit.test_addresses import refuse_thread
 
 AS_OF = "X-Notifhist-As-Of"
 ITEM = item_at(NOW_MS, notification_results=[{"notification_id": "ntOne"}])
@@ -40,6 +42,7 @@ READ = {
 }
 PAGES = ("/ui/", "/ui/deliveries", "/ui/alarms", "/ui/runs", "/ui/runs/1")
 LAGS = "This may lag."
+FOLLOWS = "options=-c%20search_path%3Dpublic,follower,pg_catalog"
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def primary(postgres_database: str) -> Iterator[Gate]:
 
 @pytest.fixture
 def db(postgres_database: str) -> Iterator[Database]:
-    """A connection to the replica; in truth it is the primary, so it lacks nothing."""
+    """A connection to the database, past the gate."""
     database = open_database(postgres_database)
     ensure_connected(database)
     yield database
@@ -59,9 +62,18 @@ def db(postgres_database: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def app(primary: Gate, postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+def replica_url(db: Database, postgres_database: str) -> Iterator[str]:
+    """The URL of a replica; in truth it is the primary, so it lacks nothing, but says that it follows one."""
+    db.execute_sql("CREATE SCHEMA follower")
+    db.execute_sql("CREATE FUNCTION follower.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'")
+    yield f"{postgres_database}{'&' if '?' in postgres_database else '?'}{FOLLOWS}"
+    db.execute_sql("DROP SCHEMA follower CASCADE")
+
+
+@pytest.fixture
+def app(primary: Gate, replica_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     monkeypatch.setattr("notifhist.store.sources.LOOK_AGAIN_S", 0.05)
-    made = create_app({"DATABASE_URL": primary.url, "REPLICA_URL": postgres_database, "NOW": NOW})
+    made = create_app({"DATABASE_URL": primary.url, "REPLICA_URL": replica_url, "NOW": NOW})
     yield made
     primary.shut()
     primary.open()
@@ -126,9 +138,9 @@ def test_pages_say_that_they_may_lag(app: Flask, client: FlaskClient, key: str, 
     assert app.test_client().get("/ui/").status_code == 303
 
 
-def test_users_whom_a_proxy_knows_look_at_pages(key: str, primary: Gate, postgres_database: str) -> None:
+def test_users_whom_a_proxy_knows_look_at_pages(key: str, primary: Gate, replica_url: str) -> None:
     user = {"PAGES_USER_HEADER": "X-User", "PAGES_USER_KEY_ID": key.split("_")[1], "TRUSTED_PROXIES": 1}
-    app = create_app({"DATABASE_URL": primary.url, "REPLICA_URL": postgres_database, "NOW": NOW, **user})
+    app = create_app({"DATABASE_URL": primary.url, "REPLICA_URL": replica_url, "NOW": NOW, **user})
     client = app.test_client()
     client.environ_base["HTTP_X_USER"] = "ann"
     primary.shut()
@@ -138,6 +150,18 @@ def test_users_whom_a_proxy_knows_look_at_pages(key: str, primary: Gate, postgre
     wait_until(lambda: not sources.connect(may_lag=True).may_lag)
     for each in (sources.primary, sources.replica.db):
         each.close()
+
+
+def test_a_server_that_follows_nobody_answers_nobody(
+    app: Flask, client: FlaskClient, db: Database, primary: Gate
+) -> None:
+    primary.shut()
+    assert client.get(CHECK).status_code == 200
+    db.execute_sql("DROP FUNCTION follower.pg_is_in_recovery")  # now it is a primary, and was not promoted to that
+    assert_unavailable(client.get(CHECK))
+    assert_unavailable(app.test_client().get("/readyz"))
+    primary.open()
+    wait_until(lambda: client.get(CHECK).status_code == 200)
 
 
 def test_what_writes_is_refused(app: Flask, client: FlaskClient, primary: Gate) -> None:
@@ -192,6 +216,37 @@ def test_a_primary_that_is_known_to_be_gone_is_waited_for_by_nobody(
     assert tries.count(asking) == 1
     wait_until(lambda: len(tries) > 3)  # one of our own looks for it again and again
     assert len(set(tries)) == 2
+
+
+def test_where_no_thread_can_be_started_each_request_looks_for_the_primary(
+    client: FlaskClient, primary: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    primary.shut()
+    with monkeypatch.context() as patched:
+        patched.setattr("threading._start_new_thread", refuse_thread)
+        assert client.get(CHECK).headers[AS_OF]
+    primary.open()
+    assert AS_OF not in client.get(CHECK).headers
+
+
+def test_a_replica_that_fails_too_is_waited_for_by_one_at_a_time(
+    primary: Gate, replica_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = Replica(open_database(f"{primary.url}?{FOLLOWS}"))
+    primary.shut()
+    monkeypatch.setattr("notifhist.store.replicas._TRY_AGAIN_S", 60.0)
+    with pytest.raises(ERRORS, match="refused"):
+        replica.newest_ms()
+    with pytest.raises(ERRORS, match="a moment ago"):
+        replica.newest_ms()
+    replica = Replica(replica.db)
+    monkeypatch.setattr("notifhist.store.replicas._TRY_AGAIN_S", 0.0)
+    for _ in range(2):
+        with pytest.raises(ERRORS, match="refused"):
+            replica.newest_ms()
+    primary.open()
+    assert replica.newest_ms() is None
+    replica.db.close()
 
 
 def test_a_connection_that_was_ended_is_no_outage(client: FlaskClient, primary: Gate) -> None:

@@ -116,6 +116,10 @@ class Replica:
         """Have it go on."""
         self._execute("SELECT pg_wal_replay_resume()")
 
+    def promote(self) -> None:
+        """Have it follow nobody any more, and be a primary."""
+        assert self._execute("SELECT pg_promote()") is True
+
     def _execute(self, sql: str) -> object:
         with psycopg.connect(self.url_of(self._primary_url), autocommit=True) as connection:
             row = connection.execute(sql.encode()).fetchone()

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from notifhist.schemas.instants import parse_instant
+from notifhist.store.database import ERRORS
 from notifhist.store.keys import revoke_keys
 from notifhist.store.migrating import migrate
+from notifhist.store.replicas import Replica as ReadReplica
 from tests.http.helpers import CHECK, RUNS, item_at, run_of
 from tests.system.commands import item_line, run, write_lines
 from tests.system.conftest import MakeService
@@ -130,6 +132,26 @@ def test_keys_are_those_that_the_replica_knows_until_the_primary_is_back(
     assert revoked.post(CHECK, item_at(OLD_MS, 1)).status_code in (401, 503)  # another worker may not know yet
     wait_until(lambda: new.get(CHECK).status_code == 200)
     wait_until(lambda: revoked.get(CHECK).status_code == 401)
+
+
+@pytest.mark.long
+def test_only_who_saw_a_server_follow_reads_there_once_it_is_promoted(
+    service: Service, own_postgres: Postgres, replica: Replica, database_url: str
+) -> None:
+    key, item = service.create_key(), item_at(OLD_MS, 1)
+    clients = service.clients_of_each_worker(key, each=2)
+    assert clients[0].post(CHECK, item).status_code == 201
+    replica.catch_up()
+    own_postgres.stop("fast")
+    for client in clients:
+        assert read(client) == ([item["id"]], True)
+    replica.promote()
+    for client in clients:
+        assert read(client) == ([item["id"]], True)
+        assert_unavailable(client.post(CHECK, item_at(OLD_MS, 2)))
+    with opened(replica.url_of(database_url)) as db, pytest.raises(ERRORS, match="follows no primary"):
+        ReadReplica(db).newest_ms()
+    own_postgres.start()
 
 
 @pytest.mark.long

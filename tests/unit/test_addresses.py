@@ -63,7 +63,21 @@ def test_each_address_of_a_name_has_its_host_and_port() -> None:
         "port": ",".join([*["1"] * n, "2", "3", *["4"] * n]),
         "dbname": "x",
     }
-    assert Addresses().resolved({"host": "localhost"})["port"] == "," * (n - 1)
+    assert "port" not in Addresses().resolved({"host": "localhost"})  # the driver takes PGPORT then
+
+
+def test_where_no_thread_can_be_started_a_name_has_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses, named = Addresses(), {"host": "localhost", "connect_timeout": "3"}
+    monkeypatch.setattr("threading._start_new_thread", refuse_thread)
+    with pytest.raises(psycopg.OperationalError, match="no address of localhost: can't start new thread"):
+        addresses.resolved(named)
+    monkeypatch.undo()
+    assert addresses.resolved(named)["hostaddr"]
+
+
+def refuse_thread(*_: object) -> None:
+    """Do as the system does that has no thread left."""
+    raise RuntimeError("can't start new thread")
 
 
 def test_a_name_without_an_address_is_left_out() -> None:

@@ -21,7 +21,10 @@ class _Look:
         self.problem = ""
         self._name = name
         self._thread = Thread(target=self._ask, name="resolves a name", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # the system has no thread left
+            self.problem = str(error)
 
     def _ask(self) -> None:
         try:
@@ -34,7 +37,8 @@ class _Look:
 
     def has_ended(self, within_s: float | None = 0) -> bool:
         """Say whether it has an outcome within so many seconds from now (None: wait for it)."""
-        self._thread.join(within_s)
+        if self._thread.ident is not None:
+            self._thread.join(within_s)
         return not self._thread.is_alive()
 
 
@@ -53,7 +57,7 @@ class Addresses:
         psycopg.OperationalError where none of them has an address.
         """
         hosts = str(parameters.get("host", "")).split(",")
-        ports = str(parameters.get("port", "")).split(",")
+        ports = str(parameters.get("port", "")).split(",")  # without one it may be in PGPORT, or in a file of services
         ports = ports * len(hosts) if len(ports) == 1 else ports
         if "hostaddr" in parameters or not any(map(_is_name, hosts)) or len(ports) != len(hosts):
             return parameters
@@ -68,7 +72,10 @@ class Addresses:
         if not places:
             raise psycopg.OperationalError("; ".join(problems))
         lists = (",".join(each) for each in zip(*places, strict=True))
-        return parameters | dict(zip(("host", "hostaddr", "port"), lists, strict=True))
+        known = dict(zip(("host", "hostaddr", "port"), lists, strict=True))
+        if "port" not in parameters:
+            del known["port"]
+        return parameters | known
 
     def _addresses_of(self, name: str, within_s: float | None) -> list[str]:
         """Return the addresses of a name, those that were found last if nobody answers in time."""

@@ -9,7 +9,7 @@ import peewee
 _UNDEFINED_TABLE, _UNDEFINED_COLUMN = "42P01", "42703"
 _QUERY_CANCELED, _LIMIT_EXCEEDED = "57014", "54000"
 
-_ENDED = ("57P", "08")
+ENDED = ("57P", "08")
 """How codes begin by which a server refuses a connection or ends one: shutdown, crash, recovery; connection errors."""
 
 ERRORS = (peewee.PeeweeException, sqlite3.Error)
@@ -32,11 +32,14 @@ def is_unreachable(error: Exception) -> bool:
 
 
 def is_lost(error: Exception) -> bool:
-    """Say whether the server cannot be reached, or has ended the connection, or was given up: another may answer."""
+    """Say whether the server cannot be reached, or has ended the connection, or was given up: another may answer.
+
+    A server that runs and does not let us in is not lost: it has no such database, or no connection left for us.
+    """
     if exceeded_limits(error) or not isinstance(error, peewee.OperationalError | peewee.InterfaceError):
         return False
     code = sqlstate(error)
-    return code is None or code.startswith(_ENDED)
+    return code is None or code.startswith(ENDED)
 
 
 def is_too_long(error: Exception) -> bool:

@@ -6,6 +6,7 @@ silent; one that answers others, but not us, after `longest_wait_s`. Why: docs/a
 
 import math
 import os
+import re
 import socket
 import struct
 from collections.abc import Callable, Generator
@@ -21,6 +22,7 @@ from psycopg import capabilities
 from psycopg.conninfo import conninfo_to_dict
 
 from notifhist.store.database.addresses import Addresses
+from notifhist.store.database.errors import ENDED
 
 LOOK_AFTER_S = 2.0
 """After so long without an answer the server is asked whether it answers anybody; then again and again."""
@@ -29,6 +31,10 @@ ANSWERS_WITHIN_S = 3.0
 # Any server answers with one byte, whether it encrypts by GSSAPI or not. Asked for TLS, one that has it would log each
 # time that nobody went on.
 _ASKS_FOR_GSSAPI = struct.pack("!ii", 8, 80877104)
+_PROTOCOL = 3 << 16
+_SERVER_SAYS = re.compile(r"connection failed: .* failed: \w+:  ")  # FATAL, in the server's language; then its words
+_CODE = re.compile(rb"\0C(\w{5})\0")
+_NOT_LET_IN = "28000"
 _DROP = struct.pack("ii", 1, 0)  # wait 0 s for what has been sent to reach the host
 CANCEL_S = 1.0
 """How long a thread waits for the server to take the cancellation of what it gave up."""
@@ -161,13 +167,15 @@ class Connector:
 
     def connect(self) -> Connection:
         """Return a new connection, in autocommit mode. Raises psycopg.OperationalError."""
-        errors: list[str] = []
+        errors: list[psycopg.OperationalError] = []
         for n in range(self._first, self._first + len(self._hosts)):
             try:
                 return self._connect_to(n % len(self._hosts))
             except psycopg.OperationalError as error:
-                errors.append(str(error))
-        raise psycopg.OperationalError("; ".join(errors))
+                errors.append(error)
+        failed = psycopg.OperationalError("; ".join(map(str, errors)))
+        failed.sqlstate = next(filter(None, map(_refusal, errors)), None)
+        raise failed
 
     def check(self, connection: Any) -> None:
         """Raise psycopg.OperationalError unless a connection still works, and leads to the newest primary seen."""
@@ -211,6 +219,26 @@ def _socket_to(info: psycopg.ConnectionInfo) -> socket.socket:
     local.settimeout(ANSWERS_WITHIN_S)
     local.connect(f"{info.host}/.s.PGSQL.{info.port}")
     return local
+
+
+def _refusal(error: psycopg.OperationalError) -> str | None:
+    """Return the code by which a server that runs does not let us in; None if there is none, or it starts or stops.
+
+    The driver has only the server's words, in any language. So the server is asked for the same login once more.
+    """
+    if error.pgconn is None or not (error.pgconn.needs_password or _SERVER_SAYS.match(str(error))):
+        return None
+    info = psycopg.ConnectionInfo(error.pgconn)
+    login = f"user\0{info.user}\0database\0{info.dbname}\0\0".encode()
+    try:
+        with _socket_to(info) as asking:
+            asking.sendall(struct.pack("!ii", 8 + len(login), _PROTOCOL) + login)
+            answer = asking.recv(1 << 16)
+    except OSError:
+        return None
+    found = _CODE.search(answer) if answer.startswith(b"E") else None
+    code = found[1].decode() if found else _NOT_LET_IN if answer else None
+    return None if code is None or code.startswith(ENDED) else code
 
 
 def _hosts_of(parameters: _Parameters) -> list[Host]:
