@@ -109,7 +109,7 @@ class View:
     `offers`; with `format_parameter`, `?format=` chooses it before Accept does. A view with `content` (JSON schemas by
     media type) answers that, whatever the caller accepts. `answers` are, by status, the headers beside those of every
     answer; `may_bear` those that some have. `read_body` returns the `body`. `errors` come beside those of the API.
-    `links` names the functions of views that OpenAPI links to.
+    `links` names the functions of views that OpenAPI links to. `without_database` is the message while that is gone.
     """
 
     api: Api
@@ -129,6 +129,7 @@ class View:
     may_bear: tuple[str, ...] = ()
     errors: tuple[type[ApiError], ...] = ()
     links: tuple[str, ...] = ()
+    without_database: str | None = None
     function: Any = None
 
     def __call__(self, function: Function) -> Function:

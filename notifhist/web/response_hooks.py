@@ -17,7 +17,7 @@ from notifhist.store.database import ERRORS, exceeded_limits, is_unreachable, re
 from notifhist.store.replicas import note_write
 from notifhist.store.sources import Source
 from notifhist.web.context import READING, current_service
-from notifhist.web.declarations import AS_OF
+from notifhist.web.declarations import AS_OF, View
 from notifhist.web.rate_limits import Usage
 from notifhist.web.responses import HEADERS_OF_ALL, error_response
 from notifhist.web.shortcuts import unwrap
@@ -125,7 +125,8 @@ def _answer_database_error(error: Exception) -> Response:
     if not is_unreachable(error):
         return _answer_unexpected(error)
     logger.error("the database failed: %s", hide_password(str(error)), extra={"request_id": flask.g.request_id})
-    return error_response(errors.Unavailable())
+    view: View | None = flask.g.get("view")  # none where the caller could not be looked up
+    return error_response(errors.Unavailable(view.without_database if view else None))
 
 
 def _answer_unexpected(error: Exception) -> Response:

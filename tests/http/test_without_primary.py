@@ -138,6 +138,17 @@ def test_pages_say_that_they_may_lag(app: Flask, client: FlaskClient, key: str, 
     assert app.test_client().get("/ui/").status_code == 303
 
 
+def test_a_browser_is_signed_out_though_the_session_stays(app: Flask, key: str, primary: Gate) -> None:
+    browser, other = signed_in(app, key), {"Origin": "http://localhost.example"}
+    primary.shut()
+    assert browser.post("/ui/logout", headers=other).status_code == 403
+    assert browser.get("/ui/").status_code == 200
+    response = browser.post("/ui/logout", headers={"Origin": "http://localhost"})
+    assert_unavailable(response)
+    assert "This browser is signed out." in response.text
+    assert browser.get("/ui/").status_code == 303
+
+
 def test_users_whom_a_proxy_knows_look_at_pages(key: str, primary: Gate, replica_url: str) -> None:
     user = {"PAGES_USER_HEADER": "X-User", "PAGES_USER_KEY_ID": key.split("_")[1], "TRUSTED_PROXIES": 1}
     app = create_app({"DATABASE_URL": primary.url, "REPLICA_URL": replica_url, "NOW": NOW, **user})

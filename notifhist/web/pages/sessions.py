@@ -78,10 +78,14 @@ def open_session(response: Response, key: ApiKey) -> Response:
     return response
 
 
-def close_session(response: Response, asked: Request) -> Response:
-    """End the session of the request, if there is one, and return the answer that takes the cookie back."""
+def close_session(asked: Request) -> None:
+    """End the session of the request, if there is one."""
     if token := asked.cookies.get(_cookie_name(asked)):
         stored.delete_session(current_service().db, hash_secret(token))
+
+
+def take_cookie_back(response: Response) -> Response:
+    """Return the answer, by which the browser forgets the session."""
     _set_cookie(response, "", 0)
     return response
 

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from flask import Response, request
+from flask import Response, after_this_request, request
 
 from notifhist import errors
 from notifhist.auth import ApiKey, hash_secret
@@ -13,10 +13,22 @@ from notifhist.web.context import Service, connect, current_service, key_of_id, 
 from notifhist.web.declarations import View
 from notifhist.web.pages.links import page_url, see_other
 from notifhist.web.pages.rendering import PAGE, page
-from notifhist.web.pages.sessions import MOST_FORM_BYTES, close_session, is_own_page, open_session, safe_next
+from notifhist.web.pages.sessions import (
+    IDLE_MS,
+    MOST_FORM_BYTES,
+    close_session,
+    is_own_page,
+    open_session,
+    safe_next,
+    take_cookie_back,
+)
 
 _OTHER_SITE = "The form was sent from another site, or the browser does not say from where."
 _WRONG_KEY = "No valid key."
+_SIGNED_OUT_HERE = (
+    "This browser is signed out. The database cannot be reached, so the session itself ends only "
+    f"{IDLE_MS // 3_600_000} hours after it was used last."
+)
 _WRONG_LINK = "This link has been used, or is older than 10 minutes."
 
 
@@ -54,13 +66,20 @@ def sign_in() -> Response:
     return page("login.html", HTTPStatus.FORBIDDEN, next=request.form.get("next", ""), once=None, problem=problem)
 
 
-@View(OPEN_PAGES, "POST", "/logout", "Sign out", answers={303: ("Location",)}, offers=PAGE)
+@View(
+    *(OPEN_PAGES, "POST", "/logout", "Sign out"),
+    answers={303: ("Location",)},
+    offers=PAGE,
+    without_database=_SIGNED_OUT_HERE,
+)
 def sign_out() -> Response:
-    """End the session and show the form to sign in."""
+    """End the session and show the form to sign in; without the database the browser alone forgets the session."""
     if not is_own_page(request, if_unknown=False):
         raise errors.Forbidden(_OTHER_SITE)
+    after_this_request(take_cookie_back)
     _ready_service()
-    return close_session(see_other(page_url("login")), request)
+    close_session(request)
+    return see_other(page_url("login"))
 
 
 def _ready_service() -> Service:
