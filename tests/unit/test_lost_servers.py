@@ -10,6 +10,7 @@ import pytest
 
 from notifhist.factory import create_app
 from notifhist.store.database import ERRORS, ensure_connected, is_lost, open_database, sqlstate
+from tests.system.commands import run
 
 FATAL = ("FATAL", "SCHWERWIEGEND", "ВАЖНО", "致命错误")
 
@@ -74,3 +75,5 @@ def test_a_wrong_name_is_told_though_there_is_a_replica(postgres_database: str) 
     assert not is_lost(error_of(wrong))
     app = create_app({"DATABASE_URL": wrong, "REPLICA_URL": postgres_database})
     assert app.test_client().get("/readyz").status_code == 503
+    told = run(wrong, "serve", "--port", "0", code=1, REPLICA_URL=postgres_database)
+    assert 'database "nobodys" does not exist' in told.output
