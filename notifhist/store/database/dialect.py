@@ -191,11 +191,19 @@ class Database(Protocol):
         """
 
     def move_searchable(
-        self, source: str, table: str, columns: Sequence[str], values: Mapping[str, object], returned: Sequence[str]
+        self,
+        source: Table,
+        table: str,
+        columns: Sequence[str],
+        values: Mapping[str, object],
+        returned: Sequence[str],
+        characters: int,
     ) -> list[tuple[Any, ...]]:
         """Move the records of which some columns have these `values` from a table without an index of texts.
 
         `columns`: the columns of both tables. Returns the values of some of the columns, record by record.
+        `characters`: how long their `search_text` are together. PostgreSQL moves the first of them alone, one at least,
+        if all are too much for the time limit of a statement: then call it again.
         """
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:

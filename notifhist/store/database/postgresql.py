@@ -20,6 +20,7 @@ from notifhist.store.database.condition import Condition
 from notifhist.store.database.dialect import PurgeDerived, Report
 from notifhist.store.database.errors import BackupFailed
 from notifhist.store.database.partitions import Partitions
+from notifhist.store.database.portions import first_portion, portions_of
 from notifhist.store.database.postgresql_text import PostgresqlText
 from notifhist.store.database.server_time import ServerTime
 from notifhist.store.database.tables import Table, or_add
@@ -180,7 +181,11 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         self.execute_sql(_named(insert), {"param": self.param_value(brought, rows)})
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert records; PostgreSQL maintains the index itself."""
+        """Insert records; PostgreSQL maintains the index itself. Each statement has a time limit of its own."""
+        for portion in portions_of(columns, rows):
+            self._insert(table, columns, portion)
+
+    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         if len(rows) >= _COPY_FROM_ROWS:
             with (
                 peewee.__exception_wrapper__,  # type: ignore[attr-defined]  # by peewee's stubs
@@ -195,11 +200,18 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         self.execute_sql(insert, {"param": self.param_value(columns, rows)})
 
     def move_searchable(
-        self, source: str, table: str, columns: Sequence[str], values: Mapping[str, object], returned: Sequence[str]
+        self,
+        source: Table,
+        table: str,
+        columns: Sequence[str],
+        values: Mapping[str, object],
+        returned: Sequence[str],
+        characters: int,
     ) -> list[tuple[Any, ...]]:
         """Move them by one statement: their texts stay in the server."""
         names, are = ", ".join(columns), " AND ".join(f"{name} = :{name}" for name in values)
-        move = f"""WITH taken AS (DELETE FROM {source} WHERE {are} RETURNING {names}),
+        first = first_portion(source, are, characters)
+        move = f"""WITH taken AS (DELETE FROM {source.name} WHERE {first} RETURNING {names}),
             moved AS (INSERT INTO {table} ({names}) SELECT {names} FROM taken)
             SELECT {", ".join(returned)} FROM taken"""
         found: list[tuple[Any, ...]] = self.execute_sql(_named(move), values).fetchall()

@@ -133,9 +133,16 @@ class SqliteDatabase(SqliteText, SqliteFile):
             self.execute_many(f"INSERT INTO {table}_search (rowid, text) VALUES (?, ?)", texts)
 
     def move_searchable(
-        self, source: str, table: str, columns: Sequence[str], values: Mapping[str, object], returned: Sequence[str]
+        self,
+        source: Table,
+        table: str,
+        columns: Sequence[str],
+        values: Mapping[str, object],
+        returned: Sequence[str],
+        characters: int,
     ) -> list[tuple[Any, ...]]:
-        taken = f"DELETE FROM {source} WHERE {_are(values)} RETURNING {', '.join(columns)}"
+        """Move all, however many `characters` they have: each is a statement of its own."""
+        taken = f"DELETE FROM {source.name} WHERE {_are(values)} RETURNING {', '.join(columns)}"
         moved = self.execute_sql(taken, values).fetchall()
         self.insert_searchable(table, columns, moved)
         places = [columns.index(name) for name in returned]

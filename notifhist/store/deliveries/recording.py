@@ -27,6 +27,8 @@ _MOVE_FROM = 128
 """So many are moved: it costs less per delivery the more there are, and each question reads all recent ones."""
 _DIRECT_FROM = 100
 """So many that are recorded at once are not recent first."""
+_LOOK = """SELECT count(*), coalesce(sum(length(search_text)), 0) FROM delivery_recent
+WHERE tenant_id = :tenant_id"""
 _NAMED_COLUMNS = tuple(each.column for each in NAMED)
 _FIRST_CODE = COLUMNS.index("outcome")
 _COUNTED = COLUMNS[: _FIRST_CODE + len(DELIVERIES.codes)]
@@ -66,11 +68,12 @@ def prepare(db: Database, tenant: str, deliveries: Sequence[Delivery]) -> None:
     find_codes(db, tenant_id, _names(deliveries))
     recorded = db.remembered.get(("recent", tenant_id), _COUNT_AFTER)
     if recorded >= _COUNT_AFTER:
+        # Before they are moved: no other thread need wait for that. If it fails, such as for the lock of the tenant's
+        # name, the next ones are recorded none the less, and what was moved is moved.
         db.remembered["recent", tenant_id] = 0
-        count = "SELECT count(*) FROM delivery_recent WHERE tenant_id = :tenant_id"
-        if rows(db, count, tenant_id=tenant_id)[0][0] >= _MOVE_FROM:
-            with db.writing():
-                move_recent(db, tenant_id, tenant)
+        number, characters = rows(db, _LOOK, tenant_id=tenant_id)[0]
+        if number >= _MOVE_FROM:
+            _move_all(db, tenant_id, tenant, number, characters)
 
 
 def known_tenant(db: Database, tenant: str) -> int | None:
@@ -182,12 +185,25 @@ def _remove(db: Database, series_id: int, condition: str, values: dict[str, int]
     return changes
 
 
-def move_recent(db: Database, tenant_id: int, tenant: str) -> int:
-    """Move a tenant's recent deliveries to the others; return how many. In a transaction that writes."""
+def move_recent(db: Database, tenant_id: int, tenant: str, characters: int = 0) -> int:
+    """Move a tenant's recent deliveries to the others; return how many. In a transaction that writes.
+
+    `characters`: how long their texts are together; of many the first are moved alone (`Database.move_searchable`).
+    """
     db.lock_name(tenant)
-    moved = db.move_searchable(RECENT.name, DELIVERIES.name, COLUMNS, {"tenant_id": tenant_id}, _COUNTED)
+    its = {"tenant_id": tenant_id}
+    moved = db.move_searchable(RECENT, DELIVERIES.name, COLUMNS, its, _COUNTED, characters)
     _count(db, tenant_id, moved)
     return len(moved)
+
+
+def _move_all(db: Database, tenant_id: int, tenant: str, number: int, characters: int) -> None:
+    """Move so many recent deliveries; if they are long, by several transactions: other writers get their turn."""
+    moved = 1
+    while moved and number > 0:
+        with db.writing():
+            moved = move_recent(db, tenant_id, tenant, characters)
+        number -= moved
 
 
 def _new_rows(db: Database, derived: Sequence[Derived]) -> Iterator[tuple[int, list[Row]]]:
