@@ -1,4 +1,4 @@
-"""A way to a PostgreSQL server that a test may shut, as if there were no server."""
+"""Ways to a PostgreSQL server: one that a test may shut, as if there were none, and one to a server that follows."""
 
 import socket
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 
@@ -93,3 +94,16 @@ def gate(database_url: str) -> Iterator[Gate]:
         yield made
     finally:
         made.shut()
+
+
+FOLLOWS = "options=-c%20search_path%3Dpublic,follower,pg_catalog"
+
+
+@contextmanager
+def following(url: str) -> Iterator[str]:
+    """Yield a URL of the same database by which it says that it follows a primary."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA follower")
+        connection.execute("CREATE FUNCTION follower.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'")
+        yield f"{url}{'&' if '?' in url else '?'}{FOLLOWS}"
+        connection.execute("DROP SCHEMA follower CASCADE")

@@ -15,7 +15,7 @@ from notifhist.store.keys import revoke_keys
 from notifhist.store.replicas import Replica
 from notifhist.web.streams import Reads
 from tests.conftest import NOW, NOW_MS, TENANT, authorized, store_key
-from tests.gate import Gate, gate
+from tests.gate import FOLLOWS, Gate, following, gate
 from tests.http.delivery_data import DELIVERIES
 from tests.http.helpers import CHECK, LOGS, RUNS, XML, id_at, item_at, run_of
 from tests.http.pages import page_at, signed_in, text_of
@@ -42,7 +42,6 @@ READ = {
 }
 PAGES = ("/ui/", "/ui/deliveries", "/ui/alarms", "/ui/runs", "/ui/runs/1")
 LAGS = "This may lag."
-FOLLOWS = "options=-c%20search_path%3Dpublic,follower,pg_catalog"
 
 
 @pytest.fixture
@@ -62,12 +61,10 @@ def db(postgres_database: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def replica_url(db: Database, postgres_database: str) -> Iterator[str]:
-    """The URL of a replica; in truth it is the primary, so it lacks nothing, but says that it follows one."""
-    db.execute_sql("CREATE SCHEMA follower")
-    db.execute_sql("CREATE FUNCTION follower.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'")
-    yield f"{postgres_database}{'&' if '?' in postgres_database else '?'}{FOLLOWS}"
-    db.execute_sql("DROP SCHEMA follower CASCADE")
+def replica_url(postgres_database: str) -> Iterator[str]:
+    """The URL of a replica; in truth it is the primary, so it lacks nothing."""
+    with following(postgres_database) as url:
+        yield url
 
 
 @pytest.fixture

@@ -9,17 +9,19 @@ from notifhist.store.database import Database, ensure_connected, exceeded_limits
 from notifhist.store.database.sql import rows
 from notifhist.store.replicas import Replica
 from notifhist.store.sources import Sources
+from tests.gate import following
 from tests.unit.tenant_rows import connection_of
 
 
 @pytest.fixture
 def sources(postgres_database: str) -> Iterator[Sources]:
     """A primary, connected, and a replica, which in truth is the primary."""
-    primary, replica = (open_database(postgres_database, statement_timeout_s=0.2) for _ in range(2))
-    ensure_connected(primary)
-    yield Sources(primary, Replica(replica))
-    for each in (primary, replica):
-        each.close()
+    with following(postgres_database) as url:
+        primary, replica = (open_database(each, statement_timeout_s=0.2) for each in (postgres_database, url))
+        ensure_connected(primary)
+        yield Sources(primary, Replica(replica))
+        for each in (primary, replica):
+            each.close()
 
 
 def fail(db: Database, statement: str) -> Exception:

@@ -184,7 +184,7 @@ class Counted:
 
     @cached_property
     def _term_bits(self) -> int:
-        return self.term(self.filters[-1], 0).bit_length()
+        return max((self.term(each, 0) for each in self.filters), default=0).bit_length()
 
     @cached_property
     def _bits(self) -> tuple[int, ...]:
@@ -197,6 +197,8 @@ class Counted:
         numbered: list[tuple[int, Filter]] = list(enumerate(self.filters, start=1))
         pairs = [(0, 0), *((n, 0) for n, each in numbered if each.is_counted_alone)]
         pairs += [(a, b) for (a, one), (b, other) in combinations(numbered, 2) if one.is_paired_with(other)]
+        if len(pairs) == 1:  # without filters; of one place `itemgetter` makes no tuple
+            return itemgetter(slice(0, 1)), itemgetter(slice(0, 1))
         return tuple(itemgetter(*places) for places in zip(*pairs, strict=True))
 
 

@@ -99,12 +99,16 @@ def placing(name: str, like: str | None = None) -> str:
 class MaybeCitus(peewee.PostgresqlDatabase):
     """A PostgreSQL that may be the coordinator of Citus, which the connection finds out."""
 
-    remembered: dict[Any, Any]
     is_citus = False
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._thread = _Thread()
+
+    @property
+    def remembered(self) -> dict[Any, Any]:
+        """See Database."""
+        raise NotImplementedError
 
     def named(self, text: str) -> str:
         """See Database."""
@@ -143,7 +147,7 @@ class MaybeCitus(peewee.PostgresqlDatabase):
         return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
 
     def _look_up(self, lookup: "_Lookup", params: Mapping[str, Any]) -> int:
-        remembered = self.remembered  # another thread that connects puts a new one in its place
+        remembered = self.remembered
         values = {name: params[name] for name in lookup.names}
         key = lookup.text, *values.values()
         if (number := remembered.get(key)) is not None:

@@ -44,9 +44,12 @@ class Database(Protocol):
     def inserts_alone(self) -> bool:
         """Whether one statement inserts into two tables, and saves round trips."""
 
-    remembered: dict[Any, Any]
-    """What may be remembered of rows that never change, of all tables. Whenever a thread connects, there may be another
-    database, and an empty dict takes its place; what a query finds belongs into the dict of before the query."""
+    @property
+    def remembered(self) -> dict[Any, Any]:
+        """What may be remembered of rows that never change, of all tables.
+
+        Each connection has its own: that of another thread may lead to the database of before a promotion.
+        """
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         """Connect this thread."""

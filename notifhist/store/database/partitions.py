@@ -154,6 +154,8 @@ class Partitions:
                     *self._db.making_tables({each.name_of(week): each.table for each in missing}),
                     _lock_timeout(_WRITERS_WAIT),
                     f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE",
+                    # A purge deletes from these by their names: what it deletes amid the move would come back.
+                    f"LOCK TABLE {', '.join(each.default for each in missing)} IN SHARE ROW EXCLUSIVE MODE",
                     _lock_timeout(_READERS_WAIT),
                     f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE",
                     *(statement for each in missing for statement in _fill_and_attach(each, week)),

@@ -67,18 +67,22 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         self._lock = nullcontext()
         self._used = threading.local()
         self._time = ServerTime() if tells_time else None
-        self.remembered: dict[Any, Any] = {}
         self.partitions = Partitions(self)
 
     def _connect(self) -> Any:
         connection = self.connector.connect()
-        self.remembered = {}
+        self._used.remembered = {}
         if self._timeout_s:
             connection.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
         if self._time is not None:
             self._time.look(lambda: _now_ticks(connection))
         self.look_for_citus(connection)
         return connection
+
+    @property
+    def remembered(self) -> dict[Any, Any]:
+        found: dict[Any, Any] = self._used.remembered
+        return found
 
     def ahead_ticks(self) -> int:
         return 0 if self._time is None else self._time.ahead_ticks

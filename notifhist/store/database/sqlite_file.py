@@ -77,7 +77,12 @@ class SqliteFile(peewee.SqliteDatabase):
         self._turn = WriteTurn()
         self.was_in_wal_mode = True
         """Whether the file was in that mode when it was connected to; each connection sees to it."""
-        self.remembered: dict[Any, Any] = {}
+
+    @property
+    def remembered(self) -> dict[Any, Any]:
+        """See Database."""
+        found: dict[Any, Any] = self._opened.remembered
+        return found
 
     def _connect(self) -> Any:
         self.was_in_wal_mode = is_in_wal_mode(self.path)
@@ -105,7 +110,7 @@ class SqliteFile(peewee.SqliteDatabase):
                 time.sleep(0.01)
             else:
                 self._opened.file = file_id(self.path)
-                self.remembered = {}
+                self._opened.remembered = {}
                 self._opened.deadline = deadline = _Deadline()
                 if self._timeout_s:
                     connection.set_progress_handler(deadline, _CHECK_EVERY_INSTRUCTIONS)

@@ -40,7 +40,7 @@ Name = tuple[str, str]
 
 def find_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name, int]:
     """Return the codes of those names that have one, and remember them. Not in a transaction that writes."""
-    remembered: dict[tuple[int, Name], int] = db.remembered  # another thread that connects puts a new one in its place
+    remembered: dict[tuple[int, Name], int] = db.remembered
     codes = {}
     missing = []
     for name in dict.fromkeys(names):

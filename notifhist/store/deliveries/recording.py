@@ -22,7 +22,7 @@ from notifhist.store.history.series import NUMBER_BITS
 from notifhist.store.tenants import find_tenant
 
 _COUNT_AFTER = 64
-"""A process counts the recent deliveries of a tenant each time when it has recorded so many."""
+"""A connection counts the recent deliveries of a tenant each time when it has recorded so many."""
 _MOVE_FROM = 128
 """So many are moved: it costs less per delivery the more there are, and each question reads all recent ones."""
 _DIRECT_FROM = 100

@@ -12,7 +12,7 @@ from notifhist.store.deliveries import recording as delivery_index
 from notifhist.store.deliveries.derive import Delivery
 from notifhist.store.deliveries.recording import Derived
 from notifhist.store.deliveries.table import RECENT
-from notifhist.store.history.series import known_series
+from notifhist.store.history.series import check_values, known_series
 
 _Row = tuple[Any, ...]
 
@@ -40,7 +40,7 @@ def store_alone(
     row, new = (series_id, *values), list(delivery_index.rows_of(derived, codes))
     if db.inserts_alone:
         named = dict(zip(table.columns, row, strict=True)) | {"tenant_id": derived.tenant_id}
-        named |= {"param": db.param_value(RECENT.columns, new), **values_of_condition}
+        named |= {"param": db.param_value(RECENT.columns, new), **check_values(check), **values_of_condition}
         statement = _statement(table.insert, tuple(table.columns), table.key, db.param_table(RECENT.columns), condition)
         inserted = changed(db, statement, **named) > 0
     else:
@@ -62,11 +62,13 @@ def _by_transaction(db: Database, table: Table, row: _Row, new: list[_Row]) -> b
 def _statement(insert: str, columns: tuple[str, ...], key: tuple[str, ...], param: str, condition: str) -> str:
     """Return the statement that inserts an item and its deliveries in one round trip; it returns a row if it did.
 
+    The row of the series tells whether what is remembered of it is still so: a dump may have been restored meanwhile.
     Deliveries may be there: `purge` deletes expired deliveries before their items.
     """
     return f"""WITH item AS (
         {insert} SELECT {", ".join(f":{name}" for name in columns)}
-        FROM series WHERE tenant_id = :tenant_id AND id = :series_id {condition}
+        FROM series WHERE tenant_id = :tenant_id AND id = :series_id
+        AND alarm_digest = :alarm_digest AND check_id = :check_id {condition}
         ON CONFLICT ({", ".join(key)}) DO NOTHING RETURNING 1), delivery AS (
         {RECENT.insert} SELECT param.* FROM item CROSS JOIN {param} ON CONFLICT DO NOTHING)
     SELECT 1 FROM item"""

@@ -58,11 +58,8 @@ def find_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, 
 
 
 def known_series(db: Database, check: CheckPath) -> int | None:
-    """Return the id of a check's series, which it keeps; None if it has none. Not in a transaction that has written.
-
-    It is remembered for this connection alone: another one may have found it in the database that was there before.
-    """
-    remembered: dict[CheckPath, int] = db.remembered.setdefault(("series", db.connection()), {})
+    """Return the id of a check's series, which it keeps; None if it has none. Not in a transaction that has written."""
+    remembered: dict[CheckPath, int] = db.remembered.setdefault("series", {})
     if (series_id := remembered.get(check)) is None:
         series_id = find_series(db, {check}).get(check)
         if series_id is not None:
