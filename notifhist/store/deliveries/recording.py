@@ -68,8 +68,8 @@ def prepare(db: Database, tenant: str, deliveries: Sequence[Delivery]) -> None:
     find_codes(db, tenant_id, _names(deliveries))
     recorded = db.remembered.get(("recent", tenant_id), _COUNT_AFTER)
     if recorded >= _COUNT_AFTER:
-        # Before they are moved: no other thread need wait for that. If it fails, such as for the lock of the tenant's
-        # name, the next ones are recorded none the less, and what was moved is moved.
+        # Before they are moved: if that fails, such as for the lock of the tenant's name, the next ones are recorded
+        # none the less. What was moved until then is moved.
         db.remembered["recent", tenant_id] = 0
         number, characters = rows(db, _LOOK, tenant_id=tenant_id)[0]
         if number >= _MOVE_FROM:
