@@ -57,7 +57,7 @@ LISTS = {
 }
 """The values of the runs' lists and of the logs'."""
 TEXTS = {each.data_key or name for name, each in DeliveryFiltersSchema().fields.items() if isinstance(each, QueryTexts)}
-"""The lists of any texts."""
+"""The parameters with any texts."""
 
 
 def time_uuid(time: int, rest: int) -> str:
@@ -181,8 +181,8 @@ def is_taken_all_the_same(case: Any) -> bool:
 
 
 def is_lax(name: str, value: Any) -> bool:
-    if name in TEXTS and value is None:  # it is sent as a text: null
-        return True
+    if name in TEXTS:  # whatever stands there is a text, as `null`
+        return not isinstance(value, dict)
     values = [str(each) for each in (value if isinstance(value, list) else [value])]
     if name in ("notificationRunIds", "recipientEntityIds"):  # as below, and blanks beside commas
         return all(re.fullmatch("-?[0-9]{1,18}|", part.strip()) for each in values for part in each.split(","))
