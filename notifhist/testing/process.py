@@ -39,7 +39,7 @@ def serving(folder: Path, load: Path | None, now: str, settings: Mapping[str, ob
     `now` stops the clock, unless it is empty; `settings` are named without NOTIFHIST_. Raises RuntimeError, with what
     the process said, if it does not start.
     """
-    key = Key(secrets.token_urlsafe(24))
+    key = Key(secrets.token_hex(24))
     nothing = folder / "nothing"
     nothing.mkdir()
     command = [sys.executable, "-m", "notifhist.cli", "serve", "--load", str(load or nothing), "--key", key]
