@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.network import Bridge, Host
-from tests.cluster.nodes import Node, give_away
+from tests.cluster.nodes import Node, server_folder
 from tests.system.service import PATIENCE_S, Service, environment
 from tests.system.test_outages import AT_THE_BARRIER
 
@@ -123,9 +123,7 @@ def hosts(number: int = 2) -> Iterator[Hosts]:
         except subprocess.CalledProcessError as error:
             pytest.skip(f"No network namespaces can be made here: {error.stderr}")
         stack.callback(bridge.clean_up)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notifhist-hosts-")))
-        give_away(folder)
-        made = Hosts(folder, bridge)
+        made = Hosts(stack.enter_context(server_folder()), bridge)
         stack.callback(made.clean_up)
         yield made
 

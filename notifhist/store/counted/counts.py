@@ -91,16 +91,16 @@ def _change(
 def _add(db: Database, table: Counted, tenant_id: int, level: Level, summed: Mapping[int, _Summed]) -> None:
     """Add the pairs of each part to the counts of a level, in the order of their keys."""
     split, nothing = table.split, [0] * len(PARTS)
+    if len(summed) == 1:
+        ((part, pairs),) = summed.items()
+        bucket, index = divmod(part, level.parts)
+        added = ((tenant_id, level.number, bucket, *split(pair), count) for pair, count in pairs.items())
+        db.insert_or_add(table.counts, added, (*table.counts.key, PARTS[index]))
+        return
     rows_of_buckets: list[tuple[int, ...]] = []
     for bucket, parts in groupby(sorted(summed), key=lambda part: part // level.parts):
-        its_parts = list(parts)
-        if len(summed) == 1:
-            pairs, names = summed[its_parts[0]].items(), (*table.counts.key, PARTS[its_parts[0] % level.parts])
-            added = [(tenant_id, level.number, bucket, *split(pair), count) for pair, count in pairs]
-            db.insert_or_add(table.counts, added, names)
-            return
         counts: dict[int, list[int]] = {}
-        for part in its_parts:
+        for part in parts:
             index = part % level.parts
             for pair, count in summed[part].items():
                 if (row := counts.get(pair)) is None:

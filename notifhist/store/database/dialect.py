@@ -194,17 +194,11 @@ class Database(Protocol):
         """
 
     def move_searchable(
-        self,
-        source: Table,
-        table: str,
-        columns: Sequence[str],
-        values: Mapping[str, object],
-        returned: Sequence[str],
-        characters: int,
+        self, source: Table, table: str, tenant_id: int, returned: Sequence[str], characters: int
     ) -> list[tuple[Any, ...]]:
-        """Move the records of which some columns have these `values` from a table without an index of texts.
+        """Move a tenant's records from `source`, which has no index of texts, to a table of the same columns that has.
 
-        `columns`: the columns of both tables. Returns the values of some of the columns, record by record.
+        Returns the values of some of the columns, record by record.
         `characters`: how long their `search_text` are together. PostgreSQL moves the first of them alone, one at least,
         if all are too much for the time limit of a statement: then call it again.
         """

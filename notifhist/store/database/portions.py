@@ -22,11 +22,12 @@ def portions_of(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterat
     yield rows[begin:]
 
 
-def first_portion(table: Table, are: str, characters: int) -> str:
-    """Return the condition of the first portion of the records of which the condition `are` is true.
+def first_portion(table: Table, characters: int) -> str:
+    """Return the condition of the first portion of a tenant's records.
 
     `characters`: how long their texts are together.
     """
+    are = "tenant_id = :tenant_id"
     if characters <= MOST_CHARACTERS:
         return are
     key, own = ", ".join(table.key), "length(search_text)"

@@ -204,21 +204,14 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         self.execute_sql(insert, {"param": self.param_value(columns, rows)})
 
     def move_searchable(
-        self,
-        source: Table,
-        table: str,
-        columns: Sequence[str],
-        values: Mapping[str, object],
-        returned: Sequence[str],
-        characters: int,
+        self, source: Table, table: str, tenant_id: int, returned: Sequence[str], characters: int
     ) -> list[tuple[Any, ...]]:
         """Move them by one statement: their texts stay in the server."""
-        names, are = ", ".join(columns), " AND ".join(f"{name} = :{name}" for name in values)
-        first = first_portion(source, are, characters)
+        names, first = ", ".join(source.columns), first_portion(source, characters)
         move = f"""WITH taken AS (DELETE FROM {source.name} WHERE {first} RETURNING {names}),
             moved AS (INSERT INTO {table} ({names}) SELECT {names} FROM taken)
             SELECT {", ".join(returned)} FROM taken"""
-        found: list[tuple[Any, ...]] = self.execute_sql(_named(move), values).fetchall()
+        found: list[tuple[Any, ...]] = self.execute_sql(_named(move), {"tenant_id": tenant_id}).fetchall()
         return found
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:

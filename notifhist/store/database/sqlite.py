@@ -133,17 +133,12 @@ class SqliteDatabase(SqliteText, SqliteFile):
             self.execute_many(f"INSERT INTO {table}_search (rowid, text) VALUES (?, ?)", texts)
 
     def move_searchable(
-        self,
-        source: Table,
-        table: str,
-        columns: Sequence[str],
-        values: Mapping[str, object],
-        returned: Sequence[str],
-        characters: int,
+        self, source: Table, table: str, tenant_id: int, returned: Sequence[str], characters: int
     ) -> list[tuple[Any, ...]]:
         """Move all, however many `characters` they have: each is a statement of its own."""
-        taken = f"DELETE FROM {source.name} WHERE {_are(values)} RETURNING {', '.join(columns)}"
-        moved = self.execute_sql(taken, values).fetchall()
+        columns = list(source.columns)
+        taken = f"DELETE FROM {source.name} WHERE tenant_id = ? RETURNING {', '.join(columns)}"
+        moved = self.execute_sql(taken, (tenant_id,)).fetchall()
         self.insert_searchable(table, columns, moved)
         places = [columns.index(name) for name in returned]
         return [tuple([row[n] for n in places]) for row in moved]
@@ -214,11 +209,6 @@ class SqliteDatabase(SqliteText, SqliteFile):
 
     def back_up(self, path: Path, report: Report) -> None:
         sqlite_backup.back_up(self.connection(), path, report)  # type: ignore[no-untyped-call]  # by peewee's stubs
-
-
-def _are(values: Iterable[str]) -> str:
-    """Return the condition that columns have the values of their names."""
-    return " AND ".join(f"{name} = :{name}" for name in values)
 
 
 def _forget(table: str) -> str:

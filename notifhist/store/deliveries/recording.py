@@ -191,8 +191,7 @@ def move_recent(db: Database, tenant_id: int, tenant: str, characters: int = 0) 
     `characters`: how long their texts are together; of many the first are moved alone (`Database.move_searchable`).
     """
     db.lock_name(tenant)
-    its = {"tenant_id": tenant_id}
-    moved = db.move_searchable(RECENT, DELIVERIES.name, COLUMNS, its, _COUNTED, characters)
+    moved = db.move_searchable(RECENT, DELIVERIES.name, tenant_id, _COUNTED, characters)
     _count(db, tenant_id, moved)
     return len(moved)
 
