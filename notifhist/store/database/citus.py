@@ -15,6 +15,7 @@ import peewee
 
 from notifhist.store.database.condition import Node
 from notifhist.store.database.dialect import HAS_OLDER, Database
+from notifhist.store.database.postgresql_text import named
 from notifhist.store.database.sql import LOOKUPS, Row, rows, rows_of_each
 from notifhist.store.database.tables import Table
 
@@ -110,10 +111,6 @@ class MaybeCitus(peewee.PostgresqlDatabase):
         """See Database."""
         raise NotImplementedError
 
-    def named(self, text: str) -> str:
-        """See Database."""
-        raise NotImplementedError
-
     @contextmanager
     def reading(self) -> Iterator[None]:
         """See Database."""
@@ -168,8 +165,8 @@ class MaybeCitus(peewee.PostgresqlDatabase):
         if not self.is_citus:
             return rows_of_each(cast("Database", self), text, columns, keys, values)
         one = ", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in columns.items())
-        named = self.named(text.format(param=f"(SELECT {one}) AS param"))
-        return self._many(named, [{**values, **dict(zip(columns, key, strict=True))} for key in keys])
+        sql = named(text.format(param=f"(SELECT {one}) AS param"))
+        return self._many(sql, [{**values, **dict(zip(columns, key, strict=True))} for key in keys])
 
     def _insert_each(self, table: Table, new: Sequence[Sequence[Any]]) -> set[Row]:
         """Insert rows one by one, all sent at once: those of a SELECT Citus would write to files on the way."""
@@ -232,15 +229,11 @@ class _Lookup(NamedTuple):
 def _without_lookups(sql: str) -> tuple[str, tuple[_Lookup, ...]]:
     """Return a statement whose lookups are parameters `lookup0` and so on, and these lookups."""
     found: list[_Lookup] = []
-    for subquery in sorted(_named_lookups(), key=len, reverse=True):  # one may have another inside
+    for subquery in sorted(map(named, LOOKUPS), key=len, reverse=True):  # one may have another inside
         if subquery in sql:
             sql = sql.replace(subquery, f"%(lookup{len(found)})s")
             found.append(_Lookup(subquery[1:-1], tuple(dict.fromkeys(re.findall(r"%\((\w+)\)s", subquery)))))
     return sql, tuple(found)
-
-
-def _named_lookups() -> list[str]:
-    return [re.sub(r"(?<!:):(\w+)", r"%(\1)s", subquery) for subquery in LOOKUPS]
 
 
 def _results(cursor: Any) -> Iterator[list[Row]]:

@@ -1,12 +1,10 @@
 """PostgreSQL, through psycopg 3."""
 
 import math
-import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from notifhist.store.database.dialect import PurgeDerived, Report
 from notifhist.store.database.errors import BackupFailed
 from notifhist.store.database.partitions import Partitions
 from notifhist.store.database.portions import first_portion, portions_of
-from notifhist.store.database.postgresql_text import PostgresqlText
+from notifhist.store.database.postgresql_text import PostgresqlText, named
 from notifhist.store.database.server_time import ServerTime
 from notifhist.store.database.tables import Table, or_add
 
@@ -105,11 +103,11 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         return True
 
     def named(self, text: str) -> str:
-        return _named(text)
+        return named(text)
 
     def execute_many(self, text: str, rows: Sequence[Mapping[str, object]]) -> None:
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
-            self.cursor().executemany(_named(text), rows)  # type: ignore[no-untyped-call]
+            self.cursor().executemany(named(text), rows)  # type: ignore[no-untyped-call]
 
     def writing(self) -> Any:
         return self.atomic()
@@ -147,7 +145,7 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
     def first_within(self, max_bytes: int | None, limit: int, text: str, values: Mapping[str, object]) -> Any:
         share = _LONGEST_TEXT if max_bytes is None else max_bytes // limit
         bounds = {"limit": limit, "share": share}
-        return self.execute_sql(_named(text), {**values, **bounds}).fetchone()
+        return self.execute_sql(named(text), {**values, **bounds}).fetchone()
 
     def param_table(self, columns: Mapping[str, str]) -> str:
         """Return the table of `:param`, a JSON array of objects: psycopg writes arrays more slowly than that."""
@@ -165,7 +163,7 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         if len(rows) < _COPY_FROM_ROWS:
             insert = f"{table.insert} SELECT * FROM {self.param_table(table.columns)} {unless_there}"
             values = {"param": self.param_value(table.columns, rows)}
-            return set(self.execute_sql(_named(insert), values).fetchall())
+            return set(self.execute_sql(named(insert), values).fetchall())
         with peewee.__exception_wrapper__:  # type: ignore[attr-defined]  # by peewee's stubs
             cursor = self.cursor()  # type: ignore[no-untyped-call]
             copied = f"copied_{table.name}"
@@ -182,7 +180,7 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         brought = {name: kind for name, kind in table.columns.items() if name in (columns or table.columns)}
         selected = ", ".join(name if name in brought else "0" for name in table.columns)
         insert = f"{table.insert} SELECT {selected} FROM {self.param_table(brought)} {or_add(table, brought)}"
-        self.execute_sql(_named(insert), {"param": self.param_value(brought, rows)})
+        self.execute_sql(named(insert), {"param": self.param_value(brought, rows)})
 
     def insert_searchable(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert records; PostgreSQL maintains the index itself. Each statement has a time limit of its own."""
@@ -200,7 +198,7 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
             return
         names = ", ".join(columns)
         records = f"json_populate_recordset(NULL::{table}, :param ::json)"
-        insert = _named(f"INSERT INTO {table} ({names}) SELECT {names} FROM {records}")
+        insert = named(f"INSERT INTO {table} ({names}) SELECT {names} FROM {records}")
         self.execute_sql(insert, {"param": self.param_value(columns, rows)})
 
     def move_searchable(
@@ -211,16 +209,16 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         move = f"""WITH taken AS (DELETE FROM {source.name} WHERE {first} RETURNING {names}),
             moved AS (INSERT INTO {table} ({names}) SELECT {names} FROM taken)
             SELECT {", ".join(returned)} FROM taken"""
-        found: list[tuple[Any, ...]] = self.execute_sql(_named(move), {"tenant_id": tenant_id}).fetchall()
+        found: list[tuple[Any, ...]] = self.execute_sql(named(move), {"tenant_id": tenant_id}).fetchall()
         return found
 
     def update_searchable(self, table: str, row: Mapping[str, object]) -> None:
         changes = ", ".join(f"{name} = :{name}" for name in row if name not in ("tenant_id", "id"))
         update = f"UPDATE {table} SET {changes} WHERE tenant_id = :tenant_id AND id = :id"
-        self.execute_sql(_named(update), row)
+        self.execute_sql(named(update), row)
 
     def delete_searchable(self, table: str, condition: str, values: Mapping[str, object]) -> None:
-        self.execute_sql(_named(f"DELETE FROM {table} WHERE {condition}"), values)
+        self.execute_sql(named(f"DELETE FROM {table} WHERE {condition}"), values)
 
     def count_likely(self, table: str, trigrams: str, tenant_id: int) -> int | None:
         """Return None: to count them is to find them."""
@@ -268,8 +266,3 @@ def _now_ticks(connection: Any) -> int:
 
 def _typed(columns: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in columns.items())
-
-
-@lru_cache(maxsize=2048)
-def _named(text: str) -> str:
-    return re.sub(r"(?<!:):(\w+)", r"%(\1)s", text)

@@ -1,6 +1,8 @@
 """The pieces of SQL that PostgreSQL writes in a way of its own; what each is for, says `Database`."""
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 
 class PostgresqlText:
@@ -63,3 +65,9 @@ class PostgresqlText:
     @staticmethod
     def likely(table: str, trigrams: str, tenant_id: str) -> str:
         return f"notifhist_trigrams(search_text) @> notifhist_trigrams({trigrams})"
+
+
+@lru_cache(maxsize=2048)
+def named(text: str) -> str:
+    """Return SQL text with the driver's names of parameters, `%(name)s`, in the place of `:name`."""
+    return re.sub(r"(?<!:):(\w+)", r"%(\1)s", text)
