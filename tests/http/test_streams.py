@@ -158,7 +158,8 @@ def others_are_let_in(db: Database) -> bool:
     if db.runs_in_process:
         return bool(db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    return bool(db.execute_sql(f"{others} AND xact_start IS NOT NULL").fetchone()[0] == 0)
+    in_use = "backend_type = 'client backend' AND xact_start IS NOT NULL"
+    return bool(db.execute_sql(f"{others} AND {in_use}").fetchone()[0] == 0)
 
 
 def test_a_client_that_goes_away_ends_what_reads(client: FlaskClient) -> None:

@@ -193,6 +193,7 @@ def test_what_would_do_harm_is_refused_even_by_force(sqlite_database: str, folde
     assert rows_of(path) == before
 
 
+@pytest.mark.usefixtures("postgres_url")  # whose programs are known
 def test_the_command_for_postgresql_makes_a_backup_that_is_restored(
     postgres_database: str, empty_postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

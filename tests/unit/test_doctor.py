@@ -167,6 +167,7 @@ def test_tables_of_another_version_are_found(empty_url: str, empty: Database, do
     assert "notifhist export" in found.remedy
 
 
+@pytest.mark.usefixtures("postgres_url")  # which does not; one that is named may
 def test_a_server_that_does_not_sync_is_found(postgres_database: str, doctor: Doctor) -> None:
     with closing(open_database(postgres_database)) as db:
         ensure_connected(db)

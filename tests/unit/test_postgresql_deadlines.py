@@ -103,7 +103,8 @@ def test_an_answer_that_arrives_in_time_is_no_other(db: PostgresqlDatabase) -> N
 
 
 def test_connections_have_times_of_ours_unless_the_address_has_its_own(postgres_database: str) -> None:
-    connection = Connector(f"{postgres_database}&connect_timeout=7&keepalives_idle=60", math.inf).connect()
+    address = f"{postgres_database}{'&' if '?' in postgres_database else '?'}connect_timeout=7&keepalives_idle=60"
+    connection = Connector(address, math.inf).connect()
     assert {name: connection.info.get_parameters().get(name) for name in DEFAULTS} == {
         **{name: str(value) for name, value in DEFAULTS.items()},
         "connect_timeout": "7",
