@@ -35,7 +35,7 @@ def check_values(check: CheckPath) -> dict[str, str]:
 
 
 def alarm_digest(alarm: AlarmPath) -> str:
-    """Return a digest of the ids of an entity and an alarm."""
+    """Return a digest of the ids of an entity and an alarm: together they may be longer than PostgreSQL indexes."""
     return hashlib.sha256(orjson.dumps([alarm.entity_id, alarm.alarm_id])).hexdigest()
 
 
