@@ -16,7 +16,7 @@ import peewee
 from notifhist.store.database.condition import Node
 from notifhist.store.database.dialect import HAS_OLDER, Database
 from notifhist.store.database.postgresql_text import named
-from notifhist.store.database.sql import LOOKUPS, Row, rows, rows_of_each
+from notifhist.store.database.sql import LOOKUPS, Row, remember, rows, rows_of_each
 from notifhist.store.database.tables import Table
 
 _IS_THERE = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
@@ -153,9 +153,7 @@ class MaybeCitus(peewee.PostgresqlDatabase):
             return _NOBODY
         # What a transaction has written, it might undo.
         if self._thread.is_reading or not self.in_transaction():
-            if len(remembered) >= _REMEMBERED:
-                remembered.clear()
-            remembered[key] = row[0]
+            remember(remembered, {key: row[0]}, _REMEMBERED)
         return int(row[0])
 
     def for_each(
@@ -163,7 +161,7 @@ class MaybeCitus(peewee.PostgresqlDatabase):
     ) -> list[Row]:
         """See Database. On Citus each key is a statement of its own, which one node answers; all are sent at once."""
         if not self.is_citus:
-            return rows_of_each(cast("Database", self), text, columns, keys, values)
+            return rows_of_each(cast("Database", self), text, columns, keys, **values)
         one = ", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in columns.items())
         sql = named(text.format(param=f"(SELECT {one}) AS param"))
         return self._many(sql, [{**values, **dict(zip(columns, key, strict=True))} for key in keys])

@@ -90,7 +90,7 @@ class SqliteDatabase(SqliteText, SqliteFile):
     def for_each(
         self, text: str, columns: Mapping[str, str], keys: Sequence[Sequence[Any]], **values: object
     ) -> list[Row]:
-        return rows_of_each(self, text, columns, keys, values)
+        return rows_of_each(self, text, columns, keys, **values)
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert row by row: for RETURNING, SQLite would write a temporary file at each statement."""

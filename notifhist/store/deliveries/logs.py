@@ -18,7 +18,7 @@ from notifhist.schemas.item_ids import ItemKey, id_of
 from notifhist.schemas.query import ItemLogsQuery
 from notifhist.serializers.stored import MAX_PAGE_BYTES, StoredForm, StoredPage
 from notifhist.store.database import Database
-from notifhist.store.database.sql import rows
+from notifhist.store.database.sql import rows, rows_of_each
 from notifhist.store.deliveries.names import find_codes, names_of
 from notifhist.store.deliveries.recording import known_tenant
 from notifhist.store.deliveries.selection import MAIN, RECENT
@@ -179,10 +179,8 @@ def _add_previous_states(
     if not missing:
         return
     before = db.for_each(_ITEMS_BEFORE, _PARAM, missing, low_ticks=low_ticks(oldest_ms))
-    param = db.param_value(_PARAM, [each for each in before if each[2] is not None])
-    codes: dict[int, int | None] = dict(
-        rows(db, _STATES.format(param=db.param_table(_PARAM)), param=param, tenant_id=tenant_id)
-    )
+    known = [each for each in before if each[2] is not None]
+    codes: dict[int, int | None] = dict(rows_of_each(db, _STATES, _PARAM, known, tenant_id=tenant_id))
     names = names_of(db, tenant_id, _STATE_FILTER, {code for code in codes.values() if code is not None})
     for n, *_ in missing:
         documents[n]["previous_state"] = names.get(codes.get(n) or 0, _NO_STATE)
