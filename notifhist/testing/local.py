@@ -17,8 +17,6 @@ from notifhist import config
 from notifhist.auth import GRANTS
 from notifhist.errors import ApiError, BadRequest
 from notifhist.factory import App, create_app
-from notifhist.schemas.query import CheckPath, Tenant
-from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE, Resource
 from notifhist.serializers.bodies import ExpectedBody, parse_body
 from notifhist.store.database import Database, discard_connection, ensure_connected
 from notifhist.store.machine import machine_directory
@@ -28,7 +26,7 @@ from notifhist.testing.faults import Fault
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When, ms_of
 from notifhist.testing.keys import Key
-from notifhist.testing.members import filled
+from notifhist.testing.members import made
 from notifhist.testing.notifhist import Document, Notifhist
 from notifhist.testing.requests import Request
 from notifhist.testing.server import ThreadedServer
@@ -165,25 +163,10 @@ class LocalNotifhist(Notifhist):
             pytest.fail("\n".join(loader.bad), pytrace=False)
         return loader.stored + loader.present
 
-    def item(self, entity: str = "en", alarm: str = "al", check: str = "ch", **members: Any) -> Document:
-        """See Notifhist."""
+    def _record(self, resource_name: str, members: Mapping[str, Any], place: Mapping[str, str]) -> Document:
+        """See Notifhist. It is recorded as by a POST, past the rate limits and faults of the client under test."""
         __tracebackhide__ = True
-        document = filled(ITEM_RESOURCE, members, {"entity": entity, "alarm": alarm, "check": check})
-        return self._record(ITEM_RESOURCE, CheckPath(self.tenant, entity, alarm, check), document)
-
-    def run(self, **members: Any) -> Document:
-        """See Notifhist."""
-        __tracebackhide__ = True
-        return self._record(RUN_RESOURCE, Tenant(self.tenant), filled(RUN_RESOURCE, members))
-
-    def log(self, **members: Any) -> Document:
-        """See Notifhist."""
-        __tracebackhide__ = True
-        return self._record(LOG_RESOURCE, Tenant(self.tenant), filled(LOG_RESOURCE, members))
-
-    def _record(self, resource: Resource, owner: Tenant, document: Document) -> Document:
-        """Record a document as a POST does, past the rate limits and faults of the client under test."""
-        __tracebackhide__ = True
+        resource, owner, document = made(resource_name, self.tenant, members, place)
         recorder, now_ticks = recorder_of(resource.name), self._clock.now_ticks()
         try:
             if problems := owner_problems(owner):
