@@ -10,7 +10,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from notifhist.auth import hide_secrets
 from notifhist.store.database import Database, discard_connection
-from notifhist.testing.faults import Fault
+from notifhist.testing.faults import Fault, whole
 from notifhist.testing.requests import Request, message_of, request_of
 
 OWN = "X-Notifhist-Testing"
@@ -57,7 +57,7 @@ class Shim:
         try:
             body = app(environ, noted) if fault is None else fault.answer(app, environ, noted)
             if (request.status or 0) >= HTTPStatus.BAD_REQUEST:
-                body = _whole(body)
+                body = whole(body)
                 request.problem = hide_secrets(message_of(body[0]))
         finally:
             _disconnect(scene.db)
@@ -91,15 +91,6 @@ def _next_fault(faults: list[Fault]) -> Fault | None:
     first.times -= 1
     first.was_met = True
     return first
-
-
-def _whole(body: Iterable[bytes]) -> list[bytes]:
-    """Return a body in one piece, and close what it came from."""
-    try:
-        return [b"".join(body)]
-    finally:
-        if hasattr(body, "close"):
-            body.close()
 
 
 def _disconnect(db: Database) -> None:

@@ -16,6 +16,7 @@ from notifhist.serializers.parsed import list_field
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.counted.pages import list_records
 from notifhist.store.counted.records import CountedRecorder
+from notifhist.store.deliveries.derive import outcomes_of
 from notifhist.store.recording import Recorder, record
 from notifhist.web.conditions import precondition
 from notifhist.web.context import caller, current_service, read_body, readable_db, url_here
@@ -64,6 +65,12 @@ def answer_replaced(document: Document | StoredDocument, schema: DocumentSchema,
     current_service().metrics.recorded(name, int(created))
     status = HTTPStatus.CREATED if created else HTTPStatus.OK
     return respond(document, schema, status, location=url_here() if created else None, etag=True)
+
+
+def count_new_deliveries(item: Document) -> None:
+    """Count the deliveries of a new item."""
+    for outcome, notification_type in outcomes_of(item):
+        current_service().metrics.delivered(outcome, notification_type)
 
 
 def list_page(recorder: CountedRecorder, query: PageQuery, schema: DocumentSchema) -> Response:
