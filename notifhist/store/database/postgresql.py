@@ -149,7 +149,8 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
 
     def param_table(self, columns: Mapping[str, str]) -> str:
         """Return the table of `:param`, a JSON array of objects: psycopg writes arrays more slowly than that."""
-        return f"json_to_recordset(:param ::json) AS param ({_typed(columns)})"
+        typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        return f"json_to_recordset(:param ::json) AS param ({typed})"
 
     def param_value(self, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> str:
         return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
@@ -262,7 +263,3 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
 
 def _now_ticks(connection: Any) -> int:
     return int(connection.execute(_NOW_TICKS).fetchone()[0])
-
-
-def _typed(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())

@@ -116,11 +116,8 @@ def _navigation() -> list[NavigationLink]:
 
 def _error_page(document: Document | StoredDocument, schema: DocumentSchema) -> list[bytes]:
     """Return the page of an error, from its document."""
-    return [render("error.html", error=document, days=_retention_days()).encode("utf-8", "replace")]
-
-
-def _retention_days() -> int:
-    return current_service().settings.retention_days if has_request_context() else 0
+    days = current_service().settings.retention_days if has_request_context() else 0
+    return [render("error.html", error=document, days=days).encode("utf-8", "replace")]
 
 
 def _environment() -> Environment:
