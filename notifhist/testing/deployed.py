@@ -51,7 +51,6 @@ class DeployedNotifhist(Notifhist):
         return time.time_ns() // 1_000_000
 
     def key(self, *roles: str, tenant: str | None = None, expires: When | dt.timedelta | None = None) -> str:
-        """See Notifhist."""
         if roles or tenant not in (None, self.tenant) or expires is not None:
             self._skip("key() makes no keys there")
         return self._key
@@ -79,7 +78,6 @@ class DeployedNotifhist(Notifhist):
                 self._send(resource, owner, container)
 
     def _record(self, resource_name: str, members: Mapping[str, Any], place: Mapping[str, str]) -> Document:
-        """See Notifhist."""
         __tracebackhide__ = True
         return self._send(*made(resource_name, self.tenant, members, place))
 
@@ -96,20 +94,16 @@ class DeployedNotifhist(Notifhist):
         return recorded
 
     def freeze(self, when: When) -> None:
-        """See Notifhist."""
         self._skip("freeze() cannot stop its clock")
 
     def tick(self, **span: float) -> None:
-        """See Notifhist."""
         self._skip("tick() cannot move its clock")
 
     def fail(self, **fault: Any) -> None:
-        """See Notifhist."""
         self._skip("fail() makes no faults there")
 
     @property
     def requests(self) -> list[Request]:
-        """See Notifhist."""
         self._skip("its requests are not seen here")
 
     def _skip(self, reason: str) -> NoReturn:

@@ -136,7 +136,6 @@ class LocalNotifhist(Notifhist):
 
     @property
     def now_ms(self) -> int:
-        """See Notifhist."""
         return self._clock.now_ms()
 
     def key(self, *roles: str, tenant: str | None = None, expires: When | dt.timedelta | None = None) -> str:
@@ -152,7 +151,6 @@ class LocalNotifhist(Notifhist):
         return Key(key)
 
     def load(self, *paths: str | Path, tenant: str | None = None) -> int:
-        """See Notifhist."""
         __tracebackhide__ = True
         sources = sources_of(paths, self._files)
         with self._connected() as db:
@@ -197,12 +195,10 @@ class LocalNotifhist(Notifhist):
             discard_connection(db)
 
     def freeze(self, when: When) -> None:
-        """See Notifhist."""
         __tracebackhide__ = True
         self._clock.freeze(_ms_of(when, "when"))
 
     def tick(self, **span: float) -> None:
-        """See Notifhist."""
         __tracebackhide__ = True
         try:
             moved = dt.timedelta(**span)
@@ -211,15 +207,14 @@ class LocalNotifhist(Notifhist):
         self._clock.tick(moved // dt.timedelta(microseconds=1) * 10)
 
     def fail(self, *, status: int = 503, after: int = 0, times: int = 1, **fault: Any) -> None:
-        """See Notifhist."""
         __tracebackhide__ = True
         given = {"retry_after": None, "delay": 0.0, "cut_after": None, **fault}
         caller = sys._getframe(1)
         try:
-            made = Fault(status, after, times, **given, file=caller.f_code.co_filename, line=caller.f_lineno)
+            wanted = Fault(status, after, times, **given, file=caller.f_code.co_filename, line=caller.f_lineno)
         except (TypeError, ValueError) as error:  # where in the code it is noticed tells nobody anything
             raise type(error)(*error.args) from None
-        self._scene.faults.append(made)
+        self._scene.faults.append(wanted)
 
     def assert_both(self, path: str) -> None:
         """See Notifhist. Both are of one moment: a default of `to` is now."""
@@ -233,7 +228,6 @@ class LocalNotifhist(Notifhist):
 
     @property
     def requests(self) -> list[Request]:
-        """See Notifhist."""
         return self._scene.requests
 
 

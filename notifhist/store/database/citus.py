@@ -108,12 +108,10 @@ class MaybeCitus(peewee.PostgresqlDatabase):
 
     @property
     def remembered(self) -> dict[Any, Any]:
-        """See Database."""
-        raise NotImplementedError
+        return self._thread.remembered
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """See Database."""
         with self.atomic(isolation_level="REPEATABLE READ"):
             self._thread.is_reading = True
             try:
@@ -183,15 +181,12 @@ class MaybeCitus(peewee.PostgresqlDatabase):
         return found
 
     def place_tables(self) -> list[str]:
-        """See Database."""
         return _place(cast("Database", self)) if self.is_citus else []
 
     def unplaced_tables(self) -> list[str]:
-        """See Database."""
         return _unplaced(cast("Database", self)) if self.is_citus else []
 
     def nodes(self) -> list[Node]:
-        """See Database."""
         found = self.execute_sql(_NODES).fetchall() if self.is_citus else []
         return [Node(name, shards, int(size)) for name, shards, size in found]
 
@@ -210,10 +205,13 @@ class MaybeCitus(peewee.PostgresqlDatabase):
 
 
 class _Thread(threading.local):
-    """What a thread does."""
+    """What a thread does, and what it remembers of the connection that it has."""
 
     is_reading = False
     """Whether it is in a transaction that reads alone."""
+    remembered: dict[Any, Any]
+    used_at = 0.0
+    """When it last looked at its connection, by the monotonic clock."""
 
 
 class _Lookup(NamedTuple):
