@@ -43,12 +43,13 @@ class Shim:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request. No thread keeps a connection to a database, which the next reset deletes."""
-        request, scene, is_own = (
-            request_of(environ, hide_secrets),
-            self.scene,
-            environ.pop(_OWN_IN_WSGI, None) == self.token,
-        )
-        noted = _Noted(request, start_response)
+        request, scene = request_of(environ, hide_secrets), self.scene
+        is_own = environ.pop(_OWN_IN_WSGI, None) == self.token
+
+        def noted(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            request.status = int(status.partition(" ")[0])  # before the client can see it
+            return start_response(status, headers, *exc_info)
+
         with self._lock:
             if not is_own:
                 scene.requests.append(request)
@@ -62,20 +63,6 @@ class Shim:
         finally:
             _disconnect(scene.db)
         return body if hasattr(body, "__len__") else _Body(body, scene.db)
-
-
-@dataclass
-class _Noted:
-    """WSGI's start_response, which notes the status at its request before the client can see it."""
-
-    request: Request
-    start_response: StartResponse
-
-    def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-        self.request.status = int(status.partition(" ")[0])
-        return (
-            self.start_response(status, headers) if exc_info is None else self.start_response(status, headers, exc_info)
-        )
 
 
 def _next_fault(faults: list[Fault]) -> Fault | None:

@@ -43,7 +43,7 @@ def list_items(**ids: str) -> Response:
     query = history_query(_check(ids), request.args, service.settings, service.clock)
     page = reading.list_items(readable_db(), query, service.oldest_ms(), stored_form())
     metadata = page_metadata(page.count, query.limit, request.args.get("marker"), page.next_marker)
-    return respond({"values": page.items, "metadata": metadata}, HISTORY_PAGE)
+    return respond({"values": page.documents, "metadata": metadata}, HISTORY_PAGE)
 
 
 @View(HISTORY, "GET", _ITEM, "Read an item", OBSERVER, (ITEM,), READ, errors=(NotFound,))
