@@ -22,21 +22,15 @@ from notifhist.store.database.tables import Table
 _IS_THERE = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 
 _SORTED = ("entity_id", "alarm_id", "check_id")
-_BY_TENANT, _BY_SERIES = "tenant_id", "series_id"
+_OF_TENANTS = (
+    *("series", "notification_run", "notification_run_count", "notification_log", "notification_log_count"),
+    *("delivery", "delivery_recent", "delivery_name", "delivery_count", "series_newest"),
+)
 EVERYWHERE = None
 PLACES: Mapping[str, str | None] = {
     "tenant": EVERYWHERE,
-    "series": _BY_TENANT,
-    "notification_run": _BY_TENANT,
-    "notification_run_count": _BY_TENANT,
-    "notification_log": _BY_TENANT,
-    "notification_log_count": _BY_TENANT,
-    "delivery": _BY_TENANT,
-    "delivery_recent": _BY_TENANT,
-    "delivery_name": _BY_TENANT,
-    "delivery_count": _BY_TENANT,
-    "series_newest": _BY_TENANT,
-    "history_item": _BY_SERIES,
+    **dict.fromkeys(_OF_TENANTS, "tenant_id"),
+    "history_item": "series_id",
 }
 """By which column the rows of a table are spread over the nodes. Tables of the same column lie alike.
 
