@@ -9,7 +9,7 @@ from flask import Response
 from notifhist.errors import AnswerTooLong, BadRequest
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import INT64
-from notifhist.schemas.numbers import parse_integer
+from notifhist.schemas.numbers import is_integer
 from notifhist.schemas.query import PageQuery, Tenant
 from notifhist.serializers.bodies import LIMITS
 from notifhist.serializers.parsed import list_field
@@ -103,10 +103,9 @@ def replace_record(recorder: CountedRecorder, id_text: str) -> Response:
 
 def id_of(id_text: str, name: str) -> int:
     """Return the id that a URL names. Raises BadRequest if it is no int64."""
-    try:
-        url_id = parse_integer(id_text)
-    except ValueError as error:
-        raise BadRequest(f"The URL names no {name}.", f"id: {error}") from None
+    if not is_integer(id_text):
+        raise BadRequest(f"The URL names no {name}.", "id: Not a valid integer.")
+    url_id = int(id_text)
     if not INT64[0] <= url_id <= INT64[1]:
         raise BadRequest(f"The URL names no {name}.", f"id: Must be from {INT64[0]} to {INT64[1]}.")
     return url_id
