@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
@@ -24,25 +23,26 @@ def _option(field: "Field[Any]") -> click.Option:
     return click.Option([name], default=field.default, type=kind, show_default=True, help=about)
 
 
-def _command(plan: Any, measure: Callable[[Any, Path], dict[str, Any]]) -> click.Command:
-    """Return a command that measures, with an option for each field of its plan, a class."""
-    name = measure.__name__
+def _command(module: Any) -> click.Command:
+    """Return a command that calls the function of a module that is named as it is.
+
+    It has an option for each field of the module's Plan.
+    """
+    name = module.__name__.rpartition(".")[2]
+    measure = getattr(module, name)
 
     def go(output: Path, **given: Any) -> None:
-        results = measure(plan(**given), _CACHE)
+        results = measure(module.Plan(**given), _CACHE)
         output.write_text(json.dumps(results, indent=1) + "\n")
         click.echo(f"{markdown(results)}\n\nResults: {output}")
 
     output = click.Option(["--output"], type=click.Path(path_type=Path), default=_CACHE / f"{name}.json")
-    options: list[click.Parameter] = [*map(_option, fields(plan)), output]
+    options: list[click.Parameter] = [*map(_option, fields(module.Plan)), output]
     return click.Command(name, callback=go, params=options, help=measure.__doc__)
 
 
 cli = click.Group(
-    commands=[
-        *(_command(run.Plan, run.run), _command(scale.Plan, scale.scale), _command(writes.Plan, writes.writes)),
-        *(_command(pages.Plan, pages.pages), _command(testing.Plan, testing.testing)),
-    ],
+    commands=list(map(_command, (run, scale, writes, pages, testing))),
     help="Measure the service. Ratios hold on other machines too; nothing else should be busy meanwhile.",
 )
 

@@ -91,13 +91,11 @@ def _asked(
     if plan.beside:
         beside = bench.serve("beside", other, *options)
         return {beside: gets(workloads, stored, beside, other.create_key(TENANT)), service: requests}, {}
-    answers = bench.save_answers(chain(*requests.values()))
-    bare, view = (
-        bench.serve_stock(name, f"{function}({answers!r})", *options)
-        for name, function in (("bare", "answering"), ("Flask view", "viewing"))
-    )
+    wanted = list(chain(*requests.values()))
+    bare = bench.serve_answers("bare", "answering", wanted, *options)
+    view = bench.serve_answers("Flask view", "viewing", wanted, *options)
     asked = {bare: requests, view: requests, service: requests}
-    for server, request in product(asked, chain(*requests.values())):
+    for server, request in product(asked, wanted):
         server.ask(request)  # raises BadAnswer where an answer is not, byte for byte, the service's
     in_json = {name: each for name, each in workloads.items() if each.accept == JSON}
     fastapi = bench.serve("FastAPI", other)

@@ -43,7 +43,7 @@ def scale(plan: Plan, cache: Path) -> dict[str, Any]:
     with Bench(plan.database, cache) as bench:
         asked = dict(_asked(plan, size, bench) for size in plan.sizes())
         nothing = get("/", JSON, "")._replace(body=b"{}")
-        bare = bench.serve_stock("bare", f"answering({bench.save_answers([nothing])!r})", *ONE_WORKER)
+        bare = bench.serve_answers("bare", "answering", [nothing], *ONE_WORKER)
         asked[bare] = {name: [nothing] for name in TITLES}
         medians = in_turns(asked, plan.rounds, _median_ms)
     smallest, *others = (server.name for server in asked)

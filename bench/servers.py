@@ -116,11 +116,11 @@ class Bench(ExitStack):
         # In the checkout gunicorn would read the gunicorn.conf.py there.
         return self._start(name, command, self.scratch, _environment(ROOT))
 
-    def save_answers(self, requests: Iterable[Request]) -> str:
-        """Return the path of a file of what must come back, for the functions of bench.bare."""
-        path = self.scratch / "answers.pickle"
+    def serve_answers(self, name: str, function: str, requests: Iterable[Request], *options: str) -> Server:
+        """Run a function of bench.bare, which answers what must come back; see `serve_stock`."""
+        path = self.scratch / f"{function}.pickle"
         path.write_bytes(pickle.dumps({request.asked: request.body for request in requests}))
-        return str(path)
+        return self.serve_stock(name, f"{function}({str(path)!r})", *options)
 
     def _start(self, name: str, command: Sequence[str], folder: Path, environment: dict[str, str]) -> Server:
         """Start what serves; return it once it listens. Raises RuntimeError if it does not."""

@@ -3,12 +3,10 @@
 Contract: docs/contract.md, "Changelogs" and "Suppression logs".
 """
 
-from marshmallow import fields
-
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import JsonInteger, Text, TimeUuid, in_xml
-from notifhist.schemas.history import PageMetadataSchema
-from notifhist.schemas.validation import Documents, documents
+from notifhist.schemas.history import page_of
+from notifhist.schemas.validation import Documents
 
 
 class AlarmChangelogSchema(DocumentSchema):
@@ -45,27 +43,7 @@ class SuppressionLogSchema(DocumentSchema):
     transaction_id = Text(required=True, allow_none=True)
 
 
-class ChangelogsPageSchema(DocumentSchema):
-    """A page of changelogs."""
-
-    root = "container"
-    description = "A page of changelogs."
-
-    values = documents(AlarmChangelogSchema)
-    metadata = fields.Nested(PageMetadataSchema, required=True)
-
-
-class SuppressionLogsPageSchema(DocumentSchema):
-    """A page of suppression logs."""
-
-    root = "container"
-    description = "A page of suppression logs."
-
-    values = documents(SuppressionLogSchema)
-    metadata = fields.Nested(PageMetadataSchema, required=True)
-
-
 ALARM_CHANGELOG = AlarmChangelogSchema()
 SUPPRESSION_LOG = SuppressionLogSchema()
-CHANGELOGS_PAGE = ChangelogsPageSchema()
-SUPPRESSION_LOGS_PAGE = SuppressionLogsPageSchema()
+CHANGELOGS_PAGE = page_of(AlarmChangelogSchema, "ChangelogsPage", "A page of changelogs.")
+SUPPRESSION_LOGS_PAGE = page_of(SuppressionLogSchema, "SuppressionLogsPage", "A page of suppression logs.")

@@ -4,7 +4,7 @@ from marshmallow import fields, validate
 
 from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.fields import INT32, INT64, FreeMap, JsonInteger, Text, Timestamp, TimeUuid, in_xml
-from notifhist.schemas.history import PageMetadataSchema
+from notifhist.schemas.history import PageMetadataSchema, page_of
 from notifhist.schemas.validation import documents
 
 NOT_SENT, IN_PROGRESS, SENT, FAILED, UNKNOWN = OUTCOMES = ("not_sent", "in_progress", "sent", "failed", "unknown")
@@ -56,16 +56,6 @@ class DeliveriesMetadataSchema(PageMetadataSchema):
     total = fields.Integer(required=True)
 
 
-class DeliveriesPageSchema(DocumentSchema):
-    """A page of deliveries."""
-
-    root = "container"
-    description = "A page of deliveries."
-
-    values = documents(DeliverySchema)
-    metadata = fields.Nested(DeliveriesMetadataSchema, required=True)
-
-
 class BucketSchema(DocumentSchema):
     """The deliveries of a span of time."""
 
@@ -112,6 +102,6 @@ class ReceiversSchema(DocumentSchema):
 
 DELIVERY = DeliverySchema()
 DELIVERY_ATTEMPT = DeliveryAttemptSchema()
-DELIVERIES_PAGE = DeliveriesPageSchema()
+DELIVERIES_PAGE = page_of(DeliverySchema, "DeliveriesPage", "A page of deliveries.", DeliveriesMetadataSchema)
 COUNTS = CountsSchema()
 RECEIVERS = ReceiversSchema()

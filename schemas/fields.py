@@ -3,7 +3,7 @@
 import re
 import unicodedata
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,44 +207,43 @@ class QueryInteger(fields.Integer):
 
 
 class QueryList(fields.List[Any]):
-    """A list in a query string: repeated, comma-separated or both. Blanks beside a comma do not count."""
+    """A list in a query string: repeated, and each text cut into parts by `split`; empty parts are ignored."""
+
+    def __init__(self, inner: fields.Field[Any], *, split: Callable[[str], list[str]], **kwargs: Any) -> None:
+        super().__init__(inner, **kwargs)
+        self._split = split
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
-        return [self.inner.deserialize(part) for text in value for part in _between_commas(text) if part]
+        return [self.inner.deserialize(part) for text in value for part in self._split(text) if part]
 
 
-def _between_commas(text: str) -> list[str]:
-    first, *others = text.split(",")
-    if not others:
-        return [first]
-    *middle, last = others
-    return [first.rstrip(), *(part.strip() for part in middle), last.lstrip()]
+def between_commas(text: str) -> list[str]:
+    """Return the parts of a text, without the blanks beside a comma."""
+    *before, last = text.split(",")
+    return [last] if not before else [before[0].rstrip(), *map(str.strip, before[1:]), last.lstrip()]
 
 
-class QueryChoices(fields.List[str]):
+def _words(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+class QueryChoices(QueryList):
     """A list in a query string: repeated, comma-separated or both, of the values in `choices`."""
 
     def __init__(self, choices: Iterable[str], **kwargs: Any) -> None:
-        super().__init__(fields.String(), **kwargs)
+        super().__init__(fields.String(), split=_words, **kwargs)
         self.choices = tuple(choices)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str | None]:
-        wanted = [part.strip() for text in value for part in text.split(",") if part.strip()]
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        wanted = super()._deserialize(value, *args, **kwargs)
         for choice in wanted:
             if choice not in self.choices:
                 raise ValidationError(f"{choice!r} is none of {', '.join(self.choices)}.")
         return wanted
 
 
-class QueryTexts(fields.List[str]):
-    """A list of texts in a query string: repeated, with `commas` also separated by these; empty ones are ignored."""
+class QueryTexts(QueryList):
+    """A list of texts in a query string: repeated, with `commas` also separated by these."""
 
     def __init__(self, *, commas: bool = False, **kwargs: Any) -> None:
-        super().__init__(fields.String(), **kwargs)
-        self.commas = commas
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str | None]:
-        texts = [part.strip() for text in value for part in text.split(",")] if self.commas else value
-        if any("\0" in text for text in texts):
-            raise ValidationError("U+0000 is not allowed.")
-        return [text for text in texts if text]
+        super().__init__(Text(without_nul=True), split=_words if commas else lambda text: [text], **kwargs)

@@ -95,14 +95,14 @@ class PageMetadataSchema(DocumentSchema):
     next_href = fields.String(required=True, allow_none=True)
 
 
-class HistoryPageSchema(DocumentSchema):
-    """A page of items, as it is answered."""
-
-    root = "container"
-    description = "A page of items."
-
-    values = documents(HistoryItemSchema)
-    metadata = fields.Nested(PageMetadataSchema, required=True)
+def page_of(
+    schema: type[DocumentSchema], name: str, description: str, metadata: type[PageMetadataSchema] = PageMetadataSchema
+) -> DocumentSchema:
+    """Return the page of a time series or of a register, as it is answered; `name` is its name in OpenAPI."""
+    values = {"values": documents(schema), "metadata": fields.Nested(metadata, required=True)}
+    about = {"root": "container", "description": description}
+    page: DocumentSchema = type(f"{name}Schema", (DocumentSchema,), about | values)()
+    return page
 
 
 class HistoryContainerSchema(DocumentSchema):
@@ -129,6 +129,6 @@ class DiscoverySchema(DocumentSchema):
 
 ITEM = HistoryItemSchema()
 ATTEMPT = AttemptSchema()
-HISTORY_PAGE = HistoryPageSchema()
+HISTORY_PAGE = page_of(HistoryItemSchema, "HistoryPage", "A page of items.")
 HISTORY_CONTAINER = HistoryContainerSchema()
 DISCOVERY = DiscoverySchema()

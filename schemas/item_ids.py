@@ -59,11 +59,6 @@ def new_key(ticks: int, ordinal: int = 0) -> ItemKey:
     return ItemKey(ticks, _clock_and_node(secrets.randbits(62)))
 
 
-def derived_key(timestamp: int, content: bytes) -> ItemKey:
-    """Return a key in the millisecond `timestamp`, for a new id; the same content gets the same key."""
-    return hashed_key(timestamp * TICKS_PER_MS, content)
-
-
 def hashed_key(ticks: int, content: bytes) -> ItemKey:
     """Return the key at `ticks` (100 ns since the Unix epoch) whose other half is a hash of `content`."""
     return ItemKey(ticks, _hashed(content))

@@ -13,13 +13,6 @@ def is_integer(text: str) -> bool:
     return _INTEGER.fullmatch(text) is not None
 
 
-def parse_integer(text: str) -> int:
-    """Return the integer that `text` writes in ASCII digits. Raises ValueError for any other text."""
-    if not is_integer(text):
-        raise ValueError("Not a valid integer.")
-    return int(text)
-
-
 def parse_whole(text: str) -> int:
     """Return the integer that `text` writes, exactly, perhaps with a point or an exponent: `1.795727e12`.
 

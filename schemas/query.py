@@ -17,6 +17,7 @@ from notifhist.schemas.fields import (
     QueryList,
     Text,
     TimeUuid,
+    between_commas,
 )
 from notifhist.schemas.runs import FAILED_REASONS, IGNORED_REASONS, MEDIUMS, NOTIFICATION_TYPES, STATUSES
 
@@ -197,9 +198,8 @@ class RunsQuerySchema(PageQuerySchema):
 
 def _open_list(values: fields.Field[Any], data_key: str) -> QueryList:
     """Return the filter by values of an open vocabulary."""
-    return QueryList(
-        values, data_key=data_key, validate=validate.Length(max=MAX_VALUES, error="More than {max} values.")
-    )
+    at_most = validate.Length(max=MAX_VALUES, error="More than {max} values.")
+    return QueryList(values, split=between_commas, data_key=data_key, validate=at_most)
 
 
 class LogsQuerySchema(PageQuerySchema):

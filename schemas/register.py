@@ -9,8 +9,7 @@ from marshmallow import fields
 
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import in_xml
-from notifhist.schemas.history import PageMetadataSchema
-from notifhist.schemas.validation import documents
+from notifhist.schemas.history import page_of
 
 
 def _unknown() -> fields.Field[Any]:
@@ -62,38 +61,10 @@ class CheckSchema(DocumentSchema):
     monitoring_zones_poll = _unknown()
 
 
-class EntityPageSchema(DocumentSchema):
-    """A page of entities."""
-
-    root = "container"
-    description = "A page of entities, sorted by id."
-
-    values = documents(EntitySchema)
-    metadata = fields.Nested(PageMetadataSchema, required=True)
-
-
-class AlarmPageSchema(DocumentSchema):
-    """A page of alarms."""
-
-    root = "container"
-    description = "A page of an entity's alarms, sorted by id."
-
-    values = documents(AlarmSchema)
-    metadata = fields.Nested(PageMetadataSchema, required=True)
-
-
-class CheckPageSchema(DocumentSchema):
-    """A page of checks."""
-
-    root = "container"
-    description = "A page of an entity's checks, sorted by id."
-
-    values = documents(CheckSchema)
-    metadata = fields.Nested(PageMetadataSchema, required=True)
-
-
 ENTITY, ALARM, CHECK = EntitySchema(), AlarmSchema(), CheckSchema()
-ENTITY_PAGE, ALARM_PAGE, CHECK_PAGE = EntityPageSchema(), AlarmPageSchema(), CheckPageSchema()
+ENTITY_PAGE = page_of(EntitySchema, "EntityPage", "A page of entities, sorted by id.")
+ALARM_PAGE = page_of(AlarmSchema, "AlarmPage", "A page of an entity's alarms, sorted by id.")
+CHECK_PAGE = page_of(CheckSchema, "CheckPage", "A page of an entity's checks, sorted by id.")
 
 
 def entity_of(entity_id: str) -> Document:

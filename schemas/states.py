@@ -6,9 +6,9 @@ from marshmallow import fields
 
 from notifhist.schemas.document import Document, DocumentSchema
 from notifhist.schemas.fields import MAX_TIMESTAMP, JsonInteger, TimeUuid
-from notifhist.schemas.history import PageMetadataSchema
+from notifhist.schemas.history import page_of
 from notifhist.schemas.query import CheckPath
-from notifhist.schemas.validation import Documents, documents
+from notifhist.schemas.validation import Documents
 
 
 def _text(**options: Any) -> fields.Field[Any]:
@@ -47,17 +47,8 @@ class EntityStatesSchema(DocumentSchema):
     latest_alarm_states = Documents(fields.Nested(LatestAlarmStateSchema), required=True)
 
 
-class StatesPageSchema(DocumentSchema):
-    """A page of entities with their latest states."""
-
-    root = "container"
-    description = "A page of entities with the latest states of their checks, sorted by the entity's id."
-
-    values = documents(EntityStatesSchema)
-    metadata = fields.Nested(PageMetadataSchema, required=True)
-
-
-STATES_PAGE = StatesPageSchema()
+_ABOUT = "A page of entities with the latest states of their checks, sorted by the entity's id."
+STATES_PAGE = page_of(EntityStatesSchema, "StatesPage", _ABOUT)
 
 
 def state_of(check: CheckPath, item: Document, alarm_changelog_id: str | None) -> Document:

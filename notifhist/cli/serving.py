@@ -120,7 +120,7 @@ def _set_up_demo(db: Database, settings: Settings, address: str) -> None:
         key = demo.set_up(db, clock, report)
     if settings.pages and (parts := split_key(key)):
         click.echo(f"\nThe pages, signed in:\n\n  {login_link(db, settings, parts[0], address)}")
-    click.echo(f"\nA key for tenant {demo.TENANT}, with every role:\n\n  {key}\n\nTry:\n")
+    click.echo(f"\nA key for tenant {TENANT}, with every role:\n\n  {key}\n\nTry:\n")
     for command in demo.commands(key, address, clock.now_ms()):
         click.echo(f"  {command}\n")
 

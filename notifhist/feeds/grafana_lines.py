@@ -6,7 +6,6 @@ attempt to notify, `from="notify-history-alerts"` one for each alert in it, join
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,7 +115,7 @@ def _event(line: Document, nanoseconds: str, external_labels: dict[str, str]) ->
         duration_ms=duration // _NS_PER_MS if type(duration) is int else None,
         error=text(line.get("error")),
         may_be_retried=line.get("retry") is True,
-        rule_uids=tuple(_distinct_texts(line.get("ruleUIDs"))),
+        rule_uids=tuple(dict.fromkeys(map(text, elements(line.get("ruleUIDs"))))),
         group_labels=texts(line.get("groupLabels")),
         alert_count=count if type(count) is int else 0,
         external_labels=external_labels,
@@ -132,7 +131,3 @@ def _alert(line: Document) -> Alert:
         check="",
         source=without_empty(startsAt=text(line.get("startsAt"))),
     )
-
-
-def _distinct_texts(value: Any) -> Iterator[str]:
-    yield from dict.fromkeys(text(each) for each in elements(value))

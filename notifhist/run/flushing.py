@@ -5,11 +5,11 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from notifhist.run.aside import Aside, records_in
 from notifhist.run.record import result_of, without_result
-from notifhist.run.sending import Answer, path_of
+from notifhist.run.sending import Answer, Sender, path_of
 from notifhist.run.spool import ERRORS, OUTPUT, RECORD, Spool, SpoolRefused, line_of
 from notifhist.run.texts import join_tails, tail_text
 
@@ -21,20 +21,10 @@ _FORBIDDEN = 403
 _NO_TIME = Answer(0, "it takes too long, the next flush goes on")
 
 
-class SendsRecords(Protocol):
-    """The service, or what stands for it."""
-
-    def send(self, record: Mapping[str, Any]) -> Answer:
-        """Create or replace the item of a record."""
-
-    def close(self) -> None:
-        """Close the connection."""
-
-
 class Flush:
     """One pass over the spool of one user, or several, with what became of its records."""
 
-    def __init__(self, spool: Spool, sender: SendsRecords) -> None:
+    def __init__(self, spool: Spool, sender: Sender) -> None:
         self._spool, self._sender = spool, sender
         self.sent = 0
         self.aside = Aside(spool)

@@ -15,7 +15,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from notifhist.run.aside import records_in
-from notifhist.run.flushing import Flush, SendsRecords
+from notifhist.run.flushing import Flush
+from notifhist.run.sending import Sender
 from notifhist.run.spool import RECORD, REJECTED, Spool
 from notifhist.run.texts import printable
 
@@ -80,7 +81,7 @@ def squatted(base: str) -> list[str]:
 
 
 def flush_folder(
-    folder: Folder, sender: SendsRecords, *, older_than_s: float | None = None, limit_bytes: int | None = None
+    folder: Folder, sender: Sender, *, older_than_s: float | None = None, limit_bytes: int | None = None
 ) -> Flushed:
     """Send a user's records. Raises OSError."""
 

@@ -67,10 +67,6 @@ class Formats:
         """Return the format that a query string means by a word; None if it means none of these."""
         return next((each for each in self if each.word == word), None)
 
-    def content_type(self, media_type: str) -> str:
-        """Return the Content-Type of an answer in the format of a media type on offer."""
-        return media_type + self[media_type].parameters
-
     def named_by(self, content_type: str | None) -> Format | None:
         """Return the format that a Content-Type header names; None if it names none of these."""
         media_type = negotiation.media_type_of(content_type, self.media_types)

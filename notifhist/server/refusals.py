@@ -29,7 +29,8 @@ class Overloaded(Unavailable):
     message = "The service has more requests than it can answer in time; try again later."
 
 
-_REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
+_BAD_CHUNKS = http_errors.InvalidChunkSize, http_errors.InvalidChunkExtension, http_errors.ChunkMissingTerminator
+_REFUSALS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str], ...] = (
     (http_errors.LimitRequestLine, 414, f"The request line is too long: {REQUEST_LINE_BYTES} bytes are taken."),
     (http_errors.ExpectationFailed, 417, "No expectation but 100-continue can be met."),
     (
@@ -37,9 +38,7 @@ _REFUSALS: tuple[tuple[type[Exception], int, str], ...] = (
         431,
         f"The header is too large: 100 fields, each of 8190 bytes, are taken, and {HEAD_BYTES} bytes in all.",
     ),
-    (http_errors.InvalidChunkSize, 400, "The body is cut off, or its chunks are not valid."),
-    (http_errors.InvalidChunkExtension, 400, "The body is cut off, or its chunks are not valid."),
-    (http_errors.ChunkMissingTerminator, 400, "The body is cut off, or its chunks are not valid."),
+    (_BAD_CHUNKS, 400, "The body is cut off, or its chunks are not valid."),
     (http_errors.ParseException, 400, "The request is not valid HTTP/1.1."),
 )
 # gunicorn derives these from ParseException too, but the app or the operator is at fault.

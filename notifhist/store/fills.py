@@ -22,10 +22,6 @@ Show = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 """Shows the progress of a title's records, so many of which are to be done; yields what takes note of records done."""
 
 
-def _nothing(db: Database) -> int:
-    return 0
-
-
 @dataclass(frozen=True)
 class Fill:
     """A fill. Databases remember its `name`, so no other one may ever have that.
@@ -37,7 +33,7 @@ class Fill:
 
     name: str
     step: Callable[[Database, str | None, int], tuple[str | None, int]]
-    count: Callable[[Database], int] = _nothing
+    count: Callable[[Database], int]
 
 
 FILLS: tuple[Fill, ...] = (Fill("deliveries", fill_deliveries.step, fill_deliveries.count),)

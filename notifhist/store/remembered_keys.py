@@ -12,6 +12,7 @@ from time import monotonic
 
 from notifhist.auth import ApiKey
 from notifhist.store.database import Database
+from notifhist.store.database.sql import remember
 from notifhist.store.keys import find_key
 from notifhist.store.machine import machine_directories, machine_directory, private
 
@@ -41,9 +42,7 @@ class RememberedKeys:
         until = monotonic() + REMEMBERED_S
         key = find_key(db, key_id)
         if key is not None and change is not None:
-            if len(self._found) >= _MOST:
-                self._found.clear()
-            self._found[key_id] = key, change, until
+            remember(self._found, {key_id: (key, change, until)}, _MOST)
         return key
 
     def _last_change(self) -> Change | None:

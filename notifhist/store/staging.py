@@ -28,6 +28,20 @@ Line = tuple[int, Draft]
 """A draft with the number of the line in which its record begins."""
 
 
+@contextmanager
+def _naming_the_folder() -> Iterator[None]:
+    """Raise OSError for what SQLite raises: the command line would else blame the database of the service."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        # As SQLite looks for it: https://www.sqlite.org/tempfiles.html#temporary_file_storage_locations
+        folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
+        raise OSError(
+            f"The temporary folder {folder}, where records are set aside until all are checked, failed: {error}. "
+            "Make room there, or name another in SQLITE_TMPDIR."
+        ) from error
+
+
 class Staging:
     """Drafts in the order in which they were added; gone when it is closed."""
 
@@ -38,16 +52,13 @@ class Staging:
         with _naming_the_folder():
             self._db.executescript(_SCHEMA)
 
+    @_naming_the_folder()
     def add(self, lines: Sequence[Line]) -> list[tuple[Line, int]]:
         """Add drafts; return those that have other content than an earlier draft of the same identity.
 
         These are not added, and each comes with the line of the earlier one. An equal draft is added again. Raises
         OSError, which names the temporary folder, where that is full.
         """
-        with _naming_the_folder():
-            return self._add(lines)
-
-    def _add(self, lines: Sequence[Line]) -> list[tuple[Line, int]]:
         start = self._next
         self._next += len(lines)
         values = [(n, line, _identity(draft), pickle.dumps(draft)) for n, (line, draft) in enumerate(lines, start)]
@@ -76,20 +87,6 @@ class Staging:
     def close(self) -> None:
         """Delete the drafts."""
         self._db.close()
-
-
-@contextmanager
-def _naming_the_folder() -> Iterator[None]:
-    """Raise OSError for what SQLite raises: the command line would else blame the database of the service."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        # As SQLite looks for it: https://www.sqlite.org/tempfiles.html#temporary_file_storage_locations
-        folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
-        raise OSError(
-            f"The temporary folder {folder}, where records are set aside until all are checked, failed: {error}. "
-            "Make room there, or name another in SQLITE_TMPDIR."
-        ) from error
 
 
 def _identity(draft: Draft) -> str:

@@ -1,10 +1,22 @@
-"""The keys between which a time series is read, as `ItemKey`s."""
+"""A page of a time series, and the keys between which it is read, as `ItemKey`s."""
+
+from dataclasses import dataclass
 
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.item_ids import ItemKey, key_of
 from notifhist.schemas.query import TimeSeriesQuery
+from notifhist.serializers.stored import StoredPage
 
 _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
+
+
+@dataclass(frozen=True)
+class SeriesPage:
+    """A page: its documents, how many there are on it, and the id of the first one after it."""
+
+    documents: StoredPage
+    count: int
+    next_marker: str | None
 
 
 def key_range(query: TimeSeriesQuery, oldest_ms: int | None) -> tuple[ItemKey, ItemKey]:

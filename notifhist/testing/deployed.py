@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,14 +12,14 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from notifhist.schemas.document import dump
-from notifhist.schemas.query import CheckPath, Tenant
-from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE, Resource
+from notifhist.schemas.query import Tenant
+from notifhist.schemas.resources import Resource
 from notifhist.serializers.parsed import list_field
 from notifhist.testing.answers import ask
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When
 from notifhist.testing.keys import Key
-from notifhist.testing.members import filled
+from notifhist.testing.members import made
 from notifhist.testing.notifhist import Document, Notifhist
 from notifhist.testing.requests import Request
 from notifhist.testing.sources import sources_of
@@ -51,7 +51,6 @@ class DeployedNotifhist(Notifhist):
         return time.time_ns() // 1_000_000
 
     def key(self, *roles: str, tenant: str | None = None, expires: When | dt.timedelta | None = None) -> str:
-        """See Notifhist."""
         if roles or tenant not in (None, self.tenant) or expires is not None:
             self._skip("key() makes no keys there")
         return self._key
@@ -78,21 +77,9 @@ class DeployedNotifhist(Notifhist):
                 container = {list_field(resource.container)[0]: documents[start : start + _TOGETHER]}
                 self._send(resource, owner, container)
 
-    def item(self, entity: str = "en", alarm: str = "al", check: str = "ch", **members: Any) -> Document:
-        """See Notifhist."""
+    def _record(self, resource_name: str, members: Mapping[str, Any], place: Mapping[str, str]) -> Document:
         __tracebackhide__ = True
-        document = filled(ITEM_RESOURCE, members, {"entity": entity, "alarm": alarm, "check": check})
-        return self._send(ITEM_RESOURCE, CheckPath(self.tenant, entity, alarm, check), document)
-
-    def run(self, **members: Any) -> Document:
-        """See Notifhist."""
-        __tracebackhide__ = True
-        return self._send(RUN_RESOURCE, Tenant(self.tenant), filled(RUN_RESOURCE, members))
-
-    def log(self, **members: Any) -> Document:
-        """See Notifhist."""
-        __tracebackhide__ = True
-        return self._send(LOG_RESOURCE, Tenant(self.tenant), filled(LOG_RESOURCE, members))
+        return self._send(*made(resource_name, self.tenant, members, place))
 
     def _send(self, resource: Resource, owner: Tenant, document: Document) -> Document:
         """Record a document, or a container of them, and return the answer; the test fails if it is refused."""
@@ -107,20 +94,16 @@ class DeployedNotifhist(Notifhist):
         return recorded
 
     def freeze(self, when: When) -> None:
-        """See Notifhist."""
         self._skip("freeze() cannot stop its clock")
 
     def tick(self, **span: float) -> None:
-        """See Notifhist."""
         self._skip("tick() cannot move its clock")
 
     def fail(self, **fault: Any) -> None:
-        """See Notifhist."""
         self._skip("fail() makes no faults there")
 
     @property
     def requests(self) -> list[Request]:
-        """See Notifhist."""
         self._skip("its requests are not seen here")
 
     def _skip(self, reason: str) -> NoReturn:

@@ -19,6 +19,15 @@ _SECONDS = re.compile("[0-9]{1,15}")
 """What the body of an error may say of Retry-After; a header may be a date, or nonsense that a client must survive."""
 
 
+def whole(body: Iterable[bytes]) -> list[bytes]:
+    """Return a body in one piece, and close what it came from."""
+    try:
+        return [b"".join(body)]
+    finally:
+        if hasattr(body, "close"):
+            body.close()
+
+
 @dataclass
 class Fault:
     """The next `times` answers but `after` have `status`, or are true ones where that is less than 400.
@@ -63,13 +72,7 @@ class Fault:
         if self.status >= HTTPStatus.BAD_REQUEST:
             return self._refuse(environ, start_response)
         body = app(environ, start_response)
-        if self.cut_after is None:
-            return body
-        try:
-            return [b"".join(body)]
-        finally:
-            if hasattr(body, "close"):
-                body.close()
+        return body if self.cut_after is None else whole(body)
 
     def _refuse(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         """Answer the error as the API of the path writes it, in the caller's format; nothing is changed."""

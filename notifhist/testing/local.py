@@ -17,8 +17,6 @@ from notifhist import config
 from notifhist.auth import GRANTS
 from notifhist.errors import ApiError, BadRequest
 from notifhist.factory import App, create_app
-from notifhist.schemas.query import CheckPath, Tenant
-from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE, Resource
 from notifhist.serializers.bodies import ExpectedBody, parse_body
 from notifhist.store.database import Database, discard_connection, ensure_connected
 from notifhist.store.machine import machine_directory
@@ -28,7 +26,7 @@ from notifhist.testing.faults import Fault
 from notifhist.testing.files import Files
 from notifhist.testing.instants import When, ms_of
 from notifhist.testing.keys import Key
-from notifhist.testing.members import filled
+from notifhist.testing.members import made
 from notifhist.testing.notifhist import Document, Notifhist
 from notifhist.testing.requests import Request
 from notifhist.testing.server import ThreadedServer
@@ -138,7 +136,6 @@ class LocalNotifhist(Notifhist):
 
     @property
     def now_ms(self) -> int:
-        """See Notifhist."""
         return self._clock.now_ms()
 
     def key(self, *roles: str, tenant: str | None = None, expires: When | dt.timedelta | None = None) -> str:
@@ -154,7 +151,6 @@ class LocalNotifhist(Notifhist):
         return Key(key)
 
     def load(self, *paths: str | Path, tenant: str | None = None) -> int:
-        """See Notifhist."""
         __tracebackhide__ = True
         sources = sources_of(paths, self._files)
         with self._connected() as db:
@@ -165,25 +161,10 @@ class LocalNotifhist(Notifhist):
             pytest.fail("\n".join(loader.bad), pytrace=False)
         return loader.stored + loader.present
 
-    def item(self, entity: str = "en", alarm: str = "al", check: str = "ch", **members: Any) -> Document:
-        """See Notifhist."""
+    def _record(self, resource_name: str, members: Mapping[str, Any], place: Mapping[str, str]) -> Document:
+        """See Notifhist. It is recorded as by a POST, past the rate limits and faults of the client under test."""
         __tracebackhide__ = True
-        document = filled(ITEM_RESOURCE, members, {"entity": entity, "alarm": alarm, "check": check})
-        return self._record(ITEM_RESOURCE, CheckPath(self.tenant, entity, alarm, check), document)
-
-    def run(self, **members: Any) -> Document:
-        """See Notifhist."""
-        __tracebackhide__ = True
-        return self._record(RUN_RESOURCE, Tenant(self.tenant), filled(RUN_RESOURCE, members))
-
-    def log(self, **members: Any) -> Document:
-        """See Notifhist."""
-        __tracebackhide__ = True
-        return self._record(LOG_RESOURCE, Tenant(self.tenant), filled(LOG_RESOURCE, members))
-
-    def _record(self, resource: Resource, owner: Tenant, document: Document) -> Document:
-        """Record a document as a POST does, past the rate limits and faults of the client under test."""
-        __tracebackhide__ = True
+        resource, owner, document = made(resource_name, self.tenant, members, place)
         recorder, now_ticks = recorder_of(resource.name), self._clock.now_ticks()
         try:
             if problems := owner_problems(owner):
@@ -214,12 +195,10 @@ class LocalNotifhist(Notifhist):
             discard_connection(db)
 
     def freeze(self, when: When) -> None:
-        """See Notifhist."""
         __tracebackhide__ = True
         self._clock.freeze(_ms_of(when, "when"))
 
     def tick(self, **span: float) -> None:
-        """See Notifhist."""
         __tracebackhide__ = True
         try:
             moved = dt.timedelta(**span)
@@ -228,15 +207,14 @@ class LocalNotifhist(Notifhist):
         self._clock.tick(moved // dt.timedelta(microseconds=1) * 10)
 
     def fail(self, *, status: int = 503, after: int = 0, times: int = 1, **fault: Any) -> None:
-        """See Notifhist."""
         __tracebackhide__ = True
         given = {"retry_after": None, "delay": 0.0, "cut_after": None, **fault}
         caller = sys._getframe(1)
         try:
-            made = Fault(status, after, times, **given, file=caller.f_code.co_filename, line=caller.f_lineno)
+            wanted = Fault(status, after, times, **given, file=caller.f_code.co_filename, line=caller.f_lineno)
         except (TypeError, ValueError) as error:  # where in the code it is noticed tells nobody anything
             raise type(error)(*error.args) from None
-        self._scene.faults.append(made)
+        self._scene.faults.append(wanted)
 
     def assert_both(self, path: str) -> None:
         """See Notifhist. Both are of one moment: a default of `to` is now."""
@@ -250,7 +228,6 @@ class LocalNotifhist(Notifhist):
 
     @property
     def requests(self) -> list[Request]:
-        """See Notifhist."""
         return self._scene.requests
 
 

@@ -1,25 +1,20 @@
 """The records that a test makes: what the contract requires is filled in, and a misspelt member fails the test."""
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import pytest
 from marshmallow import Schema, fields
 
 from notifhist.schemas.document import OpenDocumentSchema, member_fields
+from notifhist.schemas.query import Tenant
 from notifhist.schemas.resources import ITEM_RESOURCE, LOG_RESOURCE, RUN_RESOURCE, Resource
 
-FILLED: Mapping[str, Mapping[str, Any]] = {
-    ITEM_RESOURCE.name: {"state": "OK", "notification_results": []},
-    RUN_RESOURCE.name: {"notificationType": "WEEKLY_REPORT", "medium": "EMAIL", "status": "COMPLETED"},
-    LOG_RESOURCE.name: {
-        "runId": 1,
-        "type": "WEEKLY_REPORT",
-        "medium": "EMAIL",
-        "recipientType": "USER",
-        "status": "DELIVERED",
-    },
+_RESOURCES = {each.name: each for each in (ITEM_RESOURCE, RUN_RESOURCE, LOG_RESOURCE)}
+_FILLED: Mapping[str, Mapping[str, Any]] = {
+    "item": {"state": "OK", "notification_results": []},
+    "run": {"notificationType": "WEEKLY_REPORT", "medium": "EMAIL", "status": "COMPLETED"},
+    "log": {"runId": 1, "type": "WEEKLY_REPORT", "medium": "EMAIL", "recipientType": "USER", "status": "DELIVERED"},
 }
 """What the contract requires of a record, by the name of its resource."""
 _PLACE = {"entity": "en", "alarm": "al", "check": "ch"}
@@ -30,18 +25,20 @@ _WORDS = frozenset({"alarms", "checks", "messages", "states", "stats"})
 """Members of one's own that are a letter away from one of ours: who writes them means them."""
 
 
-def filled(
-    resource: Resource, members: Mapping[str, Any], place: Mapping[str, str] = MappingProxyType({})
-) -> dict[str, Any]:
-    """Return a record with what is required. The test fails for a member that is none, but nearly one that is absent.
+def made(
+    resource_name: str, tenant: str, members: Mapping[str, Any], place: Mapping[str, str]
+) -> tuple[Resource, Tenant, dict[str, Any]]:
+    """Return the resource of a record that a test makes, its owner, and the record with what is required.
 
-    `place`: the entity, the alarm and the check of an item.
+    `place`: the entity, the alarm and the check of an item. The test fails for a member that is none, but nearly one
+    that is absent.
     """
     __tracebackhide__ = True
+    resource = _RESOURCES[resource_name]
     known = {name for name, value in place.items() if value == _PLACE[name]}
     if found := list(_misspelt(resource.document, members, known)):
-        raise pytest.fail.Exception(f"The {resource.name} cannot be recorded. {' '.join(found)}", pytrace=False)
-    return {**FILLED[resource.name], **members}
+        raise pytest.fail.Exception(f"The {resource_name} cannot be recorded. {' '.join(found)}", pytrace=False)
+    return resource, resource.owner(tenant, *place.values()), {**_FILLED[resource_name], **members}
 
 
 def _misspelt(schema: Schema, members: Any, more: set[str], path: str = "") -> Iterator[str]:

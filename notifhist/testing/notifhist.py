@@ -53,20 +53,27 @@ class Notifhist(ABC):
         fit fails the test, with its file and line, and then nothing of its file is stored.
         """
 
-    @abstractmethod
     def item(self, entity: str = "en", alarm: str = "al", check: str = "ch", **members: Any) -> Document:
         """Record an item and return it; what the contract requires is filled in. It is of now unless it says when.
 
         A member that is none, but nearly one that is not given, fails the test: beside `state`, `stage` is stored.
         """
+        __tracebackhide__ = True
+        return self._record("item", members, {"entity": entity, "alarm": alarm, "check": check})
 
-    @abstractmethod
     def run(self, **members: Any) -> Document:
         """Record a run, named as in the API (`notificationType`), and return it; what is required is filled in."""
+        __tracebackhide__ = True
+        return self._record("run", members, {})
 
-    @abstractmethod
     def log(self, **members: Any) -> Document:
         """Record a log, named as in the API (`runId`), and return it; what is required is filled in."""
+        __tracebackhide__ = True
+        return self._record("log", members, {})
+
+    @abstractmethod
+    def _record(self, resource_name: str, members: Mapping[str, Any], place: Mapping[str, str]) -> Document:
+        """Record what a test makes, and return it as it is stored; `place` is that of an item."""
 
     @abstractmethod
     def freeze(self, when: When) -> None:

@@ -10,7 +10,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from notifhist.auth import hide_secrets
 from notifhist.store.database import Database, discard_connection
-from notifhist.testing.faults import Fault
+from notifhist.testing.faults import Fault, whole
 from notifhist.testing.requests import Request, message_of, request_of
 
 OWN = "X-Notifhist-Testing"
@@ -43,12 +43,13 @@ class Shim:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request. No thread keeps a connection to a database, which the next reset deletes."""
-        request, scene, is_own = (
-            request_of(environ, hide_secrets),
-            self.scene,
-            environ.pop(_OWN_IN_WSGI, None) == self.token,
-        )
-        noted = _Noted(request, start_response)
+        request, scene = request_of(environ, hide_secrets), self.scene
+        is_own = environ.pop(_OWN_IN_WSGI, None) == self.token
+
+        def noted(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            request.status = int(status.partition(" ")[0])  # before the client can see it
+            return start_response(status, headers, *exc_info)
+
         with self._lock:
             if not is_own:
                 scene.requests.append(request)
@@ -57,25 +58,11 @@ class Shim:
         try:
             body = app(environ, noted) if fault is None else fault.answer(app, environ, noted)
             if (request.status or 0) >= HTTPStatus.BAD_REQUEST:
-                body = _whole(body)
+                body = whole(body)
                 request.problem = hide_secrets(message_of(body[0]))
         finally:
             _disconnect(scene.db)
         return body if hasattr(body, "__len__") else _Body(body, scene.db)
-
-
-@dataclass
-class _Noted:
-    """WSGI's start_response, which notes the status at its request before the client can see it."""
-
-    request: Request
-    start_response: StartResponse
-
-    def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
-        self.request.status = int(status.partition(" ")[0])
-        return (
-            self.start_response(status, headers) if exc_info is None else self.start_response(status, headers, exc_info)
-        )
 
 
 def _next_fault(faults: list[Fault]) -> Fault | None:
@@ -91,15 +78,6 @@ def _next_fault(faults: list[Fault]) -> Fault | None:
     first.times -= 1
     first.was_met = True
     return first
-
-
-def _whole(body: Iterable[bytes]) -> list[bytes]:
-    """Return a body in one piece, and close what it came from."""
-    try:
-        return [b"".join(body)]
-    finally:
-        if hasattr(body, "close"):
-            body.close()
 
 
 def _disconnect(db: Database) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from notifhist.auth import ADMIN, RUNS_EDIT, ApiKey, new_key
+from notifhist.auth import ADMIN, RUNS_EDIT
 from notifhist.clock import Clock
 from notifhist.config import MS_PER_DAY, ConfigError
 from notifhist.schemas.fields import TICKS_PER_MS
@@ -15,9 +15,8 @@ from notifhist.store.meta import get_meta, set_meta
 from notifhist.transfer.export import count_lines
 from notifhist.transfer.files import BadRecord, Record, read_records
 from notifhist.transfer.load import Loader, Report, Source, find_sources
+from notifhist.transfer.scratch import TENANT, add_new_key
 
-TENANT = "123456"
-"""The tenant of the published examples."""
 _KEY_NAME = "demo"
 _STARTED_MS, _LOADED = "demo_started_ms", "demo_loaded"
 """Names in `meta`: the time when loading began, so that an interrupted start can go on, and the mark of its end."""
@@ -49,9 +48,8 @@ def set_up(db: Database, clock: Clock, report: Report) -> str:
         _load(Loader(db, clock, report), int(started))
         set_meta(db, _LOADED, "yes")
     keys.revoke_keys(db, _KEY_NAME, clock.now_ms())
-    secret, key_id, secret_hash = new_key()
-    keys.add_key(db, ApiKey(key_id, _KEY_NAME, TENANT, (ADMIN, RUNS_EDIT), secret_hash, clock.now_ms()))
-    return secret
+    key, _ = add_new_key(db, _KEY_NAME, TENANT, (ADMIN, RUNS_EDIT), clock.now_ms())
+    return key
 
 
 def commands(key: str, address: str, now_ms: int) -> list[str]:

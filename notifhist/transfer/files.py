@@ -15,8 +15,8 @@ import orjson
 
 from notifhist.errors import BadRequest, Malformed, name_problems
 from notifhist.schemas.document import Document, DocumentSchema
-from notifhist.schemas.fields import PATH_ID, is_path_id
-from notifhist.schemas.item_ids import derived_key, id_of
+from notifhist.schemas.fields import PATH_ID, TICKS_PER_MS, is_path_id
+from notifhist.schemas.item_ids import hashed_key, id_of
 from notifhist.schemas.query import Tenant
 from notifhist.schemas.resources import ITEM_RESOURCE, Resource
 from notifhist.serializers import from_json, from_xml
@@ -194,7 +194,7 @@ def _record(line: int, destination: Destination, document: Document) -> Record:
         if "timestamp" not in document:
             raise BadRequest("The item has neither id nor timestamp.", "Loaded again, it would be there twice.")
         content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-        document = {"id": id_of(derived_key(document["timestamp"], content)), **document}
+        document = {"id": id_of(hashed_key(document["timestamp"] * TICKS_PER_MS, content)), **document}
     return Record(line, resource, owner, document)
 
 

@@ -68,13 +68,13 @@ class Follower:
 
     def _bodies(self, lines: list[bytes]) -> Iterator[list[bytes]]:
         """Yield the payloads of lines, as many together as the feed takes; what is no JSON is told and left out."""
+        most, size = _MAX_LIST if self.feed.takes_lists else 1, 0
         together: list[bytes] = []
-        size = 0
         for line in lines:
             if not _is_json(line):
                 self.tell(f"{self.path}: a line is no JSON and left out: {line[:80]!r}")
                 continue
-            if together and (len(together) == _most(self.feed) or size + len(line) > _MAX_LIST_BYTES):
+            if together and (len(together) == most or size + len(line) > _MAX_LIST_BYTES):
                 yield together
                 together, size = [], 0
             together.append(line)
@@ -102,10 +102,6 @@ class Follower:
             if not self.pause(wait_s):
                 return False
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-
-
-def _most(feed: Feed) -> int:
-    return _MAX_LIST if feed.takes_lists else 1
 
 
 def _is_json(line: bytes) -> bool:

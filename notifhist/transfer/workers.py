@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -75,13 +75,8 @@ def workers_for(paths: Sequence[Path], cpus: int) -> Iterator[Workers | None]:
         workers = None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    if workers is None:
-        yield None
-        return
-    try:
+    with closing(workers) if workers else nullcontext():
         yield workers
-    finally:
-        workers.close()
 
 
 def _start() -> None:

@@ -11,6 +11,7 @@ from notifhist.schemas.document import DocumentSchema
 from notifhist.schemas.query import CHANGELOGS_QUERY, HISTORY_QUERY, ItemLogsQuery
 from notifhist.store.database import Database
 from notifhist.store.deliveries import logs
+from notifhist.store.time_ranges import SeriesPage
 from notifhist.web.apis import HISTORY
 from notifhist.web.context import caller, current_service, readable_db
 from notifhist.web.declarations import View
@@ -37,10 +38,10 @@ def list_suppression_logs() -> Response:
 
 
 def _page(
-    list_logs: Callable[[Database, ItemLogsQuery, int | None], logs.LogsPage], asked: Schema, answered: DocumentSchema
+    list_logs: Callable[[Database, ItemLogsQuery, int | None], SeriesPage], asked: Schema, answered: DocumentSchema
 ) -> Response:
     service = current_service()
     query = item_logs_query(asked, caller().tenant, request.args, service.settings, service.clock)
     page = list_logs(readable_db(), query, service.oldest_ms())
     metadata = page_metadata(page.count, query.limit, request.args.get("marker"), page.next_marker)
-    return respond({"values": page.logs, "metadata": metadata}, answered)
+    return respond({"values": page.documents, "metadata": metadata}, answered)

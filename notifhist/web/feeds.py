@@ -21,11 +21,11 @@ from notifhist.serializers import as_json
 from notifhist.serializers.bodies import MAX_CONTAINER_BYTES, ExpectedBody
 from notifhist.serializers.codings import unpack
 from notifhist.serializers.formats import Format, Formats
-from notifhist.store.deliveries.derive import outcomes_of
 from notifhist.store.history.derived import RecordedItems, record_derived
 from notifhist.web.apis import FEEDS
 from notifhist.web.context import caller, current_service
 from notifhist.web.declarations import Json, View
+from notifhist.web.recording import count_new_deliveries
 from notifhist.web.shortcuts import unwrap
 
 _MS_PER_S = 1000
@@ -88,8 +88,7 @@ def _answer(feed: Feed, mapped: Mapped, recorded: RecordedItems) -> Response:
     metrics.recorded("item", len(recorded.new))
     metrics.fed(feed.name, len(recorded.new) + recorded.merged, ignored)
     for item in recorded.new:
-        for outcome, notification_type in outcomes_of(item):
-            metrics.delivered(outcome, notification_type)
+        count_new_deliveries(item)
     told = {"created": len(recorded.new), "merged": recorded.merged, "ignored": dict(sorted(ignored.items()))}
     return Response(orjson.dumps(told), content_type=_JSON)
 

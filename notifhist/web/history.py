@@ -12,7 +12,6 @@ from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HIS
 from notifhist.schemas.item_ids import complete_item
 from notifhist.schemas.query import HISTORY_QUERY, AlarmPath, CheckPath
 from notifhist.serializers.bodies import ExpectedBody
-from notifhist.store.deliveries.derive import outcomes_of
 from notifhist.store.history import reading, recording
 from notifhist.store.history.items import ITEM_RECORDER
 from notifhist.web.apis import HISTORY
@@ -20,7 +19,7 @@ from notifhist.web.conditions import precondition
 from notifhist.web.context import caller, current_service, read_body, readable_db
 from notifhist.web.declarations import READ, RECORDED, REPLACED, View
 from notifhist.web.params import history_query
-from notifhist.web.recording import answer_replaced, record_body
+from notifhist.web.recording import answer_replaced, count_new_deliveries, record_body
 from notifhist.web.responses import no_content, note_expired, page_metadata, respond, stored_form
 
 _ALARM = "/entities/<entity_id>/alarms/<alarm_id>/notification_history"
@@ -44,7 +43,7 @@ def list_items(**ids: str) -> Response:
     query = history_query(_check(ids), request.args, service.settings, service.clock)
     page = reading.list_items(readable_db(), query, service.oldest_ms(), stored_form())
     metadata = page_metadata(page.count, query.limit, request.args.get("marker"), page.next_marker)
-    return respond({"values": page.items, "metadata": metadata}, HISTORY_PAGE)
+    return respond({"values": page.documents, "metadata": metadata}, HISTORY_PAGE)
 
 
 @View(HISTORY, "GET", _ITEM, "Read an item", OBSERVER, (ITEM,), READ, errors=(NotFound,))
@@ -67,7 +66,7 @@ def record_items(**ids: str) -> Response:
     return record_body(
         *(ITEM_RECORDER, _check(ids), HISTORY_PAGE),
         lambda items, n: {"values": items, "metadata": page_metadata(n, n)},
-        _count_deliveries,
+        count_new_deliveries,
     )
 
 
@@ -87,7 +86,7 @@ def replace_item(uuid: str, **ids: str) -> Response:
     now_ticks, oldest_ms = service.clock.now_ticks(), service.oldest_ms()
     created = recording.replace_item(service.db, _check(ids), item, now_ticks, oldest_ms, precondition(ITEM))
     if created:
-        _count_deliveries(item)
+        count_new_deliveries(item)
     has_expired = oldest_ms is not None and item["timestamp"] < oldest_ms
     return note_expired(answer_replaced(item, ITEM, created, "item"), has_expired)
 
@@ -124,12 +123,6 @@ def add_attempt(uuid: str, notification_id: str, **ids: str) -> Response:
 
 def _check(ids: dict[str, str]) -> CheckPath:
     return CheckPath(caller().tenant, **ids)
-
-
-def _count_deliveries(item: Document) -> None:
-    """Count the deliveries of a new item."""
-    for outcome, notification_type in outcomes_of(item):
-        current_service().metrics.delivered(outcome, notification_type)
 
 
 def _item_of(item: Document, uuid: str) -> Document:

@@ -18,7 +18,6 @@ from notifhist.schemas.fields import (
     QueryChoices,
     QueryInstant,
     QueryInteger,
-    QueryTexts,
     Text,
     TimeUuid,
     place_in_xml,
@@ -115,8 +114,6 @@ def _describe_type(converter: OpenAPIConverter, field: fields.Field[Any], ret: J
             return {"minLength": 1, "maxLength": MAX_PATH_ID, "pattern": _IN_PATH}
         case Text(without_nul=True):
             return {"pattern": _WITHOUT_NUL}
-        case QueryTexts():
-            return {"items": {"type": "string", "pattern": _WITHOUT_NUL}}
         case FreeMap(value_field=None):
             return {"additionalProperties": True}
     return {}

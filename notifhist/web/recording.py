@@ -9,13 +9,14 @@ from flask import Response
 from notifhist.errors import AnswerTooLong, BadRequest
 from notifhist.schemas.document import Document, DocumentSchema, member_fields
 from notifhist.schemas.fields import INT64
-from notifhist.schemas.numbers import parse_integer
+from notifhist.schemas.numbers import is_integer
 from notifhist.schemas.query import PageQuery, Tenant
 from notifhist.serializers.bodies import LIMITS
 from notifhist.serializers.parsed import list_field
 from notifhist.serializers.stored import StoredDocument, StoredForm, StoredPage, encoded
 from notifhist.store.counted.pages import list_records
 from notifhist.store.counted.records import CountedRecorder
+from notifhist.store.deliveries.derive import outcomes_of
 from notifhist.store.recording import Recorder, record
 from notifhist.web.conditions import precondition
 from notifhist.web.context import caller, current_service, read_body, readable_db, url_here
@@ -66,6 +67,12 @@ def answer_replaced(document: Document | StoredDocument, schema: DocumentSchema,
     return respond(document, schema, status, location=url_here() if created else None, etag=True)
 
 
+def count_new_deliveries(item: Document) -> None:
+    """Count the deliveries of a new item."""
+    for outcome, notification_type in outcomes_of(item):
+        current_service().metrics.delivered(outcome, notification_type)
+
+
 def list_page(recorder: CountedRecorder, query: PageQuery, schema: DocumentSchema) -> Response:
     """Answer a page by number of a counted resource, with the exact total."""
     page = list_records(readable_db(), recorder.table, query, to_render=stored_form() is not StoredForm.JSON)
@@ -96,10 +103,9 @@ def replace_record(recorder: CountedRecorder, id_text: str) -> Response:
 
 def id_of(id_text: str, name: str) -> int:
     """Return the id that a URL names. Raises BadRequest if it is no int64."""
-    try:
-        url_id = parse_integer(id_text)
-    except ValueError as error:
-        raise BadRequest(f"The URL names no {name}.", f"id: {error}") from None
+    if not is_integer(id_text):
+        raise BadRequest(f"The URL names no {name}.", "id: Not a valid integer.")
+    url_id = int(id_text)
     if not INT64[0] <= url_id <= INT64[1]:
         raise BadRequest(f"The URL names no {name}.", f"id: Must be from {INT64[0]} to {INT64[1]}.")
     return url_id

@@ -142,4 +142,5 @@ def _write(api: Api, error: ApiError, path: str, accept: str | None, request_id:
     form = api.form_of(type(error))
     media_type = form.offers.accepted_by(accept) or form.offers.media_types[0]
     document = dump(form.schema, ErrorReport(error, hide_secrets(path), request_id))
-    return b"".join(form.offers[media_type].render(document, form.schema)), form.offers.content_type(media_type)
+    chosen = form.offers[media_type]
+    return b"".join(chosen.render(document, form.schema)), media_type + chosen.parameters

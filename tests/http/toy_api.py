@@ -98,7 +98,7 @@ def list_items_as_csv(**ids: str) -> Response:
     query = history_query(CheckPath(caller().tenant, **ids), flask.request.args, service.settings, service.clock)
     page = reading.list_items(readable_db(), query, service.oldest_ms(), stored_form())
     metadata = {"count": page.count, "limit": 1, "marker": None, "next_marker": None, "next_href": None}
-    return respond({"values": page.items, "metadata": metadata}, HISTORY_PAGE)
+    return respond({"values": page.documents, "metadata": metadata}, HISTORY_PAGE)
 
 
 @View(TOY, "GET", "/page", "Look at a page", OBSERVER, (NOTE,), offers=Formats(HTML))

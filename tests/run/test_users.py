@@ -12,12 +12,15 @@ import pytest
 
 from notifhist.run import users
 from notifhist.run.flushing import Flush
-from notifhist.run.sending import Answer
+from notifhist.run.sending import Answer, Sender
 from notifhist.run.spool import Spool, spool_record
 
 
-class Stops:
+class Stops(Sender):
     """Stands for the service; its process is stopped as if by its user."""
+
+    def __init__(self) -> None:
+        """Read no key."""
 
     def send(self, record: Mapping[str, Any]) -> Answer:
         os.kill(os.getpid(), signal.SIGSTOP)

@@ -62,7 +62,7 @@ def test_a_run_may_be_of_one_workload_and_on_postgresql(cache: Path) -> None:
 def test_what_wrk_reports_as_an_error_ends_it(cache: Path) -> None:
     with Bench("sqlite", cache) as bench:
         unknown, known = get("/unknown", JSON, ""), get("/", JSON, "")
-        server = bench.serve_stock("bare", f"answering({bench.save_answers([known._replace(body=b'{}')])!r})")
+        server = bench.serve_answers("bare", "answering", [known._replace(body=b"{}")])
         assert Wrk(bench.scratch, 1).measure([known], server).answers > 0
         with pytest.raises(BadAnswer, match="bare"):
             Wrk(bench.scratch, 1).measure([known, unknown], server)

@@ -18,7 +18,7 @@ from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.query import CheckPath
 from notifhist.store.counted import counts
 from notifhist.store.database import Database, ensure_connected, open_database
-from notifhist.store.database.sql import rows
+from notifhist.store.database.sql import rows_of_each
 from notifhist.store.deliveries import names, recording
 from notifhist.store.deliveries.names import find_codes
 from notifhist.store.deliveries.reading import list_deliveries
@@ -331,7 +331,7 @@ def test_a_connection_remembers_names_though_another_thread_connects_meanwhile(
     found: list[Sequence[Any]] = []
 
     def rows_while_another_connects(*args: Any, **values: Any) -> list[Any]:
-        found.append(rows(*args, **values))
+        found.append(rows_of_each(*args, **values))
 
         def connect(_: int) -> None:
             ensure_connected(db)
@@ -342,7 +342,7 @@ def test_a_connection_remembers_names_though_another_thread_connects_meanwhile(
 
     query = DeliveriesQuery("t", 0, MAX_TIMESTAMP, 9, states=("OK",), entity_ids=("e",))
     with monkeypatch.context() as patched:
-        patched.setattr(names, "rows", rows_while_another_connects)
+        patched.setattr(names, "rows_of_each", rows_while_another_connects)
         assert list_deliveries(db, query, None).total == 1
     assert [len(each) for each in found] == [2]
     assert len(remembered_codes(db, find_tenant(db, "t") or 0)) == 2

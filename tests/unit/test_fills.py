@@ -108,7 +108,7 @@ def test_a_batch_that_fails_changes_nothing(db: Database, monkeypatch: pytest.Mo
             raise OSError("No space left on device")
         return done
 
-    monkeypatch.setattr(fills, "FILLS", (Fill("toy", fail_at_the_end), Fill("another", fill_toy)))
+    monkeypatch.setattr(fills, "FILLS", (Fill("toy", fail_at_the_end, count_toy), Fill("another", fill_toy, count_toy)))
     with pytest.raises(OSError, match="No space"):
         migrate(db)
     assert not db.in_transaction()
@@ -123,7 +123,7 @@ def killed_within_the_third_batch(url: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return done
 
-    use_toy(fill=Fill("toy", kill))
+    use_toy(fill=Fill("toy", kill, count_toy))
     database = open_database(url)
     ensure_connected(database)
     migrate(database)

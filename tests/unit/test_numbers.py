@@ -1,13 +1,14 @@
 import pytest
 
-from notifhist.schemas.numbers import parse_integer, parse_whole
+from notifhist.schemas.numbers import is_integer, parse_whole
 
 
 @pytest.mark.parametrize(
     ("text", "number"), [("0", 0), ("-0", 0), ("00", 0), ("9" * 4000, int("9" * 4000)), ("-12", -12)]
 )
 def test_an_integer_is_written_in_ascii_digits(text: str, number: int) -> None:
-    assert parse_integer(text) == number
+    assert is_integer(text)
+    assert int(text) == number
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_a_postgresql_connection_that_was_cut_off_is_replaced(postgres_database:
     pid = connection_of(database).info.backend_pid
     with psycopg.connect(postgres_database, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(CAST(%s AS integer))", (pid,))
-    database._used.at = 0.0  # as if the connection had been idle for long
+    database._thread.used_at = 0.0  # as if the connection had been idle for long
     ensure_connected(database)
     assert connection_of(database).info.backend_pid != pid
     assert count(database) == 0

@@ -174,7 +174,7 @@ def test_a_server_that_was_found_silent_is_left_by_all_its_connections(postgres_
     second = connection_of(database)
     assert second is not first
     second.host.silent_at = monotonic()
-    database._used.at = 0.0  # as if the connection had been idle for long
+    database._thread.used_at = 0.0  # as if the connection had been idle for long
     ensure_connected(database)
     assert connection_of(database) is not second
     database.close()
@@ -206,7 +206,7 @@ def test_a_former_primary_is_not_written_to(postgres_database: str, silent: sock
     timelines = database.connector._timelines
     (cluster,) = timelines
     timelines[cluster] += 1  # another thread has seen a primary that was promoted later
-    database._used.at = 0.0
+    database._thread.used_at = 0.0
     with pytest.raises(peewee.OperationalError, match="former primary"):
         ensure_connected(database)
     assert database.is_closed()

@@ -16,27 +16,21 @@ import peewee
 from notifhist.store.database.condition import Node
 from notifhist.store.database.dialect import HAS_OLDER, Database
 from notifhist.store.database.postgresql_text import named
-from notifhist.store.database.sql import LOOKUPS, Row, rows, rows_of_each
+from notifhist.store.database.sql import LOOKUPS, Row, remember, rows, rows_of_each
 from notifhist.store.database.tables import Table
 
 _IS_THERE = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 
 _SORTED = ("entity_id", "alarm_id", "check_id")
-_BY_TENANT, _BY_SERIES = "tenant_id", "series_id"
+_OF_TENANTS = (
+    *("series", "notification_run", "notification_run_count", "notification_log", "notification_log_count"),
+    *("delivery", "delivery_recent", "delivery_name", "delivery_count", "series_newest"),
+)
 EVERYWHERE = None
 PLACES: Mapping[str, str | None] = {
     "tenant": EVERYWHERE,
-    "series": _BY_TENANT,
-    "notification_run": _BY_TENANT,
-    "notification_run_count": _BY_TENANT,
-    "notification_log": _BY_TENANT,
-    "notification_log_count": _BY_TENANT,
-    "delivery": _BY_TENANT,
-    "delivery_recent": _BY_TENANT,
-    "delivery_name": _BY_TENANT,
-    "delivery_count": _BY_TENANT,
-    "series_newest": _BY_TENANT,
-    "history_item": _BY_SERIES,
+    **dict.fromkeys(_OF_TENANTS, "tenant_id"),
+    "history_item": "series_id",
 }
 """By which column the rows of a table are spread over the nodes. Tables of the same column lie alike.
 
@@ -108,12 +102,10 @@ class MaybeCitus(peewee.PostgresqlDatabase):
 
     @property
     def remembered(self) -> dict[Any, Any]:
-        """See Database."""
-        raise NotImplementedError
+        return self._thread.remembered
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """See Database."""
         with self.atomic(isolation_level="REPEATABLE READ"):
             self._thread.is_reading = True
             try:
@@ -153,9 +145,7 @@ class MaybeCitus(peewee.PostgresqlDatabase):
             return _NOBODY
         # What a transaction has written, it might undo.
         if self._thread.is_reading or not self.in_transaction():
-            if len(remembered) >= _REMEMBERED:
-                remembered.clear()
-            remembered[key] = row[0]
+            remember(remembered, {key: row[0]}, _REMEMBERED)
         return int(row[0])
 
     def for_each(
@@ -163,7 +153,7 @@ class MaybeCitus(peewee.PostgresqlDatabase):
     ) -> list[Row]:
         """See Database. On Citus each key is a statement of its own, which one node answers; all are sent at once."""
         if not self.is_citus:
-            return rows_of_each(cast("Database", self), text, columns, keys, values)
+            return rows_of_each(cast("Database", self), text, columns, keys, **values)
         one = ", ".join(f"CAST(:{name} AS {kind}) AS {name}" for name, kind in columns.items())
         sql = named(text.format(param=f"(SELECT {one}) AS param"))
         return self._many(sql, [{**values, **dict(zip(columns, key, strict=True))} for key in keys])
@@ -185,15 +175,12 @@ class MaybeCitus(peewee.PostgresqlDatabase):
         return found
 
     def place_tables(self) -> list[str]:
-        """See Database."""
         return _place(cast("Database", self)) if self.is_citus else []
 
     def unplaced_tables(self) -> list[str]:
-        """See Database."""
         return _unplaced(cast("Database", self)) if self.is_citus else []
 
     def nodes(self) -> list[Node]:
-        """See Database."""
         found = self.execute_sql(_NODES).fetchall() if self.is_citus else []
         return [Node(name, shards, int(size)) for name, shards, size in found]
 
@@ -212,10 +199,13 @@ class MaybeCitus(peewee.PostgresqlDatabase):
 
 
 class _Thread(threading.local):
-    """What a thread does."""
+    """What a thread does, and what it remembers of the connection that it has."""
 
     is_reading = False
     """Whether it is in a transaction that reads alone."""
+    remembered: dict[Any, Any]
+    used_at = 0.0
+    """When it last looked at its connection, by the monotonic clock."""
 
 
 class _Lookup(NamedTuple):

@@ -1,7 +1,6 @@
 """PostgreSQL, through psycopg 3."""
 
 import math
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -63,13 +62,12 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         super().__init__("notifhist", prefer_psycopg3=True, autoconnect=False)  # its connections are the connector's
         # peewee lets one thread at a time connect: all would wait for a server that is silent, one after the other.
         self._lock = nullcontext()
-        self._used = threading.local()
         self._time = ServerTime() if tells_time else None
         self.partitions = Partitions(self)
 
     def _connect(self) -> Any:
         connection = self.connector.connect()
-        self._used.remembered = {}
+        self._thread.remembered = {}
         if self._timeout_s:
             connection.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
         if self._time is not None:
@@ -77,18 +75,13 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         self.look_for_citus(connection)
         return connection
 
-    @property
-    def remembered(self) -> dict[Any, Any]:
-        found: dict[Any, Any] = self._used.remembered
-        return found
-
     def ahead_ticks(self) -> int:
         return 0 if self._time is None else self._time.ahead_ticks
 
     def is_current(self) -> bool:
         """Say whether this thread's connection still works; one that was used in the last second is trusted."""
-        last, self._used.at = getattr(self._used, "at", 0.0), time.monotonic()
-        is_trusted = self._used.at - last < _TRUSTED_IDLE_S
+        last, self._thread.used_at = self._thread.used_at, time.monotonic()
+        is_trusted = self._thread.used_at - last < _TRUSTED_IDLE_S
         due = self._time if self._time is not None and self._time.is_due() else None
         if is_trusted and due is None:
             return self.is_connection_usable()
@@ -149,7 +142,8 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
 
     def param_table(self, columns: Mapping[str, str]) -> str:
         """Return the table of `:param`, a JSON array of objects: psycopg writes arrays more slowly than that."""
-        return f"json_to_recordset(:param ::json) AS param ({_typed(columns)})"
+        typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        return f"json_to_recordset(:param ::json) AS param ({typed})"
 
     def param_value(self, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> str:
         return orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]).decode()
@@ -262,7 +256,3 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
 
 def _now_ticks(connection: Any) -> int:
     return int(connection.execute(_NOW_TICKS).fetchone()[0])
-
-
-def _typed(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())

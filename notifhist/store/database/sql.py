@@ -35,13 +35,20 @@ def first(db: Database, text: str, **values: object) -> Row | None:
 
 
 def rows_of_each(
-    db: Database, text: str, columns: Mapping[str, str], keys: Sequence[Sequence[Any]], values: Mapping[str, object]
+    db: Database, text: str, columns: Mapping[str, str], keys: Sequence[Sequence[Any]], **values: object
 ) -> list[Row]:
-    """Do what `Database.for_each` does by one statement, of which the keys are one parameter."""
+    """Return what a query finds for some keys: for `{param}` in it stands a table of these, which are one parameter."""
     if not keys:
         return []
     param = db.param_value(columns, keys)
     return rows(db, text.format(param=db.param_table(columns)), param=param, **values)
+
+
+def remember(known: dict[Any, Any], found: Mapping[Any, Any], most: int) -> None:
+    """Add what was found to what is known; if that is more than `most`, what was known before is forgotten."""
+    if len(known) + len(found) > most:
+        known.clear()
+    known.update(found)
 
 
 def changed(db: Database, text: str, **values: object) -> int:

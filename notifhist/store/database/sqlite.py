@@ -90,7 +90,7 @@ class SqliteDatabase(SqliteText, SqliteFile):
     def for_each(
         self, text: str, columns: Mapping[str, str], keys: Sequence[Sequence[Any]], **values: object
     ) -> list[Row]:
-        return rows_of_each(self, text, columns, keys, values)
+        return rows_of_each(self, text, columns, keys, **values)
 
     def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> set[tuple[Any, ...]]:
         """Insert row by row: for RETURNING, SQLite would write a temporary file at each statement."""
@@ -170,10 +170,7 @@ class SqliteDatabase(SqliteText, SqliteFile):
 
     def count_found(self, table: str, text: str, tenant_id: int) -> int | None:
         """Return how many records `found` finds: the index counts them exactly."""
-        phrase, low = '"' + text.replace('"', '""') + '"', tenant_id << NUMBER_BITS
-        counted = f"SELECT count(*) FROM {table}_search WHERE text MATCH ? AND rowid BETWEEN ? AND ?"
-        count: int = self.execute_sql(counted, (phrase, low, low + (1 << NUMBER_BITS) - 1)).fetchone()[0]
-        return count
+        return self.count_likely(table, '"' + text.replace('"', '""') + '"', tenant_id)
 
     def place_tables(self) -> list[str]:
         return []

@@ -17,7 +17,7 @@ from notifhist.schemas.deliveries import FAILED, OUTCOMES
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.query import AlarmPath
 from notifhist.store.database import Database
-from notifhist.store.database.sql import Row, rows
+from notifhist.store.database.sql import Row, rows, rows_of_each
 from notifhist.store.deliveries.names import names_of
 from notifhist.store.deliveries.recording import known_tenant
 from notifhist.store.deliveries.selection import MAIN, RECENT
@@ -177,11 +177,11 @@ def find_details(db: Database, alarms: Sequence[Alarm], since_ms: int) -> list[A
     outcomes: dict[int, set[int]] = defaultdict(set)
     suppressed: set[int] = set()
     with db.reading():
-        for series_id, code, is_suppressed in _of_keys(db, _OUTCOMES, _KEY, newest, tenant_id=tenant_id):
+        for series_id, code, is_suppressed in rows_of_each(db, _OUTCOMES, _KEY, newest, tenant_id=tenant_id):
             outcomes[series_id].add(code)
             suppressed |= {series_id} if is_suppressed else set()
         changed = _changes(db, tenant_id, [key[0] for key in newest])
-        failures: Counter[int] = Counter(dict(_of_keys(db, _FAILURES, _ID, series, **values)))
+        failures: Counter[int] = Counter(dict(rows_of_each(db, _FAILURES, _ID, series, **values)))
         recent = _recent(db, tenant_id, low_ticks(None))
     for series_id, *key, _, outcome, is_change, is_suppressed in recent:
         if (series_id, *key) in newest:
@@ -207,7 +207,7 @@ def _changes(db: Database, tenant_id: int, series_ids: Sequence[int]) -> dict[in
     changed = dict.fromkeys(series_ids, 0)
     for count in (_FEW, MAX_LOOKED_AT):
         left = [(series_id,) for series_id, ticks in changed.items() if not ticks]
-        found = _of_keys(db, _CHANGED, _ID, left, tenant_id=tenant_id, count=count) if left else []
+        found = rows_of_each(db, _CHANGED, _ID, left, tenant_id=tenant_id, count=count)
         changed |= {series_id: ticks or 0 for series_id, ticks in found}
     return changed
 
@@ -231,9 +231,3 @@ def _alarm(path: AlarmPath, checks: Sequence[Check], names: Mapping[int, str]) -
 def _recent(db: Database, tenant_id: int, low: int) -> list[Row]:
     """Return the recent deliveries since a tick, of all series: they are a few hundred at most."""
     return rows(db, _RECENT, tenant_id=tenant_id, low=low)
-
-
-def _of_keys(db: Database, text: str, columns: Mapping[str, str], keys: Sequence[Row], **values: int) -> list[Row]:
-    """Return what a query finds for keys, which are the rows of its table `param`."""
-    param = db.param_value(columns, keys)
-    return rows(db, text.format(param=db.param_table(columns)), param=param, **values)

@@ -12,7 +12,7 @@ from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.store.counted.newest import newest_parts
 from notifhist.store.counted.ranges import Range
 from notifhist.store.database import Database
-from notifhist.store.database.sql import rows
+from notifhist.store.database.sql import rows, rows_of_each
 from notifhist.store.deliveries.derive import receiver_name
 from notifhist.store.deliveries.names import find_codes
 from notifhist.store.deliveries.recording import known_tenant
@@ -105,8 +105,7 @@ def _first_failures(db: Database, tenant_id: int, after: Mapping[int, int], high
 
 def _of_receivers(db: Database, tenant_id: int, select: str, wanted: Sequence[tuple[int, int, int]]) -> dict[int, int]:
     """Return the ticks that a query finds for receivers, by their codes, each between two ticks."""
-    text, param = f"SELECT wanted, ({select}) FROM {db.param_table(_PARAM)}", db.param_value(_PARAM, wanted)
-    found = rows(db, text, tenant_id=tenant_id, param=param) if wanted else []
+    found = rows_of_each(db, f"SELECT wanted, ({select}) FROM {{param}}", _PARAM, wanted, tenant_id=tenant_id)
     return {code: ticks for code, ticks in found if ticks is not None}
 
 

@@ -5,7 +5,6 @@ has nearly all of their members, since an item may have 16 MiB.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,12 +17,12 @@ from notifhist.schemas.item_ids import ItemKey, id_of
 from notifhist.schemas.query import ItemLogsQuery
 from notifhist.serializers.stored import MAX_PAGE_BYTES, StoredForm, StoredPage
 from notifhist.store.database import Database
-from notifhist.store.database.sql import rows
+from notifhist.store.database.sql import rows, rows_of_each
 from notifhist.store.deliveries.names import find_codes, names_of
 from notifhist.store.deliveries.recording import known_tenant
 from notifhist.store.deliveries.selection import MAIN, RECENT
 from notifhist.store.deliveries.table import NAMED
-from notifhist.store.time_ranges import key_range, low_ticks
+from notifhist.store.time_ranges import SeriesPage, key_range, low_ticks
 
 _NO_STATE = "UNKNOWN"
 """The previous state of an item that has none, and no item before it."""
@@ -44,15 +43,6 @@ _STATE = """(SELECT state FROM {table} AS delivery WHERE delivery.tenant_id = :t
 _STATES = f"SELECT n, coalesce({_STATE.format(table=RECENT)}, {_STATE.format(table=MAIN)}) FROM {{param}}"
 
 
-@dataclass(frozen=True)
-class LogsPage:
-    """A page of logs, how many there are on it, and the id of the first one after it."""
-
-    logs: StoredPage
-    count: int
-    next_marker: str | None
-
-
 class _Log(NamedTuple):
     """A log: its own key, and the place of its item. The texts are those of the item's first delivery, if short."""
 
@@ -64,7 +54,7 @@ class _Log(NamedTuple):
     log_members: str | None
 
 
-def list_changes(db: Database, query: ItemLogsQuery, oldest_ms: int | None) -> LogsPage:
+def list_changes(db: Database, query: ItemLogsQuery, oldest_ms: int | None) -> SeriesPage:
     """Return one page of a tenant's changelogs, oldest first unless `query.reverse`.
 
     `oldest_ms`: the time before which everything has expired, ms since the epoch; None if nothing ever does. The cost
@@ -73,12 +63,12 @@ def list_changes(db: Database, query: ItemLogsQuery, oldest_ms: int | None) -> L
     return _list(db, query, oldest_ms, "is_change", ALARM_CHANGELOG)
 
 
-def list_suppressions(db: Database, query: ItemLogsQuery, oldest_ms: int | None) -> LogsPage:
+def list_suppressions(db: Database, query: ItemLogsQuery, oldest_ms: int | None) -> SeriesPage:
     """Return one page of a tenant's suppression logs, as `list_changes` does."""
     return _list(db, query, oldest_ms, "is_suppressed", SUPPRESSION_LOG)
 
 
-def _list(db: Database, query: ItemLogsQuery, oldest_ms: int | None, flag: str, schema: DocumentSchema) -> LogsPage:
+def _list(db: Database, query: ItemLogsQuery, oldest_ms: int | None, flag: str, schema: DocumentSchema) -> SeriesPage:
     with db.reading():
         tenant_id = known_tenant(db, query.tenant)
         found = [] if tenant_id is None else _find(db, tenant_id, query, oldest_ms, flag)
@@ -88,7 +78,7 @@ def _list(db: Database, query: ItemLogsQuery, oldest_ms: int | None, flag: str, 
             _add_previous_states(db, tenant_id or 0, shown, documents, oldest_ms)
     next_marker = _id_of(found[query.limit]) if len(found) > query.limit else None
     pieces = [b",".join(map(orjson.dumps, documents))] if documents else []
-    return LogsPage(StoredPage(StoredForm.JSON, pieces), len(shown), next_marker)
+    return SeriesPage(StoredPage(StoredForm.JSON, pieces), len(shown), next_marker)
 
 
 def _find(db: Database, tenant_id: int, query: ItemLogsQuery, oldest_ms: int | None, flag: str) -> list[_Log]:
@@ -179,10 +169,8 @@ def _add_previous_states(
     if not missing:
         return
     before = db.for_each(_ITEMS_BEFORE, _PARAM, missing, low_ticks=low_ticks(oldest_ms))
-    param = db.param_value(_PARAM, [each for each in before if each[2] is not None])
-    codes: dict[int, int | None] = dict(
-        rows(db, _STATES.format(param=db.param_table(_PARAM)), param=param, tenant_id=tenant_id)
-    )
+    known = [each for each in before if each[2] is not None]
+    codes: dict[int, int | None] = dict(rows_of_each(db, _STATES, _PARAM, known, tenant_id=tenant_id))
     names = names_of(db, tenant_id, _STATE_FILTER, {code for code in codes.values() if code is not None})
     for n, *_ in missing:
         documents[n]["previous_state"] = names.get(codes.get(n) or 0, _NO_STATE)

@@ -12,7 +12,7 @@ from notifhist.errors import AnswerTooLong
 from notifhist.serializers.stored import MAX_PAGE_BYTES
 from notifhist.store.counted.table import Filter
 from notifhist.store.database import Database
-from notifhist.store.database.sql import first, rows
+from notifhist.store.database.sql import first, remember, rows_of_each
 
 _PARAM = {"column_name": "text", "digest": "text"}
 # CROSS JOIN: otherwise SQLite compares every name of the tenant with every name that is asked for.
@@ -49,11 +49,10 @@ def find_codes(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name
         else:
             missing.append(name)
     if missing:
-        codes |= _find(db, tenant_id, missing)
-        if len(remembered) + len(missing) > _REMEMBERED:
-            remembered.clear()
-        short = {name: code for name, code in codes.items() if len(name[1]) <= _REMEMBERED_CHARACTERS}
-        remembered.update({(tenant_id, name): code for name, code in short.items()})
+        found = _find(db, tenant_id, missing)
+        codes |= found
+        short = {(tenant_id, name): code for name, code in found.items() if len(name[1]) <= _REMEMBERED_CHARACTERS}
+        remember(remembered, short, _REMEMBERED)
     return codes
 
 
@@ -90,24 +89,19 @@ def names_of(db: Database, tenant_id: int, of: Filter, codes: Iterable[int]) -> 
     wanted = sorted(codes)
     if of.values:
         return {code: of.values[code - 1] for code in wanted}
-    if not wanted:
-        return {}
-    numbered = {"column_name": of.column, "param": db.param_value(_CODE, [(code,) for code in wanted])}
+    keys, about = [(code,) for code in wanted], {"tenant_id": tenant_id, "column_name": of.column}
     if len(wanted) <= _NAMES_AT_ONCE:
-        short = rows(db, _SHORT_NAMES.format(param=db.param_table(_CODE)), tenant_id=tenant_id, **numbered)
+        short = rows_of_each(db, _SHORT_NAMES, _CODE, keys, **about)
         if all(name is not None for _, name in short):
             return {code: orjson.loads(name) for code, name in short}
-    length = _LENGTH.format(param=db.param_table(_CODE))
-    if (rows(db, length, tenant_id=tenant_id, **numbered)[0][0] or 0) > MAX_PAGE_BYTES:
+    if (rows_of_each(db, _LENGTH, _CODE, keys, **about)[0][0] or 0) > MAX_PAGE_BYTES:
         raise AnswerTooLong(MAX_PAGE_BYTES)
-    found = rows(db, _NAMES.format(param=db.param_table(_CODE)), tenant_id=tenant_id, **numbered)
-    return {code: orjson.loads(name) for code, name in found}
+    return {code: orjson.loads(name) for code, name in rows_of_each(db, _NAMES, _CODE, keys, **about)}
 
 
 def _find(db: Database, tenant_id: int, names: Iterable[Name]) -> dict[Name, int]:
     by_digest = {(column, _digest(value)): (column, value) for column, value in names}
-    find = _FIND.format(param=db.param_table(_PARAM))
-    found = rows(db, find, tenant_id=tenant_id, param=db.param_value(_PARAM, list(by_digest)))
+    found = rows_of_each(db, _FIND, _PARAM, list(by_digest), tenant_id=tenant_id)
     return {by_digest[column, digest]: code for column, digest, code in found}
 
 

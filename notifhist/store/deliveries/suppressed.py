@@ -8,7 +8,7 @@ from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import TICKS_PER_MS
 from notifhist.schemas.item_ids import key_of
 from notifhist.store.database import Database
-from notifhist.store.database.sql import rows
+from notifhist.store.database.sql import rows, rows_of_each
 from notifhist.store.deliveries.reading import range_of
 from notifhist.store.deliveries.recording import known_tenant
 from notifhist.store.deliveries.selection import MAIN, RECENT, Selection
@@ -24,14 +24,14 @@ def find_suppressed(db: Database, tenant: str, ids: Collection[str]) -> set[str]
     if not ids or (tenant_id := known_tenant(db, tenant)) is None:
         return set()
     numbered = dict(enumerate(ids))
-    param = db.param_value(_PARAM, [(n, *key_of(each)) for n, each in numbered.items()])
+    keys = [(n, *key_of(each)) for n, each in numbered.items()]
     sources = (db.by_index(MAIN, f"{MAIN}_time"), RECENT)
     text = " UNION ALL ".join(
-        f"""SELECT n FROM {db.param_table(_PARAM)} CROSS JOIN {source} WHERE tenant_id = :tenant_id
+        f"""SELECT n FROM {{param}} CROSS JOIN {source} WHERE tenant_id = :tenant_id
         AND {table}.ticks = param.ticks AND {table}.clock_and_node = param.clock_and_node AND is_suppressed = 1"""
         for table, source in zip((MAIN, RECENT), sources, strict=True)
     )
-    return {numbered[n] for (n,) in rows(db, text, tenant_id=tenant_id, param=param)}
+    return {numbered[n] for (n,) in rows_of_each(db, text, _PARAM, keys, tenant_id=tenant_id)}
 
 
 def count_nobody(db: Database, query: DeliveriesQuery, oldest_ms: int | None) -> int:

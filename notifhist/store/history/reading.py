@@ -4,7 +4,6 @@ Times are ms since the epoch, UTC; `oldest_ms` is the time before which everythi
 nothing ever does. Contract: docs/contract.md, "Items" and "Time series and pages".
 """
 
-from dataclasses import dataclass
 from functools import cache
 
 from notifhist.errors import NotFound
@@ -18,7 +17,7 @@ from notifhist.store.database.sql import first, rows
 from notifhist.store.history.series import SERIES_ID, alarm_digest, check_values
 from notifhist.store.pieces import Piece, read_pieces
 from notifhist.store.tenants import TENANT_ID
-from notifhist.store.time_ranges import key_range, low_ticks
+from notifhist.store.time_ranges import SeriesPage, key_range, low_ticks
 
 _SEPARATORS = {StoredForm.JSON: ",", StoredForm.XML: ""}
 """What separates the texts of a page."""
@@ -27,15 +26,6 @@ _CHECKS = f"SELECT id, check_id FROM series WHERE tenant_id = {TENANT_ID} AND al
 _HAS_ITEMS = "SELECT ticks FROM history_item WHERE series_id = :series_id AND ticks >= :low ORDER BY ticks LIMIT 1"
 _OF_ITEM = f"""FROM history_item WHERE series_id = {SERIES_ID}
 AND ticks = :ticks AND clock_and_node = :clock_and_node"""
-
-
-@dataclass(frozen=True)
-class HistoryPage:
-    """A page of items, how many there are on it, and the id of the first one after it."""
-
-    items: StoredPage
-    count: int
-    next_marker: str | None
 
 
 def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[str]:
@@ -48,7 +38,7 @@ def list_checks(db: Database, alarm: AlarmPath, oldest_ms: int | None) -> list[s
     return sorted(check_id for series_id, check_id in checks if first(db, _HAS_ITEMS, series_id=series_id, low=low))
 
 
-def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: StoredForm) -> HistoryPage:
+def list_items(db: Database, query: HistoryQuery, oldest_ms: int | None, form: StoredForm) -> SeriesPage:
     """Return one page of a check's items, oldest first unless `query.reverse`; a range of one index.
 
     Where not every item is stored in `form`, each piece of the page is one item as JSON. Raises AnswerTooLong.
@@ -66,7 +56,7 @@ class _NotStored(Exception):
 
 def _read(
     db: Database, query: HistoryQuery, low: ItemKey, high: ItemKey, form: StoredForm, to_render: bool = False
-) -> HistoryPage:
+) -> SeriesPage:
     """Return the page of the items from `low` to `high`. With `to_render` each item is a piece. Raises _NotStored."""
     text = _page_sql(type(db), query.reverse, form, to_render)
     check = check_values(query.check)
@@ -97,7 +87,7 @@ def _read(
 
     pieces, count = read_pieces(query.limit, db.pieces_of, read)
     pieces = split_lines(pieces) if to_render else pieces
-    return HistoryPage(StoredPage(form, pieces), count, None if is_end else id_of(next_key))
+    return SeriesPage(StoredPage(form, pieces), count, None if is_end else id_of(next_key))
 
 
 @cache

@@ -9,7 +9,7 @@ import orjson
 
 from notifhist.schemas.query import AlarmPath, CheckPath
 from notifhist.store.database import Database
-from notifhist.store.database.sql import first, lookup, rows
+from notifhist.store.database.sql import first, lookup, remember, rows_of_each
 from notifhist.store.tenants import TENANT_ID, ensure_tenant
 
 NUMBER_BITS = 32
@@ -22,6 +22,9 @@ SERIES_ID = lookup(_FIND)
 """The id of that series."""
 
 _PARAM_COLUMNS = {"n": "bigint", "tenant": "text", "digest": "text", "check_id": "text"}
+_FIND_EACH = """SELECT param.n, series.id FROM {param} JOIN tenant ON tenant.name = param.tenant
+JOIN series ON series.tenant_id = tenant.id AND series.alarm_digest = param.digest
+    AND series.check_id = param.check_id"""
 _INSERT = """INSERT INTO series (tenant_id, id, entity_id, alarm_id, check_id, alarm_digest)
 VALUES (:tenant_id, :id, :entity_id, :alarm_id, :check_id, :alarm_digest)"""
 _REMEMBERED = 10_000
@@ -35,7 +38,7 @@ def check_values(check: CheckPath) -> dict[str, str]:
 
 
 def alarm_digest(alarm: AlarmPath) -> str:
-    """Return a digest of the ids of an entity and an alarm."""
+    """Return a digest of the ids of an entity and an alarm: together they may be longer than PostgreSQL indexes."""
     return hashlib.sha256(orjson.dumps([alarm.entity_id, alarm.alarm_id])).hexdigest()
 
 
@@ -47,14 +50,7 @@ def find_series(db: Database, checks: Collection[CheckPath]) -> dict[CheckPath, 
         return {check: found[0]} if found else {}
     numbered = list(checks)
     values = [(n, *check_values(check).values()) for n, check in enumerate(numbered)]
-    found_rows = rows(
-        db,
-        f"""SELECT param.n, series.id FROM {db.param_table(_PARAM_COLUMNS)} JOIN tenant ON tenant.name = param.tenant
-        JOIN series ON series.tenant_id = tenant.id AND series.alarm_digest = param.digest
-            AND series.check_id = param.check_id""",
-        param=db.param_value(_PARAM_COLUMNS, values),
-    )
-    return {numbered[n]: series_id for n, series_id in found_rows}
+    return {numbered[n]: series_id for n, series_id in rows_of_each(db, _FIND_EACH, _PARAM_COLUMNS, values)}
 
 
 def known_series(db: Database, check: CheckPath) -> int | None:
@@ -63,9 +59,7 @@ def known_series(db: Database, check: CheckPath) -> int | None:
     if (series_id := remembered.get(check)) is None:
         series_id = find_series(db, {check}).get(check)
         if series_id is not None:
-            if len(remembered) >= _REMEMBERED:
-                remembered.clear()
-            remembered[check] = series_id
+            remember(remembered, {check: series_id}, _REMEMBERED)
     return series_id
 
 

@@ -49,14 +49,6 @@ _ALARM = "/entities/<entity_id>/alarms/<alarm_id>"
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of the list of alarms."""
-
-    alarm: alarms.Alarm
-    details: alarms.AlarmDetails
-
-
-@dataclass(frozen=True)
 class Item:
     """A notification of an alarm, by its deliveries."""
 
@@ -88,7 +80,7 @@ def show_alarms() -> Response:
         "alarms.html",
         HTTPStatus.BAD_REQUEST if problems else HTTPStatus.OK,
         args=request.args,
-        rows=[Row(*each) for each in zip(shown, details, strict=True)],
+        rows=list(zip(shown, details, strict=True)),
         problems=problems,
         empty=None if shown or problems else _why_no_alarm(db, bool(words or marker), oldest_ms),
         total=len(found),

@@ -14,6 +14,8 @@ MOST_CHARACTERS = 300
 """A longer text is cut off in a row; the item's page has all of it."""
 HELD_BACK, NOBODY = "held back", "nobody to tell"
 """Why nothing was sent: on purpose, or since no receiver is recorded."""
+_TEXTS = ("state", "previous_state", "notification_type", "notification_id", "target", "message")
+"""What may be long of a delivery."""
 Delivery = Mapping[str, Any]
 
 
@@ -71,27 +73,9 @@ def why_not_sent(deliveries: Sequence[Delivery]) -> dict[str, str]:
 
 
 def _row_of(delivery: Delivery, reason: str | None) -> Row:
-    get, notification_id = delivery.get, delivery.get("notification_id")
-    return Row(
-        id=delivery["id"],
-        timestamp=delivery["timestamp"],
-        outcome=delivery["outcome"],
-        entity_id=delivery["entity_id"],
-        alarm_id=delivery["alarm_id"],
-        check_id=delivery["check_id"],
-        item_id=delivery["item_id"],
-        state=_cut(delivery["state"]),
-        previous_state=_cut(get("previous_state")),
-        notification_type=_cut(get("notification_type")),
-        notification_id=_cut(notification_id),
-        receiver=notification_id if notification_id and may_be_linked(notification_id) else None,
-        target=_cut(get("target")),
-        attempts=delivery["attempts"],
-        message=_cut(get("message") or get("status")),
-        position=get("position"),
-        why_not_sent=reason,
-    )
-
-
-def _cut(text: Any) -> Any:
-    return text if text is None else short(text, MOST_CHARACTERS)
+    members: dict[str, Any] = {name: delivery.get(name) for name in Row._fields}
+    if receiver := members["notification_id"]:
+        members["receiver"] = receiver if may_be_linked(receiver) else None
+    members["message"] = members["message"] or delivery.get("status")
+    members |= {name: short(members[name], MOST_CHARACTERS) for name in _TEXTS if members[name] is not None}
+    return Row(**members | {"why_not_sent": reason})

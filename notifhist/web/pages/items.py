@@ -107,7 +107,7 @@ def _neighbour(check: CheckPath, uuid: str, *, reverse: bool) -> Json | None:
     """
     query = HistoryQuery(check, from_ms=0, to_ms=MAX_TIMESTAMP, limit=2, marker=uuid, reverse=reverse)
     found = reading.list_items(readable_db(), query, current_service().oldest_ms(), StoredForm.JSON)
-    item = next((each for each in documents_of(found.items) if each["id"] != uuid), None)
+    item = next((each for each in documents_of(found.documents) if each["id"] != uuid), None)
     if item is None:
         return None
     worst = min((outcome for outcome, _ in outcomes_of(item)), key=FROM_THE_GROUND.index)

@@ -1,7 +1,7 @@
 """The query strings of pages about deliveries: those of the API, with other defaults and a few words more."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,7 +139,7 @@ def asked(args: Args, since: str = DEFAULTS["since"]) -> Asked:
 
 def is_tidy(args: Args) -> bool:
     """Say whether a query string has nothing that says nothing: a form sends its empty fields too."""
-    return list(_pairs(args)) == list(_pairs(_that_say_something(args)))
+    return list(args.items(multi=True)) == list(_that_say_something(args).items(multi=True))
 
 
 def _that_say_something(args: Args, since: str = DEFAULTS["since"]) -> MultiDict[str, str]:
@@ -149,7 +149,7 @@ def _that_say_something(args: Args, since: str = DEFAULTS["since"]) -> MultiDict
     """
     defaults = {**DEFAULTS, "since": since, "limit": str(current_service().settings.default_limit)}
     known = {*member_fields(_SCHEMA), SHOWN}
-    given = [(parameter.partition("[")[0], value) for parameter, value in _pairs(args) if value.strip()]
+    given = [(parameter.partition("[")[0], value) for parameter, value in args.items(multi=True) if value.strip()]
     pairs = _of_one_time([pair for pair in given if pair[0] in known])
     return MultiDict((name, value) for name, value in pairs if name != SHOWN and defaults.get(name) != value)
 
@@ -172,7 +172,3 @@ def _last_month() -> list[tuple[str, str]]:
     now = dt.datetime.fromtimestamp(current_service().clock.now_ms() / 1000, dt.UTC)
     last = now.replace(day=1) - dt.timedelta(days=1)
     return [("from", f"{last:%Y-%m}-01"), ("to", f"{last:%Y-%m-%d}")]
-
-
-def _pairs(args: Args) -> Iterable[tuple[str, str]]:
-    return args.items(multi=True)

@@ -1,6 +1,5 @@
 """Templates as answers. Each page is made by `page`, which gives it the frame: navigation, theme, assets."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -60,12 +59,10 @@ def static(name: str) -> str:
     return page_url("static", assets()[name].hash, name)
 
 
-def page(
-    template: str, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None, **context: Any
-) -> Response:
+def page(template: str, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> Response:
     """Return a template as the answer to the request; `context` is added to what the frame knows."""
     body = render(template, **context).encode("utf-8", "replace")  # a lone surrogate is no UTF-8
-    response = Response(body, status, dict(headers or {}), content_type=HTML_TYPE + CHARSET)
+    response = Response(body, status, content_type=HTML_TYPE + CHARSET)
     response.headers["Content-Length"] = str(len(body))
     return response
 
@@ -116,11 +113,8 @@ def _navigation() -> list[NavigationLink]:
 
 def _error_page(document: Document | StoredDocument, schema: DocumentSchema) -> list[bytes]:
     """Return the page of an error, from its document."""
-    return [render("error.html", error=document, days=_retention_days()).encode("utf-8", "replace")]
-
-
-def _retention_days() -> int:
-    return current_service().settings.retention_days if has_request_context() else 0
+    days = current_service().settings.retention_days if has_request_context() else 0
+    return [render("error.html", error=document, days=days).encode("utf-8", "replace")]
 
 
 def _environment() -> Environment:

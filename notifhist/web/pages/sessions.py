@@ -34,14 +34,13 @@ _MOST_NEXT_CHARACTERS = 2000
 
 
 class Visit(NamedTuple):
-    """Who looks: what their requests are counted for, their name if a proxy knows it, the session's id if one is open.
+    """Who looks: what their requests are counted for, and their name if a proxy knows it.
 
     The requests of a session are counted for it, those of a proxy's user for the user.
     """
 
     account: str
     user: str | None = None
-    session_id: str | None = None
 
 
 class LoginRequired(ApiError):
@@ -144,7 +143,7 @@ def _session_of(asked: Request, service: Service) -> tuple[ApiKey, Visit] | None
     if expires >= session.expires + _EXTEND_AFTER_MS and not source.may_lag:
         with suppress(*ERRORS):  # a page is shown though nothing can be written; the next request tries again
             stored.extend_session(service.db, session.id, expires)
-    return key, Visit(session.id, None, session.id)
+    return key, Visit(session.id)
 
 
 def _cookie_name(asked: Request) -> str:
