@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from notifhist.feeds.table import FEEDS
 from notifhist.serializers.bodies import MAX_BODY_BYTES
 from notifhist.store.database import Database
+from notifhist.store.models import HistoryItemRow, NotificationRunRow
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.contract.described import Description, Json
 from tests.feed_items import NOTIFICATION, WEBHOOK
@@ -215,8 +216,8 @@ def test_a_fault_of_the_service_is_told_as_described(
     client: FlaskClient, db: Database, description: Description, accept: str
 ) -> None:
     seed(client)
-    db.execute_sql("UPDATE history_item SET document = 'no JSON', xml = NULL")
-    db.execute_sql("UPDATE notification_run SET document = 'no JSON'")
+    db.execute(HistoryItemRow.update(document="no JSON", xml=None))
+    db.execute(NotificationRunRow.update(document="no JSON"))
     broken = [("add_attempt", ask("POST", ATTEMPTS, {})), ("record_runs", ask("POST", RUNS, SEEDED_RUN))]
     if accept != JSON:  # kept JSON goes out unread
         broken += [("get_item", ask("GET", ITEM)), ("get_run", ask("GET", f"{RUNS}/1"))]

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from notifhist.schemas.fields import MAX_PROBLEMS_NAMED
 from notifhist.store.database import Database
 from notifhist.store.history import items
+from notifhist.store.models import HistoryItemRow
 from tests.conftest import NOW_MS, MakeApp, MakeKey, authorized
 from tests.http.helpers import XML, item_at, run_of
 
@@ -133,7 +134,7 @@ def test_an_item_deleted_while_it_is_posted_again_is_recorded(
 
     def find_after_another_deletes(*arguments: Any) -> Any:
         monkeypatch.setattr(items, "find_documents", find)
-        arguments[0].execute_sql("DELETE FROM history_item")
+        arguments[0].execute(HistoryItemRow.delete())
         return find(*arguments)
 
     monkeypatch.setattr(items, "find_documents", find_after_another_deletes)
@@ -153,7 +154,7 @@ def test_a_name_that_parsers_refuse_for_its_length_becomes_an_entry(client: Flas
 def test_xml_that_is_many_times_as_long_as_its_json_is_not_kept_but_answered(client: FlaskClient, db: Database) -> None:
     item = item_at(NOW_MS) | {"x" * 1000: [0] * 1000}
     assert client.post(CHECK, json=item).status_code == 201
-    ((xml,),) = db.execute_sql("SELECT xml FROM history_item").fetchall()
+    ((xml,),) = db.execute(HistoryItemRow.select(HistoryItemRow.xml)).fetchall()
     assert xml is None
     for url in (CHECK, f"{CHECK}/{item['id']}"):
         assert client.get(url, headers={"Accept": XML}).data.count(b"x" * 1000) == 2000

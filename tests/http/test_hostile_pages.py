@@ -13,6 +13,7 @@ from notifhist.serializers.stored import MAX_PAGE_BYTES
 from notifhist.store import pieces
 from notifhist.store.database import Database
 from notifhist.store.history import room
+from notifhist.store.models import HistoryItemRow
 from tests.conftest import NOW_MS
 from tests.http.helpers import CHECK, JSON, RUNS, XML, item_at, run_of
 
@@ -175,6 +176,6 @@ def test_the_xml_of_items_recorded_together_has_room_for_some_and_all_are_answer
     monkeypatch.setattr(room, "_XML_CHARACTERS", 1000)
     documents = [item_at(NOW_MS - n) | {"x": "y" * 400} for n in range(5)]
     assert post(client, CHECK, {"values": documents}).status_code == 201
-    stored = [xml for (xml,) in db.execute_sql("SELECT xml FROM history_item").fetchall()]
+    stored = [xml for (xml,) in db.execute(HistoryItemRow.select(HistoryItemRow.xml)).fetchall()]
     assert stored.count(None) in (2, 3)
     assert client.get(CHECK, headers=AS_XML).data.count(b"y" * 400) == 5

@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from notifhist.store.database import Database
+from notifhist.store.models import HistoryItemRow
 from tests.conftest import NOW_MS, MakeApp, authorized
 from tests.http.helpers import CHECK, RUNS, XML, get_json, id_at, item_at, post, read_xml, run_of
 
@@ -45,7 +46,7 @@ def test_xml_that_was_stored_by_the_rule_of_the_fifth_edition_is_answered_no_mor
 ) -> None:
     results = [{"notification_details": {"labels": {"foo🙂": "bar"}}}]
     post(client, CHECK, item_at(NOW_MS, notification_results=results))
-    db.execute_sql("UPDATE history_item SET xml_version = 1, xml = '<foo🙂>bar</foo🙂>'")
+    db.execute(HistoryItemRow.update({"xml_version": 1, "xml": "<foo🙂>bar</foo🙂>"}))
     assert labels(client, CHECK) == labels(client, ITEM) == {"foo🙂": "bar"}
 
 

@@ -27,7 +27,7 @@ from notifhist.schemas.runs import RUN, RUNS_CONTAINER, RUNS_PAGE
 from notifhist.serializers import from_xml
 from notifhist.serializers.as_xml import MAPPING_VERSION
 from notifhist.store.database import Database
-from notifhist.store.database.sql import changed
+from notifhist.store.models import HistoryItemRow, NotificationRunRow, SeriesRow, TenantRow
 from notifhist.transfer.load import Loader, Source
 from tests import plain_xml
 from tests.conftest import NOW_MS, MakeKey, authorized
@@ -135,10 +135,10 @@ def assert_items_answered(tenant: Tenant) -> None:
         tenant.assert_answered(f"{tenant.check}/{item['id']}", item, ITEM)
 
 
-OF_TENANT = """series_id IN (SELECT series.id FROM series JOIN tenant ON tenant.id = series.tenant_id
-    WHERE tenant.name = :tenant)"""
-"""The condition that an item is the tenant's."""
-IS_LAST = f"{OF_TENANT} AND ticks = :ticks AND clock_and_node = :clock_and_node"
+def rows_of(tenant: Tenant) -> Any:
+    """Return the condition that an item is the tenant's."""
+    series = SeriesRow.select(SeriesRow.id).join(TenantRow, on=TenantRow.id == SeriesRow.tenant_id)
+    return HistoryItemRow.series_id << series.where(TenantRow.name == tenant.name)
 
 
 def test_items_are_answered_as_the_plain_path_would(make_tenant: MakeTenant) -> None:
@@ -176,10 +176,10 @@ def test_items_are_answered_as_the_plain_path_would(make_tenant: MakeTenant) -> 
 
         stale = {"xml_version": MAPPING_VERSION + 1, "xml": "<stale/>"}
         last = key_of(max(tenant.stored, key=key_of))
-        for rows, values in ((IS_LAST, last._asdict()), (OF_TENANT, {})):
+        is_last = (HistoryItemRow.ticks == last.ticks) & (HistoryItemRow.clock_and_node == last.clock_and_node)
+        for rows in (rows_of(tenant) & is_last, rows_of(tenant)):
             for columns in (stale, {"xml_version": MAPPING_VERSION, "xml": None}):
-                update = f"UPDATE history_item SET xml_version = :xml_version, xml = :xml WHERE {rows}"
-                changed(tenant.db, update, tenant=tenant.name, **columns, **values)
+                tenant.db.execute(HistoryItemRow.update(columns).where(rows))
                 assert_items_answered(tenant)
 
     holds()
@@ -260,9 +260,8 @@ def test_stored_texts_go_out_unread(client: FlaskClient, db: Database) -> None:
     item = item_at(NOW_MS)
     assert client.post(CHECK, json=item).status_code == 201
     assert client.post(RUNS, json=run_of(id=1, notificationObjects=OBJECTS)).status_code == 201
-    changed(db, "UPDATE history_item SET document = :json, xml = '<stored />'", json='{"stored": 1}')
-    texts = {"json": '{"stored": 1}', "brief": '{"brief": 1}'}
-    changed(db, "UPDATE notification_run SET document = :json, brief = :brief", **texts)
+    db.execute(HistoryItemRow.update(document='{"stored": 1}', xml="<stored />"))
+    db.execute(NotificationRunRow.update(document='{"stored": 1}', brief='{"brief": 1}'))
     url = f"{CHECK}/{item['id']}"
     assert client.get(url).data == b'{"stored": 1}'
     assert client.get(url, headers={"Accept": XML}).data.partition(b"\n")[2] == b"<stored />"

@@ -27,7 +27,6 @@ from notifhist.store.recording import Stored
 
 KEY = {"series_id": "bigint", "ticks": "bigint", "clock_and_node": "bigint"}
 TEXTS = {"document": "text", "xml": "text", "xml_version": "integer"}
-"""The document is text, not the database's own JSON type: PostgreSQL's loses the recorded order of members."""
 TABLE = Table("history_item", KEY | TEXTS, tuple(KEY), long_texts=("document", "xml"))
 
 _BATCH = 1000

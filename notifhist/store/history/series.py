@@ -38,7 +38,7 @@ def check_values(check: CheckPath) -> dict[str, str]:
 
 
 def alarm_digest(alarm: AlarmPath) -> str:
-    """Return a digest of the ids of an entity and an alarm: together they may be longer than PostgreSQL indexes."""
+    """Return a digest of the ids of an entity and an alarm."""
     return hashlib.sha256(orjson.dumps([alarm.entity_id, alarm.alarm_id])).hexdigest()
 
 
