@@ -26,6 +26,8 @@ _MOST_SELECTIVE_FIRST = (
 )
 _MOST_SELECTS = 4
 """Up to so many ranges have a SELECT each."""
+_MOST_FETCHED = 5000
+"""Up to so many deliveries that are to be grouped are fetched: to group a thousand takes SQLite twice the time."""
 _PARAM = {"n": "integer", "low": "bigint", "high": "bigint"}
 _SERIES = """SELECT id FROM series WHERE tenant_id = :tenant_id AND {column} IN ({values})"""
 
@@ -92,9 +94,13 @@ class Selection:
         left = list(enumerate(ranges))
         lead = None
         if (pairs := self._pairs(by)) is not None:
-            sums, left = Ranges(self._db, DELIVERIES, self.tenant_id, pairs).sums(ranges)
+            counts = Ranges(self._db, DELIVERIES, self.tenant_id, pairs)
+            sums, left = counts.sums(ranges)
             # Few are left, and the index of time has the codes of both filters: no delivery itself is read.
             lead = _TIME if len(self.codes) + len(by) > 1 else None
+            if by and len(ranges) == 1 and counts.most_left <= _MOST_FETCHED:
+                self._fetch(sums[0], by, [each for _, each in left], ranges[0])
+                return sums
         self._count_rows(sums, by, {MAIN: left, RECENT: list(enumerate(ranges))}, lead)
         return sums
 
@@ -167,6 +173,17 @@ class Selection:
             and (self.is_few or name in ("transaction_hash", "series_id") or self._conditions[name][0] == "=")
         )
         return next(usable, None)
+
+    def _fetch(self, sums: Sums, by: Sequence[Filter], left: Sequence[Range], whole: Range) -> None:
+        """Add the deliveries of what is left of a range to `sums`, and the recent ones of the whole range."""
+        columns = ", ".join(each.column for each in by)
+        there = "".join(f" AND {each.column} IS NOT NULL" for each in by)
+        values, selects = dict(self.values), []
+        for n, (table, each) in enumerate([*((MAIN, each) for each in left), (RECENT, whole)]):
+            values |= {f"low{n}": each.begin * TICKS_PER_MS, f"high{n}": each.end * TICKS_PER_MS}
+            limits = f"ticks >= :low{n} AND ticks < :high{n}"
+            selects.append(f"SELECT {columns} FROM {self.source(table, _TIME)} AND {limits}{there}")
+        sums.update(rows(self._db, " UNION ALL ".join(selects), **values))
 
     def _count_rows(
         self,
