@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from flask.testing import FlaskClient
 
+from notifhist.store.deliveries import selection
 from tests.conftest import NOW_MS
 from tests.http.delivery_data import DELIVERIES, HOUR, Delivery, check_of, ids, listed, seed
 from tests.http.helpers import assert_fault, get_json, item_at, post
@@ -58,7 +59,9 @@ def test_three_of_the_filters_are_separated_by_commas_too(client: FlaskClient) -
             assert listed(client, f"{name}={form.format(*values)}") == expected, form
 
 
-def test_two_filters_must_both_match(client: FlaskClient) -> None:
+@pytest.mark.parametrize("sparse", [0, selection._SPARSE], ids=["looked up by time", "read"])
+def test_two_filters_must_both_match(client: FlaskClient, monkeypatch: pytest.MonkeyPatch, sparse: int) -> None:
+    monkeypatch.setattr(selection, "_SPARSE", sparse)
     seeded = seed(client)
     some = 0
     for one, other in combinations(WANTED, 2):

@@ -133,6 +133,23 @@ def test_of_several_filters_the_most_selective_one_leads(many: Database, plans: 
         assert found_by(plans[-1]) == by_index(INDEXES[parameter], INDEXES[parameter])
 
 
+@pytest.mark.parametrize("sparse", [1, 2])
+@pytest.mark.usefixtures("are_few")
+def test_where_few_match_two_filters_they_are_looked_up_by_time_before_they_are_read(
+    many: Database, plans: Plans, monkeypatch: pytest.MonkeyPatch, sparse: int
+) -> None:
+    """There are 400, of which 200 match."""
+    monkeypatch.setattr(selection, "_SPARSE", sparse)
+    asked = query({"outcomes": ("failed",), "notification_ids": ("nt",)})
+    assert list_deliveries(many, asked, None).total == 200
+    assert found_by(plans[-1]) == by_index("notification_id", "notification_id")
+    looked_up = [each for each in plans[-1] if each.startswith("SEARCH entry ")]
+    by_time = (
+        "SEARCH entry USING COVERING INDEX delivery_time (tenant_id=? AND ticks=? AND clock_and_node=? AND outcome=?)"
+    )
+    assert looked_up == ([by_time] if sparse == 1 else [])
+
+
 def test_a_page_without_filters_is_read_by_time(many: Database, plans: Plans) -> None:
     assert list_deliveries(many, query({}), None).total == 200
     assert found_by(plans[-1]) == by_index("time")

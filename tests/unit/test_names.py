@@ -1,5 +1,9 @@
 """Names and their codes, however many there are."""
 
+from typing import Any
+
+import pytest
+
 from notifhist.store.database import Database, ensure_connected, open_database
 from notifhist.store.deliveries import names
 from notifhist.store.deliveries.names import ensure_codes, find_codes, names_of
@@ -18,6 +22,34 @@ def test_more_names_than_a_statement_has_parameters(db: Database) -> None:
     assert names_of(db, 1, STATE, range(1, MANY)) == {codes[name]: name[1] for name in wanted[:3]}
     assert names_of(db, 1, TYPE, range(1, MANY)) == names_of(db, 2, STATE, range(1, MANY)) == {}
     assert names_of(db, 1, STATE, []) == {}
+
+
+def test_names_are_remembered_by_their_codes_unless_one_is_long(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "x" * (names._SHORT_CHARACTERS + 1)
+    with db.writing():
+        codes = list(ensure_codes(db, 1, [(STATE.column, "short"), (STATE.column, long)]).values())
+    execute, executed = db.execute_sql, list[str]()
+
+    def note_and_execute(sql: str, params: Any = None) -> Any:
+        executed.append(sql)
+        return execute(sql, params)
+
+    monkeypatch.setattr(db, "execute_sql", note_and_execute)
+    for wanted, statements in ((codes[:1], 1), (codes[:1], 0), (codes, 3), (codes, 3)):
+        executed.clear()
+        assert list(names_of(db, 1, STATE, wanted).values()) == ["short", long][: len(wanted)]
+        assert len(executed) == statements
+
+
+def test_only_so_many_names_are_remembered(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "_MOST_BY_CODE", 2)
+    for each in (STATE, TYPE):
+        with db.writing():
+            codes = ensure_codes(db, 1, [(each.column, f"name {n}") for n in range(3)])
+        for (_, name), code in codes.items():
+            assert names_of(db, 1, each, [code]) == {code: name}
+            assert sum(map(len, db.remembered[names._BY_CODE].values())) <= names._MOST_BY_CODE
+        assert names_of(db, 1, each, codes.values()) == {code: name for (_, name), code in codes.items()}
 
 
 def test_sqlite_finds_each_name_by_the_key(sqlite_database: str) -> None:

@@ -68,6 +68,10 @@ class Ranges:
         self._by = [name for name, side in sides.items() if isinstance(side, Filter)]
         """The sides by whose codes is grouped."""
         self._known: dict[_Bucket, _Counts] = {}
+        self.whole = self.most_left = 0
+        """How many records, of whatever codes, the whole parts of the ranges have that `sums` was asked for, and the
+        others at most.
+        """
 
     def sums(self, ranges: Sequence[Range]) -> tuple[list[Sums], list[tuple[int, Range]]]:
         """Return the sums of each range, by codes; and the pieces of ranges that are no whole parts.
@@ -86,7 +90,9 @@ class Ranges:
         for n, each in enumerate(ranges):
             for root in roots:
                 self._divide(n, each, root, whole, left)
-        if self._by and sum(sum(self._known[each.bucket].parts[each.low : each.high]) for each in whole) <= _FEW:
+        self.whole = sum(sum(self._known[each.bucket].parts[each.low : each.high]) for each in whole)
+        if self._by and self.whole <= _FEW:
+            self.most_left += self.whole
             return sums, [(n, each) for n, each in enumerate(ranges) if each.begin < each.end]
         for n, codes, count in self._added_up(whole):
             sums[n][codes] += count
@@ -134,6 +140,7 @@ class Ranges:
                 cut = Range(max(wanted.begin, part * level.part_ms), min(wanted.end, (part + 1) * level.part_ms))
                 if cut.begin < cut.end:
                     left.append((n, cut))
+                    self.most_left += counts.parts[index]
 
     def _read(self, wanted: Sequence[_Bucket]) -> None:
         """Read how many records there are, of whatever codes, in the parts of buckets."""

@@ -148,6 +148,13 @@ class Database(Protocol):
         """
 
     @staticmethod
+    def by_entry(table: str, index: str, key: Sequence[str], condition: str) -> str:
+        """Return a condition on columns of an index, whose `key` leads to a record's entry.
+
+        It is written so that the entry is read, where the planner would read the record.
+        """
+
+    @staticmethod
     def by_code_point(column: str) -> str:
         """Return a column of texts, written so that it is compared and sorted by code point, by index too."""
 

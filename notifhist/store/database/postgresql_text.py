@@ -39,6 +39,11 @@ class PostgresqlText:
         return table
 
     @staticmethod
+    def by_entry(table: str, index: str, key: Sequence[str], condition: str) -> str:
+        """Return `condition`: the planner combines indexes."""
+        return condition
+
+    @staticmethod
     def by_code_point(column: str) -> str:
         """Return `column` in the collation "C": the database's own may sort as a language does."""
         return f'{column} COLLATE "C"'

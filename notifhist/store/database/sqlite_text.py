@@ -47,6 +47,12 @@ class SqliteText:
         return f"{table} NOT INDEXED" if index is None else f"{table} INDEXED BY {index}"
 
     @staticmethod
+    def by_entry(table: str, index: str, key: Sequence[str], condition: str) -> str:
+        """Return the condition that there is such an entry of the record's `number`."""
+        same = " AND ".join(f"entry.{name} = {table}.{name}" for name in (*key, "number"))
+        return f"EXISTS (SELECT 1 FROM {table} AS entry INDEXED BY {index} WHERE {same} AND entry.{condition})"
+
+    @staticmethod
     def by_code_point(column: str) -> str:
         """Return `column`: SQLite compares UTF-8 byte by byte, which is the same."""
         return column

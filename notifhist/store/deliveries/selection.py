@@ -26,6 +26,15 @@ _MOST_SELECTIVE_FIRST = (
 )
 _MOST_SELECTS = 4
 """Up to so many ranges have a SELECT each."""
+_MOST_FETCHED = 5000
+"""Up to so many deliveries that are to be grouped are fetched: to group a thousand takes SQLite twice the time."""
+_SPARSE = 128
+"""If there are more than so many times the deliveries that two filters match, each one that a filter alone matches is
+looked up in the index of time before it is read. Most stand on pages of the file of their own: a page costs 4 µs, an
+entry of the index 0.3 µs.
+"""
+_TOGETHER = "entity_id"
+"""The deliveries of an entity stand together, item by item: to look each up first took 1.15 times as long."""
 _PARAM = {"n": "integer", "low": "bigint", "high": "bigint"}
 _SERIES = """SELECT id FROM series WHERE tenant_id = :tenant_id AND {column} IN ({values})"""
 
@@ -52,6 +61,10 @@ class Selection:
         self._add("transaction_hash", [hash_of(each) for each in query.transaction_ids])
         self._add_series({"alarm_id": query.alarm_ids, "check_id": query.check_ids})
         self.is_few = False
+        self._in_all = 0
+        """How many deliveries there are at most in the ranges that were counted, if by stored counts."""
+        self._is_sparse = False
+        """Whether so few deliveries match that most of those that one filter alone finds do not."""
         if self._is_indexed and not self.is_empty:
             self.values["trigrams"] = trigrams = db.trigrams(self._needle)
             likely = db.count_likely(MAIN, trigrams, self.tenant_id)
@@ -64,7 +77,10 @@ class Selection:
         `lead`: the column by whose index they are found, or _TIME; None: that of the most selective condition, else
         _TIME.
         """
-        conditions = [f"{column} {condition}" for column, condition in self._conditions.items()]
+        of_columns = {column: f"{column} {condition}" for column, condition in self._conditions.items()}
+        if self._is_sparse and table == MAIN and not lead and (found_by := self._lead) not in (None, _TOGETHER):
+            of_columns |= {each: self._by_time(wanted) for each, wanted in of_columns.items() if each != found_by}
+        conditions = list(of_columns.values())
         if self._needle:
             conditions.append(self._db.contains("search_text", ":needle"))
         if table == RECENT:
@@ -92,9 +108,14 @@ class Selection:
         left = list(enumerate(ranges))
         lead = None
         if (pairs := self._pairs(by)) is not None:
-            sums, left = Ranges(self._db, DELIVERIES, self.tenant_id, pairs).sums(ranges)
+            counts = Ranges(self._db, DELIVERIES, self.tenant_id, pairs)
+            sums, left = counts.sums(ranges)
+            self._in_all = counts.whole + counts.most_left
             # Few are left, and the index of time has the codes of both filters: no delivery itself is read.
             lead = _TIME if len(self.codes) + len(by) > 1 else None
+            if by and len(ranges) == 1 and counts.most_left <= _MOST_FETCHED:
+                self._fetch(sums[0], by, [each for _, each in left], ranges[0])
+                return sums
         self._count_rows(sums, by, {MAIN: left, RECENT: list(enumerate(ranges))}, lead)
         return sums
 
@@ -102,6 +123,7 @@ class Selection:
         """Return how many there are in a range of time."""
         (sums,) = self.counted([wanted])
         total = sums[()]
+        self._is_sparse = len(self.codes) > 1 and self._in_all > _SPARSE * total
         self.is_few = self.is_few or total <= _FEW
         return total
 
@@ -167,6 +189,21 @@ class Selection:
             and (self.is_few or name in ("transaction_hash", "series_id") or self._conditions[name][0] == "=")
         )
         return next(usable, None)
+
+    def _by_time(self, condition: str) -> str:
+        """Return the condition on a column of the index of time, which is looked up there."""
+        return self._db.by_entry(MAIN, f"{MAIN}_{_TIME}", ("tenant_id", "ticks", "clock_and_node"), condition)
+
+    def _fetch(self, sums: Sums, by: Sequence[Filter], left: Sequence[Range], whole: Range) -> None:
+        """Add the deliveries of what is left of a range to `sums`, and the recent ones of the whole range."""
+        columns = ", ".join(each.column for each in by)
+        there = "".join(f" AND {each.column} IS NOT NULL" for each in by)
+        values, selects = dict(self.values), []
+        for n, (table, each) in enumerate([*((MAIN, each) for each in left), (RECENT, whole)]):
+            values |= {f"low{n}": each.begin * TICKS_PER_MS, f"high{n}": each.end * TICKS_PER_MS}
+            limits = f"ticks >= :low{n} AND ticks < :high{n}"
+            selects.append(f"SELECT {columns} FROM {self.source(table, _TIME)} AND {limits}{there}")
+        sums.update(rows(self._db, " UNION ALL ".join(selects), **values))
 
     def _count_rows(
         self,

@@ -64,12 +64,14 @@ def list_receivers(db: Database, query: DeliveriesQuery, oldest_ms: int | None) 
     with db.reading():
         # Counts by receiver and outcome are kept; those of some outcomes are among them.
         selection = Selection(db, replace(query, outcomes=()))
+        (sums,) = selection.counted([within], [OUTCOME, RECEIVER])
         counts: dict[int, dict[str, int]] = defaultdict(dict)
-        # By outcome, in their order: there may be thousands of receivers.
-        for (outcome, receiver), count in sorted(selection.counted([within], [OUTCOME, RECEIVER])[0].items()):
-            name = OUTCOMES[outcome - 1]
+        # By outcome, in their order: there may be thousands of receivers, which need not be sorted.
+        for code, name in enumerate(OUTCOMES, start=1):
             if name in query.outcomes or not query.outcomes:
-                counts[receiver][name] = count
+                for (outcome, receiver), count in sums.items():
+                    if outcome == code:
+                        counts[receiver][name] = count
         failed = {receiver: each.get(FAILED, 0) for receiver, each in counts.items()}
         most = _most_failing(db, selection, within, failed)
         failures = _last_failures(db, selection, within, [each for each in most if failed[each]])
@@ -78,21 +80,28 @@ def list_receivers(db: Database, query: DeliveriesQuery, oldest_ms: int | None) 
 
 
 def _place(receiver: Document) -> tuple[Any, ...]:
-    """Return what receivers are ordered by; their codes are in the order of recording, which a copy need not have."""
+    """Return what receivers are ordered by; their codes are in the order of recording, which a copy need not have.
+
+    Without a name comes before the empty name. Names are first of each two, as most of them differ.
+    """
     known = receiver.get
     return (
-        *(-receiver["counts"].get(FAILED, 0), -known("last_failure", 0)),
-        *("notification_id" in receiver, known("notification_id")),
-        *("notification_type" in receiver, known("notification_type")),
-        *("target" in receiver, known("target")),
+        -receiver["counts"].get(FAILED, 0),
+        -known("last_failure", 0),
+        known("notification_id", ""),
+        "notification_id" in receiver,
+        known("notification_type", ""),
+        "notification_type" in receiver,
+        known("target", ""),
+        "target" in receiver,
     )
 
 
 def _most_failing(db: Database, selection: Selection, within: Range, failed: Mapping[int, int]) -> list[int]:
     """Return the receivers with most failures, and of those with equally many the ones that failed last."""
+    if len(failed) <= MAX_RECEIVERS:
+        return list(failed)
     ranked = sorted(failed, key=lambda receiver: (-failed[receiver], receiver))
-    if len(ranked) <= MAX_RECEIVERS:
-        return ranked
     fewest = failed[ranked[MAX_RECEIVERS - 1]]
     more = [each for each in ranked if failed[each] > fewest]
     equal = [each for each in ranked if failed[each] == fewest]
@@ -105,11 +114,14 @@ def _most_failing(db: Database, selection: Selection, within: Range, failed: Map
 
 
 def _receiver(name: str, counts: dict[str, int], failure: Document | None) -> Document:
-    receiver = {
-        member: value
-        for member, value in zip(("notification_id", "notification_type", "target"), orjson.loads(name), strict=True)
-        if value is not None
-    }
+    notification_id, notification_type, target = orjson.loads(name)
+    receiver: Document = {}
+    if notification_id is not None:
+        receiver["notification_id"] = notification_id
+    if notification_type is not None:
+        receiver["notification_type"] = notification_type
+    if target is not None:
+        receiver["target"] = target
     receiver["counts"] = counts
     if failure is not None:
         receiver["last_failure"] = failure["timestamp"]
