@@ -17,6 +17,7 @@ from notifhist.store.purge import note_purge
 from notifhist.store.purge import purge as purge_expired
 from notifhist.transfer.export import count_lines, export_lines
 from notifhist.transfer.files import Destination, owner_problems
+from notifhist.transfer.garbage import rarely_looking
 from notifhist.transfer.load import Loader, Source, find_sources
 from notifhist.transfer.progress import progress
 from notifhist.transfer.workers import workers_for
@@ -87,7 +88,7 @@ def _sources(paths: tuple[Path, ...], destination: Destination | None) -> list[S
 def _load(sources: list[Source], *, skip_bad: bool) -> Loader:
     """Load files, and print the bad records and the number of stored ones."""
     files = [source.path for source in sources]
-    with workers_for(files, cpu_count()) as workers, database(create=True) as (db, settings):
+    with rarely_looking(), workers_for(files, cpu_count()) as workers, database(create=True) as (db, settings):
         loader = Loader(db, clock_of(db, settings), workers=workers)
         try:
             with progress("Loading") as loader.report:

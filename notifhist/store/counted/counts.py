@@ -7,7 +7,7 @@ in the transaction that changes the records; a tenant has one such transaction a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 
 from notifhist.store.counted.table import PARTS, Codes, Counted, Level
@@ -16,6 +16,9 @@ from notifhist.store.database.sql import rows
 
 SPLIT_ABOVE = 1000
 """A part with more records is split; up to this many are counted or skipped one by one."""
+
+_FEW_BUCKETS = 4
+"""Each of so many is changed by a statement of its own, which has the columns of those parts alone that change."""
 
 Change = tuple[int, Codes]
 """A record as it is counted: its time (ms since the epoch, UTC) and its codes."""
@@ -89,25 +92,36 @@ def _change(
 
 
 def _add(db: Database, table: Counted, tenant_id: int, level: Level, summed: Mapping[int, _Summed]) -> None:
-    """Add the pairs of each part to the counts of a level, in the order of their keys."""
-    split, nothing = table.split, [0] * len(PARTS)
-    if len(summed) == 1:
-        ((part, pairs),) = summed.items()
-        bucket, index = divmod(part, level.parts)
-        added = ((tenant_id, level.number, bucket, *split(pair), count) for pair, count in pairs.items())
-        db.insert_or_add(table.counts, added, (*table.counts.key, PARTS[index]))
-        return
-    rows_of_buckets: list[tuple[int, ...]] = []
-    for bucket, parts in groupby(sorted(summed), key=lambda part: part // level.parts):
-        counts: dict[int, list[int]] = {}
-        for part in parts:
-            index = part % level.parts
-            for pair, count in summed[part].items():
-                if (row := counts.get(pair)) is None:
-                    row = counts[pair] = nothing.copy()
-                row[index] = count
-        rows_of_buckets += [(tenant_id, level.number, bucket, *split(pair), *counts[pair]) for pair in sorted(counts)]
-    db.insert_or_add(table.counts, rows_of_buckets)
+    """Add the pairs of each part to the counts of a level."""
+    buckets = [
+        ((tenant_id, level.number, bucket), {PARTS[part % level.parts]: summed[part] for part in parts})
+        for bucket, parts in groupby(sorted(summed), key=lambda part: part // level.parts)
+    ]
+    if len(buckets) <= _FEW_BUCKETS:
+        for key, pairs in buckets:
+            db.insert_or_add(table.counts, _rows(table, key, list(pairs), pairs), (*table.counts.key, *pairs))
+    else:
+        all_rows = chain.from_iterable(_rows(table, key, PARTS, pairs) for key, pairs in buckets)
+        db.insert_or_add(table.counts, all_rows)
+
+
+def _rows(
+    table: Counted, key: tuple[int, ...], columns: Sequence[str], pairs_of: Mapping[str, _Summed]
+) -> Iterator[tuple[int, ...]]:
+    """Yield the count rows of a bucket with some of the columns PARTS, of which all are 0 but those in `pairs_of`.
+
+    In the order of their keys.
+    """
+    counts: dict[int, list[int]] = {}
+    nothing = [0] * len(columns)
+    for column, pairs in pairs_of.items():
+        place = columns.index(column)
+        for pair, count in pairs.items():
+            if (row := counts.get(pair)) is None:
+                row = counts[pair] = nothing.copy()
+            row[place] = count
+    for pair in sorted(counts):
+        yield (*key, *table.split(pair), *counts[pair])
 
 
 def _split_and_full(
