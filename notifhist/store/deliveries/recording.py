@@ -74,6 +74,7 @@ def prepare(db: Database, tenant: str, deliveries: Sequence[Delivery]) -> None:
         number, characters = rows(db, _LOOK, tenant_id=tenant_id)[0]
         if number >= _MOVE_FROM:
             _move_all(db, tenant_id, tenant, number, characters)
+            db.give_back_deleted(RECENT.name)
 
 
 def known_tenant(db: Database, tenant: str) -> int | None:
