@@ -14,6 +14,7 @@ from notifhist.schemas.document import Document
 from notifhist.schemas.fields import MAX_TIMESTAMP
 from notifhist.schemas.query import CheckPath
 from notifhist.store.database import Database
+from notifhist.store.database.postgresql import PostgresqlDatabase
 from notifhist.store.database.sql import rows
 from notifhist.store.deliveries import derive, names, recording
 from notifhist.store.deliveries.derive import MAX_RESULTS
@@ -74,6 +75,18 @@ def test_whatever_makes_deliveries_recent_the_recent_ones_are_few(
     assert 0 < count_in(db, "delivery_recent") <= most
     assert count_in(db, "delivery_recent") + count_in(db, "delivery") == 400
     assert_all_is_right(db)
+
+
+def test_reading_the_recent_ones_costs_the_same_however_many_have_been_moved(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "_COUNT_AFTER", 5)
+    monkeypatch.setattr(recording, "_MOVE_FROM", 5)
+    record_one_by_one(db, 300)
+    assert count_in(db, "delivery_recent") <= 10
+    if isinstance(db, PostgresqlDatabase):
+        pages = rows(db, "SELECT pg_relation_size('delivery_recent') / 8192")[0][0]
+        assert pages <= 3  # 8, unless the space of those that are moved is given back
 
 
 @pytest.mark.parametrize(("number", "recent"), [(99, 99), (100, 0)])

@@ -105,6 +105,12 @@ class Database(Protocol):
     def pausing_after(self) -> AbstractContextManager[None]:
         """Wrap one of many transactions in a row, and pause after it on engines where other writers would starve."""
 
+    def give_back_deleted(self, table: str) -> None:
+        """Make the space of a table's deleted rows free, where reading it would be dearer with each of them.
+
+        Not in a transaction. If it fails, nothing is raised: the table is as it was.
+        """
+
     def lock_name(self, name: str) -> None:
         """Make other transactions that lock the same name wait for the end of this one."""
 

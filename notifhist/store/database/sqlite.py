@@ -53,6 +53,9 @@ class SqliteDatabase(SqliteText, SqliteFile):
     def lock_name(self, name: str) -> None:
         """Do nothing: a transaction that writes is alone."""
 
+    def give_back_deleted(self, table: str) -> None:
+        """Do nothing: a deleted row is gone, and its page is written again."""
+
     @contextmanager
     def pausing_after(self) -> Iterator[None]:
         """Hold one of many transactions in a row, then pause for half its time.

@@ -21,9 +21,9 @@ from notifhist.store.deliveries.table import COLUMNS, DELIVERIES, IS_OF_ITEM, NA
 from notifhist.store.history.series import NUMBER_BITS
 from notifhist.store.tenants import find_tenant
 
-_COUNT_AFTER = 64
+_COUNT_AFTER = 128
 """A connection counts the recent deliveries of a tenant each time when it has recorded so many."""
-_MOVE_FROM = 128
+_MOVE_FROM = 256
 """So many are moved: it costs less per delivery the more there are, and each question reads all recent ones."""
 _DIRECT_FROM = 100
 """So many that are recorded at once are not recent first."""
@@ -74,6 +74,7 @@ def prepare(db: Database, tenant: str, deliveries: Sequence[Delivery]) -> None:
         number, characters = rows(db, _LOOK, tenant_id=tenant_id)[0]
         if number >= _MOVE_FROM:
             _move_all(db, tenant_id, tenant, number, characters)
+            db.give_back_deleted(RECENT.name)
 
 
 def known_tenant(db: Database, tenant: str) -> int | None:
