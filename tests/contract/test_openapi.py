@@ -23,7 +23,8 @@ EXAMPLES = Path(__file__).parent / "examples"
 def documents() -> list[DocumentSchema]:
     """Return a schema of every document that has members."""
     modules = (history, runs, logs, register, states, limits, deliveries, error)
-    classes = [each for module in modules for each in vars(module).values()]
+    values = [each for module in modules for each in vars(module).values()]
+    classes = [type(each) if isinstance(each, DocumentSchema) else each for each in values]
     found = {each for each in classes if isinstance(each, type) and issubclass(each, DocumentSchema)}
     found.remove(deliveries.DeliveryAttemptSchema)  # the rows of a text
     return sorted((each() for each in found if each().fields), key=lambda each: type(each).__name__)

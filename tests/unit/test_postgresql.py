@@ -5,7 +5,7 @@ import psycopg
 import pytest
 
 from notifhist.config import ConfigError
-from notifhist.store.database import PostgresqlDatabase, ensure_connected, is_unreachable, open_database
+from notifhist.store.database import PostgresqlDatabase, ensure_connected, is_unreachable, open_database, postgresql
 from tests.unit.tenant_rows import connection_of, count
 
 
@@ -35,6 +35,41 @@ def test_both_schemes_of_postgresql_are_taken(scheme: str, postgres_database: st
     database = open_database(postgres_database.replace("postgresql", scheme, 1))
     ensure_connected(database)
     assert count(database) == 0
+    database.close()
+
+
+def vacuums(database: PostgresqlDatabase, times: int) -> tuple[int, list[str]]:
+    """Give back what was deleted so often; return how many vacuums there were, and of what the server warned."""
+    warned: list[str] = []
+    connection_of(database).add_notice_handler(lambda each: warned.append(each.message_primary))
+    done = 0
+
+    def watch(sql: str, *arguments: object) -> object:
+        nonlocal done
+        done += sql.startswith("VACUUM")
+        return execute(sql, *arguments)
+
+    execute = database.execute_sql
+    setattr(database, "execute_sql", watch)  # noqa: B010  # it is a method
+    for _ in range(times):
+        database.give_back_deleted("delivery_recent")
+    return done, warned
+
+
+@pytest.mark.usefixtures("postgres_url")  # one that is named need not let us be another user
+@pytest.mark.parametrize(
+    ("role", "dear_from_s", "wanted"), [("", 60.0, 3), ("", -1.0, 1), ("pg_read_all_data", 60.0, 0)]
+)
+def test_deleted_rows_are_given_back_by_the_owner_and_after_a_long_time_not_at_once_again(
+    role: str, dear_from_s: float, wanted: int, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "_VACUUM_S", dear_from_s)
+    database = open_database(postgres_database)
+    ensure_connected(database)
+    assert isinstance(database, PostgresqlDatabase)
+    if role:
+        database.execute_sql(f"SET ROLE {role}")
+    assert vacuums(database, 3) == (wanted, [])
     database.close()
 
 

@@ -33,6 +33,9 @@ _CONFIRM = (
 _LONGEST_TEXT = 2**31 - 1  # bytes, more than PostgreSQL stores
 _COPY_FROM_ROWS = 500
 """From this many rows on, COPY is cheaper than one JSON text of them all, or as cheap and no such long text."""
+_VACUUM_S, _PAUSE_S = 0.02, 60.0
+_IS_OWNER = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = CAST(%s AS regclass)"
+"""Whether this user may vacuum a table: the server would log each refusal."""
 _NOW_TICKS = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 10000000 AS bigint)"
 _CONDITION = """SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off',
     CAST(1000 * extract(epoch FROM clock_timestamp()) AS double precision),
@@ -123,14 +126,20 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         self._take_lock("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", _LOCK_SPACE, name)
 
     def give_back_deleted(self, table: str) -> None:
-        """Vacuum a table, unless somebody does it now.
+        """Vacuum a table, unless somebody does it now; for a minute not again after one that took long.
 
         Each scan of an index reads what was deleted, until a vacuum: after 9000 items, 2000 pages for 115 rows. The
-        server's own comes once a minute at most. Citus would vacuum the shards of all tenants.
+        server's own comes once a minute at most. It takes long while an old transaction needs what was deleted. Citus
+        would vacuum the shards of all tenants.
         """
-        if not self.is_citus:
-            with suppress(peewee.PeeweeException):
-                self.execute_sql(f"VACUUM (SKIP_LOCKED, TRUNCATE FALSE, INDEX_CLEANUP TRUE) {table}")
+        key, started = ("vacuum after", table), time.monotonic()
+        if self.is_citus or started < self.remembered.get(key, 0.0):
+            return
+        with suppress(peewee.PeeweeException):
+            if self.execute_sql(_IS_OWNER, (table,)).fetchone()[0]:
+                self.execute_sql(f"VACUUM (SKIP_LOCKED, TRUNCATE FALSE) {table}")
+            is_dear = time.monotonic() - started > _VACUUM_S
+            self.remembered[key] = started + _PAUSE_S * is_dear
 
     def pausing_after(self) -> AbstractContextManager[None]:
         """Do not pause: writers wait only for those of the same rows."""

@@ -1,6 +1,7 @@
 """The codes of names: the values of filters whose vocabulary is open. A tenant's names of a filter are numbered.
 
-A name keeps its code for ever, so codes that were read are remembered with the connection's database.
+A name keeps its code for ever, so codes and names that were read are remembered with the connection. Who restores a
+dump below a running service has to start it again.
 """
 
 import hashlib

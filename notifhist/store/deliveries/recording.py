@@ -5,7 +5,7 @@ lock while they go to `delivery_recent`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -113,14 +113,16 @@ def insert_counted(db: Database, derived: Sequence[Derived]) -> None:
 
 
 def rows_of(derived: Derived, codes: dict[Name, int]) -> Iterator[Row]:
-    """Yield the rows of an item's deliveries. `codes`: those of all names; what has no name has no code."""
+    """Yield the rows of an item's deliveries. `codes`: those of all names."""
     ticks, item_clock_and_node = derived.key
-    code_of: Callable[[tuple[str, str | None]], int | None] = codes.get  # type: ignore[assignment]  # of None, too
     for each in derived.deliveries:
         yield (
             *(derived.tenant_id, ticks, each.clock_and_node, derived.series_id, item_clock_and_node),
             *(each.log_clock_and_node, int(each.is_change), int(each.is_suppressed), each.outcome),
-            *map(code_of, zip(_NAMED_COLUMNS, each.names, strict=True)),
+            *(
+                None if name is None else codes[column, name]
+                for column, name in zip(_NAMED_COLUMNS, each.names, strict=True)
+            ),
             *(each.transaction_hash, each.search_text, each.document, each.log_members),
         )
 
