@@ -38,7 +38,7 @@ def test_both_schemes_of_postgresql_are_taken(scheme: str, postgres_database: st
     database.close()
 
 
-def vacuums(database: PostgresqlDatabase, times: int) -> tuple[int, list[str]]:
+def vacuums(database: PostgresqlDatabase, times: int, table: str = "delivery_recent") -> tuple[int, list[str]]:
     """Give back what was deleted so often; return how many vacuums there were, and of what the server warned."""
     warned: list[str] = []
     connection_of(database).add_notice_handler(lambda each: warned.append(each.message_primary))
@@ -52,7 +52,7 @@ def vacuums(database: PostgresqlDatabase, times: int) -> tuple[int, list[str]]:
     execute = database.execute_sql
     setattr(database, "execute_sql", watch)  # noqa: B010  # it is a method
     for _ in range(times):
-        database.give_back_deleted("delivery_recent")
+        database.give_back_deleted(table)
     return done, warned
 
 
@@ -70,6 +70,19 @@ def test_deleted_rows_are_given_back_by_the_owner_and_after_a_long_time_not_at_o
     if role:
         database.execute_sql(f"SET ROLE {role}")
     assert vacuums(database, 3) == (wanted, [])
+    database.close()
+
+
+def test_what_is_deleted_is_not_given_back_again_at_once_if_that_failed_after_a_long_time(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "_VACUUM_S", -1.0)
+    database = open_database(postgres_database)
+    ensure_connected(database)
+    assert isinstance(database, PostgresqlDatabase)
+    database.give_back_deleted("no_such_table")
+    database.execute_sql("CREATE TEMPORARY TABLE no_such_table (n integer)")
+    assert vacuums(database, 3, "no_such_table") == (0, [])
     database.close()
 
 

@@ -34,6 +34,7 @@ _LONGEST_TEXT = 2**31 - 1  # bytes, more than PostgreSQL stores
 _COPY_FROM_ROWS = 500
 """From this many rows on, COPY is cheaper than one JSON text of them all, or as cheap and no such long text."""
 _VACUUM_S, _PAUSE_S = 0.02, 60.0
+"""After a vacuum of more than the first, also one that failed, there is none for the second."""
 _IS_OWNER = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = CAST(%s AS regclass)"
 """Whether this user may vacuum a table: the server would log each refusal."""
 _NOW_TICKS = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 10000000 AS bigint)"
@@ -138,8 +139,8 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
         with suppress(peewee.PeeweeException):
             if self.execute_sql(_IS_OWNER, (table,)).fetchone()[0]:
                 self.execute_sql(f"VACUUM (SKIP_LOCKED, TRUNCATE FALSE) {table}")
-            is_dear = time.monotonic() - started > _VACUUM_S
-            self.remembered[key] = started + _PAUSE_S * is_dear
+        if time.monotonic() - started > _VACUUM_S:  # also if the limit of a statement's time has ended it
+            self.remembered[key] = started + _PAUSE_S
 
     def pausing_after(self) -> AbstractContextManager[None]:
         """Do not pause: writers wait only for those of the same rows."""
