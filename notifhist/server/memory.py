@@ -15,7 +15,7 @@ def keep_memory() -> bool:
     """Have glibc keep the memory of a long answer for the next one; return whether it takes the settings.
 
     With its own thresholds the kernel finds and clears that memory anew for each answer: pages of 1000 items came
-    0.6 to 0.7 times as often (docs/performance.md). A threshold that the environment sets stays as it is.
+    0.6 to 0.7 times as often (docs/performance-notes.md). A threshold that the environment sets stays as it is.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
