@@ -6,7 +6,7 @@ import uuid
 from typing import NamedTuple
 
 from notifhist.schemas.document import Document
-from notifhist.schemas.fields import MAX_TICKS, TICKS_PER_MS, UUID_EPOCH_TICKS, parse_time_uuid
+from notifhist.schemas.fields import MAX_TICKS, TICKS_PER_MS, UUID_EPOCH_TICKS, time_uuid
 from notifhist.schemas.query import CheckPath
 
 _SIGNED_64 = 2**64
@@ -32,8 +32,8 @@ class ItemKey(NamedTuple):
 
 def key_of(item_id: str) -> ItemKey:
     """Return the key of an item's id. Raises ValueError if it is no version-1 UUID."""
-    parsed = parse_time_uuid(item_id)
-    return ItemKey(parsed.time - UUID_EPOCH_TICKS, (parsed.int & (_SIGNED_64 - 1)) - _SIGNED_64)
+    item_id = time_uuid(item_id)
+    return ItemKey(_ticks_of(item_id), int(item_id[19:23] + item_id[24:], 16) - _SIGNED_64)
 
 
 def id_of(key: ItemKey) -> str:
@@ -71,8 +71,7 @@ def key_in_tenant(check: CheckPath, item_id: str, *position: str) -> ItemKey:
     things apart that are derived from one item (part E of the contract, E1 and E2).
     """
     place = "\0".join((check.entity_id, check.alarm_id, check.check_id, item_id, *position))
-    time = int(item_id[15:18] + item_id[9:13] + item_id[:8], 16)
-    return ItemKey(time - UUID_EPOCH_TICKS, _hashed(place.encode()))
+    return ItemKey(_ticks_of(item_id), _hashed(place.encode()))
 
 
 def complete_item(document: Document, now_ticks: int = 0, ordinal: int = 0) -> Document:
@@ -89,6 +88,11 @@ def complete_item(document: Document, now_ticks: int = 0, ordinal: int = 0) -> D
         first = {"id": document["id"]} if next(iter(document)) == "id" else {}
         document = {**first, "timestamp": timestamp, **document}
     return document
+
+
+def _ticks_of(item_id: str) -> int:
+    """Return the time of a version-1 UUID, in ticks since the Unix epoch; `uuid.UUID` takes three times as long."""
+    return int(item_id[15:18] + item_id[9:13] + item_id[:8], 16) - UUID_EPOCH_TICKS
 
 
 def _hashed(content: bytes) -> int:

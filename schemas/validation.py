@@ -7,16 +7,31 @@ fields and in `DocumentSchema.problems`; both ways use them.
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from marshmallow import EXCLUDE, ValidationError, fields, missing
 
 from notifhist.schemas.document import Document, DocumentSchema, OpenDocumentSchema, member_fields
-from notifhist.schemas.fields import MAX_PROBLEMS_NAMED, in_xml
+from notifhist.schemas.fields import MAX_PROBLEMS_NAMED, FreeMap, JsonBoolean, Text, in_xml
 
 _Validate = Callable[[Any], Any]
-_Members = Mapping[str, tuple[str, _Validate]]
-"""By a member's JSON name: its name in the result of `Schema.load`, and the function that loads its value."""
+
+
+class _Member(NamedTuple):
+    """How a member is loaded."""
+
+    name: str
+    """Its name in the result of `Schema.load`."""
+    load: _Validate
+    """Loads its value."""
+    plain: type | None
+    """Values of this very type are loaded as they are: most are, and no function is called for them."""
+
+
+_Members = Mapping[str, _Member]
+"""By a member's JSON name."""
+_PLAIN = {Text: str, JsonBoolean: bool, FreeMap: dict}
+"""The type whose values a field loads as they are, if it has no validators and hooks."""
 
 _KNOWN_HOOKS = {"_restore_loaded", "_restore_dumped", "_validate_whole", "_drop_null", "_drop_absent"}
 """The hooks of our schemas whose effect is reproduced here; a schema with another goes to marshmallow."""
@@ -44,21 +59,22 @@ def _validator(schema: DocumentSchema) -> _Validate:
     if not _is_known(schema):
         return _refuse
     members = {
-        name: (field.attribute or str(field.name), _value_validator(field))
+        name: _Member(field.attribute or str(field.name), _value_validator(field), _plain_type(field))
         for name, field in member_fields(schema).items()
     }
     is_open = isinstance(schema, OpenDocumentSchema)
     validate_members = _all_members if is_open else _named_members
     required = {
-        name if is_open else members[name][0] for name, field in member_fields(schema).items() if field.required
+        name if is_open else members[name].name for name, field in member_fields(schema).items() if field.required
     }
     may_have_others = is_open or schema.unknown == EXCLUDE
+    has_problems = type(schema).problems is not DocumentSchema.problems
 
     def validate_document(document: Any) -> Any:
         if type(document) is not dict or not (may_have_others or document.keys() <= members.keys()):
             raise _Objection
         loaded = validate_members(members, document)
-        if not required <= loaded.keys() or schema.problems(loaded, document):
+        if not required <= loaded.keys() or (has_problems and schema.problems(loaded, document)):
             raise _Objection
         return loaded
 
@@ -74,16 +90,16 @@ def _all_members(members: _Members, document: Document) -> Document:
     loaded = {}
     for name, value in document.items():
         member = members.get(name)
-        if member is None:
+        if member is None or type(value) is member.plain:
             loaded[name] = value
         elif value is not None:
-            loaded[name] = member[1](value)
+            loaded[name] = member.load(value)
     return loaded
 
 
 def _named_members(members: _Members, document: Document) -> dict[str, Any]:
     """Return a closed document as loaded: the named members alone, in the order of the schema."""
-    return {key: load(document[name]) for name, (key, load) in members.items() if document.get(name) is not None}
+    return {key: load(document[name]) for name, (key, load, _) in members.items() if document.get(name) is not None}
 
 
 def _is_known(schema: DocumentSchema) -> bool:
@@ -105,6 +121,13 @@ def _is_plain(field: fields.Field[Any]) -> bool:
 def _is_bare(field: fields.Field[Any]) -> bool:
     """Say whether a field has no validators or hooks beside what its class does (`_deserialize`)."""
     return not (field.validators or field.pre_load or field.post_load)
+
+
+def _plain_type(field: fields.Field[Any]) -> type | None:
+    """Return the type whose values the field loads as they are, if there is one."""
+    if not _is_bare(field) or getattr(field, "without_nul", False) or getattr(field, "value_field", None):
+        return None
+    return _PLAIN.get(type(field))
 
 
 def _value_validator(field: fields.Field[Any]) -> _Validate:

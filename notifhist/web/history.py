@@ -7,7 +7,7 @@ from flask import Response, request
 from notifhist.auth import ADMIN, CREATOR, OBSERVER
 from notifhist.errors import BadRequest, NotFound, PreconditionFailed, name_problems
 from notifhist.schemas.document import Document
-from notifhist.schemas.fields import parse_time_uuid
+from notifhist.schemas.fields import time_uuid
 from notifhist.schemas.history import ATTEMPT, DISCOVERY, HISTORY_CONTAINER, HISTORY_PAGE, ITEM, time_problems
 from notifhist.schemas.item_ids import complete_item
 from notifhist.schemas.query import HISTORY_QUERY, AlarmPath, CheckPath
@@ -128,7 +128,7 @@ def _check(ids: dict[str, str]) -> CheckPath:
 def _item_of(item: Document, uuid: str) -> Document:
     """Return the item of a body with the id that its URL gives it. Raises BadRequest if the two disagree."""
     try:
-        item_id = str(parse_time_uuid(uuid))
+        item_id = time_uuid(uuid)
     except ValueError as error:
         raise BadRequest("The URL names no item.", f"{uuid}: {error}") from None
     if item.get("id", item_id) != item_id:

@@ -47,6 +47,28 @@ def test_json_is_read_exactly(text: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *("-0", "-0.0", "1.0", "1e5", "100000.0", "1e400", "0.1", "5e-324", "2.5e-324", "1.7976931348623157e308"),
+        *("100000000000000000000", "1e20", "123456789012345678"),
+        *(str(BIG - 1), str(BIG), str(-(2**63)), str(-(2**63) - 1)),
+        *('"\u007f\ud7ff\ufffe"', '"\\u0000\\n/"', '"\\/"', '{"":"","a":{"a":[]}}', "[[],{}]"),
+    ],
+)
+def test_what_orjson_would_write_so_is_read_as_anything_else(text: str) -> None:
+    def read(body: bytes) -> tuple[str, dict[str, str]]:
+        value, problems = parse_value(body)
+        return repr(value), problems
+
+    assert read(text.encode()) == read(b" " + text.encode())  # which orjson writes without a blank
+
+
+def test_a_long_text_is_refused_however_it_is_written() -> None:
+    text = b'{"a":"' + b"x" * 10_000_001 + b'"}'
+    assert parse_value(text)[1] == parse_value(b" " + text)[1] == {"a": "Has more than 10000000 bytes."}
+
+
+@pytest.mark.parametrize(
     ("text", "where"),
     [
         ("", "line 1, column 1"),

@@ -19,6 +19,8 @@ SPLIT_ABOVE = 1000
 
 _FEW_BUCKETS = 4
 """Each of so many is changed by a statement of its own, which has the columns of those parts alone that change."""
+_MANY_RECORDS = 100
+"""So many are counted filter by filter; fewer one by one: what pairs one counts as is then known on all levels."""
 
 Change = tuple[int, Codes]
 """A record as it is counted: its time (ms since the epoch, UTC) and its codes."""
@@ -30,6 +32,7 @@ class PairsOfRecords:
     """The pairs that records count as, by their codes: they are the same on all levels."""
 
     def __init__(self, table: Counted) -> None:
+        self._table = table
         self._of_codes = _PairsOfCodes(table)
         self._summed: dict[frozenset[tuple[Codes, int]], _Summed] = {}
 
@@ -46,10 +49,15 @@ class PairsOfRecords:
             for codes, number in key:
                 by_number[number].append(codes)
             for number, some in by_number.items():
-                times = Counter(chain.from_iterable(map(self._of_codes.__getitem__, some)))
+                times = self._times(some)
                 sums.update(times if number == 1 else {pair: number * count for pair, count in times.items()})
             summed = self._summed[key] = sums
         return summed
+
+    def _times(self, records: Collection[Codes]) -> Mapping[int, int]:
+        if len(records) >= _MANY_RECORDS:
+            return self._table.count_pairs(records)
+        return Counter(chain.from_iterable(map(self._of_codes.__getitem__, records)))
 
 
 class _PairsOfCodes(dict[Codes, list[int]]):

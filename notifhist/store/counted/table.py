@@ -1,7 +1,8 @@
 """The description of a counted table: its name, its filters, and which counts are kept of it."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations, pairwise
@@ -178,6 +179,20 @@ class Counted:
         pairs = map(or_, firsts([term << self._term_bits for term in terms]), seconds(terms))
         return list(pairs) if None not in codes else [pair for pair in pairs if pair >= 0]
 
+    def count_pairs(self, records: Collection[Codes]) -> Mapping[int, int]:
+        """Return the pairs that records of these codes count as (`pairs_of`), each with the number of its records.
+
+        Filter by filter: of thousands of records that takes half the time that `pairs_of` takes for each.
+        """
+        columns = [[0] * len(records), *zip(*records, strict=True)]
+        bits = (0, *self._bits)
+        counted: dict[int, int] = {}
+        for first, second in self._pairs:
+            for (one, other), number in Counter(zip(columns[first], columns[second], strict=True)).items():
+                if one is not None and other is not None:
+                    counted[(bits[first] | one) << self._term_bits | bits[second] | other] = number
+        return counted
+
     def split(self, pair: int) -> Pair:
         """Return the terms of a pair."""
         return pair >> self._term_bits, pair & (1 << self._term_bits) - 1
@@ -192,14 +207,18 @@ class Counted:
         return tuple(self.term(each, 0) for each in self.filters)
 
     @cached_property
-    def _places(self) -> tuple[Callable[[Sequence[int]], tuple[int, ...]], ...]:
-        """What takes the first of each pair, and the second, from the terms of all filters, before which 0 stands."""
+    def _pairs(self) -> list[tuple[int, int]]:
+        """The places of both terms of each pair, among those of all filters, before which 0 stands."""
         numbered: list[tuple[int, Filter]] = list(enumerate(self.filters, start=1))
         pairs = [(0, 0), *((n, 0) for n, each in numbered if each.is_counted_alone)]
-        pairs += [(a, b) for (a, one), (b, other) in combinations(numbered, 2) if one.is_paired_with(other)]
-        if len(pairs) == 1:  # without filters; of one place `itemgetter` makes no tuple
+        return pairs + [(a, b) for (a, one), (b, other) in combinations(numbered, 2) if one.is_paired_with(other)]
+
+    @cached_property
+    def _places(self) -> tuple[Callable[[Sequence[int]], tuple[int, ...]], ...]:
+        """What takes the first of each pair, and the second, from the terms of all filters, before which 0 stands."""
+        if len(self._pairs) == 1:  # without filters; of one place `itemgetter` makes no tuple
             return itemgetter(slice(0, 1)), itemgetter(slice(0, 1))
-        return tuple(itemgetter(*places) for places in zip(*pairs, strict=True))
+        return tuple(itemgetter(*places) for places in zip(*self._pairs, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

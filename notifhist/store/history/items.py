@@ -100,27 +100,24 @@ def _bytes_of_a_character(text: str) -> int:
 class ItemDraft:
     """An item that is about to be stored: its check, its key, and its JSON text."""
 
-    __slots__ = ("_deliveries", "_item", "_packed", "_texts", "document", "key", "owner")
+    __slots__ = ("_deliveries", "_document", "_item", "_packed", "_texts", "key", "owner")
 
     def __init__(self, owner: CheckPath, item: Document) -> None:
         """Take a complete item."""
         self.owner = owner
         self.key = key_of(item["id"])
-        self.document = as_json.text(item)
+        self._document = as_json.text(item)
         self._item: Document | None = item
         self._texts: Texts | None = None
-        self._deliveries: Sequence[Delivery] | None = None
+        self._deliveries: Sequence[Delivery] = ()
         self._packed = b""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle a rendered draft as plain values: `load` pickles it twice, and objects would cost 9 µs more in all.
-
-        Its deliveries are bytes until they are stored, so nobody makes objects of what is set aside.
-        """
-        if self._texts is None:
+        """Pickle a rendered draft as its place and bytes: `load` pickles it twice before it looks into it."""
+        if self._item is not None:
             return ItemDraft, (self.owner, self._item)
-        packed = self._packed or marshal.dumps([tuple(each) for each in self.deliveries()])
-        return _rendered, (*vars(self.owner).values(), *self.key, *self._texts, packed)
+        packed = self._packed or marshal.dumps((*self.texts(), [tuple(each) for each in self._deliveries]))
+        return _rendered, (*vars(self.owner).values(), *self.key, packed)
 
     @property
     def recorder(self) -> "ItemRecorder":
@@ -138,6 +135,12 @@ class ItemDraft:
         return id_of(self.key)
 
     @property
+    def document(self) -> str:
+        """See Draft."""
+        self._unpack()
+        return self._document
+
+    @property
     def parts(self) -> int:
         """See Draft."""
         return len(self._item["notification_results"]) if self._item else len(self.deliveries())
@@ -152,8 +155,9 @@ class ItemDraft:
 
     def render(self, room: Room | None = None) -> None:
         """Render the texts now, instead of when they are stored, and let go of the item. See `texts_of`."""
+        self._unpack()
         if self._item is not None:
-            self._texts = texts_of(self._item, self.document, room)
+            self._texts = texts_of(self._item, self._document, room)
             self._deliveries = deliveries_of(self.owner, self._item)
             if room is not None:
                 room.take(self._deliveries)
@@ -167,18 +171,21 @@ class ItemDraft:
     def deliveries(self) -> Sequence[Delivery]:
         """Return the deliveries of the item. Raises as `deliveries_of`."""
         self.render()
-        if self._deliveries is None:
-            self._deliveries = [Delivery(*each) for each in marshal.loads(self._packed)]  # noqa: S302 - ours, by `load`
-            self._packed = b""
         return self._deliveries
+
+    def _unpack(self) -> None:
+        if self._packed:
+            *texts, deliveries = marshal.loads(self._packed)  # noqa: S302 - ours, by `load`
+            self._packed = b""
+            self._texts, self._deliveries = Texts(*texts), [Delivery(*each) for each in deliveries]
+            self._document = self._texts.document
 
 
 def _rendered(*values: Any) -> ItemDraft:
     """Return the draft of the values that `ItemDraft.__reduce__` gives."""
     draft = ItemDraft.__new__(ItemDraft)
-    *texts, draft._packed = values[6:]
-    draft.owner, draft.key, draft._texts = CheckPath(*values[:4]), ItemKey(*values[4:6]), Texts(*texts)
-    draft.document, draft._item, draft._deliveries = draft._texts.document, None, None
+    draft.owner, draft.key, draft._packed = CheckPath(*values[:4]), ItemKey(*values[4:6]), values[6]
+    draft._item = None
     return draft
 
 

@@ -4,7 +4,7 @@ import json
 
 from notifhist.feeds.item_ids import item_id
 from notifhist.feeds.payloads import ticks_of
-from notifhist.schemas.fields import parse_time_uuid
+from notifhist.schemas.item_ids import key_of
 from tests.payloads import FIRST_PUSH, payload
 
 
@@ -16,7 +16,7 @@ def test_the_id_of_the_example() -> None:
 
 
 def test_the_node_is_no_network_card() -> None:
-    assert all(parse_time_uuid(item_id(n, str(n))).node >> 40 & 1 for n in range(50))
+    assert all(key_of(item_id(n, str(n))).clock_and_node >> 40 & 1 for n in range(50))
 
 
 def test_parts_that_are_joined_stay_apart() -> None:
