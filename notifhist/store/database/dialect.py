@@ -45,6 +45,10 @@ class Database(Protocol):
         """Whether one statement inserts into two tables, and saves round trips."""
 
     @property
+    def sorts_groups(self) -> bool:
+        """Whether GROUP BY copies and sorts the rows that it counts, so that these are better fetched."""
+
+    @property
     def remembered(self) -> dict[Any, Any]:
         """What may be remembered of rows that never change, of all tables.
 

@@ -53,6 +53,7 @@ class PostgresqlDatabase(PostgresqlText, MaybeCitus):
     pieces_of = 250  # psycopg holds each text three times
     has_replicas = True
     runs_in_process = False
+    sorts_groups = False
 
     def __init__(
         self, url: str, *, create: bool = False, statement_timeout_s: float = 0, tells_time: bool = True

@@ -36,6 +36,7 @@ class SqliteDatabase(SqliteText, SqliteFile):
     runs_in_process = True
     has_older = HAS_OLDER
     inserts_alone = False
+    sorts_groups = True
 
     def ahead_ticks(self) -> int:
         return 0

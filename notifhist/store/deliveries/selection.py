@@ -4,8 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import TICKS_PER_MS
+from notifhist.serializers.stored import encoded
 from notifhist.store.counted.pages import has_trigrams
 from notifhist.store.counted.ranges import Pairs, Range, Ranges, Sums
 from notifhist.store.counted.table import Filter
@@ -28,6 +31,8 @@ _MOST_SELECTS = 4
 """Up to so many ranges have a SELECT each."""
 _MOST_FETCHED = 5000
 """Up to so many deliveries that are to be grouped are fetched: to group a thousand takes SQLite twice the time."""
+_MOST_JOINED = 100_000
+"""The codes of up to so many are joined to texts."""
 _SPARSE = 128
 """If there are more than so many times the deliveries that two filters match, each one that a filter alone matches is
 looked up in the index of time before it is read. Most stand on pages of the file of their own: a page costs 4 µs, an
@@ -106,7 +111,7 @@ class Selection:
         if self.is_empty:
             return sums
         left = list(enumerate(ranges))
-        lead = None
+        lead, are_joined = None, False
         if (pairs := self._pairs(by)) is not None:
             counts = Ranges(self._db, DELIVERIES, self.tenant_id, pairs)
             sums, left = counts.sums(ranges)
@@ -116,7 +121,10 @@ class Selection:
             if by and len(ranges) == 1 and counts.most_left <= _MOST_FETCHED:
                 self._fetch(sums[0], by, [each for _, each in left], ranges[0])
                 return sums
-        self._count_rows(sums, by, {MAIN: left, RECENT: list(enumerate(ranges))}, lead)
+            are_joined = len(by) == 1 and counts.most_left <= _MOST_JOINED
+            are_joined = are_joined and (self._db.sorts_groups or not by[0].values)
+        of_tables = {MAIN: left, RECENT: list(enumerate(ranges))}
+        self._count_rows(sums, by, of_tables, lead, are_joined=are_joined)
         return sums
 
     def total(self, wanted: Range) -> int:
@@ -211,25 +219,37 @@ class Selection:
         by: Sequence[Filter],
         ranges: Mapping[str, Sequence[tuple[int, Range]]],
         lead: str | None,
+        *,
+        are_joined: bool,
     ) -> None:
-        """Add to `sums` the deliveries of ranges of each table, one by one; a range has the number of its sum."""
+        """Add to `sums` the deliveries of ranges of each table, one by one; a range has the number of its sum.
+
+        `are_joined`: their codes of the filter `by` are fetched as one text for each range. What is grouped SQLite
+        copies and sorts: 29,000 by outcome took 9 ms instead of 3.
+        """
         values, selects = dict(self.values), []
+        found = self._db.joined(f"CAST({by[0].column} AS TEXT)", ",") if are_joined else "count(*)"
+        there = "".join(f" AND {each.column} IS NOT NULL" for each in by)
+        columns = "".join(f", {each.column}" for each in by)
         for table, its_ranges in ranges.items():
-            source = self.source(table, lead)
+            source = f"{self.source(table, lead)}{there}"
             limits = [(n, each.begin * TICKS_PER_MS, each.end * TICKS_PER_MS) for n, each in its_ranges]
             if by or len(limits) > _MOST_SELECTS:
-                columns = "".join(f", {each.column}" for each in by)
-                there = "".join(f" AND {each.column} IS NOT NULL" for each in by)
                 values[table] = self._db.param_value(_PARAM, limits)
                 param = self._db.param_table(_PARAM).replace(":param", f":{table}")
-                selects.append(f"""SELECT n{columns}, count(*) FROM {param} CROSS JOIN {source}
-                    AND ticks >= low AND ticks < high{there} GROUP BY n{columns}""")
+                within = f"{source} AND ticks >= low AND ticks < high"
+                if by and not are_joined:
+                    selects.append(f"SELECT n{columns}, count(*) FROM {param} CROSS JOIN {within} GROUP BY n{columns}")
+                else:
+                    selects.append(f"SELECT n, (SELECT {found} FROM {within}) FROM {param}")
                 continue
-            # The usual total: without GROUP BY it takes a third of the time, as SQLite would copy what it groups.
-            for n, low, high in limits:
+            for n, low, high in limits:  # the usual total
                 of = f"{table}_{len(selects)}"
                 values |= {f"{of}_low": low, f"{of}_high": high}
                 selects.append(f"SELECT {n}, count(*) FROM {source} AND ticks >= :{of}_low AND ticks < :{of}_high")
-        for n, *codes, count in rows(self._db, " UNION ALL ".join(selects), **values) if selects else ():
-            if count:
-                sums[n][tuple(codes)] += count
+        for n, *codes, counted in rows(self._db, " UNION ALL ".join(selects), **values) if selects else ():
+            if counted and are_joined:
+                of_codes = Counter(orjson.loads(b"[%b]" % encoded(counted)))
+                sums[n].update({(code,): count for code, count in of_codes.items()})
+            elif counted:
+                sums[n][tuple(codes)] += counted
