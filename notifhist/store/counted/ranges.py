@@ -5,9 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import orjson
+
+from notifhist.serializers.stored import encoded
 from notifhist.store.counted.table import PARTS, Counted, Filter
 from notifhist.store.database import Database
-from notifhist.store.database.sql import first, rows
+from notifhist.store.database.sql import Row, first, rows
 
 _MANY_BUCKETS = 64
 _FEW = 1000
@@ -94,8 +97,7 @@ class Ranges:
         if self._by and self.whole <= _FEW:
             self.most_left += self.whole
             return sums, [(n, each) for n, each in enumerate(ranges) if each.begin < each.end]
-        for n, codes, count in self._added_up(whole):
-            sums[n][codes] += count
+        self._add_up(whole, sums)
         return sums, left
 
     def _roots(self, whole: Range) -> range:
@@ -154,36 +156,66 @@ class Ranges:
         for number, bucket, split_mask, *counts in rows(self._db, select, tenant_id=self._tenant_id, param=param):
             self._known[_Bucket(depths[number], bucket)] = _Counts(split_mask, counts)
 
-    def _added_up(self, segments: Sequence[_Segment]) -> Iterator[tuple[int, Codes, int]]:
-        """Yield numbers of ranges, codes, and how many records of these codes there are in some of its segments."""
+    def _add_up(self, segments: Sequence[_Segment], sums: list[Sums]) -> None:
+        """Add to the sum of each range how many records there are in its segments, by codes."""
         if self._pairs == Pairs((0,), (0,)):
             for n, bucket, low, high in segments:
-                yield n, (), sum(self._known[bucket].parts[low:high])
+                sums[n][()] += sum(self._known[bucket].parts[low:high])
             return
         of_buckets: dict[_Bucket, list[_Segment]] = defaultdict(list)
         for segment in segments:
             of_buckets[segment.bucket].append(segment)
-        # Of groups there are many rows: the database adds up what it returns. Of few rows, one statement returns all.
+        if self._by:
+            self._add_groups(of_buckets, sums)
+            return
+        for bucket, *parts in self._found(", ".join(PARTS), list(of_buckets)):
+            for n, _, low, high in of_buckets[bucket]:
+                sums[n][()] += sum(parts[low:high])
+
+    def _add_groups(self, of_buckets: Mapping[_Bucket, Sequence[_Segment]], sums: list[Sums]) -> None:
         of_slices: dict[_Slices, list[_Bucket]] = defaultdict(list)
         for bucket, its_segments in of_buckets.items():
-            of_slices[tuple((each.low, each.high) for each in its_segments) if self._by else ()].append(bucket)
+            of_slices[tuple((each.low, each.high) for each in its_segments)].append(bucket)
         for slices, buckets in of_slices.items():
-            for bucket, codes, sums in self._sums_of(slices, buckets):
-                for place, segment in enumerate(of_buckets[bucket]):
-                    if count := sums[place] if slices else sum(sums[segment.low : segment.high]):
-                        yield segment.n, codes, count
+            for bucket, codes, columns in self._grouped(slices, buckets):
+                for segment, column in zip(of_buckets[bucket], columns, strict=True):
+                    its_sums = sums[segment.n]
+                    for each, count in zip(codes, column, strict=True):
+                        if count:
+                            its_sums[each] = its_sums.get(each, 0) + count
 
-    def _sums_of(self, slices: _Slices, buckets: Sequence[_Bucket]) -> Iterator[tuple[_Bucket, Codes, Sequence[int]]]:
-        """Yield for each count row of buckets its codes, and the sums of slices of its parts; no slices: its parts."""
+    def _grouped(
+        self, slices: _Slices, buckets: Sequence[_Bucket]
+    ) -> Iterator[tuple[_Bucket, list[Codes], Sequence[Sequence[int]]]]:
+        """Yield buckets with the codes of their count rows, and for each slice of their parts the sums of these rows.
+
+        The database adds up slices. Of names there are many rows, which it joins: 4,300 rows, of receivers and
+        outcomes, take 2.2 ms instead of 4.9. For the few rows of outcomes that would take longer.
+        """
+        codes = [f"{name}_filter & {(1 << self._table.code_bits) - 1}" for name in self._by]
+        sums = [" + ".join(PARTS[low:high]) for low, high in slices]
+        if all(isinstance(side, tuple) or side.values for side in (self._pairs.first, self._pairs.second)):
+            for bucket, *row in self._found(", ".join((*codes, *sums)), buckets):
+                yield bucket, [tuple(row[: len(codes)])], [(each,) for each in row[len(codes) :]]
+            return
+        there = f" AND {sums[0]} > 0" if len(sums) == 1 else ""
+        joined = " || ';' || ".join(self._db.joined(f"CAST({each} AS TEXT)", ",") for each in (*codes, *sums))
+        for bucket, found in self._found(joined, buckets, there):
+            if found:
+                lists = [orjson.loads(b"[%b]" % each) for each in encoded(found).split(b";")]
+                yield bucket, list(zip(*lists[: len(codes)], strict=True)), lists[len(codes) :]
+
+    def _found(self, columns: str, buckets: Sequence[_Bucket], there: str | None = None) -> Iterator[Row]:
+        """Yield buckets and columns of their count rows; with a condition `there`, one aggregate of these rows."""
         (first, its_values), (second, more) = (
             self._condition(*each) for each in (("first", self._pairs.first), ("second", self._pairs.second))
         )
-        codes = [f"{name}_filter & {(1 << self._table.code_bits) - 1}" for name in self._by]
-        sums = [" + ".join(PARTS[low:high]) for low, high in slices] or list(PARTS)
-        there = f" AND {sums[0]} > 0" if len(slices) == 1 else ""
-        select = f"""SELECT {", ".join(["n", *codes, *sums])}
-        FROM {self._db.param_table(_NUMBERED)} CROSS JOIN {self._table.counts.name} AS part
-        WHERE {_OF.format("part")} AND first_filter {first} AND second_filter {second}{there}"""
+        param, counts = self._db.param_table(_NUMBERED), f"{self._table.counts.name} AS part"
+        where = f"WHERE {_OF.format('part')} AND first_filter {first} AND second_filter {second}"
+        if there is None:
+            select = f"SELECT n, {columns} FROM {param} CROSS JOIN {counts} {where}"
+        else:  # without GROUP BY, for which SQLite would copy and sort the rows
+            select = f"SELECT n, (SELECT {columns} FROM {counts} {where}{there}) FROM {param}"
         levels = self._table.levels
         numbered = [(n, levels[each.depth].number, each.number) for n, each in enumerate(buckets)]
         values = {
@@ -192,9 +224,8 @@ class Ranges:
             **its_values,
             **more,
         }
-        first_sum = 1 + len(codes)
-        for row in rows(self._db, select, **values):
-            yield buckets[row[0]], row[1:first_sum], row[first_sum:]
+        for n, *found in rows(self._db, select, **values):
+            yield buckets[n], *found
 
     def _condition(self, name: str, side: tuple[int, ...] | Filter) -> tuple[str, dict[str, int]]:
         """Return the condition for one side of the pairs, and its values.
