@@ -101,7 +101,7 @@ def _most_failing(db: Database, selection: Selection, within: Range, failed: Map
     """Return the receivers with most failures, and of those with equally many the ones that failed last."""
     if len(failed) <= MAX_RECEIVERS:
         return list(failed)
-    ranked = sorted(failed, key=lambda receiver: (-failed[receiver], receiver))
+    ranked = sorted(sorted(failed), key=failed.__getitem__, reverse=True)
     fewest = failed[ranked[MAX_RECEIVERS - 1]]
     more = [each for each in ranked if failed[each] > fewest]
     equal = [each for each in ranked if failed[each] == fewest]
