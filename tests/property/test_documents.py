@@ -67,6 +67,15 @@ def names_stay_apart(value: Any) -> bool:
     return len(names) == len(value) and all(map(names_stay_apart, value.values()))
 
 
+def returns_through_xml(item: Document) -> bool:
+    """Say whether the XML of an item, sent back, gives the same XML again.
+
+    Not where names run together, nor where a single suppression has blanks alone: it is read as an empty list.
+    """
+    suppressions = item.get("suppressions", [])
+    return names_stay_apart(item) and (len(suppressions) != 1 or bool(suppressions[0].strip()))
+
+
 @example(AWKWARD_ITEM)
 @example(MANY_ATTEMPTS)
 @given(ANY_ITEM)
@@ -125,9 +134,7 @@ def test_named_members_come_back_equal_through_xml(item: Document) -> None:
 @given(ANY_ITEM)
 @examples(PURE)
 def test_any_item_renders_the_same_xml_again(item: Document) -> None:
-    assume(names_stay_apart(item))
-    suppressions = item.get("suppressions", [])
-    assume(len(suppressions) != 1 or suppressions[0].strip())  # blanks alone are read as an empty list
+    assume(returns_through_xml(item))
     xml = as_xml.render(with_id(item), ITEM)
 
     assert as_xml.render(read_xml(xml), ITEM) == xml
@@ -180,7 +187,7 @@ def test_any_item_comes_back_as_it_was_recorded(unlimited: Flask, newcomer: Newc
         assert text(json.loads(page.data)["values"]) == text([answered])
         xml = get_xml(client, f"{SERIES}/recorded/{item_id}")
         assert_valid(get_xml(client, f"{SERIES}/recorded?from=0&to={MAX_TIMESTAMP}"))
-        if names_stay_apart(item):
+        if returns_through_xml(item):
             send_xml(client, "from-xml", xml)
             assert get_xml(client, f"{SERIES}/from-xml/{item_id}") == xml
 
