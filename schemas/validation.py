@@ -1,8 +1,9 @@
 """Validate documents against their schemas: valid ones in a sixth of the time of `Schema.load` (docs/adr/0014).
 
 marshmallow prepares to collect every problem, and that costs time for valid documents too. Here each field loads its
-value once; at the first problem the document goes to marshmallow, whose result or messages count. The rules are in the
-fields and in `DocumentSchema.problems`; both ways use them.
+value once, or the value is taken as it is where the field would do no more; at the first problem the document goes to
+marshmallow, whose result or messages count. The rules are in the fields and in `DocumentSchema.problems`; both ways use
+them.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +32,7 @@ class _Member(NamedTuple):
 _Members = Mapping[str, _Member]
 """By a member's JSON name."""
 _PLAIN = {Text: str, JsonBoolean: bool, FreeMap: dict}
-"""The type whose values a field loads as they are, if it has no validators and hooks."""
+"""The type whose values a field of this very class loads as they are, if it has no validators and hooks."""
 
 _KNOWN_HOOKS = {"_restore_loaded", "_restore_dumped", "_validate_whole", "_drop_null", "_drop_absent"}
 """The hooks of our schemas whose effect is reproduced here; a schema with another goes to marshmallow."""
@@ -125,7 +126,8 @@ def _is_bare(field: fields.Field[Any]) -> bool:
 
 def _plain_type(field: fields.Field[Any]) -> type | None:
     """Return the type whose values the field loads as they are, if there is one."""
-    if not _is_bare(field) or getattr(field, "without_nul", False) or getattr(field, "value_field", None):
+    looks_inside = ("without_nul", "key_field", "value_field")
+    if not _is_bare(field) or any(getattr(field, name, None) for name in looks_inside):
         return None
     return _PLAIN.get(type(field))
 

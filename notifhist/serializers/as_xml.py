@@ -38,7 +38,6 @@ _MAX_NAME_CHARS = 1000  # parsers refuse much longer names
 _NOT_XML = "\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff"
 """The characters that are not allowed (XML 1.0, 2.2), and lone surrogates."""
 _NOT_XML_CHARACTER = re.compile(f"[{_NOT_XML}]")
-_SPECIAL = re.compile(f"[&<>\r{_NOT_XML}]")
 _SPECIAL_IN_ATTRIBUTE = re.compile(f'[&<>"\t\n\r{_NOT_XML}]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
@@ -125,10 +124,12 @@ def _writer(schema: Schema, name: str) -> _Write:
                 content.append(_unnamed(member, value, declared=True))
             elif type(write) is FunctionType:  # asked for first, since nearly all are
                 content.append(write(value))
+            elif isinstance(write, _Attribute):
+                attributes += f' {member}="{_attribute(_plain(value))}"'
             elif isinstance(write, _Held):
                 held.setdefault(write.holder, []).append(write.write(value))
             else:
-                attributes += f' {member}="{_attribute(_plain(value))}"'
+                content.append(write(value))
         if held:
             content += [_tagged(holder, "".join(inner)) for holder, inner in held.items()]
         if name == "container" and "metadata" not in document and "metadata" not in held:

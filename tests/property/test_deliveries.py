@@ -268,6 +268,9 @@ class Deliveries(RuleBasedStateMachine):
 def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counts, "SPLIT_ABOVE", 3)
     monkeypatch.setattr(ranges, "_MANY_BUCKETS", 2)
+    monkeypatch.setattr(ranges, "_FEW", 2)
+    monkeypatch.setattr(selection, "_MOST_FETCHED", 3)
+    monkeypatch.setattr(selection, "_MOST_JOINED", 6)
     monkeypatch.setattr(delivery_purge, "_AT_ONCE", 5)
     monkeypatch.setattr(cut, "_ROWS_AT_ONCE", 20)
     monkeypatch.setattr(recording, "_COUNT_AFTER", 3)

@@ -63,6 +63,13 @@ def test_what_orjson_would_write_so_is_read_as_anything_else(text: str) -> None:
     assert read(text.encode()) == read(b" " + text.encode())  # which orjson writes without a blank
 
 
+def test_what_orjson_would_write_so_is_not_parsed_by_the_standard_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(from_json, "_read")
+    flat = b"[" + b",".join([b"{}"] * 200) + b"]"
+    assert parse_value(flat) == ([{}] * 200, {})
+    assert parse_value(b'{"a":[1,2.5,"b"]}') == ({"a": [1, 2.5, "b"]}, {})
+
+
 def test_a_long_text_is_refused_however_it_is_written() -> None:
     text = b'{"a":"' + b"x" * 10_000_001 + b'"}'
     assert parse_value(text)[1] == parse_value(b" " + text)[1] == {"a": "Has more than 10000000 bytes."}

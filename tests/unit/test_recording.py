@@ -178,13 +178,15 @@ def test_nothing_is_recorded_of_nothing(db: Database) -> None:
     assert every_row(db) == before
 
 
-@pytest.mark.parametrize("rendered", [False, True])
-def test_drafts_may_come_from_another_process(db: Database, rendered: bool) -> None:
+@pytest.mark.parametrize(("rendered", "times"), [(False, 1), (True, 1), (True, 2)])
+def test_drafts_may_come_from_another_process(db: Database, rendered: bool, times: int) -> None:
     drafts = mixed()
     for draft in drafts:
         if rendered:
             draft.render()
-    copies: list[Draft] = pickle.loads(pickle.dumps(drafts))
+    copies: list[Draft] = drafts
+    for _ in range(times):
+        copies = pickle.loads(pickle.dumps(copies))
     assert [copy.recorder for copy in copies] == [draft.recorder for draft in drafts]
     assert {copy.recorder for copy in copies} == set(RECORDERS.values())
     assert [copy.identity for copy in copies] == [draft.identity for draft in drafts]

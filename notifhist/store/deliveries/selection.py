@@ -238,10 +238,10 @@ class Selection:
                 values[table] = self._db.param_value(_PARAM, limits)
                 param = self._db.param_table(_PARAM).replace(":param", f":{table}")
                 within = f"{source} AND ticks >= low AND ticks < high"
-                if by and not are_joined:
-                    selects.append(f"SELECT n{columns}, count(*) FROM {param} CROSS JOIN {within} GROUP BY n{columns}")
-                else:
+                if are_joined or (self._db.sorts_groups and not by):  # PostgreSQL would search for a text each time
                     selects.append(f"SELECT n, (SELECT {found} FROM {within}) FROM {param}")
+                else:
+                    selects.append(f"SELECT n{columns}, count(*) FROM {param} CROSS JOIN {within} GROUP BY n{columns}")
                 continue
             for n, low, high in limits:  # the usual total
                 of = f"{table}_{len(selects)}"
