@@ -56,11 +56,10 @@ class Database:
                 connection.execute("CHECKPOINT")
 
     def size(self) -> int:
-        """Return how many bytes the items take on disk, with all that is kept for them."""
+        """Return how many bytes the database takes on disk."""
         if self.path:
             return sum(path.stat().st_size for path in self.path.parent.iterdir())
-        tables = "FROM pg_class WHERE relname LIKE 'history_item%' AND relkind = 'r'"
-        return int(self.row(f"SELECT sum(pg_total_relation_size(oid)) {tables}")[0])
+        return int(self.row("SELECT pg_database_size(current_database())")[0])
 
 
 @contextmanager
