@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from types import FunctionType
 from typing import Any
 
 import orjson
@@ -122,8 +121,6 @@ def _writer(schema: Schema, name: str) -> _Write:
         for member, value in document.items():
             if (write := write_of(member)) is None:
                 content.append(_unnamed(member, value, declared=True))
-            elif type(write) is FunctionType:  # asked for first, since nearly all are
-                content.append(write(value))
             elif isinstance(write, _Attribute):
                 attributes += f' {member}="{_attribute(_plain(value))}"'
             elif isinstance(write, _Held):

@@ -20,7 +20,7 @@ SPLIT_ABOVE = 1000
 _FEW_BUCKETS = 4
 """Each of so many is changed by a statement of its own, which has the columns of those parts alone that change."""
 _MANY_RECORDS = 100
-"""So many are counted filter by filter; fewer one by one: what pairs one counts as is then known on all levels."""
+"""So many are counted filter by filter. Of fewer, the pairs of each are made once and known on all levels."""
 
 Change = tuple[int, Codes]
 """A record as it is counted: its time (ms since the epoch, UTC) and its codes."""

@@ -6,6 +6,9 @@ Text is written once for each kind of database, so that the driver keeps it prep
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
+from notifhist.serializers.stored import encoded
 from notifhist.store.database.dialect import Database
 
 Row = tuple[Any, ...]
@@ -42,6 +45,17 @@ def rows_of_each(
         return []
     param = db.param_value(columns, keys)
     return rows(db, text.format(param=db.param_table(columns)), param=param, **values)
+
+
+def joined_integers(db: Database, integer: str) -> str:
+    """Return the aggregate that joins the integers of an SQL expression to a text, which `integers` reads."""
+    return db.joined(f"CAST({integer} AS TEXT)", ",")
+
+
+def integers(joined: str | bytes) -> list[int]:
+    """Return the integers of a text that the database has joined."""
+    found: list[int] = orjson.loads(b"[%b]" % encoded(joined))
+    return found
 
 
 def remember(known: dict[Any, Any], found: Mapping[Any, Any], most: int) -> None:

@@ -4,16 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from notifhist.schemas.delivery_queries import DeliveriesQuery
 from notifhist.schemas.fields import TICKS_PER_MS
-from notifhist.serializers.stored import encoded
 from notifhist.store.counted.pages import has_trigrams
 from notifhist.store.counted.ranges import Pairs, Range, Ranges, Sums
 from notifhist.store.counted.table import Filter
 from notifhist.store.database import Database
-from notifhist.store.database.sql import rows
+from notifhist.store.database.sql import integers, joined_integers, rows
 from notifhist.store.deliveries.derive import hash_of
 from notifhist.store.deliveries.names import find_codes
 from notifhist.store.deliveries.recording import known_tenant
@@ -228,7 +225,7 @@ class Selection:
         copies and sorts: 29,000 by outcome took 9 ms instead of 3.
         """
         values, selects = dict(self.values), []
-        found = self._db.joined(f"CAST({by[0].column} AS TEXT)", ",") if are_joined else "count(*)"
+        found = joined_integers(self._db, by[0].column) if are_joined else "count(*)"
         there = "".join(f" AND {each.column} IS NOT NULL" for each in by)
         columns = "".join(f", {each.column}" for each in by)
         for table, its_ranges in ranges.items():
@@ -243,13 +240,13 @@ class Selection:
                 else:
                     selects.append(f"SELECT n{columns}, count(*) FROM {param} CROSS JOIN {within} GROUP BY n{columns}")
                 continue
-            for n, low, high in limits:  # the usual total
+            # The usual total: without GROUP BY it takes a third of the time, as SQLite would copy what it groups.
+            for n, low, high in limits:
                 of = f"{table}_{len(selects)}"
                 values |= {f"{of}_low": low, f"{of}_high": high}
                 selects.append(f"SELECT {n}, count(*) FROM {source} AND ticks >= :{of}_low AND ticks < :{of}_high")
         for n, *codes, counted in rows(self._db, " UNION ALL ".join(selects), **values) if selects else ():
             if counted and are_joined:
-                of_codes = Counter(orjson.loads(b"[%b]" % encoded(counted)))
-                sums[n].update({(code,): count for code, count in of_codes.items()})
+                sums[n].update({(code,): count for code, count in Counter(integers(counted)).items()})
             elif counted:
                 sums[n][tuple(codes)] += counted
