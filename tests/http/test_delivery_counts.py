@@ -244,3 +244,5 @@ def test_many_names_are_counted(client: FlaskClient) -> None:
         post(client, check_of(), item_at(NOW_MS, n, notification_results=[{"notification_id": each} for each in names]))
         expected.update(names)
     assert counted(client, "by=notification_id&interval=1h") == expected
+    days = f"from={NOW_MS - 2 * DAY}&to={NOW_MS + 32 * DAY}"  # with whole parts, which are counted
+    assert counted(client, f"by=notification_id&interval=1d&{days}") == expected
